@@ -1,0 +1,1 @@
+"""Trajectories: where they come from and how they become batches."""

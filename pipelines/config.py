@@ -1,0 +1,109 @@
+"""Configuration of the data: the only place where its defaults live."""
+
+import dataclasses
+
+from pipelines.errors import UserError
+
+
+def _require(condition: bool, name: str, rule: str, value: object) -> None:
+    if not condition:
+        raise UserError(f"`{name}` must be {rule}. Received: {value!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """How trajectories become windows (thesis section 4.3).
+
+    With the defaults a simulation of 1000 frames gives 5 phases x 4 windows x 10 rotations = 200 samples, so
+    that 100 training simulations give 20 000 samples and 20 validation simulations 4 000.
+    """
+
+    subsample: int = 20
+    """Keep every so many-th stored frame."""
+    subsample_phases: int = 5
+    """Read every trajectory this often, the first frame shifted by subsample / phases each time.
+    Must divide `subsample`; our reading of the thesis, whose sample counts need 5."""
+    warm_up_steps: int = 5
+    """Observed frames the model warms up on (T)."""
+    rollout_steps: int = 30
+    """Frames the model predicts after them (T')."""
+    window_shift: int = 5
+    """Subsampled frames between the starts of two windows."""
+    rotations: int = 10
+    """Randomly rotated copies of every window an epoch; 0 leaves the windows as they are."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for name in ("subsample", "subsample_phases", "warm_up_steps", "rollout_steps", "window_shift"):
+            value = getattr(self, name)
+            _require(isinstance(value, int) and value >= 1, name, "an integer of at least 1", value)
+        _require(self.rotations >= 0, "rotations", "an integer of at least 0", self.rotations)
+        _require(self.subsample % self.subsample_phases == 0, "subsample_phases",
+                 f"a divisor of `subsample` = {self.subsample}", self.subsample_phases)
+
+    @property
+    def window_steps(self) -> int:
+        """Frames of a window: T + T'."""
+        return self.warm_up_steps + self.rollout_steps
+
+    @property
+    def min_frames(self) -> int:
+        """Stored frames a trajectory needs so that every phase holds at least one window."""
+        last_phase = self.subsample - self.subsample // self.subsample_phases
+        return last_phase + (self.window_steps - 1) * self.subsample + 1
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulationConfig:
+    """The N-body system: U = sum over pairs of (k q_i q_j - G m_i m_j) / r (thesis section 4.2).
+
+    The thesis states neither constants nor distributions; these are ours, chosen to match what it does state
+    (largest separations about 11, smallest stored distances about 0.04, curves of radius about 1). Lengths,
+    times and masses are in the arbitrary units of the thesis.
+    """
+
+    num_train: int = 100
+    """Simulations in the training split."""
+    num_validation: int = 20
+    """Simulations in the validation split."""
+    num_test: int = 20
+    """Simulations in the test split."""
+    num_particles: int = 25
+    """Particles of a simulation (N)."""
+    num_dimensions: int = 2
+    """Dimensions of space, 2 or 3 (D)."""
+    num_steps: int = 1_000_000
+    """Velocity Verlet steps of a simulation."""
+    time_step: float = 1e-7
+    """Time of one step."""
+    save_every: int = 1000
+    """Keep every so many-th step as a frame."""
+    seed: int = 0
+    """Seed of everything random; the same seed gives the same bytes."""
+    coulomb_constant: float = 300.0
+    """k of the Coulomb energy k q_i q_j / r."""
+    gravitational_constant: float = 20.0
+    """G of the gravitational energy -G m_i m_j / r."""
+    radius: float = 3.5
+    """Initial positions are uniform in a disc (ball) of this radius."""
+    min_distance: float = 0.4
+    """Smallest initial distance between two particles."""
+    speed: float = 15.0
+    """Standard deviation of the initial velocity components."""
+    max_energy_error: float = 1e-4
+    """A simulation whose max |E - E0| / K0 exceeds this is drawn again."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for name in ("num_train", "num_validation", "num_test", "seed"):
+            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        _require(self.num_train + self.num_validation + self.num_test > 0, "num_train",
+                 "at least 1 when no other split has a simulation", self.num_train)
+        for name in ("num_particles", "num_steps", "save_every"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
+        _require(self.num_steps % self.save_every == 0, "save_every",
+                 f"a divisor of `num_steps` = {self.num_steps}", self.save_every)
+        for name in ("time_step", "radius", "min_distance", "max_energy_error"):
+            _require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        _require(self.speed >= 0, "speed", "at least 0", self.speed)

@@ -1,0 +1,1 @@
+"""The N-body system of the second experiment: Coulomb forces and gravity, velocity Verlet."""

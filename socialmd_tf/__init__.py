@@ -1,0 +1,1 @@
+"""Learn how interacting particles move from their trajectories, and roll the motion out."""
