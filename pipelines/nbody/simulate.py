@@ -239,7 +239,7 @@ def simulate(config: SimulationConfig, directory: Path, *, command: str) -> Summ
 
 def _check_kinetic_energy(config: SimulationConfig) -> None:
     if config.speed == 0 or config.num_particles == 1:
-        raise UserError("`speed` must be positive and `num_particles` at least 2, for energy errors are relative "
+        raise UserError("`speed` must be positive and `num_particles` at least 2: energy errors are relative "
                         f"to the initial kinetic energy. Received: {config.speed} and {config.num_particles}")
 
 
