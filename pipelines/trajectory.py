@@ -130,7 +130,7 @@ def _read_json_object(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; a dataset is a directory with a {MANIFEST_FILE}") from None
+        raise UserError(f"{path}: {error.strerror}; expected the manifest of a dataset") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
     except UnicodeDecodeError as error:
@@ -180,8 +180,8 @@ def open_trajectory(path: Path, num_columns: int) -> np.memmap[Any, np.dtype[np.
         float32 `[num_frames, N, D + F]`.
 
     Raises:
-        UserError: The file is missing, cut short, empty or no `.npy` file, or its dtype, rank, order or number
-            of columns is not the expected one.
+        UserError: The file is missing, cut short, empty or no `.npy` file, or its dtype, rank, order or
+            number of columns is not the expected one.
     """
     try:
         trajectory = np.lib.format.open_memmap(path, mode="r")

@@ -1,0 +1,167 @@
+"""A dataset on disk and a `DataConfig` become a `tf.data.Dataset` of batches."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import augment
+from pipelines.config import DataConfig
+from pipelines.errors import UserError
+from pipelines.trajectory import Manifest, open_trajectory
+from pipelines.windows import count_windows, read, slide, subsample
+
+
+def num_windows(directory: Path, split: str, config: DataConfig) -> int:
+    """Windows of a split, from the headers of its files alone.
+
+    An epoch of `batches` has `num_windows * max(1, config.rotations)` samples: with the defaults and the
+    thesis's 100 and 20 simulations of 1000 frames 20 000 and 4 000.
+
+    Args:
+        directory: The directory of the dataset.
+        split: The name of the split.
+        config: Subsampling and window sizes.
+
+    Returns:
+        The number of windows, not counting rotated copies.
+
+    Raises:
+        UserError: As `windows`.
+    """
+    trajectories = _open_split(Manifest.load(directory), Path(directory), split, config)
+    return _count(trajectories, config)
+
+
+def windows(directory: Path, split: str, config: DataConfig) -> Any:
+    """All windows of a split in a fixed order: by file, phase and time.
+
+    Only the headers of the files are checked; `pipelines.trajectory.check` reads the numbers too.
+
+    Args:
+        directory: The directory of the dataset.
+        split: The name of the split.
+        config: Subsampling and window sizes.
+
+    Returns:
+        A dataset, cached in memory, of ({"positions" `[T, N, D]`, "features" `[N, F]`, "mask" `[N]`}, target
+        positions `[T', N, D]`), float32, in the dataset's units. N is that of the largest system of the
+        split; the positions and features of padded particles are zero.
+
+    Raises:
+        UserError: The manifest or the header of a file is faulty, the split is unknown or empty, or a file
+            has fewer frames than one window of every phase needs.
+    """
+    manifest = Manifest.load(directory)
+    trajectories = _open_split(manifest, Path(directory), split, config)
+    return _deterministic(_windows(trajectories, manifest, config).cache())
+
+
+def batches(
+    directory: Path,
+    split: str,
+    config: DataConfig,
+    *,
+    batch_size: int,
+    seed: int,
+    shuffle: bool,
+    num_epochs: int = 1,
+    first_epoch: int = 0,
+) -> Any:
+    """Batches of the epochs `first_epoch`, ..., `num_epochs - 1`, one after the other.
+
+    Order and rotations of epoch e are a pure function of (seed, e): a stream begun at epoch e continues one
+    that was cut off there. The files are read once.
+
+    Args:
+        directory: The directory of the dataset.
+        split: The name of the split.
+        config: Windows and rotations. An epoch holds every window `config.rotations` times, each copy turned
+            about the origin by a random rotation of its own, or once and unturned if that is 0.
+        batch_size: B; the last batch of an epoch may be smaller.
+        seed: Seed of order and rotations.
+        shuffle: Whether the samples of an epoch are in random order, or in that of `windows`.
+        num_epochs: Epochs in all, the ones before `first_epoch` included.
+        first_epoch: The epoch the stream begins with.
+
+    Returns:
+        A dataset of known length of ({"positions" `[B, T, N, D]`, "features" `[B, N, F]`, "mask" `[B, N]`},
+        target positions `[B, T', N, D]`), float32, in the dataset's units.
+
+    Raises:
+        UserError: As `windows`; or an argument is out of its range.
+    """
+    if batch_size < 1:
+        raise UserError(f"`batch_size` must be at least 1. Received: {batch_size}")
+    if not 0 <= first_epoch <= num_epochs:
+        raise UserError(f"`first_epoch` must be in [0, {num_epochs}]. Received: {first_epoch}")
+    manifest = Manifest.load(directory)
+    trajectories = _open_split(manifest, Path(directory), split, config)
+    count = _count(trajectories, config)
+    num_samples = count * max(1, config.rotations)
+    vectors = augment.vector_starts(manifest.features, manifest.num_dimensions)
+
+    def epoch_batches(stacked: Any, epoch: Any) -> Any:
+        order_seed, rotation_seed = _epoch_seeds(seed, epoch)
+        samples = tf.range(num_samples)
+        order = tf.random.experimental.stateless_shuffle(samples, order_seed) if shuffle else samples
+        rotations = augment.random_rotations(num_samples, manifest.num_dimensions, rotation_seed)
+
+        def gather(indices: Any, rotations: Any) -> Any:
+            batch = tf.nest.map_structure(lambda values: tf.gather(values, indices), stacked)
+            return augment.rotate(batch, rotations, vectors) if config.rotations else batch
+
+        dataset = tf.data.Dataset.from_tensor_slices((order % count, rotations)).batch(batch_size)
+        return dataset.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def all_epochs(*stacked: Any) -> Any:
+        epochs = tf.data.Dataset.range(first_epoch, num_epochs)
+        return epochs.flat_map(lambda epoch: epoch_batches(stacked, epoch))
+
+    # All windows in one tensor: a batch is then one gather, many times faster than elements one by one.
+    dataset = _windows(trajectories, manifest, config).batch(count).cache().flat_map(all_epochs)
+    num_batches = -(-num_samples // batch_size) * (num_epochs - first_epoch)
+    return _deterministic(dataset.apply(tf.data.experimental.assert_cardinality(num_batches)))
+
+
+def _epoch_seeds(seed: int, epoch: Any) -> tuple[Any, Any]:
+    """Seeds `[2]` of the order and of the rotations of an epoch."""
+    base = tf.stack([tf.constant(seed, tf.int64), epoch])
+    first, second = tf.unstack(tf.random.split(base, 2))
+    return first, second
+
+
+def _open_split(
+    manifest: Manifest, directory: Path, split: str, config: DataConfig
+) -> list["np.memmap[Any, Any]"]:
+    if split not in manifest.splits:
+        known = ", ".join(manifest.splits)
+        raise UserError(f"{directory}: `split` must be one of {known}. Received: {split!r}")
+    if not manifest.splits[split]:
+        raise UserError(f"{directory}: the split {split!r} is empty; expected at least one file")
+    num_columns = manifest.num_dimensions + len(manifest.features)
+    paths = [directory / file for file in manifest.splits[split]]
+    trajectories = [open_trajectory(path, num_columns) for path in paths]
+    for path, trajectory in zip(paths, trajectories, strict=True):
+        if len(trajectory) < config.min_frames:
+            raise UserError(
+                f"{path}: expected at least {config.min_frames} frames for one window of T + T' = "
+                f"{config.window_steps} frames, {config.subsample} stored frames apart, in each of "
+                f"{config.subsample_phases} phases, found {len(trajectory)}")
+    return trajectories
+
+
+def _count(trajectories: list["np.memmap[Any, Any]"], config: DataConfig) -> int:
+    return sum(count_windows(len(trajectory), config) for trajectory in trajectories)
+
+
+def _windows(trajectories: list["np.memmap[Any, Any]"], manifest: Manifest, config: DataConfig) -> Any:
+    dataset = read(trajectories).apply(subsample(config)).apply(slide(config, manifest.num_dimensions))
+    return dataset.apply(tf.data.experimental.assert_cardinality(_count(trajectories, config)))
+
+
+def _deterministic(dataset: Any) -> Any:
+    options = tf.data.Options()
+    options.deterministic = True
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
