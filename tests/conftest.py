@@ -1,0 +1,50 @@
+"""Small data sets for every test."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pipelines.trajectory import Manifest, save_trajectory
+
+Array = npt.NDArray[np.float32]
+
+
+@pytest.fixture
+def random_trajectory() -> Callable[..., Array]:
+    """A writer of random walks `[num_frames, num_particles, num_dimensions + num_features]`."""
+
+    def make(
+        num_frames: int = 40, num_particles: int = 3, num_dimensions: int = 2, num_features: int = 1, seed: int = 0
+    ) -> Array:
+        generator = np.random.default_rng(seed)
+        steps = generator.normal(size=(num_frames, num_particles, num_dimensions))
+        features = generator.normal(size=(1, num_particles, num_features)).repeat(num_frames, axis=0)
+        return np.concatenate([steps.cumsum(axis=0), features], axis=-1).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def write_dataset(tmp_path: Path) -> Callable[..., Path]:
+    """A writer of datasets: `write_dataset({"train": [trajectory, ...]})` gives the directory."""
+
+    def write(
+        splits: Mapping[str, Sequence[Array]],
+        *,
+        num_dimensions: int = 2,
+        features: Sequence[str] = ("mass",),
+        name: str = "tiny",
+    ) -> Path:
+        directory = tmp_path / name
+        files = {}
+        for split, trajectories in splits.items():
+            files[split] = tuple(f"{split}/{index:05}.npy" for index in range(len(trajectories)))
+            for file, trajectory in zip(files[split], trajectories, strict=True):
+                save_trajectory(directory / file, trajectory)
+        Manifest(name, num_dimensions, tuple(features), "1", 0.1, files, {"seed": 0}).save(directory)
+        return directory
+
+    return write
