@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from pipelines.config import SimulationConfig
+from pipelines.nbody.simulate import simulate
 from socialmd_tf.commands import parse, run
 
 PROG = "python -m socialmd_tf.simulate"
@@ -43,8 +44,6 @@ def command_line(config: SimulationConfig) -> str:
 def main() -> None:
     """Parse the flags, simulate, print the summary."""
     command = parse(SimulateCommand, prog=PROG)
-    from pipelines.nbody.simulate import simulate  # imports TensorFlow, which `--help` need not wait for
-
     print(simulate(command.config, command.output, command=command_line(command.config)))
 
 

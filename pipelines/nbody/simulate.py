@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tqdm
@@ -23,8 +24,10 @@ from pipelines.config import SimulationConfig
 from pipelines.errors import UserError
 from pipelines.nbody.forces import Array, couplings, kinetic_energy, potential_energy
 from pipelines.nbody.initial_conditions import SPLITS, InitialState, draw, generator
-from pipelines.nbody.verlet import State, advance
 from pipelines.trajectory import Manifest, save_trajectory
+
+if TYPE_CHECKING:
+    from pipelines.nbody.verlet import State
 
 CONFIG_FILE = "simulation.json"
 _LANES = 8  # systems of one `advance`; more are hardly faster, and a killed run loses what is under way
@@ -156,7 +159,7 @@ class _Lanes:
                 states = list(threads.map(_Group.advance, active))
                 yield [run for pair in zip(active, states, strict=True) for run in self._take(*pair)]
 
-    def _take(self, group: "_Group", state: State) -> Iterator[_Run]:
+    def _take(self, group: "_Group", state: "State") -> Iterator[_Run]:
         """Take in the new frames of a group; redraw what has strayed, yield and replace what is complete."""
         for lane, run in enumerate(group.runs):
             if run is None:
@@ -192,7 +195,9 @@ class _Group:
                 masses, charges, self._config.coulomb_constant, self._config.gravitational_constant
             )
 
-    def advance(self) -> State:
+    def advance(self) -> "State":
+        from pipelines.nbody.verlet import advance  # TensorFlow takes seconds; a refusal needn't wait for it
+
         state = advance(self._positions, self._velocities, self._masses, self._couplings,
                         self._config.time_step, self._config.save_every)
         self._positions, self._velocities = state.positions, state.velocities
@@ -248,7 +253,7 @@ def _claim(config: SimulationConfig, directory: Path) -> None:
     path = directory / CONFIG_FILE
     try:
         if path.exists():
-            _check_same(directory, json.loads(path.read_text()), dataclasses.asdict(config))
+            _check_same(config, path)
         elif directory.is_dir() and any(entry.name != f".{CONFIG_FILE}.tmp" for entry in directory.iterdir()):
             raise UserError(f"{directory}: not empty and not an N-body dataset; expected a new directory")
         else:
@@ -260,11 +265,17 @@ def _claim(config: SimulationConfig, directory: Path) -> None:
         stale.unlink()
 
 
-def _check_same(directory: Path, found: dict[str, object], expected: dict[str, object]) -> None:
-    for name, value in expected.items():
-        if found.get(name) != value:
-            raise UserError(f"{directory}: holds a dataset with `{name}` = {found.get(name)!r}; "
-                            f"expected {value!r} or a new directory")
+def _check_same(config: SimulationConfig, path: Path) -> None:
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: not the configuration of an N-body dataset; expected a new directory")
+    for name, expected in dataclasses.asdict(config).items():
+        if found.get(name) != expected:
+            raise UserError(f"{path.parent}: holds a dataset with `{name}` = {found.get(name)!r}; "
+                            f"expected {expected!r} or a new directory")
 
 
 def _simulate_pending(
