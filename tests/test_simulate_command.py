@@ -1,6 +1,8 @@
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -77,6 +79,18 @@ def test_refuses_a_directory_that_holds_something_else(tmp_path):
     assert result.stderr == (
         f"error: {tmp_path}: not empty and not an N-body dataset; expected a new directory\n"
     )
+
+
+def test_ctrl_c_stops_cleanly(tmp_path):
+    command = [sys.executable, "-m", "socialmd_tf.simulate", "--output", str(tmp_path / "nbody")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "nbody" / "simulation.json").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate()[1]
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "stopped; the same command run again continues"
+    assert "Traceback" not in errors
 
 
 def test_command_line_spells_out_every_flag():

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import tqdm
 
 from pipelines.config import SimulationConfig
@@ -99,7 +100,7 @@ class _Run:
     initial: InitialState
     kinetic: float
     energy: float
-    frames: list[Array] = dataclasses.field(default_factory=list)
+    frames: list[npt.NDArray[np.float32]] = dataclasses.field(default_factory=list)
     energy_error: float = 0.0
     closest_approach: float = np.inf
 
