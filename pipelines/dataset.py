@@ -81,7 +81,7 @@ def batches(
             about the origin by a random rotation of its own, or once and unturned if that is 0.
         batch_size: B; the last batch of an epoch may be smaller.
         seed: Seed of order and rotations.
-        shuffle: Whether the samples of an epoch are in random order, or in that of `windows`.
+        shuffle: Whether the samples of an epoch are in random order, or in that of `windows`, copy after copy.
         num_epochs: Epochs in all, the ones before `first_epoch` included.
         first_epoch: The epoch the stream begins with.
 

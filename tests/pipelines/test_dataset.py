@@ -82,6 +82,15 @@ def test_unshuffled_unrotated_batches_are_the_windows(directory):
     assert_equal(flat(batches(directory, "train", config, batch_size=5, seed=0, shuffle=False)), expected)
 
 
+def test_unshuffled_copies_are_whole_rounds_of_the_windows(directory):
+    masses = joined(windows(directory, "train", SMALL).batch(18))[1]
+    stream = batches(directory, "train", SMALL, batch_size=18, seed=0, shuffle=False)
+    rounds = flat(stream)
+    assert len(rounds) == SMALL.rotations
+    for _, features, *_ in rounds:
+        np.testing.assert_array_equal(features, masses)
+
+
 def test_shuffled_epoch_is_a_permutation_of_the_windows(directory):
     config = DataConfig(**{**vars(SMALL), "rotations": 0})
     expected = flat(windows(directory, "train", config).batch(1))
@@ -178,6 +187,13 @@ def test_files_are_read_once(directory):
     shutil.rmtree(directory / "train")
     assert sum(1 for _ in iterator) == 17
     assert len(flat(dataset)) == 18
+
+
+def test_windows_are_read_once(directory):
+    dataset = windows(directory, "train", SMALL).batch(5)
+    first = flat(dataset)
+    shutil.rmtree(directory / "train")
+    assert_equal(flat(dataset), first)
 
 
 def test_reading_waits_until_the_first_batch(directory):

@@ -153,6 +153,8 @@ def changed(trajectory, index, value):
      "frame 5, particle 2, column 1 (y): expected a finite number, found -inf (2 such numbers in the file)"),
     ((0, 0, 2), np.nan,
      "frame 0, particle 0, column 2 (mass): expected a finite number, found nan (1 such number in the file)"),
+    ((30, 0, 2), np.inf,
+     "frame 30, particle 0, column 2 (mass): expected a finite number, found inf (1 such number in the file)"),
     ((slice(9, None), 2, 2), 8.0,
      "frame 9, particle 2, column 2 (mass): expected 4.0 as in frame 0 (features are constant in time), found 8.0"),
 ])
