@@ -30,8 +30,13 @@ def num_windows(directory: Path, split: str, config: DataConfig) -> int:
     Raises:
         UserError: As `windows`.
     """
+    return sum(num_windows_by_file(directory, split, config))
+
+
+def num_windows_by_file(directory: Path, split: str, config: DataConfig) -> list[int]:
+    """Windows of each file of a split, in the order of `windows`; otherwise as `num_windows`."""
     trajectories = _open_split(Manifest.load(directory), Path(directory), split, config)
-    return _count(trajectories, config)
+    return [count_windows(len(trajectory), config) for trajectory in trajectories]
 
 
 def windows(directory: Path, split: str, config: DataConfig) -> Any:

@@ -1,0 +1,170 @@
+"""A training run on disk: what a killed run needs to go on as if it had never been killed."""
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipelines.errors import UserError
+from socialmd_tf.config import TrainConfig, load_json, to_dict
+
+_CONFIG = "config.json"
+_WEIGHTS = "model.weights.h5"
+_STATE = "state.json"
+_MAY_CHANGE = ("epochs", "export_directory", "run_directory", "config")
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a number."""
+
+
+def open_run(config: TrainConfig) -> Path:
+    """The directory of a run, new or to be continued.
+
+    Args:
+        config: The run's configuration; it is written to `config.json`.
+
+    Returns:
+        The directory.
+
+    Raises:
+        UserError: The directory holds something else, or a run of another configuration.
+    """
+    directory = Path(config.run_directory)
+    path = directory / _CONFIG
+    settings = {key: value for key, value in to_dict(config).items() if key != "config"}
+    if path.exists():
+        _refuse_other(path, settings)
+    elif directory.exists() and any(directory.iterdir()):
+        raise UserError(f"`run_directory` must be empty or hold a run. Found other files in {directory}")
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(path, settings)
+    return directory
+
+
+def _refuse_other(path, settings):
+    saved = _flatten(load_json(path))
+    for key, value in _flatten(settings).items():
+        if key not in _MAY_CHANGE and saved.get(key) != value:
+            raise UserError(
+                f"{path.parent} holds a run of another configuration: `{key}` is {saved.get(key)!r} there "
+                f"and {value!r} here. Give another --run-directory"
+            )
+
+
+def _flatten(settings, prefix=""):
+    flat = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def write_json(path, values):
+    """Write a JSON file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(json.dumps(values, indent=2) + "\n")
+    os.replace(temporary, path)
+
+
+@dataclasses.dataclass
+class RunState:
+    """Where a run stands after its last whole epoch."""
+
+    epochs: list = dataclasses.field(default_factory=list)
+    """Losses and metrics of every epoch."""
+
+    @property
+    def best_epoch(self):
+        """Number (from 0) of the epoch with the lowest validation loss, or None before the first."""
+        losses = [epoch["val_loss"] for epoch in self.epochs]
+        return int(np.argmin(losses)) if losses else None
+
+    def is_finished(self, config):
+        """Whether all epochs are done, or `patience` of them have brought no improvement."""
+        done = len(self.epochs)
+        return done >= config.epochs or (done > 0 and done - 1 - self.best_epoch >= config.patience)
+
+
+def checkpoint_directory(run, epoch):
+    """Where the weights after an epoch (from 0) are."""
+    return Path(run) / "checkpoints" / f"{epoch + 1:04d}"
+
+
+def load_state(run):
+    """The state of a run after its last whole epoch."""
+    checkpoints = sorted((Path(run) / "checkpoints").glob("[0-9]*"))
+    return RunState(load_json(checkpoints[-1] / _STATE)) if checkpoints else RunState()
+
+
+def load_weights(model, run, epoch):
+    """Load weights, and of a compiled model the optimizer's state, as they were after an epoch (from 0)."""
+    model.load_weights(checkpoint_directory(run, epoch) / _WEIGHTS)
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """After every epoch keep weights, optimizer and losses; stop early, and stop when the loss is not a number.
+
+    A checkpoint is a directory that appears by renaming, whole or not at all. The last and the best are kept.
+
+    Args:
+        run: Directory of the run.
+        config: The `TrainConfig`.
+        state: The `RunState` to go on from; it grows by one entry an epoch.
+    """
+
+    def __init__(self, run, config, state):
+        super().__init__()
+        self.run = Path(run)
+        self.config = config
+        self.state = state
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Stop at the first loss that is not finite."""
+        if not np.isfinite(logs["loss"]):
+            raise TrainingDiverged(self._diverged("loss", logs["loss"], f", batch {batch + 1}"))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Keep the epoch."""
+        if not np.isfinite(logs["val_loss"]):
+            raise TrainingDiverged(self._diverged("validation loss", logs["val_loss"], ""))
+        self.state.epochs.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})
+        self._write(epoch)
+        keep = {checkpoint_directory(self.run, e) for e in (epoch, self.state.best_epoch)}
+        for directory in (self.run / "checkpoints").iterdir():
+            if directory not in keep:
+                shutil.rmtree(directory)
+        self.model.stop_training = self.state.is_finished(self.config)
+
+    def _write(self, epoch):
+        directory = checkpoint_directory(self.run, epoch)
+        partial = directory.with_name(f".{directory.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        self.model.save_weights(partial / _WEIGHTS)
+        write_json(partial / _STATE, self.state.epochs)
+        os.replace(partial, directory)
+        self._write_csv()
+
+    def _write_csv(self):
+        rows = [",".join(self.state.epochs[0])]
+        rows += [",".join(str(value) for value in epoch.values()) for epoch in self.state.epochs]
+        partial = self.run / ".history.csv.partial"
+        partial.write_text("\n".join(rows) + "\n")
+        os.replace(partial, self.run / "history.csv")
+
+    def _diverged(self, what, value, where):
+        best = self.state.best_epoch
+        kept = "no epoch was finished"
+        if best is not None:
+            kept = f"the best weights are in {checkpoint_directory(self.run, best)}"
+        return (
+            f"the {what} became {value} in epoch {len(self.state.epochs) + 1}{where}; {kept}. "
+            "Try a lower --learning-rate"
+        )

@@ -1,0 +1,188 @@
+"""Configuration of models and training runs, and the presets: the only place where their defaults live."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
+
+from pipelines.config import DataConfig
+from pipelines.errors import UserError
+
+_Config = TypeVar("_Config")
+
+
+def _require(condition: bool, name: str, rule: str, value: object) -> None:
+    if not condition:
+        raise UserError(f"`{name}` must be {rule}. Received: {value!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The network; the defaults are the thesis's (section 4.4): 140 768 trainable parameters."""
+
+    num_dimensions: int = 2
+    """Dimensions of space, 2 or 3 (D). Training takes it from the data."""
+    num_features: int = 2
+    """Features of a particle beside its position (F). Training takes it from the data."""
+    rollout_steps: int = DataConfig.rollout_steps
+    """Frames predicted in training (T'). Training takes it from the data configuration."""
+    input_embedding: int = 32
+    """Width of the embedding of a particle's own position and features."""
+    units: int = 128
+    """Units of the LSTM (H)."""
+    interaction: Literal["none", "stacked_pooling"] = "stacked_pooling"
+    """How a particle sees its neighbours."""
+    interaction_embedding: int = 32
+    """Width of what a particle learns from its neighbours (E)."""
+    state_embedding: int = 32
+    """Width of the neighbours' embedded hidden states (C)."""
+    bins: int = 32
+    """Bins along one axis of a pooling grid."""
+    side_lengths: tuple[float, ...] = (11.0, 5.5, 2.75, 1.375)
+    """Physical side of each pooling grid, in the data's length unit."""
+    filters: tuple[int, ...] = (16, 16, 32)
+    """Filters of each convolution over the pooled states."""
+    kernel_size: int = 4
+    """Side of the convolutions' kernels, in bins."""
+    num_components: int = 1
+    """Components of the predicted Gaussian mixture (K)."""
+    correlated: bool = True
+    """Whether the components have full covariances (else diagonal ones)."""
+    scale_floor: float = 1e-4
+    """Smallest predicted standard deviation, in the data's length unit."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        _require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
+        _require(self.num_features >= 0, "num_features", "at least 0", self.num_features)
+        for name in ("rollout_steps", "input_embedding", "units", "interaction_embedding", "state_embedding",
+                     "bins", "kernel_size", "num_components"):
+            value = getattr(self, name)
+            _require(isinstance(value, int) and value >= 1, name, "an integer of at least 1", value)
+        _require(self.interaction in ("none", "stacked_pooling"), "interaction",
+                 "'none' or 'stacked_pooling'", self.interaction)
+        _require(len(self.side_lengths) > 0 and all(side > 0 for side in self.side_lengths), "side_lengths",
+                 "one or more positive lengths", self.side_lengths)
+        _require(len(self.filters) > 0 and all(number >= 1 for number in self.filters), "filters",
+                 "one or more numbers of at least 1", self.filters)
+        smallest = 2 ** len(self.filters)
+        _require(self.bins >= smallest, "bins", f"at least {smallest}, halved by each of the "
+                 f"{len(self.filters)} poolings", self.bins)
+        _require(math.isfinite(self.scale_floor) and self.scale_floor > 0, "scale_floor", "positive",
+                 self.scale_floor)
+
+
+PRESETS: Mapping[str, ModelConfig] = {
+    "thesis": ModelConfig(),
+    "thesis-mixture": ModelConfig(num_components=5, correlated=False),
+    "thesis-monogrid": ModelConfig(bins=64, side_lengths=(11.0,)),
+}
+
+
+def preset(name: str) -> ModelConfig:
+    """The configuration of a preset.
+
+    Args:
+        name: One of `PRESETS`.
+
+    Raises:
+        UserError: There is no such preset.
+    """
+    _require(name in PRESETS, "preset", f"one of {', '.join(PRESETS)}", name)
+    return PRESETS[name]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Train a model on a data set, export it, and compare it with the baselines."""
+
+    config: str | None = None
+    """JSON file of settings, such as the config.json of another run; further flags change single ones."""
+    data: str | None = None
+    """Directory of the data set. Without it, 40 N-body simulations are made once, under data/demo."""
+    preset: str = "thesis"
+    """Which model: thesis, thesis-mixture or thesis-monogrid. The --model flags change single settings of it."""
+    run_directory: str = "runs/thesis"
+    """Checkpoints, logs, table and picture go here; the same command run again continues."""
+    export_directory: str = "saved_models/thesis"
+    """The SavedModel goes into a new version directory in here."""
+    epochs: int = 50
+    """Largest number of epochs."""
+    patience: int = 4
+    """Stop after so many epochs without a lower validation loss."""
+    batch_size: int = 32
+    """Windows of a batch, shared out to all devices."""
+    learning_rate: float = 1e-3
+    """Learning rate of Nadam."""
+    seed: int = 0
+    """Seed of the weights, the order of the samples and their rotations."""
+    windows: Annotated[DataConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        preset(self.preset)
+        for name in ("epochs", "patience", "batch_size"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _require(math.isfinite(self.learning_rate) and self.learning_rate > 0, "learning_rate", "positive",
+                 self.learning_rate)
+        _require(self.seed >= 0, "seed", "at least 0", self.seed)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as JSON-ready nested dictionaries."""
+    converted: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return converted
+
+
+def from_dict(config_type: type[_Config], values: Any, default: _Config | None = None) -> _Config:
+    """Nested dictionaries -> a configuration; the inverse of `to_dict`.
+
+    Args:
+        config_type: The dataclass.
+        values: A dictionary with some or all of its fields.
+        default: Where the fields not in `values` come from; by default, the class's own.
+
+    Raises:
+        UserError: A field that does not exist, or a value of the wrong kind.
+    """
+    default = config_type() if default is None else default
+    _require(isinstance(values, dict), config_type.__name__, "a JSON object", values)
+    names = [field.name for field in dataclasses.fields(config_type)]  # type: ignore[arg-type]
+    for unknown in set(values) - set(names):
+        raise UserError(f"unknown field `{unknown}` in {config_type.__name__}. Expected: {', '.join(names)}")
+    changes = {name: _convert(name, value, getattr(default, name)) for name, value in values.items()}
+    return dataclasses.replace(default, **changes)  # type: ignore[type-var]
+
+
+def _convert(name: str, value: Any, default: Any) -> Any:
+    """A JSON value in the type of the default it replaces."""
+    if dataclasses.is_dataclass(default):
+        return from_dict(type(default), value, default)
+    if default is None or value is None:
+        return value
+    if isinstance(default, tuple):
+        _require(isinstance(value, list), name, "a list", value)
+        return tuple(_convert(name, item, default[0]) for item in value)
+    kinds = (int, float) if isinstance(default, float) else type(default)
+    right = isinstance(value, kinds) and isinstance(value, bool) == isinstance(default, bool)
+    _require(right, name, f"of type {type(default).__name__}", value)
+    return type(default)(value)
+
+
+def load_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        UserError: The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"no such file: {path}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not JSON: {error}") from None

@@ -1,0 +1,194 @@
+"""The trained model as a SavedModel that needs neither this package nor Keras nor TFP."""
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.errors import UserError
+from socialmd_tf import mixture
+from socialmd_tf.config import to_dict
+from socialmd_tf.layers import DensityLayout
+from socialmd_tf.model import rollout_layer
+
+_CARD = Path("assets.extra") / "model_card.json"
+
+
+class _Signatures(tf.Module):
+    """The signatures around a model's rollout."""
+
+    def __init__(self, model):
+        super().__init__()
+        self._rollout = rollout_layer(model)
+        self.weights = [weight.value for weight in model.weights]  # what the SavedModel stores
+        num_dimensions = self._rollout.head.layout.num_dimensions
+        num_features = model.input_shape["features"][-1]
+        positions = tf.TensorSpec([None, None, None, num_dimensions], tf.float32, "positions")
+        features = tf.TensorSpec([None, None, num_features], tf.float32, "features")
+        horizon = tf.TensorSpec([], tf.int32, "horizon")
+        mask = tf.TensorSpec([None, None], tf.float32, "mask")
+        seed = tf.TensorSpec([2], tf.int32, "seed")
+        self.rollout = tf.function(self._predict, input_signature=[positions, features, horizon])
+        self.density = tf.function(self._density, input_signature=[positions, features, mask, horizon])
+        self.sample = tf.function(self._sample, input_signature=[positions, features, horizon, seed])
+
+    def _density(self, positions, features, mask, horizon):
+        """Parameters of the density of every predicted frame, fed back on the mean."""
+        inputs = {"positions": positions, "features": features, "mask": mask}
+        return {"parameters": self._rollout.run(inputs, horizon)[0]}
+
+    def _predict(self, positions, features, horizon):
+        """Mean and covariance of every predicted frame, fed back on the mean."""
+        layout = self._rollout.head.layout
+        parameters = self._density(positions, features, _all_real(positions), horizon)["parameters"]
+        return {"mean": layout.mean(parameters), "covariance": layout.covariance(parameters)}
+
+    def _sample(self, positions, features, horizon, seed):
+        """One drawn trajectory, fed back on what was drawn."""
+        layout = self._rollout.head.layout
+
+        def draw(parameters, step):
+            step_seed = tf.random.experimental.stateless_fold_in(seed, step)
+            return mixture.distribution(parameters, layout).sample(seed=step_seed)
+
+        inputs = {"positions": positions, "features": features, "mask": _all_real(positions)}
+        return {"positions": self._rollout.run(inputs, horizon, choose=draw)[1]}
+
+
+def _all_real(positions):
+    """The mask `[B, N]` of systems without padding."""
+    return tf.ones_like(positions[:, 0, :, 0])
+
+
+def export(model, directory, card):
+    """Write a model as the next version of a SavedModel.
+
+    Signatures, for any B, T, N and horizon >= 1, lengths in the unit of the data:
+
+    - `serving_default` = `rollout`: `positions` `[B, T, N, D]`, `features` `[B, N, F]`, `horizon` scalar ->
+      `mean` `[B, horizon, N, D]`, `covariance` `[B, horizon, N, D, D]`, fed back on the mean;
+    - `sample`: `seed` `[2]` beside these -> `positions` `[B, horizon, N, D]`, fed back on what was drawn;
+    - `density`: `mask` `[B, N]` beside those of `rollout` -> `parameters` `[B, horizon, N, P]` in the order of the
+      card's `density_layout`.
+
+    Args:
+        model: A model of `build_model`.
+        directory: `saved_models/NAME`.
+        card: JSON-ready description of the model, written to `assets.extra/model_card.json`.
+
+    Returns:
+        The version's directory, `saved_models/NAME/<integer>`; it appears whole, by renaming.
+
+    Raises:
+        UserError: The directory holds something else.
+    """
+    directory = Path(directory)
+    number = max(versions(directory), default=0) + 1
+    directory.mkdir(parents=True, exist_ok=True)
+    partial = directory / f".{number}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    module = _Signatures(model)
+    signatures = {name: getattr(module, name) for name in ("rollout", "sample", "density")}
+    tf.saved_model.save(module, partial, signatures={"serving_default": module.rollout, **signatures})
+    (partial / _CARD).parent.mkdir(exist_ok=True)
+    card = {**card, "density_layout": dataclasses.asdict(rollout_layer(model).head.layout)}
+    (partial / _CARD).write_text(json.dumps(card, indent=2) + "\n")
+    os.replace(partial, directory / str(number))
+    return directory / str(number)
+
+
+def model_card(config, model, manifest, state):
+    """What a user of an exported model needs to know of it, JSON-ready.
+
+    Args:
+        config: The `TrainConfig`.
+        model: The trained model.
+        manifest: The data set's `Manifest`.
+        state: The `RunState`.
+    """
+    settings = to_dict(config)
+    packages = ("socialmd_tf", "tensorflow", "keras", "tensorflow-probability")
+    return {
+        "data": manifest.name,
+        "num_dimensions": manifest.num_dimensions,
+        "features": list(manifest.features),
+        "length_unit": manifest.length_unit,
+        "time_between_frames": manifest.time_between_frames * config.windows.subsample,
+        "windows": settings["windows"],
+        "preset": config.preset,
+        "model": settings["model"],
+        "num_parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        "training": {"seed": config.seed, "batch_size": config.batch_size, "best": state.epochs[state.best_epoch]},
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def versions(directory):
+    """Numbers of the exported versions, smallest first.
+
+    Raises:
+        UserError: There is something else in the directory.
+    """
+    if not Path(directory).exists():
+        return []
+    entries = [entry.name for entry in Path(directory).iterdir() if not entry.name.startswith(".")]
+    for name in entries:
+        if not name.isdecimal():
+            raise UserError(f"`export_directory` must hold only versions 1, 2, ... Found {name!r} in {directory}")
+    return sorted(int(name) for name in entries)
+
+
+class Exported:
+    """A SavedModel, loaded to roll trajectories out.
+
+    Args:
+        path: `saved_models/NAME`, whose newest version is taken, or `saved_models/NAME/VERSION`.
+
+    Raises:
+        UserError: There is no SavedModel of ours.
+    """
+
+    def __init__(self, path):
+        path = Path(path)
+        if not (path / "saved_model.pb").exists():
+            numbers = [int(entry.name) for entry in path.glob("[0-9]*") if (entry / "saved_model.pb").exists()]
+            if not numbers:
+                raise UserError(f"`model` must be a SavedModel or a directory of its versions. Found none in {path}")
+            path = path / str(max(numbers))
+        if not (path / _CARD).exists():
+            raise UserError(f"`model` must be a SavedModel of socialmd_tf. Found no {_CARD} in {path}")
+        self.path = path
+        self.name = path.parent.name
+        self.card = json.loads((path / _CARD).read_text())
+        self.layout = DensityLayout(**self.card["density_layout"])
+        self._loaded = tf.saved_model.load(str(path))
+
+    def rollout(self, positions, features, horizon):
+        """Mean `[B, horizon, N, D]` and covariance `[B, horizon, N, D, D]` after frames `[B, T, N, D]`."""
+        predicted = self._call("rollout", positions, features, horizon)
+        return predicted["mean"].numpy(), predicted["covariance"].numpy()
+
+    def sample(self, positions, features, horizon, seed):
+        """One drawn trajectory `[B, horizon, N, D]` after frames `[B, T, N, D]`; `seed` is two integers."""
+        drawn = self._call("sample", positions, features, horizon, seed=tf.constant(seed, tf.int32))
+        return drawn["positions"].numpy()
+
+    def density(self, inputs):
+        """Parameters `[B, T', N, P]` of the densities after a batch's input dictionary."""
+        horizon = self.card["windows"]["rollout_steps"]
+        mask = tf.constant(np.asarray(inputs["mask"], np.float32))
+        return self._call("density", inputs["positions"], inputs["features"], horizon, mask=mask)["parameters"].numpy()
+
+    def _call(self, signature, positions, features, horizon, **others):
+        return self._loaded.signatures[signature](
+            positions=tf.constant(np.asarray(positions, np.float32)),
+            features=tf.constant(np.asarray(features, np.float32)),
+            horizon=tf.constant(horizon, tf.int32),
+            **others,
+        )

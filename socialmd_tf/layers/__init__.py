@@ -1,0 +1,18 @@
+"""The network's layers, one idea a file, written with `keras.ops`."""
+
+from socialmd_tf.layers.cell import SocialLSTMCell
+from socialmd_tf.layers.density import DensityLayout
+from socialmd_tf.layers.heads import AbsoluteHead
+from socialmd_tf.layers.interactions import NoInteraction, StackedPoolingInteraction
+from socialmd_tf.layers.pooling import StackedStatePooling
+from socialmd_tf.layers.rollout import Rollout
+
+__all__ = [
+    "AbsoluteHead",
+    "DensityLayout",
+    "NoInteraction",
+    "Rollout",
+    "SocialLSTMCell",
+    "StackedPoolingInteraction",
+    "StackedStatePooling",
+]

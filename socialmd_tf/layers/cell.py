@@ -1,0 +1,96 @@
+"""The recurrent cell: one LSTM a particle, all with the same weights, that see each other."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class SocialLSTMCell(keras.layers.Layer):
+    """One step of the particles' LSTMs (thesis section 4.4).
+
+    alpha_i = W_alpha [x_i, f_i];  gamma_i = interaction(...);  h_i, c_i = LSTM([alpha_i, gamma_i], h_i, c_i)
+
+    It follows the Keras cell protocol (`state_size`, `get_initial_state`, `call(inputs, states)`), with a
+    dictionary for inputs and a state a particle. Positions stay float32 under mixed precision.
+
+    Args:
+        units: H, units of the LSTM.
+        input_embedding: Width of alpha.
+        interaction: A layer as described in `socialmd_tf.layers.interactions`.
+    """
+
+    def __init__(self, units, input_embedding, interaction, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.interaction = interaction
+        self.input_embedding = keras.layers.Dense(
+            input_embedding, use_bias=False, dtype="float32", name="input_embedding"
+        )
+        self.lstm = keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="lstm")
+
+    @property
+    def state_size(self):
+        """Sizes of a particle's hidden state and cell state."""
+        return [self.lstm.units, self.lstm.units]
+
+    def get_initial_state(self, batch_size, num_particles):
+        """Zeros: hidden state and cell state, each `[B, N, H]`."""
+        shape = (batch_size, num_particles, self.lstm.units)
+        return [ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)]
+
+    def build(self, input_shapes, state_shapes=None):
+        """Create the weights."""
+        positions, features = input_shapes["positions"], input_shapes["features"]
+        hidden_state = (*positions[:2], self.lstm.units)
+        self.input_embedding.build((*positions[:2], positions[-1] + features[-1]))
+        shapes = (positions, positions, features, hidden_state)
+        if not self.interaction.built:
+            self.interaction.build(*shapes, positions[:2])
+        gamma = self.interaction.compute_output_shape(*shapes, positions[:2])
+        self.lstm.build((None, self.input_embedding.units + gamma[-1]))
+
+    def call(self, inputs, states):
+        """Advance the states by one frame.
+
+        Args:
+            inputs: Dictionary of `positions` `[B, N, D]` and `velocities` `[B, N, D]` (displacement since the
+                last frame), both in units of length, `features` `[B, N, F]`, `mask` `[B, N]` or None.
+            states: Hidden state and cell state, each `[B, N, H]`.
+
+        Returns:
+            What a head reads, [h_i, alpha_i] `[B, N, H + embedding]`, and the new states.
+        """
+        hidden_state, cell_state = states
+        alpha = self.input_embedding(ops.concatenate([inputs["positions"], inputs["features"]], axis=-1))
+        gamma = self.interaction(
+            inputs["positions"], inputs["velocities"], inputs["features"], hidden_state, inputs["mask"]
+        )
+        lstm_inputs = ops.concatenate([ops.cast(alpha, gamma.dtype), gamma], axis=-1)
+        shape = ops.shape(hidden_state)
+        flat = (-1, self.lstm.units)
+        hidden_state, new_states = self.lstm(
+            ops.reshape(lstm_inputs, (-1, lstm_inputs.shape[-1])),
+            [ops.reshape(hidden_state, flat), ops.reshape(cell_state, flat)],
+        )
+        new_states = [ops.reshape(state, shape) for state in new_states]
+        return ops.concatenate([ops.cast(new_states[0], alpha.dtype), alpha], axis=-1), new_states
+
+    def compute_output_shape(self, input_shapes, state_shapes=None):
+        """Shapes of the output and the states."""
+        leading = tuple(input_shapes["positions"][:2])
+        state = (*leading, self.lstm.units)
+        return (*leading, self.lstm.units + self.input_embedding.units), [state, state]
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {
+            **super().get_config(),
+            "units": self.lstm.units,
+            "input_embedding": self.input_embedding.units,
+            "interaction": keras.saving.serialize_keras_object(self.interaction),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        interaction = keras.saving.deserialize_keras_object(config.pop("interaction"))
+        return cls(interaction=interaction, **config)

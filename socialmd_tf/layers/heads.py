@@ -1,0 +1,83 @@
+"""Heads: from what the cell knows of a particle to the density of its next position.
+
+A head is a layer called on `(outputs, positions, velocities, state)` that returns `(parameters, state)`; its
+`layout` says what the parameters are. The state carries what a head adds up over predicted frames; the rollout
+gives the initial one after every observed frame. The head here needs none.
+"""
+
+import keras
+from keras import ops
+
+from socialmd_tf.layers.density import DensityLayout
+
+_MAX_CORRELATION = 0.999  # keeps the covariance invertible in float32
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class AbsoluteHead(keras.layers.Layer):
+    """Density of the next position in absolute coordinates: parameters = activation(W outputs), without bias.
+
+    Means are linear, standard deviations are softplus(z) + scale_floor. In 2D a correlated component has
+    correlation rho = 0.999 tanh(z) and the factor L = [[s1, 0], [rho s2, sqrt(1 - rho^2) s2]] (thesis section
+    2.5); in 3D its Cholesky factor has these standard deviations on the diagonal and free numbers below it.
+
+    Args:
+        num_dimensions: D, 2 or 3.
+        num_components: K, components of the mixture.
+        correlated: Whether components have full covariances.
+        scale_floor: Added to every standard deviation, in units of length.
+    """
+
+    def __init__(self, num_dimensions, num_components, correlated, scale_floor, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.layout = DensityLayout(num_dimensions, num_components, correlated)
+        self.scale_floor = scale_floor
+        self.dense = keras.layers.Dense(self.layout.size, use_bias=False, dtype="float32", name="dense")
+
+    def build(self, outputs_shape, positions_shape=None, velocities_shape=None):
+        """Create the weights."""
+        self.dense.build(outputs_shape)
+
+    def get_initial_state(self, batch_size, num_particles):
+        """The state after an observed frame: none."""
+        return ()
+
+    def call(self, outputs, positions, velocities, state=()):
+        """Predict the density of the next positions.
+
+        Args:
+            outputs: What the cell gives, `[B, N, H + embedding]`.
+            positions: Current positions `[B, N, D]`, unused here.
+            velocities: Last moves `[B, N, D]`, unused here.
+            state: `()`.
+
+        Returns:
+            Parameters `[B, N, P]` in the order of `DensityLayout`, and the state `()`.
+        """
+        logits, loc, raw = self.layout.split(self.dense(outputs))
+        return self.layout.join(logits, loc, self._scales(raw)), ()
+
+    def _scales(self, raw):
+        if not self.layout.correlated:
+            return ops.softplus(raw) + self.scale_floor
+        if self.layout.num_dimensions == 2:
+            deviations = ops.softplus(raw[..., :2]) + self.scale_floor
+            correlation = _MAX_CORRELATION * ops.tanh(raw[..., 2])
+            first, second = deviations[..., 0], deviations[..., 1]
+            remaining = ops.sqrt(1.0 - ops.square(correlation))
+            return ops.stack([first, correlation * second, remaining * second], axis=-1)
+        diagonal = (0, 2, 5)  # of a 3 x 3 lower triangle read row by row
+        entries = [raw[..., i] for i in range(self.layout.num_scales)]
+        for i in diagonal:
+            entries[i] = ops.softplus(entries[i]) + self.scale_floor
+        return ops.stack(entries, axis=-1)
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {
+            **super().get_config(),
+            "num_dimensions": self.layout.num_dimensions,
+            "num_components": self.layout.num_components,
+            "correlated": self.layout.correlated,
+            "scale_floor": self.scale_floor,
+        }

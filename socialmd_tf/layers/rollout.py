@@ -1,0 +1,137 @@
+"""Warm up on observed frames, then run free on the predicted mean."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class Rollout(keras.layers.Layer):
+    """Densities of the T' frames after T observed ones (thesis sections 2.5.2 and 4.4).
+
+    The cell reads the T observed frames; from then on every next frame it reads is the mean of the density it
+    has just predicted. Padded particles stay at the origin and are seen by nobody.
+
+    Args:
+        cell: A `SocialLSTMCell`.
+        head: A layer as described in `socialmd_tf.layers.heads`.
+        rollout_steps: T', the number of predicted frames.
+    """
+
+    def __init__(self, cell, head, rollout_steps, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.cell = cell
+        self.head = head
+        self.rollout_steps = rollout_steps
+
+    def build(self, input_shapes):
+        """Create the weights."""
+        batch_size, _, num_particles, num_dimensions = input_shapes["positions"]
+        positions = (batch_size, num_particles, num_dimensions)
+        shapes = {"positions": positions, "features": input_shapes["features"]}
+        if not self.cell.built:
+            self.cell.build(shapes)
+        if not self.head.built:
+            self.head.build(self.cell.compute_output_shape(shapes)[0])
+
+    def get_initial_state(self, positions):
+        """The state before the first frame, whose positions `[B, N, D]` are given (the first move is zero)."""
+        batch_size, num_particles = ops.shape(positions)[:2]
+        return {
+            "recurrent": self.cell.get_initial_state(batch_size, num_particles),
+            "head": self.head.get_initial_state(batch_size, num_particles),
+            "positions": positions,
+        }
+
+    def step(self, positions, features, mask, state):
+        """Read a frame and predict the next.
+
+        Args:
+            positions: `[B, N, D]`, in units of length.
+            features: `[B, N, F]`.
+            mask: `[B, N]`.
+            state: What this or `get_initial_state` returned last.
+
+        Returns:
+            Parameters of the density of the next positions `[B, N, P]`, and the new state.
+        """
+        velocities = positions - state["positions"]
+        inputs = {"positions": positions, "velocities": velocities, "features": features, "mask": mask}
+        outputs, recurrent = self.cell(inputs, state["recurrent"])
+        parameters, head = self.head(outputs, positions, velocities, state["head"])
+        return parameters, {"recurrent": recurrent, "head": head, "positions": positions}
+
+    def call(self, inputs):
+        """Predict the densities of the next T' frames.
+
+        Args:
+            inputs: Dictionary of `positions` `[B, T, N, D]` in units of length, `features` `[B, N, F]` and
+                `mask` `[B, N]`, 1 for real particles and 0 for padding.
+
+        Returns:
+            Parameters `[B, T', N, P]` in the order of `self.head.layout`.
+        """
+        return self.run(inputs, self.rollout_steps)[0]
+
+    def run(self, inputs, horizon, choose=None):
+        """Predict the next `horizon` frames.
+
+        Args:
+            inputs: As for `call`.
+            horizon: Number of frames, at least 1; an integer or a scalar tensor.
+            choose: Which positions follow a prediction: a function of the parameters `[B, N, P]` and of the number
+                of the predicted frame (from 0). What it gives is taken for observed: the head's state starts anew.
+                By default the mean of the density follows, and the head's state goes on.
+
+        Returns:
+            Parameters `[B, horizon, N, P]`, and the positions that followed `[B, horizon, N, D]`.
+        """
+        features, mask = inputs["features"], inputs["mask"]
+        observed = ops.moveaxis(inputs["positions"], 1, 0)
+        num_observed = ops.shape(observed)[0]
+        last = num_observed - 1
+
+        def body(carry, index):
+            is_observed = index < num_observed
+            frame = ops.where(is_observed, ops.take(observed, ops.minimum(index, last), axis=0), carry["next"])
+            state = carry["state"]
+            starts_anew = True if choose else is_observed
+            state = {**state, "head": self._head_state(frame, state["head"], starts_anew)}
+            parameters, state = self.step(frame, features, mask, state)
+            following = choose(parameters, index - last) if choose else self.head.layout.mean(parameters)
+            carry = {"state": state, "next": following * mask[..., None], "parameters": parameters}
+            return carry, carry
+
+        carry = {
+            "state": self.get_initial_state(observed[0]),
+            "next": observed[0],
+            "parameters": ops.zeros((*ops.shape(mask), self.head.layout.size)),
+        }
+        # `scan` wants what it stacks to look like what it carries, so everything carried is stacked.
+        _, carries = ops.scan(body, carry, ops.arange(num_observed + horizon - 1, dtype="int32"))
+        return tuple(ops.moveaxis(carries[name][last:], 0, 1) for name in ("parameters", "next"))
+
+    def _head_state(self, frame, state, starts_anew):
+        """The head's state, or the initial one after an observed frame."""
+        initial = self.get_initial_state(frame)["head"]
+        return keras.tree.map_structure(lambda new, old: ops.where(starts_anew, new, old), initial, state)
+
+    def compute_output_shape(self, input_shapes):
+        """`[B, T', N, P]`."""
+        batch_size, _, num_particles, _ = input_shapes["positions"]
+        return (batch_size, self.rollout_steps, num_particles, self.head.layout.size)
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {
+            **super().get_config(),
+            "cell": keras.saving.serialize_keras_object(self.cell),
+            "head": keras.saving.serialize_keras_object(self.head),
+            "rollout_steps": self.rollout_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        cell = keras.saving.deserialize_keras_object(config.pop("cell"))
+        head = keras.saving.deserialize_keras_object(config.pop("head"))
+        return cls(cell=cell, head=head, **config)

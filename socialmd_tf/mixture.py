@@ -1,0 +1,93 @@
+"""Predicted parameters as TensorFlow Probability distributions, and the loss; the only file that imports TFP."""
+
+import keras
+import tensorflow_probability as tfp
+
+from socialmd_tf.layers.density import DensityLayout
+
+tfd = tfp.distributions
+
+
+def distribution(parameters, layout):
+    """The predicted density of the next position.
+
+    Args:
+        parameters: `[..., P]` in the order of `layout`.
+        layout: The `DensityLayout`.
+
+    Returns:
+        A TFP distribution with batch shape `[...]` and event shape `[D]`: one Gaussian, or a
+        `MixtureSameFamily` of K.
+    """
+    logits, loc, scales = layout.split(parameters)
+    if layout.num_components == 1:
+        return _gaussian(layout, loc[..., 0, :], scales[..., 0, :])
+    return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), _gaussian(layout, loc, scales))
+
+
+def _gaussian(layout, loc, scales):
+    if layout.correlated:
+        return tfd.MultivariateNormalTriL(loc, layout.scale_tril(scales))
+    return tfd.MultivariateNormalDiag(loc, scales)
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class NegativeLogLikelihood(keras.losses.Loss):
+    """Negative log likelihood of the true positions, in nats per particle and step (thesis section 2.5).
+
+    Called on `y_true` `[B, T', N, D]` and `y_pred` `[B, T', N, P]`; computed in log space.
+
+    Args:
+        num_dimensions: D.
+        num_components: K.
+        correlated: Whether components have full covariances.
+    """
+
+    def __init__(self, num_dimensions, num_components, correlated, name="negative_log_likelihood", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.layout = DensityLayout(num_dimensions, num_components, correlated)
+
+    @classmethod
+    def of(cls, layout):
+        """The loss of a head's layout."""
+        return cls(layout.num_dimensions, layout.num_components, layout.correlated)
+
+    def call(self, y_true, y_pred):
+        """-log p(y_true), `[B, T', N]`."""
+        return -distribution(y_pred, self.layout).log_prob(y_true)
+
+    def get_config(self):
+        """Arguments of the loss."""
+        layout = self.layout
+        return {
+            **super().get_config(),
+            "num_dimensions": layout.num_dimensions,
+            "num_components": layout.num_components,
+            "correlated": layout.correlated,
+        }
+
+
+def density_level(parameters, layout, positions, num_samples=256):
+    """Probability of the region where the predicted density is higher than at the given positions.
+
+    0 at the mode; uniform in [0, 1] when the density is true, so the share of true positions with a level of at
+    most p is the coverage of the highest density region of probability p. For one Gaussian the chi-squared
+    distribution of the squared Mahalanobis distance gives it exactly; for mixtures it is a Monte Carlo estimate.
+
+    Args:
+        parameters: `[..., P]` in the order of `layout`.
+        layout: The `DensityLayout`.
+        positions: `[..., D]`, in units of length.
+        num_samples: Samples of the Monte Carlo estimate.
+
+    Returns:
+        Levels `[...]`.
+    """
+    density = distribution(parameters, layout)
+    if layout.num_components == 1:
+        # log p(mode) - log p(x) is half of the squared Mahalanobis distance.
+        distance = 2.0 * (density.log_prob(layout.mean(parameters)) - density.log_prob(positions))
+        return tfd.Chi2(float(layout.num_dimensions)).cdf(keras.ops.maximum(distance, 0.0))
+    samples = density.sample(num_samples, seed=(0, 0))
+    denser = density.log_prob(samples) > density.log_prob(positions)
+    return keras.ops.mean(keras.ops.cast(denser, "float32"), axis=0)

@@ -1,0 +1,74 @@
+"""The network as one `keras.Model`, built from a configuration or the name of a preset."""
+
+import dataclasses
+
+import keras
+
+from socialmd_tf import config as configuration
+from socialmd_tf.config import ModelConfig
+from socialmd_tf.layers import AbsoluteHead, NoInteraction, Rollout, SocialLSTMCell, StackedPoolingInteraction
+
+
+def build_model(config):
+    """Build a model with new weights.
+
+    Args:
+        config: A `ModelConfig`, or the name of a preset, such as "thesis".
+
+    Returns:
+        A `keras.Model` that takes the batch's input dictionary (`positions` `[B, T, N, D]`, `features`
+        `[B, N, F]`, `mask` `[B, N]`; any B, T and N) and gives distribution parameters `[B, T', N, P]` in the order
+        of `rollout_layer(model).head.layout`.
+
+    Raises:
+        UserError: There is no such preset.
+    """
+    if not isinstance(config, ModelConfig):
+        config = configuration.preset(config)
+    inputs = {
+        "positions": keras.Input((None, None, config.num_dimensions), name="positions"),
+        "features": keras.Input((None, config.num_features), name="features"),
+        "mask": keras.Input((None,), name="mask"),
+    }
+    cell = SocialLSTMCell(config.units, config.input_embedding, build_interaction(config), name="cell")
+    head = AbsoluteHead(
+        config.num_dimensions, config.num_components, config.correlated, config.scale_floor, name="head"
+    )
+    rollout = Rollout(cell, head, config.rollout_steps, name="rollout")
+    return keras.Model(inputs, rollout(inputs), name="socialmd")
+
+
+def build_interaction(config):
+    """The layer through which particles see each other, as `config.interaction` names it."""
+    if config.interaction == "none":
+        return NoInteraction(name="interaction")
+    return StackedPoolingInteraction(
+        bins=config.bins,
+        side_lengths=config.side_lengths,
+        filters=config.filters,
+        kernel_size=config.kernel_size,
+        state_embedding=config.state_embedding,
+        embedding=config.interaction_embedding,
+        name="interaction",
+    )
+
+
+def rollout_layer(model):
+    """The `Rollout` inside a model that `build_model` made."""
+    return model.get_layer("rollout")
+
+
+def for_data(config, manifest, data_config):
+    """`config` with the dimensions, features and rollout length of a data set.
+
+    Args:
+        config: A `ModelConfig`.
+        manifest: The data set's `Manifest`.
+        data_config: The `DataConfig` that makes the windows.
+    """
+    return dataclasses.replace(
+        config,
+        num_dimensions=manifest.num_dimensions,
+        num_features=len(manifest.features),
+        rollout_steps=data_config.rollout_steps,
+    )

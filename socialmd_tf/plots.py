@@ -1,0 +1,107 @@
+"""Pictures; the only file that imports matplotlib."""
+
+import matplotlib
+import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.figure import Figure
+
+matplotlib.rcParams["svg.hashsalt"] = "socialmd_tf"
+_GRID = 400
+
+
+def density_map(mean, covariance, extent):
+    """Predicted density of all particles over all frames, on a grid.
+
+    Each frame's density of each particle is scaled to a maximum of 1, so that sure and unsure predictions are
+    both seen; the map is the largest over particles and frames.
+
+    Args:
+        mean: `[T', N, D]`; the first two dimensions are drawn.
+        covariance: `[T', N, D, D]`.
+        extent: (x_min, x_max, y_min, y_max), in units of length.
+
+    Returns:
+        `[ny, nx]`, in [0, 1].
+    """
+    x, y = np.linspace(*extent[:2], _GRID), np.linspace(*extent[2:], _GRID)
+    values = np.zeros((_GRID, _GRID))
+    pixel = max(x[1] - x[0], y[1] - y[0])
+    for center, matrix in zip(mean[..., :2].reshape(-1, 2), covariance[..., :2, :2].reshape(-1, 2, 2), strict=True):
+        matrix = matrix + np.eye(2) * pixel**2  # what is narrower than a pixel is drawn as wide as one
+        reach = 4 * np.sqrt(np.diag(matrix))
+        columns = slice(*np.searchsorted(x, (center[0] - reach[0], center[0] + reach[0])))
+        rows = slice(*np.searchsorted(y, (center[1] - reach[1], center[1] + reach[1])))
+        dx, dy = x[columns] - center[0], y[rows] - center[1]
+        (a, b), (_, c) = np.linalg.inv(matrix)
+        square = a * dx[None, :] ** 2 + 2 * b * dx[None, :] * dy[:, None] + c * dy[:, None] ** 2
+        values[rows, columns] = np.maximum(values[rows, columns], np.exp(-square / 2))
+    return values
+
+
+def paths(path, warm_up, mean, covariance, *, truth=None, unit="1", title=""):
+    """Draw predicted paths (red) over the predicted density, and the true ones (white).
+
+    Args:
+        path: File of the picture.
+        warm_up: Observed frames `[T, N, D]`, in units of length; D = 3 is seen along the third axis.
+        mean: Predicted frames `[T', N, D]`.
+        covariance: `[T', N, D, D]`.
+        truth: True frames `[<= T', N, D]`, or None.
+        unit: Name of the unit of length; "1" for none.
+        title: Title of the picture.
+    """
+    figure = Figure(figsize=(9, 7.5), layout="constrained")
+    axes = figure.add_subplot()
+    seen = [warm_up, mean] + ([] if truth is None else [truth])
+    extent = _extent(np.concatenate(seen))
+    image = axes.imshow(
+        density_map(mean, covariance, extent), origin="lower", extent=extent, cmap="viridis", vmin=0, vmax=1
+    )
+    figure.colorbar(image, ax=axes, label="predicted density of a frame / its maximum", shrink=0.8)
+    _draw_lines(axes, warm_up, "0.65", "observed")
+    if truth is not None:
+        _draw_lines(axes, np.concatenate([warm_up[-1:], truth]), "white", "true")
+    _draw_lines(axes, np.concatenate([warm_up[-1:], mean]), "red", "predicted")
+    _label(axes, unit, title)
+    legend = axes.legend(loc="upper right", facecolor="0.3", labelcolor="white", framealpha=0.8)
+    legend.set_zorder(5)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def animation(path, warm_up, mean, covariance, *, truth=None, unit="1", title=""):
+    """Draw the predicted frames one after the other as a GIF, with the true ones; arguments as for `paths`."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.add_subplot()
+    extent = _extent(np.concatenate([warm_up, mean]))
+    axes.set_facecolor("0.1")
+    axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal")
+    _label(axes, unit, title)
+    frames = np.concatenate([warm_up, mean])
+    (dots,) = axes.plot([], [], "o", color="red", markersize=5, label="predicted")
+    (true_dots,) = axes.plot([], [], "o", color="white", markersize=3, label="true")
+    axes.legend(loc="upper right", facecolor="0.3", labelcolor="white")
+
+    def draw(index):
+        dots.set_data(frames[index, :, 0], frames[index, :, 1])
+        step = index - len(warm_up)
+        shown = truth is not None and 0 <= step < len(truth)
+        true_dots.set_data(*(truth[step, :, :2].T if shown else ([], [])))
+        return dots, true_dots
+
+    FuncAnimation(figure, draw, frames=len(frames)).save(path, writer=PillowWriter(fps=8))
+
+
+def _extent(frames):
+    low, high = frames[..., :2].min(axis=(0, 1)), frames[..., :2].max(axis=(0, 1))
+    center, half = (low + high) / 2, 0.54 * max(*(high - low), 1e-6)
+    return (center[0] - half, center[0] + half, center[1] - half, center[1] + half)
+
+
+def _draw_lines(axes, frames, color, label):
+    axes.plot(frames[..., 0], frames[..., 1], color=color, linewidth=1.2)
+    axes.plot([], [], color=color, label=label)
+
+
+def _label(axes, unit, title):
+    suffix = "" if unit == "1" else f" ({unit})"
+    axes.set(xlabel=f"x{suffix}", ylabel=f"y{suffix}", title=title)

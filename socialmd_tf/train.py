@@ -1,0 +1,81 @@
+"""`python -m socialmd_tf.train`: train a model, export it, and compare it with the baselines."""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from pipelines.config import SimulationConfig
+from pipelines.errors import UserError
+from pipelines.trajectory import Manifest
+from socialmd_tf import commands
+from socialmd_tf.config import TrainConfig, from_dict, load_json, preset
+
+DEMO_DATA = Path("data/demo")
+DEMO_SIMULATION = SimulationConfig(num_train=32, num_validation=4, num_test=4)
+
+
+def parse(args):
+    """Flags -> `TrainConfig`: the preset fills in the model, --config fills in everything, flags change the rest."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--config")
+    early.add_argument("--preset")
+    try:
+        given, _ = early.parse_known_args(args)
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from None
+    values = load_json(Path(given.config)) if given.config else {}
+    name = given.preset or (values.get("preset") if isinstance(values, dict) else None) or TrainConfig.preset
+    if given.preset:
+        values = {key: value for key, value in values.items() if key not in ("preset", "model")}
+    default = from_dict(TrainConfig, values, TrainConfig(preset=name, model=preset(name)))
+    return commands.parse(TrainConfig, prog="python -m socialmd_tf.train", default=default, args=args)
+
+
+def main():
+    """Run the command."""
+    config = parse(sys.argv[1:])
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    from socialmd_tf import training
+    from socialmd_tf.checkpoints import TrainingDiverged
+
+    if config.data is None:
+        config = dataclasses.replace(config, data=str(demo_data()))
+    try:
+        model, state = training.fit(config, Path(config.data))
+    except TrainingDiverged as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    finish(config, model, state)
+
+
+def demo_data():
+    """Simulate the demo's data set, unless that has been done."""
+    from pipelines.nbody.simulate import simulate
+    from socialmd_tf.simulate import command_line
+
+    print(simulate(DEMO_SIMULATION, DEMO_DATA, command=command_line(DEMO_SIMULATION)), flush=True)
+    return DEMO_DATA
+
+
+def finish(config, model, state):
+    """Export the trained model, judge what was exported, and print the table."""
+    from socialmd_tf import evaluation, metrics
+    from socialmd_tf.export import Exported, export, model_card
+
+    run, manifest = Path(config.run_directory), Manifest.load(Path(config.data))
+    split = "test" if manifest.splits.get("test") else "validation"
+    path = export(model, config.export_directory, model_card(config, model, manifest, state))
+    print(f"exported the weights of epoch {state.best_epoch + 1} to {path}; judging them on {split}", flush=True)
+    results = evaluation.evaluate(Exported(path), config.data, split, run)
+    table = metrics.table(results)
+    (run / "table.md").write_text(table + "\n")
+    print(f"\n{manifest.name}, {split} split, free rollout of {config.windows.rollout_steps} frames after "
+          f"{config.windows.warm_up_steps}; NLL in nats per particle and step, lengths in the data's unit; "
+          f"± standard error over simulations\n\n{table}\n\npicture: {run / 'paths.png'}")
+
+
+if __name__ == "__main__":
+    commands.run(main)

@@ -1,0 +1,104 @@
+"""Fit a model to a data set: strategy, loss, optimizer, and going on after a kill."""
+
+import sys
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from pipelines import dataset, trajectory
+from socialmd_tf import checkpoints, metrics, mixture
+from socialmd_tf.model import build_model, for_data, rollout_layer
+from socialmd_tf.progress import PlainProgress
+
+
+def visible_devices():
+    """All visible GPUs, or all logical CPUs where there is none."""
+    return [device.name for kind in ("GPU", "CPU") for device in tf.config.list_logical_devices(kind)][
+        : len(tf.config.list_logical_devices("GPU")) or None
+    ]
+
+
+def compile_for_training(model, learning_rate):
+    """Set loss (negative log likelihood of the rollout), metric (mean absolute error) and optimizer (Nadam).
+
+    The optimizer's constants are the thesis's (section 4.5).
+    """
+    layout = rollout_layer(model).head.layout
+    model.compile(
+        optimizer=keras.optimizers.Nadam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7),
+        loss=mixture.NegativeLogLikelihood.of(layout),
+        weighted_metrics=[metrics.MeanAbsoluteError(layout)],
+        jit_compile=False,  # measured: no gain on a CPU, and more than one replica cannot
+    )
+
+
+def with_sample_weights(batches):
+    """Add to batches (inputs, targets `[B, T', N, D]`) the weights `[B, T', N]` that leave out padded particles.
+
+    They average 1 over each whole batch, so that the loss is the mean over real particles, however a strategy
+    shares the batch out.
+    """
+
+    def weigh(inputs, targets):
+        mask = inputs["mask"] / tf.reduce_mean(inputs["mask"])
+        return inputs, targets, tf.repeat(mask[:, None], tf.shape(targets)[1], axis=1)
+
+    return batches.map(weigh, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def fit(config, directory):
+    """Train, or go on training, and return the model with its best weights.
+
+    Args:
+        config: The `TrainConfig`.
+        directory: The data set.
+
+    Returns:
+        The model, and the `RunState`.
+
+    Raises:
+        UserError: The data set is faulty, or the run directory holds something else.
+        TrainingDiverged: The loss is no longer a number; the last good weights are kept.
+    """
+    directory = Path(directory)
+    manifest = trajectory.Manifest.load(directory)
+    trajectory.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation"))
+    run = checkpoints.open_run(config)
+    state = checkpoints.load_state(run)
+    keras.utils.set_random_seed(config.seed)
+    strategy = tf.distribute.MirroredStrategy(visible_devices())
+    with strategy.scope():
+        model = build_model(for_data(config.model, manifest, config.windows))
+        compile_for_training(model, config.learning_rate)
+        model.optimizer.build(model.trainable_variables)
+    if state.epochs:
+        checkpoints.load_weights(model, run, len(state.epochs) - 1)
+        print(f"continuing {run} after epoch {len(state.epochs)}", flush=True)
+    if not state.is_finished(config):
+        _fit(model, config, directory, run, state)
+    checkpoints.load_weights(model, run, state.best_epoch)
+    return model, state
+
+
+def _fit(model, config, directory, run, state):
+    done = len(state.epochs)
+    options = {"batch_size": config.batch_size, "seed": config.seed}
+    training = dataset.batches(
+        directory, "train", config.windows, shuffle=True, first_epoch=done, num_epochs=config.epochs, **options
+    )
+    validation = dataset.batches(directory, "validation", config.windows, shuffle=False, **options)
+    on_terminal = sys.stdout.isatty()
+    callbacks = [
+        checkpoints.Checkpoint(run, config, state),
+        keras.callbacks.TensorBoard(run / "tensorboard"),
+    ]
+    model.fit(
+        with_sample_weights(training),
+        validation_data=with_sample_weights(validation),
+        initial_epoch=done,
+        epochs=config.epochs,
+        steps_per_epoch=len(training) // (config.epochs - done),
+        callbacks=callbacks if on_terminal else [*callbacks, PlainProgress()],
+        verbose=1 if on_terminal else 0,
+    )
