@@ -36,8 +36,9 @@ class DataConfig:
         """Check every field."""
         for name in ("subsample", "subsample_phases", "warm_up_steps", "rollout_steps", "window_shift"):
             value = getattr(self, name)
-            _require(isinstance(value, int) and value >= 1, name, "an integer of at least 1", value)
-        _require(self.rotations >= 0, "rotations", "an integer of at least 0", self.rotations)
+            _require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
+        _require(type(self.rotations) is int and self.rotations >= 0, "rotations", "an integer of at least 0",
+                 self.rotations)
         _require(self.subsample % self.subsample_phases == 0, "subsample_phases",
                  f"a divisor of `subsample` = {self.subsample}", self.subsample_phases)
 

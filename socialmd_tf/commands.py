@@ -61,7 +61,6 @@ def run(main: Callable[[], None]) -> NoReturn:
     Args:
         main: The command. A `UserError` it raises is printed as one line on stderr, without a traceback.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hide TensorFlow's start-up notes
     try:
         main()
     except UserError as error:
@@ -71,3 +70,19 @@ def run(main: Callable[[], None]) -> NoReturn:
         print("stopped; the same command run again continues", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and look for devices without its start-up notes, which no setting of its own hides."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "w") as devnull:
+            os.dup2(devnull.fileno(), 2)
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+        tf.get_logger().setLevel("ERROR")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

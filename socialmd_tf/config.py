@@ -24,11 +24,11 @@ def _require(condition: bool, name: str, rule: str, value: object) -> None:
 class ModelConfig:
     """The network; the defaults are the thesis's (section 4.4): 140 768 trainable parameters."""
 
-    num_dimensions: int = 2
+    num_dimensions: Annotated[int, tyro.conf.Suppress] = 2
     """Dimensions of space, 2 or 3 (D). Training takes it from the data."""
-    num_features: int = 2
+    num_features: Annotated[int, tyro.conf.Suppress] = 2
     """Features of a particle beside its position (F). Training takes it from the data."""
-    rollout_steps: int = DataConfig.rollout_steps
+    rollout_steps: Annotated[int, tyro.conf.Suppress] = DataConfig.rollout_steps
     """Frames predicted in training (T'). Training takes it from the data configuration."""
     input_embedding: int = 32
     """Width of the embedding of a particle's own position and features."""

@@ -28,7 +28,7 @@ class _Signatures(tf.Module):
         self._rollout = rollout_layer(model)
         self.weights = [weight.value for weight in model.weights]  # what the SavedModel stores
         num_dimensions = self._rollout.head.layout.num_dimensions
-        num_features = model.input_shape["features"][-1]
+        num_features = model.input["features"].shape[-1]
         positions = tf.TensorSpec([None, None, None, num_dimensions], tf.float32, "positions")
         features = tf.TensorSpec([None, None, num_features], tf.float32, "features")
         horizon = tf.TensorSpec([], tf.int32, "horizon")

@@ -8,7 +8,7 @@ import tyro
 
 from pipelines.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
-from socialmd_tf.commands import parse, run
+from socialmd_tf.commands import load_tensorflow, parse, run
 
 PROG = "python -m socialmd_tf.simulate"
 
@@ -44,6 +44,7 @@ def command_line(config: SimulationConfig) -> str:
 def main() -> None:
     """Parse the flags, simulate, print the summary."""
     command = parse(SimulateCommand, prog=PROG)
+    load_tensorflow()
     print(simulate(command.config, command.output, command=command_line(command.config)))
 
 

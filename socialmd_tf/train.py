@@ -35,9 +35,7 @@ def parse(args):
 def main():
     """Run the command."""
     config = parse(sys.argv[1:])
-    import tensorflow as tf
-
-    tf.get_logger().setLevel("ERROR")
+    commands.load_tensorflow()
     from socialmd_tf import training
     from socialmd_tf.checkpoints import TrainingDiverged
 

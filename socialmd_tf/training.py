@@ -99,6 +99,7 @@ def _fit(model, config, directory, run, state):
         initial_epoch=done,
         epochs=config.epochs,
         steps_per_epoch=len(training) // (config.epochs - done),
+        shuffle=False,  # the batches are shuffled already
         callbacks=callbacks if on_terminal else [*callbacks, PlainProgress()],
         verbose=1 if on_terminal else 0,
     )
