@@ -25,7 +25,8 @@ def evaluate(model, directory, split, output):
         model: An `Exported` model.
         directory: The data set. The baselines' widths are fitted on its training split.
         split: Name of the split.
-        output: Directory for `metrics.json` and `paths.png`; the picture is of the window with the median error.
+        output: Directory for `metrics.json`, `report.md` and `paths.png`, the picture of the window with the
+            median error.
 
     Returns:
         The results of every predictor by name, as `metrics.evaluate` gives them.
@@ -36,7 +37,7 @@ def evaluate(model, directory, split, output):
     directory, output = Path(directory), Path(output)
     manifest = Manifest.load(directory)
     check_data(model, manifest)
-    windows = dataclasses.replace(from_dict(DataConfig, model.card["windows"]), rotations=0)
+    windows = windows_of(model)
     if not manifest.splits.get("train"):
         raise UserError(f"{directory}: the baselines need a training split; found none")
 
@@ -56,7 +57,24 @@ def evaluate(model, directory, split, output):
         "predictors": results,
     })
     draw_median_window(model, batches(split), manifest, output / "paths.png")
+    (output / "report.md").write_text(report(model, directory, split, results) + "\n")
     return results
+
+
+def windows_of(model):
+    """The unrotated windows that a model was trained for, a `DataConfig`."""
+    return dataclasses.replace(from_dict(DataConfig, model.card["windows"]), rotations=0)
+
+
+def report(model, directory, split, results):
+    """What `evaluate` found, as text for people, Markdown too."""
+    windows = model.card["windows"]
+    return (
+        f"{model.path} on the {split} split of {directory}: free rollout of {windows['rollout_steps']} frames after "
+        f"{windows['warm_up_steps']}, {windows['subsample']} stored frames apart. NLL in nats per particle and step; "
+        f"lengths in the unit of the data ({model.card['length_unit']}); ± is the standard error over trajectories."
+        f"\n\n{metrics.table(results)}"
+    )
 
 
 def _windows_by_file(directory, split, windows):

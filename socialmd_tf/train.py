@@ -59,20 +59,21 @@ def demo_data():
 
 
 def finish(config, model, state):
-    """Export the trained model, judge what was exported, and print the table."""
-    from socialmd_tf import evaluation, metrics
+    """Export the trained model and judge what was exported, once; print the table."""
+    from socialmd_tf import evaluation
+    from socialmd_tf.checkpoints import write_json
     from socialmd_tf.export import Exported, export, model_card
 
     run, manifest = Path(config.run_directory), Manifest.load(Path(config.data))
-    split = "test" if manifest.splits.get("test") else "validation"
-    path = export(model, config.export_directory, model_card(config, model, manifest, state))
-    print(f"exported the weights of epoch {state.best_epoch + 1} to {path}; judging them on {split}", flush=True)
-    results = evaluation.evaluate(Exported(path), config.data, split, run)
-    table = metrics.table(results)
-    (run / "table.md").write_text(table + "\n")
-    print(f"\n{manifest.name}, {split} split, free rollout of {config.windows.rollout_steps} frames after "
-          f"{config.windows.warm_up_steps}; NLL in nats per particle and step, lengths in the data's unit; "
-          f"± standard error over simulations\n\n{table}\n\npicture: {run / 'paths.png'}")
+    done = run / "finished.json"
+    epochs = len(state.epochs)
+    if not done.exists() or load_json(done)["epochs"] != epochs:
+        split = "test" if manifest.splits.get("test") else "validation"
+        path = export(model, config.export_directory, model_card(config, model, manifest, state))
+        print(f"exported the weights of epoch {state.best_epoch + 1} to {path}; judging them on {split}", flush=True)
+        evaluation.evaluate(Exported(path), config.data, split, run)
+        write_json(done, {"epochs": epochs, "exported": str(path)})
+    print(f"\n{(run / 'report.md').read_text()}\nmodel: {load_json(done)['exported']}\npicture: {run / 'paths.png'}")
 
 
 if __name__ == "__main__":
