@@ -1,0 +1,147 @@
+"""Slow, obvious NumPy definitions in float64 that the tests hold the fast code to."""
+
+import itertools
+import math
+
+import numpy as np
+
+
+def stacked_pooling(positions, states, mask, bins, side_lengths):
+    """Pool `[B, N, D]` and `[B, N, C]` to `[B, N, bins, (bins,)... C]` by loops (thesis sections 2.3.2 to 2.3.5)."""
+    positions, states = np.asarray(positions, np.float64), np.asarray(states, np.float64)
+    num_systems, num_particles, num_dimensions = positions.shape
+    mask = np.ones((num_systems, num_particles)) if mask is None else mask
+    pooled = np.zeros((num_systems, num_particles, *(bins,) * num_dimensions, states.shape[-1]))
+    for b, i, j in itertools.product(range(num_systems), range(num_particles), range(num_particles)):
+        if i == j or not mask[b, i] or not mask[b, j]:
+            continue
+        displacement = positions[b, j] - positions[b, i]
+        for side in side_lengths:
+            index = tuple(math.floor(x / side * bins + bins / 2) for x in displacement)
+            if math.hypot(*displacement) <= side / 2 and all(0 <= k < bins for k in index):
+                pooled[(b, i, *index)] += states[b, j]
+    return pooled
+
+
+def convolution(grid, kernel, bias, strides=1):
+    """Convolve a grid `[n, (n,)... C]` with a kernel `[k, (k,)... C, filters]`: zero padding, "same" size.
+
+    What does not divide evenly pads one bin more behind than in front.
+    """
+    num_dimensions, size, width = grid.ndim - 1, grid.shape[0], kernel.shape[0]
+    output_size = math.ceil(size / strides)
+    before = max((output_size - 1) * strides + width - size, 0) // 2
+    result = np.zeros((*(output_size,) * num_dimensions, kernel.shape[-1]))
+    for place in itertools.product(range(output_size), repeat=num_dimensions):
+        result[place] = bias
+        for offset in itertools.product(range(width), repeat=num_dimensions):
+            source = tuple(p * strides + o - before for p, o in zip(place, offset, strict=True))
+            if all(0 <= s < size for s in source):
+                result[place] += grid[source] @ kernel[offset]
+    return result
+
+
+def max_pooling(grid, pool_size):
+    """Maxima of the windows of a grid `[n, (n,)... C]`; an incomplete last window is dropped."""
+    num_dimensions, output_size = grid.ndim - 1, grid.shape[0] // pool_size
+    result = np.zeros((*(output_size,) * num_dimensions, grid.shape[-1]))
+    for place in itertools.product(range(output_size), repeat=num_dimensions):
+        window = tuple(slice(p * pool_size, (p + 1) * pool_size) for p in place)
+        result[place] = grid[window].max(axis=tuple(range(num_dimensions)))
+    return result
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softplus(x):
+    return np.logaddexp(0, x)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def lstm_step(inputs, hidden_state, cell_state, kernel, recurrent_kernel, bias):
+    """One LSTM step of `[..., inputs]`; the gates lie in the order i, f, c, o."""
+    gates = inputs @ kernel + hidden_state @ recurrent_kernel + bias
+    i, f, c, o = np.split(gates, 4, axis=-1)
+    cell_state = sigmoid(f) * cell_state + sigmoid(i) * np.tanh(c)
+    return sigmoid(o) * np.tanh(cell_state), cell_state
+
+
+def weights_by_name(layer):
+    """Weights of a layer in float64 under the last two parts of their paths, such as `lstm/kernel`."""
+    weights = {"/".join(weight.path.split("/")[-2:]): np.asarray(weight, np.float64) for weight in layer.weights}
+    assert len(weights) == len(layer.weights)
+    return weights
+
+
+def interaction_step(positions, hidden_state, mask, weights, bins, side_lengths):
+    """gamma `[B, N, E]` = relu(W_gamma CNN(H)), H the stacked pooling of W_beta h (thesis section 4.4)."""
+    states = hidden_state @ weights["state_embedding/kernel"]
+    pooled = stacked_pooling(positions, states, mask, bins, side_lengths)
+    num_convolutions = sum("convolution" in name and name.endswith("kernel") for name in weights)
+    flat = []
+    for grid in pooled.reshape(-1, *pooled.shape[2:]):
+        for k in range(num_convolutions):
+            kernel, bias = (weights[f"convolution_{k}/{name}"] for name in ("kernel", "bias"))
+            grid = max_pooling(relu(convolution(grid, kernel, bias)), 2)
+        flat.append(grid.reshape(-1))
+    gamma = relu(np.stack(flat) @ weights["embedding/kernel"])
+    return gamma.reshape(*pooled.shape[:2], -1)
+
+
+def cell_step(positions, features, hidden_state, cell_state, mask, weights, bins, side_lengths):
+    """One step of the thesis's recurrent cell (section 4.4): [h, alpha] `[B, N, H + embedding]`, h and c."""
+    alpha = np.concatenate([positions, features], axis=-1) @ weights["input_embedding/kernel"]
+    gamma = interaction_step(positions, hidden_state, mask, weights, bins, side_lengths)
+    lstm = [weights[f"lstm/{name}"] for name in ("kernel", "recurrent_kernel", "bias")]
+    hidden_state, cell_state = lstm_step(
+        np.concatenate([alpha, gamma], axis=-1), hidden_state, cell_state, *lstm
+    )
+    return np.concatenate([hidden_state, alpha], axis=-1), hidden_state, cell_state
+
+
+def head_step(outputs, weights, scale_floor):
+    """Means, standard deviations and correlation `[..., 5]` of one correlated Gaussian in 2D (section 2.5)."""
+    raw = outputs @ weights["dense/kernel"]
+    return np.concatenate(
+        [raw[..., :2], softplus(raw[..., 2:4]) + scale_floor, 0.999 * np.tanh(raw[..., 4:])], axis=-1
+    )
+
+
+def gaussian_log_density(x, mean, covariance):
+    """log N(x; mean, covariance) of vectors `[D]`, from the inverse and the determinant."""
+    x, mean, covariance = (np.asarray(value, np.float64) for value in (x, mean, covariance))
+    offset = x - mean
+    distance = offset @ np.linalg.inv(covariance) @ offset
+    return -0.5 * (distance + len(x) * math.log(2 * math.pi) + math.log(np.linalg.det(covariance)))
+
+
+def mixture_log_density(x, weights, means, covariances):
+    """log sum_k w_k N(x; mean_k, covariance_k), summed relative to the largest term."""
+    terms = [
+        math.log(weight) + gaussian_log_density(x, mean, covariance)
+        for weight, mean, covariance in zip(weights, means, covariances, strict=True)
+    ]
+    largest = max(terms)
+    return largest + math.log(sum(math.exp(term - largest) for term in terms))
+
+
+def unpack_density(vector, num_dimensions, num_components, correlated):
+    """One vector `[P]` in the layout of `DensityLayout` -> weights `[K]`, means `[K, D]`, covariances `[K, D, D]`."""
+    vector = list(np.asarray(vector, np.float64))
+    logits = [vector.pop(0) for _ in range(num_components)] if num_components > 1 else [0.0]
+    means = [[vector.pop(0) for _ in range(num_dimensions)] for _ in range(num_components)]
+    covariances = []
+    for _ in range(num_components):
+        factor = np.zeros((num_dimensions, num_dimensions))
+        for row in range(num_dimensions):
+            for column in range(row + 1) if correlated else [row]:
+                factor[row, column] = vector.pop(0)
+        covariances.append(factor @ factor.T)
+    assert not vector
+    weights = np.exp(np.array(logits) - max(logits))
+    return weights / weights.sum(), np.array(means), np.array(covariances)

@@ -1,0 +1,225 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from socialmd_tf.layers import AbsoluteHead, DensityLayout, Rollout, SocialLSTMCell, StackedPoolingInteraction
+from tests import references
+
+GRIDS = {"bins": 4, "side_lengths": (8.0, 3.0)}
+FLOOR = 1e-3
+
+
+def make_rollout(num_dimensions=2, rollout_steps=3, head=None, seed=0):
+    """A built rollout with random weights, the same for every number of steps."""
+    interaction = StackedPoolingInteraction(
+        **GRIDS, filters=(3,), kernel_size=3, state_embedding=4, embedding=6
+    )
+    head = head or AbsoluteHead(num_dimensions, 1, True, FLOOR)
+    rollout = Rollout(SocialLSTMCell(5, 3, interaction), head, rollout_steps)
+    rollout.build({"positions": (None, None, None, num_dimensions), "features": (None, None, 2)})
+    generator = np.random.default_rng(seed)
+    rollout.set_weights([generator.normal(scale=0.5, size=weight.shape) for weight in rollout.weights])
+    return rollout
+
+
+def example(num_dimensions=2, num_steps=3, num_particles=5, seed=0):
+    """Inputs of two systems, the second padded."""
+    generator = np.random.default_rng(seed)
+    mask = np.ones((2, num_particles), "float32")
+    mask[1, -2:] = 0
+    positions = generator.uniform(-2, 2, (2, num_steps, num_particles, num_dimensions))
+    return {
+        "positions": tf.constant(positions * mask[:, None, :, None], "float32"),
+        "features": tf.constant(generator.normal(size=(2, num_particles, 2)), "float32"),
+        "mask": tf.constant(mask),
+    }
+
+
+def slow_rollout(rollout, inputs, horizon, choose):
+    """Parameters and what followed, by one `step` after another."""
+    features, mask = inputs["features"], inputs["mask"]
+    frames = tf.unstack(inputs["positions"], axis=1)
+    state = rollout.get_initial_state(frames[0])
+    for frame in frames:
+        state["head"] = rollout.get_initial_state(frame)["head"]
+        parameters, state = rollout.step(frame, features, mask, state)
+    densities, following = [parameters], []
+    for index in range(horizon):
+        following.append(choose(densities[-1], index) * mask[..., None])
+        parameters, state = rollout.step(following[-1], features, mask, state)
+        densities.append(parameters)
+    return tf.stack(densities[:-1], axis=1), tf.stack(following, axis=1)
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+@pytest.mark.parametrize("num_steps", [1, 2, 4])
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_equals_a_loop_of_steps(num_dimensions, num_steps, horizon):
+    rollout = make_rollout(num_dimensions)
+    inputs = example(num_dimensions, num_steps)
+    mean = rollout.head.layout.mean
+    result = rollout.run(inputs, horizon)
+    expected = slow_rollout(rollout, inputs, horizon, lambda parameters, index: mean(parameters))
+    assert result[0].shape == (2, horizon, 5, rollout.head.layout.size)
+    for values, wanted in zip(result, expected, strict=True):
+        np.testing.assert_allclose(values, wanted, atol=1e-5)
+
+
+def test_equals_the_thesis_in_numpy():
+    rollout = make_rollout()
+    inputs = example(num_steps=2)
+    weights = references.weights_by_name(rollout)
+    features, mask = (np.asarray(inputs[name], np.float64) for name in ("features", "mask"))
+    frames = [np.asarray(frame, np.float64) for frame in tf.unstack(inputs["positions"], axis=1)]
+    state = [np.zeros((2, 5, 5))] * 2
+    expected = []
+    for step in range(4):
+        outputs, *state = references.cell_step(frames[step], features, *state, mask, weights, **GRIDS)
+        density = references.head_step(outputs, weights, FLOOR)
+        if step >= 1:
+            expected.append(density)
+            frames.append(density[..., :2] * mask[..., None])
+    parameters = np.asarray(rollout(inputs), np.float64)
+    _, loc, scales = map(np.asarray, rollout.head.layout.split(parameters))
+    wanted = np.stack(expected, axis=1)
+    np.testing.assert_allclose(loc[..., 0, :], wanted[..., :2], atol=1e-4)
+    first, product, remaining = np.moveaxis(scales[..., 0, :], -1, 0)
+    np.testing.assert_allclose(first, wanted[..., 2], atol=1e-4)
+    np.testing.assert_allclose(np.hypot(product, remaining), wanted[..., 3], atol=1e-4)
+    np.testing.assert_allclose(product / np.hypot(product, remaining), wanted[..., 4], atol=1e-4)
+
+
+def test_a_longer_rollout_begins_with_the_shorter():
+    inputs = example()
+    shorter, longer = make_rollout(rollout_steps=3)(inputs), make_rollout(rollout_steps=4)(inputs)
+    np.testing.assert_allclose(longer[:, :3], shorter, atol=1e-6)
+    assert longer.shape[1] == 4
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_padding_changes_no_real_particle(num_dimensions):
+    rollout = make_rollout(num_dimensions)
+    inputs = example(num_dimensions)
+    alone = {
+        "positions": inputs["positions"][1:, :, :3],
+        "features": inputs["features"][1:, :3],
+        "mask": tf.ones((1, 3)),
+    }
+    np.testing.assert_allclose(rollout(inputs)[1:, :, :3], rollout(alone), atol=1e-5)
+
+
+def test_what_stands_in_the_padding_does_not_matter():
+    rollout = make_rollout()
+    inputs = example()
+    padding = 1 - inputs["mask"]
+    other = {
+        **inputs,
+        "positions": inputs["positions"] + 0.3 * padding[:, None, :, None],
+        "features": inputs["features"] + padding[..., None],
+    }
+    real = inputs["mask"][:, None, :, None]
+    np.testing.assert_allclose(rollout(other) * real, rollout(inputs) * real, atol=1e-6)
+
+
+def test_renumbered_particles_give_renumbered_results():
+    rollout = make_rollout()
+    inputs = example()
+    order = np.random.default_rng(1).permutation(5)
+    renumbered = {
+        "positions": tf.gather(inputs["positions"], order, axis=2),
+        "features": tf.gather(inputs["features"], order, axis=1),
+        "mask": tf.gather(inputs["mask"], order, axis=1),
+    }
+    np.testing.assert_allclose(rollout(renumbered), tf.gather(rollout(inputs), order, axis=2), atol=1e-5)
+
+
+def test_systems_of_a_batch_do_not_see_each_other():
+    rollout = make_rollout()
+    inputs = example()
+    first = tf.nest.map_structure(lambda value: value[:1], inputs)
+    np.testing.assert_allclose(rollout(inputs)[:1], rollout(first), atol=1e-6)
+
+
+def test_the_observed_frames_are_all_read():
+    rollout = make_rollout()
+    inputs = example()
+    result = rollout(inputs)
+    for frame in range(3):
+        bump = tf.one_hot(frame, 3)[None, :, None, None] * inputs["mask"][:, None, :, None]
+        other = rollout({**inputs, "positions": inputs["positions"] + 0.5 * bump})
+        assert np.abs(other - result)[:, 0].max() > 1e-3
+
+
+def test_the_horizon_may_be_a_tensor():
+    rollout = make_rollout()
+    inputs = example()
+    run = tf.function(rollout.run)
+    for horizon in (1, 4):
+        for values, wanted in zip(run(inputs, tf.constant(horizon)), rollout.run(inputs, horizon), strict=True):
+            assert values.shape[1] == horizon
+            np.testing.assert_allclose(values, wanted, atol=1e-5)
+    assert run.experimental_get_tracing_count() == 1
+
+
+def test_the_positions_that_follow_can_be_chosen():
+    rollout = make_rollout()
+    inputs = example()
+
+    def choose(parameters, index):
+        number = tf.cast(index, "float32")
+        return tf.stack([tf.fill(parameters.shape[:2], 0.5 * number), parameters[..., 3]], axis=-1)
+
+    parameters, following = rollout.run(inputs, 4, choose)
+    for values, wanted in zip((parameters, following), slow_rollout(rollout, inputs, 4, choose), strict=True):
+        np.testing.assert_allclose(values, wanted, atol=1e-5)
+    assert following[0, :, 0, 0].numpy().tolist() == [0.0, 0.5, 1.0, 1.5]
+    assert not following[1, :, -2:].numpy().any()  # padding stays at the origin
+    assert np.abs(parameters - rollout.run(inputs, 4)[0])[:, 1:].max() > 1e-3
+
+
+class CountingHead(keras.layers.Layer):
+    """Every parameter is the number of predictions since the last observed frame."""
+
+    layout = DensityLayout(2, 1, False)
+
+    def get_initial_state(self, batch_size, num_particles):
+        return (tf.zeros((batch_size, num_particles)),)
+
+    def call(self, outputs, positions, velocities, state):
+        count = state[0] + 1
+        return tf.repeat(count[..., None], self.layout.size, axis=-1), (count,)
+
+
+def test_the_state_of_the_head_starts_anew_after_an_observed_frame():
+    rollout = make_rollout(head=CountingHead())
+    inputs = example()
+    assert rollout(inputs)[0, :, 0, 0].numpy().tolist() == [1.0, 2.0, 3.0]
+    chosen, _ = rollout.run(inputs, 3, lambda parameters, index: parameters[..., :2])
+    assert chosen[0, :, 0, 0].numpy().tolist() == [1.0, 1.0, 1.0]
+
+
+class VelocityHead(keras.layers.Layer):
+    """Predicts the next position at constant velocity."""
+
+    layout = DensityLayout(2, 1, False)
+
+    def get_initial_state(self, batch_size, num_particles):
+        return ()
+
+    def call(self, outputs, positions, velocities, state):
+        return tf.concat([positions + velocities, tf.ones_like(positions)], axis=-1), ()
+
+
+def test_velocities_are_moves_since_the_last_frame():
+    inputs = example(num_steps=2)
+    _, following = make_rollout(head=VelocityHead()).run(inputs, 4)
+    first, last = tf.unstack(inputs["positions"], axis=1)
+    expected = tf.stack([last + k * (last - first) for k in (1.0, 2.0, 3.0, 4.0)], axis=1)
+    np.testing.assert_allclose(following, expected, atol=1e-5)
+
+
+def test_the_first_move_is_zero():
+    inputs = example(num_steps=1)
+    _, following = make_rollout(head=VelocityHead()).run(inputs, 2)
+    np.testing.assert_array_equal(following, tf.repeat(inputs["positions"], 2, axis=1))
