@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from socialmd_tf.layers.pooling import bin_indices, pair_displacements, pair_mask
+from socialmd_tf.layers.pooling import bin_indices, flat_bin_indices, pair_displacements, pair_mask
 from socialmd_tf.layers.sparse import sparse_matmul
 
 
@@ -66,16 +66,17 @@ class PooledConvolution(keras.layers.Layer):
         """
         num_dimensions = positions.shape[-1]
         batch_size, num_particles = ops.shape(positions)[:2]
-        seen_by, seen, bins = _entries(positions, mask, self.side_lengths, self.bins)
+        pairs, bins = _entries(positions, mask, self.side_lengths, self.bins)
         num_cells = self.output_bins**num_dimensions
         num_taps = self.kernel_size**num_dimensions
+        first = (pairs * ops.convert_to_tensor([num_cells, num_taps], dtype="int64"))[:, None]
+        targets, weights = (ops.convert_to_tensor(table) for table in self._tables(num_dimensions))
         additions = [
             (
-                ops.reshape((seen_by * num_cells)[:, None] + cells, (-1,)),
-                ops.reshape((seen * num_taps)[:, None] + taps, (-1,)),
-                ops.cast(ops.reshape(weights, (-1,)), states.dtype),
+                ops.reshape(ops.take(targets[member], bins, axis=0) + first, (-1, 2)),
+                ops.cast(ops.reshape(ops.take(weights[member], bins, axis=0), (-1,)), states.dtype),
             )
-            for cells, taps, weights in self._landings(bins)
+            for member in range(self.pool_size**num_dimensions)
         ]
         taps = ops.matmul(ops.reshape(states, (-1, states.shape[-1])), self._kernel_matrix(num_dimensions))
         taps = ops.reshape(taps, (-1, self.filters))
@@ -89,52 +90,41 @@ class PooledConvolution(keras.layers.Layer):
         kernel = ops.moveaxis(ops.cast(self.kernel, self.compute_dtype), num_dimensions, 0)
         return ops.reshape(kernel, (kernel.shape[0], -1))
 
-    def _landings(self, bins):
-        """Where the taps of every entry land in the grid around the particle that sees.
-
-        The convolution's output is kept as one grid of max pooling windows for every member of a window.
-
-        Args:
-            bins: For every entry the bin of the particle that is seen, `[M, D]`.
+    def _tables(self, num_dimensions):
+        """For every bin, which taps of a state there land in each member of a max pooling window, and where.
 
         Returns:
-            For every member: windows `[M, t]`, which taps land there `[M, t]`, and their weights, 1, or 0 where
-            there is no such tap; t = ceil(kernel_size / pool_size)^D.
+            Window and tap, integers `[members, bins^D, t, 2]`, and the weight of the tap, 1, or 0 where there is
+            none, `[members, bins^D, t]`; t = ceil(kernel_size / pool_size)^D.
         """
-        tables = [ops.convert_to_tensor(table) for table in self._tables()]
-        num_dimensions = bins.shape[-1]
-        along = [[ops.take(table, bins[:, axis], axis=0) for table in tables] for axis in range(num_dimensions)]
-        landings = []
-        for member in itertools.product(range(self.pool_size), repeat=num_dimensions):
-            cells, taps, weights = 0, 0, 1
-            for axis, (cell, tap, weight) in enumerate(along):
-                shape = (-1, *(1,) * axis, cell.shape[-1], *(1,) * (num_dimensions - 1 - axis))
-                cells = cells * self.output_bins + ops.reshape(cell[:, member[axis]], shape)
-                taps = taps * self.kernel_size + ops.reshape(tap[:, member[axis]], shape)
-                weights = weights * ops.reshape(weight[:, member[axis]], shape)
-            flat = (-1, tables[0].shape[-1] ** num_dimensions)
-            landings.append(tuple(ops.reshape(part, flat) for part in (cells, taps, weights)))
-        return landings
+        along, filled = self._tables_along_axis()
+        members = itertools.product(range(self.pool_size), repeat=num_dimensions)
+        targets, weights = [], []
+        for member in members:
+            target, weight = np.zeros((1, 1, 2), "int64"), np.ones((1, 1), "float32")
+            for m in member:
+                target = target[:, None, :, None] * [self.output_bins, self.kernel_size] + along[m][:, None]
+                weight = weight[:, None, :, None] * filled[m][:, None]
+                target = target.reshape(-1, target.shape[2] * target.shape[3], 2)
+                weight = weight.reshape(target.shape[:2])
+            targets.append(target)
+            weights.append(weight)
+        return np.stack(targets), np.stack(weights)
 
-    def _tables(self):
-        """Along one axis, which taps of a state in a bin land in each member of a max pooling window, and where.
-
-        Returns:
-            The window, the tap, and 1 or, where there is no such tap, three zeros:
-            `[bins, pool_size, ceil(kernel_size / pool_size)]`.
-        """
+    def _tables_along_axis(self):
+        """The same along one axis: `[pool_size, bins, ceil(kernel_size / pool_size), 2]`, and the weights."""
         covered = (self.convolved_bins - 1) * self.strides + self.kernel_size
         padding = max(covered - self.bins, 0) // 2
-        shape = (3, self.bins, self.pool_size, -(-self.kernel_size // self.pool_size))
-        tables = np.zeros(shape, "int32")
-        filled = np.zeros(shape[1:3], "int32")
+        targets = np.zeros((self.pool_size, self.bins, -(-self.kernel_size // self.pool_size), 2), "int64")
+        weights = np.zeros(targets.shape[:-1], "float32")
         for bin_, tap in itertools.product(range(self.bins), range(self.kernel_size)):
             target, rest = divmod(bin_ - tap + padding, self.strides)
             cell, member = divmod(target, self.pool_size)
             if rest == 0 and 0 <= cell < self.output_bins:  # max pooling drops an incomplete last window
-                tables[:, bin_, member, filled[bin_, member]] = cell, tap, 1
-                filled[bin_, member] += 1
-        return tables
+                slot = int(weights[member, bin_].sum())
+                targets[member, bin_, slot] = cell, tap
+                weights[member, bin_, slot] = 1
+        return targets, weights
 
     def compute_output_shape(self, positions_shape, states_shape, mask_shape=None):
         """Shape of the output."""
@@ -157,9 +147,9 @@ def _entries(positions, mask, side_lengths, bins):
     """The pairs in range of each grid, grid after grid: M entries.
 
     Returns:
-        seen_by: The particle whose grid it is, an index into the flattened `[B * N]`, `[M]`.
-        seen: The particle seen there, `[M]`.
-        bins: Its bin, `[M, D]`.
+        pairs: The particle whose grid it is and the particle seen there, indices into the flattened `[B * N]`,
+            `[M, 2]`.
+        bins: The bin of the latter, an index into the flattened grid, `[M]`.
     """
     displacements = pair_displacements(positions)
     pairs = pair_mask(positions, mask)
@@ -167,12 +157,13 @@ def _entries(positions, mask, side_lengths, bins):
     parts = []
     for side_length in side_lengths:
         indices, inside = bin_indices(displacements, side_length, bins)
-        flat = ops.reshape(indices, (-1, indices.shape[-1]))
         entry = ops.nonzero(ops.reshape(ops.logical_and(inside, pairs), (-1,)))[0]
         seen_by = entry // num_particles
         seen = seen_by // num_particles * num_particles + entry % num_particles
-        parts.append((seen_by, seen, ops.take(flat, entry, axis=0)))
-    return tuple(ops.concatenate(part, axis=0) for part in zip(*parts, strict=True))
+        flat = ops.reshape(flat_bin_indices(indices, bins), (-1,))
+        parts.append((ops.stack([seen_by, seen], axis=1), ops.take(flat, entry, axis=0)))
+    seen, seen_bins = (ops.concatenate(part, axis=0) for part in zip(*parts, strict=True))
+    return ops.cast(seen, "int64"), seen_bins
 
 
 def _sum_and_max(taps, additions, num_cells):
@@ -182,7 +173,7 @@ def _sum_and_max(taps, additions, num_cells):
 
     Args:
         taps: `[num_taps, filters]`.
-        additions: For every member: windows, taps and weights of what is added, each `[A]`.
+        additions: For every member: window and tap of what is added, `[A, 2]`, and its weight `[A]`.
         num_cells: Number of windows.
 
     Returns:
@@ -192,13 +183,14 @@ def _sum_and_max(taps, additions, num_cells):
 
     @ops.custom_gradient
     def apply(taps):
-        members = [sparse_matmul(cells, columns, weights, taps, num_cells) for cells, columns, weights in additions]
+        members = [sparse_matmul(indices, weights, num_cells, taps) for indices, weights in additions]
         pooled, share_out = _maximum(members)
 
         def gradient(upstream):
             shares = zip(additions, share_out(upstream), strict=True)
             return sum(
-                sparse_matmul(columns, cells, weights, share, num_taps) for (cells, columns, weights), share in shares
+                sparse_matmul(indices, weights, num_taps, share, transpose=True)
+                for (indices, weights), share in shares
             )
 
         return pooled, gradient

@@ -48,6 +48,14 @@ def bin_indices(displacements, side_length, bins):
     return indices, ops.logical_and(inside, in_range)
 
 
+def flat_bin_indices(indices, bins):
+    """Indices of bins along each axis `[..., D]` -> indices into the flattened grid `[...]`, the last axis fastest."""
+    flat = indices[..., 0]
+    for axis in range(1, indices.shape[-1]):
+        flat = flat * bins + indices[..., axis]
+    return flat
+
+
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class StackedStatePooling(keras.layers.Layer):
     r"""Sum the states of each particle's neighbours into grids of several sizes, and add the grids up.
@@ -84,9 +92,7 @@ class StackedStatePooling(keras.layers.Layer):
         pooled = 0.0
         for side_length in self.side_lengths:
             indices, inside = bin_indices(displacements, side_length, self.bins)
-            flat = 0
-            for axis in range(num_dimensions):
-                flat = flat * self.bins + indices[..., axis]
+            flat = flat_bin_indices(indices, self.bins)
             flat = ops.where(ops.logical_and(inside, pairs), flat, -1)  # one_hot(-1) is all zeros
             occupied = ops.one_hot(flat, self.bins**num_dimensions, dtype=states.dtype)
             pooled = pooled + ops.einsum("bijm,bjc->bimc", occupied, states)

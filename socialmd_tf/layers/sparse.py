@@ -1,30 +1,32 @@
-"""Sums of selected rows: the product of a sparse matrix and a dense one."""
+"""The product of a sparse matrix and a dense one, which `keras.ops` lacks."""
 
 import keras
 from keras import ops
 
 
-def sparse_matmul(rows, columns, weights, dense, num_rows):
-    """Multiply a sparse matrix by a dense one: out[r] = sum over m with rows[m] = r of weights[m] dense[columns[m]].
+def sparse_matmul(indices, values, num_rows, dense, transpose=False):
+    """Multiply a sparse matrix S by a dense one.
 
-    On TensorFlow this is its sparse kernel, measured four times faster than a gather and a segment sum, which is
-    what other backends do.
+    S[r, c] = sum of values[m] over m with indices[m] = (r, c). On TensorFlow this is its sparse kernel, measured
+    four times faster than a gather and a segment sum, which is what other backends do.
 
     Args:
-        rows: `[M]` integers.
-        columns: `[M]` integers.
-        weights: `[M]`.
+        indices: Rows and columns, integers `[M, 2]`.
+        values: `[M]`.
+        num_rows: Rows of the product.
         dense: `[num_columns, C]`.
-        num_rows: Rows of the sparse matrix.
+        transpose: Whether `indices` and `values` are those of the transpose of S.
 
     Returns:
         `[num_rows, C]`.
     """
     if keras.backend.backend() != "tensorflow":
-        values = ops.take(dense, columns, axis=0) * weights[:, None]
-        return ops.segment_sum(values, rows, num_rows)
+        rows, columns = (1, 0) if transpose else (0, 1)
+        terms = ops.take(dense, indices[:, columns], axis=0) * values[:, None]
+        return ops.segment_sum(terms, indices[:, rows], num_rows)
     import tensorflow as tf
 
-    indices = tf.cast(tf.stack([rows, columns], axis=1), "int64")
-    shape = tf.cast(tf.stack([num_rows, tf.shape(dense)[0]]), "int64")
-    return tf.sparse.sparse_dense_matmul(tf.SparseTensor(indices, weights, shape), dense)
+    num_columns = tf.shape(dense)[0]
+    shape = [num_columns, num_rows] if transpose else [num_rows, num_columns]
+    matrix = tf.SparseTensor(tf.cast(indices, "int64"), values, tf.cast(tf.stack(shape), "int64"))
+    return tf.sparse.sparse_dense_matmul(matrix, dense, adjoint_a=transpose)
