@@ -1,0 +1,224 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipelines.config import DataConfig
+from pipelines.errors import UserError
+from pipelines.trajectory import Manifest
+from socialmd_tf.config import ModelConfig
+from socialmd_tf.layers import NoInteraction, StackedPoolingInteraction
+from socialmd_tf.mixture import NegativeLogLikelihood
+from socialmd_tf.model import build_interaction, build_model, for_data, rollout_layer
+
+SMALL = ModelConfig(
+    rollout_steps=3,
+    input_embedding=4,
+    units=6,
+    interaction_embedding=5,
+    state_embedding=3,
+    bins=8,
+    side_lengths=(6.0, 2.0),
+    filters=(3, 4),
+    kernel_size=3,
+)
+SMALL_3D = dataclasses.replace(SMALL, num_dimensions=3, bins=4)
+SMALL_MIXTURE = dataclasses.replace(SMALL, num_components=3, correlated=False)
+CONFIGS = {"2d": SMALL, "3d": SMALL_3D, "mixture": SMALL_MIXTURE}
+
+
+def make_batch(num_systems=2, num_steps=4, num_particles=5, num_dimensions=2, num_features=2, seed=0):
+    """A batch whose second system is padded."""
+    generator = np.random.default_rng(seed)
+    shape = (num_systems, num_steps + 3, num_particles, num_dimensions)
+    frames = generator.normal(size=shape).astype("float32")
+    features = generator.normal(size=(num_systems, num_particles, num_features)).astype("float32")
+    mask = np.ones((num_systems, num_particles), "float32")
+    mask[1:, 2:] = 0
+    return {"positions": frames[:, :num_steps], "features": features, "mask": mask}, frames[:, num_steps:]
+
+
+def num_parameters(config):
+    """Trainable parameters, layer by layer (thesis section 4.4)."""
+    embedding, units, taps = config.input_embedding, config.units, config.kernel_size**config.num_dimensions
+    total = (config.num_dimensions + config.num_features) * embedding  # input embedding
+    channels, bins = config.state_embedding, config.bins
+    total += units * channels  # state embedding
+    for filters in config.filters:
+        total += (taps * channels + 1) * filters
+        channels, bins = filters, bins // 2
+    total += bins**config.num_dimensions * channels * config.interaction_embedding
+    total += 4 * units * (embedding + config.interaction_embedding + units + 1)  # LSTM
+    scales = config.num_dimensions * (config.num_dimensions + 1) // 2 if config.correlated else config.num_dimensions
+    component = config.num_dimensions + scales + (config.num_components > 1)
+    return total + (units + embedding) * config.num_components * component
+
+
+def test_the_thesis_has_its_number_of_parameters():
+    model = build_model("thesis")
+    assert model.count_params() == 140_768
+    assert sum(weight.shape.num_elements() for weight in model.trainable_variables) == 140_768
+    assert model.output_shape == (None, 30, None, 5)
+
+
+@pytest.mark.parametrize(
+    ("preset", "size", "num_params"), [("thesis-mixture", 25, 143_968), ("thesis-monogrid", 5, 189_920)]
+)
+def test_other_presets(preset, size, num_params):
+    model = build_model(preset)
+    assert model.output_shape == (None, 30, None, size)
+    assert rollout_layer(model).head.layout.size == size
+    assert model.count_params() == num_params
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(),
+        *CONFIGS.values(),
+        dataclasses.replace(SMALL, num_features=0),
+        dataclasses.replace(SMALL, bins=11, filters=(3,), kernel_size=2),
+        dataclasses.replace(SMALL_3D, num_components=2),
+    ],
+)
+def test_number_of_parameters_is_the_formula(config):
+    assert build_model(config).count_params() == num_parameters(config)
+
+
+def test_unknown_preset():
+    with pytest.raises(UserError) as error:
+        build_model("thesys")
+    message = "`preset` must be one of thesis, thesis-mixture, thesis-monogrid"
+    assert str(error.value).startswith(message) and str(error.value).endswith(". Received: 'thesys'")
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_any_number_of_systems_steps_and_particles(config):
+    model = build_model(config)
+    call = tf.function(model, reduce_retracing=True)
+    for num_systems, num_steps, num_particles in ((2, 4, 5), (1, 1, 1), (3, 2, 7)):
+        inputs, _ = make_batch(num_systems, num_steps, num_particles, config.num_dimensions)
+        expected_shape = (num_systems, 3, num_particles, rollout_layer(model).head.layout.size)
+        result = model(inputs)
+        assert result.shape == expected_shape
+        np.testing.assert_allclose(call(inputs), result, atol=1e-5)
+
+
+def test_takes_exactly_the_dictionary_of_a_batch():
+    model = build_model(SMALL)
+    assert set(model.input) == {"positions", "features", "mask"}
+    inputs, _ = make_batch()
+    for missing in inputs:
+        with pytest.raises((ValueError, KeyError)):
+            model({name: value for name, value in inputs.items() if name != missing})
+
+
+def test_no_features_are_needed():
+    inputs, _ = make_batch(num_features=0)
+    assert build_model(dataclasses.replace(SMALL, num_features=0))(inputs).shape == (2, 3, 5, 5)
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="NoInteraction has no `build` that takes several shapes")
+def test_particles_alone():
+    inputs, _ = make_batch()
+    model = build_model(dataclasses.replace(SMALL, interaction="none"))
+    moved = {**inputs, "positions": inputs["positions"] + np.eye(5, dtype="float32")[0][:, None]}
+    np.testing.assert_array_equal(model(moved)[:, :, 1:], model(inputs)[:, :, 1:])
+
+
+def test_interaction_is_the_one_named():
+    assert isinstance(build_interaction(SMALL), StackedPoolingInteraction)
+    assert isinstance(build_interaction(dataclasses.replace(SMALL, interaction="none")), NoInteraction)
+
+
+def test_particles_see_each_other():
+    inputs, _ = make_batch()
+    model = build_model(SMALL)
+    apart = {**inputs, "positions": inputs["positions"] + 100 * np.eye(5, dtype="float32")[0][:, None]}
+    assert np.abs(model(apart) - model(inputs))[0, :, 1:].max() > 1e-4
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_renumbered_particles_give_renumbered_results(config):
+    inputs, _ = make_batch(num_dimensions=config.num_dimensions)
+    order = np.random.default_rng(1).permutation(5)
+    renumbered = {
+        "positions": inputs["positions"][:, :, order],
+        "features": inputs["features"][:, order],
+        "mask": inputs["mask"][:, order],
+    }
+    model = build_model(config)
+    np.testing.assert_allclose(model(renumbered), tf.gather(model(inputs), order, axis=2), atol=1e-5)
+
+
+def test_for_data_takes_dimensions_features_and_steps_from_the_data():
+    manifest = Manifest("x", 3, ("mass",), "1", 0.1, {"train": ("a.npy",)}, {})
+    config = for_data(SMALL, manifest, DataConfig(rollout_steps=7))
+    assert config == dataclasses.replace(SMALL, num_dimensions=3, num_features=1, rollout_steps=7)
+
+
+def coincident(inputs):
+    inputs["positions"][:] = 0.5
+
+
+def at_rest(inputs):
+    inputs["positions"][:] = inputs["positions"][:, :1]
+
+
+def far_away(inputs):
+    inputs["positions"] += np.float32(1e4)
+
+
+def scattered(inputs):
+    inputs["positions"] *= np.float32(1e4)
+
+
+def padding_alone_in_a_row(inputs):
+    inputs["mask"][1] = 0
+    inputs["positions"][1] = 0
+
+
+def none_moves_and_none_is_apart(inputs):
+    inputs["positions"][:] = 0
+    inputs["features"][:] = 0
+
+
+HARD_CASES = [coincident, at_rest, far_away, scattered, padding_alone_in_a_row, none_moves_and_none_is_apart]
+
+
+def loss_and_gradients(model, inputs, targets):
+    """Mean loss of the real particles, and its gradients."""
+    layout = rollout_layer(model).head.layout
+    real = np.repeat(inputs["mask"][:, None], targets.shape[1], axis=1)
+    with tf.GradientTape() as tape:
+        loss = NegativeLogLikelihood.of(layout)(targets, model(inputs), sample_weight=real)
+    return loss, tape.gradient(loss, [weight.value for weight in model.trainable_variables])
+
+
+def assert_finite(model, inputs, targets):
+    loss, gradients = loss_and_gradients(model, inputs, targets)
+    assert np.isfinite(loss)
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    assert max(np.abs(gradient).max() for gradient in gradients) > 0
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_loss_and_gradients_are_finite(config):
+    model = build_model(config)
+    for spoil in HARD_CASES:
+        inputs, targets = make_batch(num_dimensions=config.num_dimensions)
+        spoil(inputs)
+        targets = inputs["positions"][:, -1:] + 0.1 * targets
+        assert_finite(model, inputs, targets.astype("float32"))
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_loss_and_gradients_are_finite_for_a_lone_particle(config):
+    inputs, targets = make_batch(num_systems=1, num_particles=1, num_dimensions=config.num_dimensions)
+    assert_finite(build_model(config), inputs, targets)
+
+
+def test_targets_far_from_the_prediction_have_a_finite_loss():
+    inputs, targets = make_batch()
+    assert_finite(build_model(SMALL), inputs, targets + np.float32(1e4))
