@@ -33,14 +33,20 @@ def compile_for_training(model, learning_rate):
     )
 
 
-def with_sample_weights(batches):
+def with_sample_weights(batches, num_replicas=1):
     """Add to batches (inputs, targets `[B, T', N, D]`) the weights `[B, T', N]` that leave out padded particles.
 
     They average 1 over each whole batch, so that the loss is the mean over real particles, however a strategy
-    shares the batch out.
+    shares the batch out. Samples of nothing but padding fill B up to a multiple of `num_replicas`: Keras cannot
+    start with uneven shares, and would give the samples of a smaller share more weight.
     """
 
+    def fill_up(*batch):
+        missing = -tf.shape(batch[1])[0] % num_replicas
+        return tf.nest.map_structure(lambda x: tf.pad(x, [[0, missing]] + [[0, 0]] * (x.shape.rank - 1)), batch)
+
     def weigh(inputs, targets):
+        inputs, targets = fill_up(inputs, targets)
         mask = inputs["mask"] / tf.reduce_mean(inputs["mask"])
         return inputs, targets, tf.repeat(mask[:, None], tf.shape(targets)[1], axis=1)
 
@@ -88,14 +94,15 @@ def _fit(model, config, directory, run, state):
         directory, "train", config.windows, shuffle=True, first_epoch=done, num_epochs=config.epochs, **options
     )
     validation = dataset.batches(directory, "validation", config.windows, shuffle=False, **options)
+    num_replicas = len(visible_devices())
     on_terminal = sys.stdout.isatty()
     callbacks = [
         checkpoints.Checkpoint(run, config, state),
         keras.callbacks.TensorBoard(run / "tensorboard"),
     ]
     model.fit(
-        with_sample_weights(training),
-        validation_data=with_sample_weights(validation),
+        with_sample_weights(training, num_replicas),
+        validation_data=with_sample_weights(validation, num_replicas),
         initial_epoch=done,
         epochs=config.epochs,
         steps_per_epoch=len(training) // (config.epochs - done),
