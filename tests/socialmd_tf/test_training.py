@@ -1,0 +1,165 @@
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipelines import dataset
+from pipelines.config import DataConfig
+from socialmd_tf import training
+from socialmd_tf.config import ModelConfig, to_dict
+from socialmd_tf.model import build_model, rollout_layer
+
+WINDOWS = DataConfig(
+    subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=0
+)
+SMALL = ModelConfig(
+    num_features=1, rollout_steps=3, units=8, input_embedding=4, state_embedding=4, interaction_embedding=4,
+    bins=8, filters=(2,), kernel_size=2, side_lengths=(4.0,),
+)
+
+
+@pytest.fixture
+def mixed_data(write_dataset, random_trajectory):
+    """Systems of three and four particles, 8 windows each."""
+    trajectories = [random_trajectory(num_particles=number, seed=number) for number in (3, 4)]
+    return write_dataset({"train": trajectories, "validation": trajectories[:1]})
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    model = build_model(SMALL)
+    training.compile_for_training(model, 0.01)
+    return model
+
+
+def test_the_optimizer_is_the_thesis_s(model):
+    settings = model.optimizer.get_config()
+    assert isinstance(model.optimizer, keras.optimizers.Nadam)
+    expected = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+    assert {name: settings[name] for name in expected} == pytest.approx(expected)
+    assert all(settings[name] is None for name in ("clipnorm", "clipvalue", "global_clipnorm", "weight_decay"))
+    assert not model.jit_compile
+
+
+def test_sample_weights_average_one_and_leave_out_padding(mixed_data):
+    plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=5, seed=0, shuffle=True)
+    weighted = training.with_sample_weights(plain)
+    assert len(weighted) == len(plain) == 4
+    paddings = 0
+    for (inputs, targets), (same, same_targets, weights) in zip(plain, weighted, strict=True):
+        np.testing.assert_array_equal(same["positions"], inputs["positions"])
+        np.testing.assert_array_equal(same_targets, targets)
+        mask = inputs["mask"].numpy()
+        assert weights.shape == targets.shape[:3]
+        assert weights.numpy().mean() == pytest.approx(1.0, rel=1e-6)
+        for step in range(3):
+            np.testing.assert_array_equal(weights[:, step] > 0, mask > 0)
+        assert np.ptp(weights.numpy()[weights.numpy() > 0]) == 0
+        paddings += int((mask == 0).sum())
+    assert paddings == 8  # one particle in every window of the smaller system
+
+
+def test_batches_are_filled_up_to_even_shares(mixed_data):
+    plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=5, seed=0, shuffle=True)
+    for (inputs, targets), (filled, _, weights) in zip(plain, training.with_sample_weights(plain, 3), strict=True):
+        size, whole = len(targets), -(-len(targets) // 3) * 3
+        assert len(weights) == len(filled["positions"]) == whole
+        np.testing.assert_array_equal(filled["positions"][:size], inputs["positions"])
+        assert not np.any(filled["mask"][size:]) and not np.any(weights[size:])
+        assert weights.numpy().mean() == pytest.approx(1.0, rel=1e-6)
+
+
+def slow_gaussian_loss(parameters, targets, layout):
+    """-log N of one particle and step."""
+    difference = targets - np.asarray(layout.mean(parameters))
+    covariance = np.asarray(layout.covariance(parameters), np.float64)
+    square = difference @ np.linalg.inv(covariance) @ difference
+    return 0.5 * (square + np.log(np.linalg.det(2 * np.pi * covariance)))
+
+
+def test_the_loss_is_the_mean_over_real_particles_however_a_batch_is_filled(mixed_data, model):
+    plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=32, seed=0, shuffle=False)
+    ((inputs, targets),) = plain
+    parameters, layout = np.asarray(model(inputs)), rollout_layer(model).head.layout
+    losses, errors = [], []
+    for b, i in np.argwhere(inputs["mask"].numpy() > 0)[::7]:
+        for step in range(3):
+            losses.append(slow_gaussian_loss(parameters[b, step, i], targets[b, step, i].numpy(), layout))
+            errors.append(np.abs(np.asarray(layout.mean(parameters[b, step, i])) - targets[b, step, i]).mean())
+
+    chosen = np.zeros(inputs["mask"].shape, np.float32)
+    chosen[tuple(np.argwhere(inputs["mask"].numpy() > 0)[::7].T)] = 1
+    weights = np.repeat((chosen / chosen.mean())[:, None], 3, axis=1)
+    assert float(model.compute_loss(y=targets, y_pred=parameters, sample_weight=weights)) == pytest.approx(
+        np.mean(losses), rel=1e-4
+    )
+    for num_replicas in (1, 5):
+        found = model.evaluate(training.with_sample_weights(plain, num_replicas), verbose=0, return_dict=True)
+        every = np.argwhere(inputs["mask"].numpy() > 0)
+        mean_error = np.abs(np.asarray(layout.mean(parameters)) - targets.numpy())[
+            every[:, 0], :, every[:, 1]
+        ].mean()
+        assert found["mae"] == pytest.approx(mean_error, rel=1e-5)
+        assert found["loss"] == pytest.approx(
+            np.mean([slow_gaussian_loss(parameters[b, k, i], targets[b, k, i].numpy(), layout)
+                     for b, i in every for k in range(3)]), rel=1e-4
+        )
+
+
+def test_all_cpus_are_devices_where_there_is_no_gpu():
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    assert training.visible_devices() == [device.name for device in tf.config.list_logical_devices("CPU")]
+
+
+REPLICAS = """
+import json, sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras, numpy as np
+from pathlib import Path
+from pipelines import dataset
+from pipelines.config import DataConfig
+from socialmd_tf import training
+from socialmd_tf.config import ModelConfig, from_dict
+from socialmd_tf.model import build_model
+
+directory, windows, model_config = Path(sys.argv[1]), *map(json.loads, sys.argv[2:])
+windows, model_config = from_dict(DataConfig, windows), from_dict(ModelConfig, model_config)
+assert len(training.visible_devices()) == 2
+
+def train(devices, batch_size):
+    keras.utils.set_random_seed(0)
+    with tf.distribute.MirroredStrategy(devices).scope():
+        model = build_model(model_config)
+        training.compile_for_training(model, 0.01)
+    losses = []
+    for epoch in range(2):
+        data = dataset.batches(directory, "train", windows, batch_size=batch_size, seed=0, shuffle=True,
+                               first_epoch=epoch, num_epochs=epoch + 1)
+        model.fit(training.with_sample_weights(data, len(devices)), shuffle=False, verbose=0)
+        whole = dataset.batches(directory, "train", windows, batch_size=32, seed=0, shuffle=False)
+        losses.append(model.evaluate(training.with_sample_weights(whole), verbose=0))
+    return losses, [np.asarray(weight).tolist() for weight in model.get_weights()]
+
+print(json.dumps([[train(training.visible_devices()[:number], size) for number in (1, 2)] for size in (8, 5)]))
+"""
+
+
+@pytest.mark.slow
+def test_two_replicas_learn_what_one_learns_also_from_uneven_batches(mixed_data):
+    """Batches of 8; and of 5, the last of 1: filled up, a share of one sample and one of padding only."""
+    settings = [json.dumps(to_dict(config)) for config in (WINDOWS, SMALL)]
+    command = [sys.executable, "-c", REPLICAS, str(mixed_data), *settings]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-2000:]
+    for one, two in json.loads(result.stdout.splitlines()[-1]):
+        np.testing.assert_allclose(two[0], one[0], rtol=1e-4)
+        for weights, expected in zip(two[1], one[1], strict=True):
+            np.testing.assert_allclose(weights, expected, rtol=1e-3, atol=1e-4)
