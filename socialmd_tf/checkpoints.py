@@ -37,6 +37,8 @@ def open_run(config: TrainConfig) -> Path:
     directory = Path(config.run_directory)
     path = directory / _CONFIG
     settings = {key: value for key, value in to_dict(config).items() if key != "config"}
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"`run_directory` must be a directory. Received: {directory}")
     if path.exists():
         _refuse_other(path, settings)
     elif directory.exists() and any(directory.iterdir()):
@@ -149,8 +151,8 @@ class Checkpoint(keras.callbacks.Callback):
         partial.mkdir(parents=True)
         self.model.save_weights(partial / _WEIGHTS)
         write_json(partial / _STATE, self.state.epochs)
+        self._write_csv()  # first, so that a kill right after the last epoch leaves no table without it
         os.replace(partial, directory)
-        self._write_csv()
 
     def _write_csv(self):
         rows = [",".join(self.state.epochs[0])]
