@@ -26,7 +26,7 @@ def parse(args):
         raise UserError(str(error)) from None
     values = load_json(Path(given.config)) if given.config else {}
     name = given.preset or (values.get("preset") if isinstance(values, dict) else None) or TrainConfig.preset
-    if given.preset:
+    if given.preset and isinstance(values, dict):
         values = {key: value for key, value in values.items() if key not in ("preset", "model")}
     default = from_dict(TrainConfig, values, TrainConfig(preset=name, model=preset(name)))
     return commands.parse(TrainConfig, prog="python -m socialmd_tf.train", default=default, args=args)
@@ -38,7 +38,9 @@ def main():
     commands.load_tensorflow()
     from socialmd_tf import training
     from socialmd_tf.checkpoints import TrainingDiverged
+    from socialmd_tf.export import versions
 
+    versions(config.export_directory)  # refused now rather than after the training
     if config.data is None:
         config = dataclasses.replace(config, data=str(demo_data()))
     try:

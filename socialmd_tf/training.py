@@ -69,7 +69,8 @@ def fit(config, directory):
     """
     directory = Path(directory)
     manifest = trajectory.Manifest.load(directory)
-    trajectory.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation"))
+    # The test split too: a fault there would show only after the training.
+    trajectory.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
     run = checkpoints.open_run(config)
     state = checkpoints.load_state(run)
     keras.utils.set_random_seed(config.seed)
