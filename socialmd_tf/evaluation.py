@@ -38,6 +38,8 @@ def evaluate(model, directory, split, output):
     manifest = Manifest.load(directory)
     check_data(model, manifest)
     windows = windows_of(model)
+    if output.exists() and not output.is_dir():
+        raise UserError(f"`output` must be a directory. Received: {output}")
     if not manifest.splits.get("train"):
         raise UserError(f"{directory}: the baselines need a training split; found none")
 

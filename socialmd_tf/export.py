@@ -137,6 +137,8 @@ def versions(directory):
     """
     if not Path(directory).exists():
         return []
+    if not Path(directory).is_dir():
+        raise UserError(f"`export_directory` must be a directory. Received: {directory}")
     entries = [entry.name for entry in Path(directory).iterdir() if not entry.name.startswith(".")]
     for name in entries:
         if not name.isdecimal():
@@ -155,9 +157,10 @@ class Exported:
     """
 
     def __init__(self, path):
-        path = Path(path)
+        path = Path(path).absolute()  # "." has no name
         if not (path / "saved_model.pb").exists():
-            numbers = [int(entry.name) for entry in path.glob("[0-9]*") if (entry / "saved_model.pb").exists()]
+            entries = [entry for entry in path.glob("*/") if (entry / "saved_model.pb").exists()]
+            numbers = [int(entry.name) for entry in entries if entry.name.isdecimal()]
             if not numbers:
                 raise UserError(f"`model` must be a SavedModel or a directory of its versions. Found none in {path}")
             path = path / str(max(numbers))

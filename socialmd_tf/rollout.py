@@ -48,6 +48,8 @@ class RolloutCommand:
                 raise UserError(f"`{name}` must be at least {least}. Received: {getattr(self, name)}")
         if self.warm_up_steps is not None and self.warm_up_steps < 1:
             raise UserError(f"`warm_up_steps` must be at least 1. Received: {self.warm_up_steps}")
+        if self.seed >= 2**31:
+            raise UserError(f"`seed` must be below 2**31. Received: {self.seed}")
         if self.output.suffix != ".npz":
             raise UserError(f"`output` must end in .npz. Received: {self.output}")
 
