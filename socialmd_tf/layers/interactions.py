@@ -16,6 +16,9 @@ from socialmd_tf.layers.pooled_convolution import PooledConvolution
 class NoInteraction(keras.layers.Layer):
     """Every particle alone: nothing learnt from the others, E = 0."""
 
+    def build(self, positions_shape, *other_shapes, **named_shapes):
+        """There are no weights."""
+
     def call(self, positions, velocities, features, hidden_state, mask):
         """Return an empty `[B, N, 0]`."""
         return hidden_state[..., :0]
@@ -46,6 +49,7 @@ class StackedPoolingInteraction(keras.layers.Layer):
     def __init__(self, bins, side_lengths, filters, kernel_size, state_embedding, embedding, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.filters = tuple(filters)
+        self.kernel_size = kernel_size
         self.pooled_convolution = PooledConvolution(
             bins, side_lengths, filters[0], kernel_size, pool_size=2, dtype=self.dtype_policy, name="convolution_0"
         )
@@ -71,7 +75,7 @@ class StackedPoolingInteraction(keras.layers.Layer):
         for i, filters in enumerate(self.filters[1:], start=1):
             layer = convolution(
                 filters,
-                self.pooled_convolution.kernel_size,
+                self.kernel_size,
                 padding="same",
                 dtype=self.dtype_policy,
                 name=f"convolution_{i}",
@@ -114,7 +118,7 @@ class StackedPoolingInteraction(keras.layers.Layer):
             "bins": self.pooled_convolution.bins,
             "side_lengths": self.pooled_convolution.side_lengths,
             "filters": self.filters,
-            "kernel_size": self.pooled_convolution.kernel_size,
+            "kernel_size": self.kernel_size,
             "state_embedding": self.state_embedding.units,
             "embedding": self.embedding.units,
         }

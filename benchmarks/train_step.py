@@ -1,0 +1,169 @@
+"""Time a training step of thesis size: fused pooling against the textbook version, and the presets.
+
+    python benchmarks/train_step.py [--rounds 3] [--steps 5] [--variants thesis textbook thesis-monogrid]
+
+Every variant runs in a process of its own, so that its peak memory is its own; rounds alternate between the variants,
+so that a busy machine hits them alike. Prints medians over all steps, their spread, peak memory, ratios to `thesis`,
+and the share of the floor: the step's arithmetic at the rate of this machine's matrix multiplication.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+BATCH_SIZE, NUM_PARTICLES = 8, 25
+NUM_STEPS = 34  # recurrent steps: 5 + 30 - 1
+WARM_UP = 2
+VARIANTS = ("thesis", "textbook", "thesis-monogrid", "textbook-monogrid", "no-interaction")
+
+
+def build(variant):
+    """A compiled model whose predicted particles stay where they are.
+
+    With new weights they would all be predicted at the origin, in range of each other in every grid: a case that
+    training leaves within some steps.
+    """
+    import dataclasses
+
+    import keras
+    from keras import ops
+
+    from socialmd_tf import layers, training
+    from socialmd_tf import model as models
+    from socialmd_tf.config import PRESETS
+
+    class Staying(layers.AbsoluteHead):
+        def call(self, outputs, positions, velocities, state=()):
+            parameters, state = super().call(outputs, positions, velocities, state)
+            return ops.concatenate([parameters[..., :2] * 1e-3 + positions, parameters[..., 2:]], axis=-1), state
+
+    class TextbookConvolution(layers.StackedStatePooling):
+        """The pooled tensor, convolved, then max pooled."""
+
+        def build(self, positions_shape, states_shape, mask_shape=None):
+            self.convolution = keras.layers.Conv2D(config.filters[0], config.kernel_size, padding="same")
+            self.convolution.build((None, self.bins, self.bins, states_shape[-1]))
+            self.max_pooling = keras.layers.MaxPooling2D(2)
+
+        def call(self, positions, states, mask=None):
+            grids = super().call(positions, states, mask)
+            hidden = self.max_pooling(self.convolution(ops.reshape(grids, (-1, *grids.shape[2:]))))
+            return ops.reshape(hidden, (*ops.shape(states)[:2], *hidden.shape[1:]))
+
+        def compute_output_shape(self, positions_shape, states_shape, mask_shape=None):
+            return (*positions_shape[:2], self.bins // 2, self.bins // 2, config.filters[0])
+
+    config = PRESETS["thesis-monogrid" if variant.endswith("monogrid") else "thesis"]
+    if variant == "no-interaction":
+        config = dataclasses.replace(config, interaction="none")
+    models.AbsoluteHead = Staying
+    if variant.startswith("textbook"):
+        from socialmd_tf.layers import interactions
+
+        interactions.PooledConvolution = (
+            lambda bins, sides, filters, kernel_size, pool_size, **kwargs: TextbookConvolution(bins, sides, **kwargs)
+        )
+    model = models.build_model(config)
+    training.compile_for_training(model, 1e-3)
+    return model
+
+
+def batch():
+    """A batch like the simulated ones: particles spread over a disc, moving straight on."""
+    rng = np.random.default_rng(0)
+    radius = 3.5 * np.sqrt(rng.uniform(size=(BATCH_SIZE, 1, NUM_PARTICLES, 1)))
+    angle = rng.uniform(0, 2 * np.pi, size=radius.shape)
+    start = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    velocity = rng.normal(0, 0.03, size=start.shape)
+    frames = (start + velocity * np.arange(35)[:, None, None]).astype("float32")
+    features = rng.normal(size=(BATCH_SIZE, NUM_PARTICLES, 2)).astype("float32")
+    mask = np.ones((BATCH_SIZE, NUM_PARTICLES), "float32")
+    return {"positions": frames[:, :5], "features": features, "mask": mask}, frames[:, 5:]
+
+
+def work(variant, num_steps):
+    """Time one variant; print JSON."""
+    inputs, targets = batch()
+    model = build(variant)
+    started = time.perf_counter()
+    for _ in range(WARM_UP):
+        model.train_on_batch(inputs, targets)
+    first_steps = time.perf_counter() - started
+    times = []
+    for _ in range(num_steps):
+        started = time.perf_counter()
+        model.train_on_batch(inputs, targets)
+        times.append(time.perf_counter() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps({"times": times, "peak_gib": peak, "first_steps": first_steps, "flops": matmul_rate()}))
+
+
+def matmul_rate():
+    """Floating point operations a second of a 2000 x 2000 matrix product, the median of 15."""
+    import tensorflow as tf
+
+    a = tf.random.normal((2000, 2000))
+    times = []
+    for _ in range(15):
+        started = time.perf_counter()
+        tf.matmul(a, a).numpy()
+        times.append(time.perf_counter() - started)
+    return 2 * 2000**3 / np.median(times)
+
+
+def floor_operations():
+    """Operations of a thesis-size training step that no rearrangement saves.
+
+    These are the second and third convolution and the dense layers, forwards and twice as much backwards; the first
+    convolution's additions are few.
+    """
+    convolutions = 16 * 16 * 4 * 4 * 16 * 16 + 8 * 8 * 4 * 4 * 16 * 32
+    dense = 4 * 32 + 128 * 32 + 32 * 16 * 16 + 512 * 32 + (64 + 128) * 512 + 160 * 5
+    return 3 * 2 * (convolutions + dense) * BATCH_SIZE * NUM_PARTICLES * NUM_STEPS
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS[:3])
+    parser.add_argument("--work", choices=VARIANTS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.work:
+        work(arguments.work, arguments.steps)
+        return
+    results = {variant: [] for variant in arguments.variants}
+    for round_ in range(arguments.rounds):
+        for variant in arguments.variants:
+            command = [sys.executable, __file__, "--work", variant, "--steps", str(arguments.steps)]
+            environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+            run = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True)
+            results[variant].append(json.loads(run.stdout.splitlines()[-1]))
+            print(f"round {round_ + 1}: {variant} {np.median(results[variant][-1]['times']):.3f} s", flush=True)
+    report(results)
+
+
+def report(results):
+    reference = np.median([run["times"] for run in results.get("thesis", next(iter(results.values())))])
+    rate = np.median([run["flops"] for runs in results.values() for run in runs])
+    floor = floor_operations() / rate
+    print(f"\nmatrix multiplication {rate / 1e9:.0f} GFLOP/s; floor of a thesis step {floor:.2f} s")
+    print(f"{'variant':20s} {'median s':>9s} {'quartiles':>15s} {'/ thesis':>9s} {'floor share':>12s} "
+          f"{'peak GiB':>9s} {'first steps s':>14s}")
+    for variant, runs in results.items():
+        times = np.concatenate([run["times"] for run in runs])
+        low, median, high = np.percentile(times, (25, 50, 75))
+        share = f"{100 * floor / median:.0f} %" if variant in ("thesis", "textbook") else ""
+        peak, first = (np.median([run[key] for run in runs]) for key in ("peak_gib", "first_steps"))
+        print(f"{variant:20s} {median:9.3f} {f'{low:.3f}-{high:.3f}':>15s} {median / reference:9.2f} {share:>12s} "
+              f"{peak:9.2f} {first:14.1f}")
+
+
+if __name__ == "__main__":
+    main()
