@@ -5,7 +5,8 @@ BIN := .venv/bin
 .PHONY: train test lint clean
 
 train: .venv/installed
-	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo
+	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo \
+		--epochs 4 --batch-size 8 --rotations 1
 
 test: .venv/installed lint
 	$(BIN)/python -m pytest

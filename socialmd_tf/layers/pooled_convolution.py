@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from socialmd_tf.layers.pooling import bin_indices, flat_bin_indices, pair_displacements, pair_mask
+from socialmd_tf.layers.neighbor_list import neighbor_list
+from socialmd_tf.layers.pooling import bin_indices, flat_bin_indices
 from socialmd_tf.layers.sparse import sparse_matmul
 
 
@@ -151,19 +152,16 @@ def _entries(positions, mask, side_lengths, bins):
             `[M, 2]`.
         bins: The bin of the latter, an index into the flattened grid, `[M]`.
     """
-    displacements = pair_displacements(positions)
-    pairs = pair_mask(positions, mask)
-    num_particles = ops.shape(positions)[1]
-    parts = []
+    neighbors = neighbor_list(positions, mask, max(side_lengths) / 2)
+    flat = ops.reshape(positions, (-1, positions.shape[-1]))
+    displacements = ops.take(flat, neighbors[:, 1], axis=0) - ops.take(flat, neighbors[:, 0], axis=0)
+    pairs, pair_bins = [], []
     for side_length in side_lengths:
         indices, inside = bin_indices(displacements, side_length, bins)
-        entry = ops.nonzero(ops.reshape(ops.logical_and(inside, pairs), (-1,)))[0]
-        seen_by = entry // num_particles
-        seen = seen_by // num_particles * num_particles + entry % num_particles
-        flat = ops.reshape(flat_bin_indices(indices, bins), (-1,))
-        parts.append((ops.stack([seen_by, seen], axis=1), ops.take(flat, entry, axis=0)))
-    seen, seen_bins = (ops.concatenate(part, axis=0) for part in zip(*parts, strict=True))
-    return ops.cast(seen, "int64"), seen_bins
+        entry = ops.nonzero(inside)[0]
+        pairs.append(ops.take(neighbors, entry, axis=0))
+        pair_bins.append(ops.take(flat_bin_indices(indices, bins), entry))
+    return ops.cast(ops.concatenate(pairs), "int64"), ops.concatenate(pair_bins)
 
 
 def _sum_and_max(taps, additions, num_cells):

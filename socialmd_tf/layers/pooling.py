@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.neighbor_list import in_range
+
 
 def pair_displacements(positions):
     """Displacements r_j - r_i of all pairs, `[B, N, D]` -> `[B, N, N, D]` (axes i, j)."""
@@ -43,9 +45,8 @@ def bin_indices(displacements, side_length, bins):
     """
     scaled = ops.floor(displacements / side_length * bins + bins / 2)
     inside = ops.all(ops.logical_and(scaled >= 0, scaled < bins), axis=-1)
-    in_range = ops.sum(ops.square(displacements), axis=-1) <= (side_length / 2) ** 2
     indices = ops.cast(ops.clip(scaled, 0, bins - 1), "int32")
-    return indices, ops.logical_and(inside, in_range)
+    return indices, ops.logical_and(inside, in_range(displacements, side_length / 2))
 
 
 def flat_bin_indices(indices, bins):
