@@ -163,7 +163,8 @@ def _convert(name: str, value: Any, default: Any) -> Any:
     """A JSON value in the type of the default it replaces."""
     if dataclasses.is_dataclass(default):
         return from_dict(type(default), value, default)
-    if default is None or value is None:
+    if default is None:
+        _require(value is None or isinstance(value, str), name, "a text or null", value)
         return value
     if isinstance(default, tuple):
         _require(isinstance(value, list), name, "a list", value)
