@@ -58,6 +58,7 @@ def main() -> None:
     """Run the command."""
     command = commands.parse(RolloutCommand, prog=PROG)
     manifest = Manifest.load(command.data)
+    open_trajectory(command.input, manifest.num_dimensions + len(manifest.features))  # refused before the slow start
     commands.load_tensorflow()
     from socialmd_tf import evaluation
     from socialmd_tf.export import Exported
