@@ -75,7 +75,7 @@ def main():
         path, num_dimensions, num_particles = arguments.work
         work(path, int(num_dimensions), int(num_particles), arguments.rounds)
         return
-    print(f"{'D':>2s} {'N':>7s} {'neighbours':>11s} {'us / particle and step':>23s} {'/ smallest N':>13s} {'peak GiB':>9s}")
+    print(" D       N  neighbours  us / particle and step  / smallest N  peak GiB")
     for num_dimensions in arguments.dimensions:
         with tempfile.TemporaryDirectory() as directory:
             path = export_to(directory, num_dimensions)
