@@ -7,7 +7,7 @@ import numpy as np
 
 
 def stacked_pooling(positions, states, mask, bins, side_lengths):
-    """Pool `[B, N, D]` and `[B, N, C]` to `[B, N, bins, (bins,)... C]` by loops (thesis sections 2.3.2 to 2.3.5)."""
+    """Pool `[B, N, D]` and `[B, N, C]` to `[B, N, bins, (bins,)... C]` by loops (thesis section 2.3)."""
     positions, states = np.asarray(positions, np.float64), np.asarray(states, np.float64)
     num_systems, num_particles, num_dimensions = positions.shape
     mask = np.ones((num_systems, num_particles)) if mask is None else mask
@@ -73,7 +73,10 @@ def lstm_step(inputs, hidden_state, cell_state, kernel, recurrent_kernel, bias):
 
 def weights_by_name(layer):
     """Weights of a layer in float64 under the last two parts of their paths, such as `lstm/kernel`."""
-    weights = {"/".join(weight.path.split("/")[-2:]): np.asarray(weight, np.float64) for weight in layer.weights}
+    names = ["/".join(weight.path.split("/")[-2:]) for weight in layer.weights]
+    weights = {
+        name: np.asarray(weight, np.float64) for name, weight in zip(names, layer.weights, strict=True)
+    }
     assert len(weights) == len(layer.weights)
     return weights
 
@@ -105,7 +108,7 @@ def cell_step(positions, features, hidden_state, cell_state, mask, weights, bins
 
 
 def head_step(outputs, weights, scale_floor):
-    """Means, standard deviations and correlation `[..., 5]` of one correlated Gaussian in 2D (section 2.5)."""
+    """Means, standard deviations and correlation `[..., 5]` of one Gaussian in 2D (thesis section 2.5)."""
     raw = outputs @ weights["dense/kernel"]
     return np.concatenate(
         [raw[..., :2], softplus(raw[..., 2:4]) + scale_floor, 0.999 * np.tanh(raw[..., 4:])], axis=-1
@@ -131,7 +134,7 @@ def mixture_log_density(x, weights, means, covariances):
 
 
 def unpack_density(vector, num_dimensions, num_components, correlated):
-    """One vector `[P]` in the layout of `DensityLayout` -> weights `[K]`, means `[K, D]`, covariances `[K, D, D]`."""
+    """A vector `[P]` as `DensityLayout` has it -> weights `[K]`, means `[K, D]`, covariances `[K, D, D]`."""
     vector = list(np.asarray(vector, np.float64))
     logits = [vector.pop(0) for _ in range(num_components)] if num_components > 1 else [0.0]
     means = [[vector.pop(0) for _ in range(num_dimensions)] for _ in range(num_components)]

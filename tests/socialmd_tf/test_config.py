@@ -57,7 +57,7 @@ def test_an_integer_is_a_number():
         ({"model": {"side_lengths": 11.0}}, "`side_lengths` must be a list. Received: 11.0"),
         ({"model": {"side_lengths": [1, "2"]}}, "`side_lengths` must be of type float. Received: '2'"),
         ({"model": {"units": 0}}, "`units` must be an integer of at least 1. Received: 0"),
-        ({"model": {"units": None}}, "`units` must be an integer of at least 1. Received: None"),
+        ({"model": {"units": None}}, "`units` must be of type int. Received: None"),
         ({"windows": {"subsample": 0}}, "`subsample` must be an integer of at least 1. Received: 0"),
     ],
 )
@@ -68,11 +68,15 @@ def test_refuses_values_of_the_wrong_kind(values, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.xfail(strict=True, reason="null is let through for every field, and text fields that may be null take numbers")
 @pytest.mark.parametrize("values", [{"epochs": None}, {"seed": None}, {"run_directory": None}, {"data": 3}])
 def test_refuses_null_and_numbers_where_they_mean_nothing(values):
     with pytest.raises(UserError, match=next(iter(values))):
         from_dict(TrainConfig, values)
+
+
+@pytest.mark.xfail(strict=True, reason="the kind of a field is read from its default, here a text")
+def test_null_means_none_where_a_field_may_be_none():
+    assert from_dict(TrainConfig, {"data": None}, TrainConfig(data="data/x")).data is None
 
 
 @pytest.mark.parametrize(
@@ -84,8 +88,10 @@ def test_refuses_null_and_numbers_where_they_mean_nothing(values):
         ({"kernel_size": 2.5}, "`kernel_size` must be an integer of at least 1. Received: 2.5"),
         ({"interaction": "all"}, "`interaction` must be 'none' or 'stacked_pooling'. Received: 'all'"),
         ({"side_lengths": ()}, "`side_lengths` must be one or more positive lengths. Received: ()"),
-        ({"side_lengths": (1.0, -2.0)},
-         "`side_lengths` must be one or more positive lengths. Received: (1.0, -2.0)"),
+        (
+            {"side_lengths": (1.0, -2.0)},
+            "`side_lengths` must be one or more positive lengths. Received: (1.0, -2.0)",
+        ),
         ({"filters": (3, 0)}, "`filters` must be one or more numbers of at least 1. Received: (3, 0)"),
         ({"bins": 7}, "`bins` must be at least 8, halved by each of the 3 poolings. Received: 7"),
         ({"scale_floor": 0.0}, "`scale_floor` must be positive. Received: 0.0"),
@@ -136,7 +142,11 @@ def test_loads_json(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file: "), (b"{", "config.json is not JSON: "), (b"\xff\xfe", "config.json is not JSON: ")],
+    [
+        (None, "no such file: "),
+        (b"{", "config.json is not JSON: "),
+        (b"\xff\xfe", "config.json is not JSON: "),
+    ],
 )
 def test_refuses_what_is_not_json(tmp_path, content, message):
     path = tmp_path / "config.json"

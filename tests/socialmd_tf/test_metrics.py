@@ -116,8 +116,14 @@ def test_the_batch_size_does_not_matter():
     results = []
     for batch_size in (1, 2, 6):
         batches = walks(batch_size=batch_size)
-        results.append(evaluate(lambda inputs: gaussian(np.zeros((len(inputs["mask"]), 4, 3, 2)), 1.0),
-                                LAYOUT, batches, np.arange(6)))
+        results.append(
+            evaluate(
+                lambda inputs: gaussian(np.zeros((len(inputs["mask"]), 4, 3, 2)), 1.0),
+                LAYOUT,
+                batches,
+                np.arange(6),
+            )
+        )
     for result in results[1:]:
         for name, value in result.items():
             assert value == pytest.approx(results[0][name], rel=1e-5)
@@ -146,7 +152,9 @@ def test_metric_is_the_mean_absolute_error_of_real_particles():
     assert float(metric.result()) == 4.0
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="the configuration of MeanAbsoluteError lacks its layout")
+@pytest.mark.xfail(
+    strict=True, raises=TypeError, reason="the configuration of MeanAbsoluteError lacks its layout"
+)
 def test_metric_round_trip():
     metric = MeanAbsoluteError(LAYOUT, name="error")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
@@ -156,10 +164,25 @@ def test_metric_round_trip():
 
 def test_table_is_markdown_with_a_line_for_every_predictor():
     batches = walks()
-    result = evaluate(predictor_of(batches, lambda targets: gaussian(targets + 1, 1.0)), LAYOUT, batches,
-                      np.arange(6))
+    result = evaluate(
+        predictor_of(batches, lambda targets: gaussian(targets + 1, 1.0)), LAYOUT, batches, np.arange(6)
+    )
     lines = table({"model": result, "constant_position": result}).splitlines()
     assert len({len(line) for line in lines}) == 1
-    assert [line.split("|")[1].strip() for line in lines] == ["predictor", "---", "model", "constant_position"]
+    assert [line.split("|")[1].strip() for line in lines] == [
+        "predictor",
+        "---",
+        "model",
+        "constant_position",
+    ]
     cells = [cell.strip() for cell in lines[2].split("|")[1:-1]]
-    assert cells == ["model", "2.838 ± 0.000", "1.0000 ± 0.0000", "1.0000", "1.4142", "1.4142", "0.0 %", "100.0 %"]
+    assert cells == [
+        "model",
+        "2.838 ± 0.000",
+        "1.0000 ± 0.0000",
+        "1.0000",
+        "1.4142",
+        "1.4142",
+        "0.0 %",
+        "100.0 %",
+    ]

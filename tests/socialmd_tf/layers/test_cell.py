@@ -62,13 +62,14 @@ def test_the_neighbors_are_seen(num_dimensions):
     assert np.abs(outputs - cell(apart, [hidden_state, cell_state])[0]).max() > 1e-3
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="NoInteraction has no `build` that takes several shapes")
 def test_without_interaction_it_is_an_lstm_of_the_embedded_input():
     cell = make_cell(2, NoInteraction())
     inputs, states = example(2)
     outputs, new_states = cell(inputs, states)
     weights = references.weights_by_name(cell)
-    alpha = np.concatenate([inputs["positions"], inputs["features"]], axis=-1) @ weights["input_embedding/kernel"]
+    alpha = (
+        np.concatenate([inputs["positions"], inputs["features"]], axis=-1) @ weights["input_embedding/kernel"]
+    )
     lstm = [weights[f"lstm/{name}"] for name in ("kernel", "recurrent_kernel", "bias")]
     expected = references.lstm_step(alpha, *map(np.asarray, states), *lstm)
     for result, wanted in zip(new_states, expected, strict=True):

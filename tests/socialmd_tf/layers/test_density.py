@@ -23,7 +23,14 @@ def random_parameters(layout, shape=(4, 2), seed=0):
 
 @pytest.mark.parametrize(
     ("num_dimensions", "num_components", "correlated", "size"),
-    [(2, 1, True, 5), (2, 5, False, 25), (3, 1, True, 9), (2, 1, False, 4), (3, 2, True, 20), (2, 3, True, 18)],
+    [
+        (2, 1, True, 5),
+        (2, 5, False, 25),
+        (3, 1, True, 9),
+        (2, 1, False, 4),
+        (3, 2, True, 20),
+        (2, 3, True, 18),
+    ],
 )
 def test_size(num_dimensions, num_components, correlated, size):
     assert DensityLayout(num_dimensions, num_components, correlated).size == size
@@ -73,9 +80,7 @@ def test_moments_by_formula(layout):
             parameters[index], layout.num_dimensions, layout.num_components, layout.correlated
         )
         expected_mean = sum(w * m for w, m in zip(weights, means, strict=True))
-        second = sum(
-            w * (c + np.outer(m, m)) for w, m, c in zip(weights, means, covariances, strict=True)
-        )
+        second = sum(w * (c + np.outer(m, m)) for w, m, c in zip(weights, means, covariances, strict=True))
         np.testing.assert_allclose(mean[index], expected_mean, rtol=1e-4, atol=1e-5)
         expected = second - np.outer(expected_mean, expected_mean)
         np.testing.assert_allclose(covariance[index], expected, rtol=1e-4, atol=1e-4)

@@ -22,7 +22,13 @@ def example(num_dimensions):
     generator = np.random.default_rng(0)
     positions = generator.uniform(-2, 2, (2, 5, num_dimensions))
     hidden_state = generator.normal(size=(2, 5, 5))
-    arrays = (positions, np.zeros_like(positions), np.zeros((2, 5, 1)), hidden_state, [[1] * 5, [1, 1, 1, 0, 0]])
+    arrays = (
+        positions,
+        np.zeros_like(positions),
+        np.zeros((2, 5, 1)),
+        hidden_state,
+        [[1] * 5, [1, 1, 1, 0, 0]],
+    )
     return [tf.constant(array, "float32") for array in arrays]
 
 
@@ -65,6 +71,32 @@ def test_gradients_reach_every_weight():
         total = tf.reduce_sum(layer(*example(2)) ** 2)
     gradients = tape.gradient(total, [weight.value for weight in layer.trainable_variables])
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize(
+    "num_dimensions",
+    [
+        2,
+        pytest.param(
+            3, marks=pytest.mark.xfail(strict=True, reason="MaxPooling3D gives it to all eight members")
+        ),
+    ],
+)
+def test_the_gradient_of_ties_is_given_once(num_dimensions):
+    # Nobody in sight, and ReLU takes the first bias away: every member of every maximum is the second bias.
+    layer = make_interaction(num_dimensions)
+    positions, *others = example(num_dimensions)
+    weights = {"/".join(weight.path.split("/")[-2:]): weight for weight in layer.weights}
+    weights["convolution_0/bias"].assign([-1.0, -1.0, -1.0])
+    bias = weights["convolution_1/bias"]
+    bias.assign([1.0, 2.0, 3.0, 4.0])
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(1000 * positions, *others))
+    gradient = np.asarray(tape.gradient(total, bias.value))
+    for filter_index in range(4):
+        bias.assign(np.array([1.0, 2.0, 3.0, 4.0]) + 0.01 * np.eye(4)[filter_index])
+        slope = (tf.reduce_sum(layer(1000 * positions, *others)) - total) / 0.01
+        assert gradient[filter_index] == pytest.approx(float(slope), rel=0.02, abs=0.02)
 
 
 def test_no_interaction_is_empty():

@@ -14,7 +14,9 @@ NAMES = ("states", "kernel", "bias")
 
 def make_layer(num_dimensions, channels=3, seed=0, **options):
     """A built layer with random weights; by default 6 bins, two grids, 2 filters."""
-    layer = PooledConvolution(**{"bins": 6, "side_lengths": (6.0, 3.0), "filters": 2, "kernel_size": 3, **options})
+    layer = PooledConvolution(
+        **{"bins": 6, "side_lengths": (6.0, 3.0), "filters": 2, "kernel_size": 3, **options}
+    )
     layer.build((None, None, num_dimensions), (None, None, channels))
     generator = np.random.default_rng(seed)
     for weight in (layer.kernel, layer.bias):
@@ -33,7 +35,7 @@ def system(num_dimensions, num_particles=7, num_systems=2, channels=3, spread=2.
 
 
 def first_largest(grids, pool_size, num_dimensions):
-    """Max pooling of `[R, n, (n,)... filters]` whose gradient goes to the first largest member of each window.
+    """Max pooling of `[R, n, (n,)... filters]` whose gradient goes to the first largest of each window.
 
     TensorFlow's MaxPooling3D sends it to every member of a tie, and its MaxPooling2D to the first.
     """
@@ -74,7 +76,8 @@ def assert_equals_three_layers(layer, positions, states, mask, max_pooling=first
     )
     kernel, bias = tf.constant(layer.kernel), tf.constant(layer.bias)
     expected, expected_gradients = value_and_gradients(
-        lambda: three_layers(layer, positions, states, mask, kernel, bias, max_pooling), [states, kernel, bias]
+        lambda: three_layers(layer, positions, states, mask, kernel, bias, max_pooling),
+        [states, kernel, bias],
     )
     assert value.shape == expected.shape
     assert value.shape == layer.compute_output_shape(positions.shape, states.shape)
@@ -97,7 +100,16 @@ def test_equals_the_three_layers_in_2d(bins, kernel_size, strides, pool_size):
 
 @pytest.mark.parametrize(
     ("bins", "kernel_size", "strides", "pool_size"),
-    [(4, 1, 1, 1), (4, 2, 1, 2), (5, 3, 1, 2), (5, 4, 2, 1), (6, 4, 1, 2), (6, 5, 3, 2), (7, 3, 2, 2), (5, 5, 1, 2)],
+    [
+        (4, 1, 1, 1),
+        (4, 2, 1, 2),
+        (5, 3, 1, 2),
+        (5, 4, 2, 1),
+        (6, 4, 1, 2),
+        (6, 5, 3, 2),
+        (7, 3, 2, 2),
+        (5, 5, 1, 2),
+    ],
 )
 def test_equals_the_three_layers_in_3d(bins, kernel_size, strides, pool_size):
     layer = make_layer(3, bins=bins, kernel_size=kernel_size, strides=strides, pool_size=pool_size)
@@ -205,7 +217,8 @@ def test_far_from_the_origin(num_dimensions):
 def test_any_number_of_systems_and_particles_in_one_graph(num_dimensions):
     layer = make_layer(num_dimensions, pool_size=2)
     signature = [
-        tf.TensorSpec((None, None, width), "float32", name) for width, name in ((num_dimensions, "p"), (3, "s"))
+        tf.TensorSpec((None, None, width), "float32", name)
+        for width, name in ((num_dimensions, "p"), (3, "s"))
     ]
     traces = []
 

@@ -156,7 +156,9 @@ def test_the_horizon_may_be_a_tensor():
     inputs = example()
     run = tf.function(rollout.run)
     for horizon in (1, 4):
-        for values, wanted in zip(run(inputs, tf.constant(horizon)), rollout.run(inputs, horizon), strict=True):
+        for values, wanted in zip(
+            run(inputs, tf.constant(horizon)), rollout.run(inputs, horizon), strict=True
+        ):
             assert values.shape[1] == horizon
             np.testing.assert_allclose(values, wanted, atol=1e-5)
     assert run.experimental_get_tracing_count() == 1

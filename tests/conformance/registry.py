@@ -1,0 +1,163 @@
+"""Every public layer with inputs to try it on; what all of them must hold is in test_layers.py."""
+
+import dataclasses
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from socialmd_tf import layers
+from socialmd_tf.layers.pooled_convolution import PooledConvolution
+
+NUM_SYSTEMS, NUM_PARTICLES, NUM_FEATURES, UNITS = 2, 4, 2, 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Example:
+    """A layer in some number of dimensions.
+
+    `make` takes the arguments every Keras layer takes, such as `dtype`. `inputs` are the named arguments of
+    its call, in order: nested arrays `[B, N, ...]` (`[B, T, N, D]` for the positions of a rollout).
+    """
+
+    name: str
+    make: Callable[..., keras.layers.Layer]
+    inputs: dict[str, Any]
+
+    def build(self, **options):
+        """The layer with random weights, the same ones every time, and none of them zero."""
+        layer = self.make(**options)
+        layer(*self.inputs.values())
+        generator = np.random.default_rng(zlib.crc32(self.name.encode()))
+        layer.set_weights([generator.normal(scale=0.5, size=weight.shape) for weight in layer.weights])
+        return layer
+
+
+def array(*shape, seed):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def mask():
+    """The last particle of the second system is padding."""
+    result = np.ones((NUM_SYSTEMS, NUM_PARTICLES), "float32")
+    result[1, -1] = 0
+    return result
+
+
+def positions(num_dimensions, *leading):
+    """Multiples of 1 / 256, so that float32 holds them wherever the system is."""
+    return np.round(array(NUM_SYSTEMS, *leading, NUM_PARTICLES, num_dimensions, seed=0) * 256) / np.float32(
+        256
+    )
+
+
+def particles(num_dimensions):
+    """What a cell knows of the particles of a frame."""
+    return {
+        "positions": positions(num_dimensions),
+        "velocities": array(NUM_SYSTEMS, NUM_PARTICLES, num_dimensions, seed=1),
+        "features": array(NUM_SYSTEMS, NUM_PARTICLES, NUM_FEATURES, seed=2),
+        "mask": mask(),
+    }
+
+
+def states(seed=3):
+    return array(NUM_SYSTEMS, NUM_PARTICLES, UNITS, seed=seed)
+
+
+def pooling(num_dimensions):
+    return Example(
+        f"StackedStatePooling-{num_dimensions}d",
+        lambda **options: layers.StackedStatePooling(5, (6.0, 3.0), **options),
+        {"positions": positions(num_dimensions), "states": states(), "mask": mask()},
+    )
+
+
+def pooled_convolution(num_dimensions):
+    return Example(
+        f"PooledConvolution-{num_dimensions}d",
+        lambda **options: PooledConvolution(6, (6.0, 3.0), 3, 3, strides=1, pool_size=2, **options),
+        {"positions": positions(num_dimensions), "states": states(), "mask": mask()},
+    )
+
+
+def make_interaction(**options):
+    return layers.StackedPoolingInteraction(
+        bins=4,
+        side_lengths=(6.0, 3.0),
+        filters=(3, 4),
+        kernel_size=3,
+        state_embedding=2,
+        embedding=3,
+        **options,
+    )
+
+
+def seen_by_an_interaction(num_dimensions):
+    inputs = {**particles(num_dimensions), "hidden_state": states()}
+    return {name: inputs[name] for name in ("positions", "velocities", "features", "hidden_state", "mask")}
+
+
+def stacked_pooling(num_dimensions):
+    inputs = seen_by_an_interaction(num_dimensions)
+    return Example(f"StackedPoolingInteraction-{num_dimensions}d", make_interaction, inputs)
+
+
+def no_interaction(num_dimensions):
+    inputs = seen_by_an_interaction(num_dimensions)
+    return Example(f"NoInteraction-{num_dimensions}d", layers.NoInteraction, inputs)
+
+
+def make_cell(dtype=None):
+    return layers.SocialLSTMCell(UNITS, 2, make_interaction(dtype=dtype), dtype=dtype)
+
+
+def cell(num_dimensions):
+    inputs = {"inputs": particles(num_dimensions), "states": [states(3), states(4)]}
+
+    def make(dtype=None):
+        layer = make_cell(dtype)
+        layer.build({name: value.shape for name, value in inputs["inputs"].items()})
+        return layer
+
+    return Example(f"SocialLSTMCell-{num_dimensions}d", make, inputs)
+
+
+def head(num_dimensions, num_components, correlated):
+    frame = particles(num_dimensions)
+    return Example(
+        f"AbsoluteHead-{num_dimensions}d-{num_components}-{'correlated' if correlated else 'diagonal'}",
+        lambda **options: layers.AbsoluteHead(num_dimensions, num_components, correlated, 1e-3, **options),
+        {
+            "outputs": states(),
+            "positions": frame["positions"],
+            "velocities": frame["velocities"],
+            "state": (),
+        },
+    )
+
+
+def rollout(num_dimensions):
+    def make(dtype=None):
+        density = layers.AbsoluteHead(num_dimensions, 1, True, 1e-3, dtype=dtype)
+        return layers.Rollout(make_cell(dtype), density, rollout_steps=2, dtype=dtype)
+
+    inputs = {**particles(num_dimensions), "positions": positions(num_dimensions, 2)}
+    del inputs["velocities"]
+    return Example(f"Rollout-{num_dimensions}d", make, {"inputs": inputs})
+
+
+EXAMPLES = [
+    *(
+        make(num_dimensions)
+        for make in (pooling, pooled_convolution, stacked_pooling, no_interaction, cell, rollout)
+        for num_dimensions in (2, 3)
+    ),
+    head(2, 1, True),
+    head(2, 3, False),
+    head(3, 1, True),
+    head(3, 2, False),
+]
+"""One or more examples of every layer."""

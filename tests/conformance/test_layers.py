@@ -1,0 +1,223 @@
+"""What every public layer holds, one registry for all of them."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from socialmd_tf import layers
+from tests.conformance.registry import EXAMPLES
+
+
+@functools.cache
+def built(example, dtype=None):
+    """The layer of an example, for tests that do not change it."""
+    return example.build(dtype=dtype)
+
+
+def layers_but(**failing):
+    """A mark that tries every layer, and expects those named, by class or example, to fail as said."""
+    params = []
+    for example in EXAMPLES:
+        reason = failing.get(example.name.replace("-", "_")) or failing.get(example.name.split("-")[0])
+        marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+        params.append(pytest.param(example, id=example.name, marks=marks))
+    return pytest.mark.parametrize("example", params)
+
+
+every_layer = layers_but()
+layers_that_keras_builds = layers_but(
+    SocialLSTMCell="Keras wants `build` and `compute_output_shape` to name `inputs_shape` and `states_shape`"
+)
+
+
+def test_the_registry_has_every_public_layer():
+    public = {
+        name
+        for name in layers.__all__
+        if isinstance(getattr(layers, name), type) and issubclass(getattr(layers, name), keras.layers.Layer)
+    }
+    registered = {type(example.make()).__name__ for example in EXAMPLES}
+    assert public and public <= registered
+
+
+def flat(outputs):
+    """Arrays of nested outputs."""
+    return [np.asarray(keras.ops.cast(value, "float32")) for value in keras.tree.flatten(outputs)]
+
+
+def assert_same(results, expected, tolerance=1e-6):
+    results, expected = flat(results), flat(expected)
+    assert len(results) == len(expected) > 0
+    for result, wanted in zip(results, expected, strict=True):
+        assert result.shape == wanted.shape
+        np.testing.assert_allclose(result, wanted, atol=tolerance, rtol=tolerance)
+
+
+def symbolic(inputs):
+    """Keras inputs like the arrays, with any number of systems."""
+    return keras.tree.map_structure(lambda array: keras.Input(array.shape[1:]), inputs)
+
+
+@layers_that_keras_builds
+def test_configuration_round_trip(example):
+    layer = built(example)
+    config = json.loads(json.dumps(layer.get_config()))
+    again = type(layer).from_config(config)
+    assert json.loads(json.dumps(again.get_config())) == json.loads(json.dumps(layer.get_config()))
+    again(*example.inputs.values())
+    again.set_weights(layer.get_weights())
+    assert_same(again(*example.inputs.values()), layer(*example.inputs.values()))
+
+
+@layers_that_keras_builds
+def test_keras_file_round_trip(example, tmp_path):
+    inputs = symbolic(example.inputs)
+    layer = built(example)
+    model = keras.Model(keras.tree.flatten(inputs), keras.tree.flatten(layer(*inputs.values())))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    arrays = keras.tree.flatten(example.inputs)
+    assert_same(again(arrays), layer(*example.inputs.values()))
+    assert_same(model(arrays), layer(*example.inputs.values()))
+
+
+@every_layer
+def test_saved_model_round_trip(example, tmp_path):
+    module = tf.Module()
+    module.layer = built(example)
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec((None, *array.shape[1:]), "float32"), example.inputs
+    )
+    module.call = tf.function(lambda inputs: module.layer(*inputs.values()), input_signature=[signature])
+    tf.saved_model.save(module, tmp_path)
+    again = tf.saved_model.load(tmp_path)
+    inputs = keras.tree.map_structure(tf.constant, example.inputs)
+    assert_same(again.call(inputs), module.layer(*example.inputs.values()))
+
+
+@layers_that_keras_builds
+def test_symbolic_shape_is_the_real_one(example):
+    layer = built(example)
+    promised = keras.tree.flatten(layer(*symbolic(example.inputs).values()))
+    real = flat(layer(*example.inputs.values()))
+    assert len(promised) == len(real) > 0
+    for tensor, value in zip(promised, real, strict=True):
+        assert tensor.shape == (None, *value.shape[1:])
+
+
+@layers_that_keras_builds
+def test_dtype_is_the_real_one(example):
+    layer = built(example)
+    promised = keras.tree.flatten(layer(*symbolic(example.inputs).values()))
+    real = keras.tree.flatten(layer(*example.inputs.values()))
+    assert [tensor.dtype for tensor in promised] == [keras.backend.standardize_dtype(x.dtype) for x in real]
+
+
+def linear_function(outputs):
+    """A fixed random linear function of the outputs, summed in float64."""
+    generator = np.random.default_rng(0)
+    values = [tf.cast(value, "float64") for value in keras.tree.flatten(outputs)]
+    return sum(tf.reduce_sum(value * generator.normal(size=value.shape)) for value in values)
+
+
+def slopes(function, variable, index, step=1e-3):
+    """Slopes of `function()` to the left and right of one number of a variable, which is put back."""
+    start = variable.numpy()
+    values = []
+    for moves in (-1, 0, 1):
+        changed = start.copy()
+        changed[index] += moves * step
+        variable.assign(changed)
+        values.append(float(function()))
+    variable.assign(start)
+    return np.diff(values) / step
+
+
+def assert_slopes(function, variable, gradient, generator):
+    """Compare some numbers of a gradient; near a kink (of ReLU or a maximum), one side has the slope."""
+    for _ in range(3):
+        index = tuple(int(generator.integers(size)) for size in variable.shape)
+        value = float(np.asarray(gradient)[index])
+        left, right = slopes(function, variable, index)
+        nearest = left if abs(left - value) < abs(right - value) else right
+        assert value == pytest.approx(nearest, rel=1e-2, abs=5e-3)
+
+
+@layers_but(Rollout_3d="MaxPooling3D sends the gradient of a tie to each of its eight members")
+def test_gradients_are_finite_differences(example):
+    layer = built(example)
+    inputs = keras.tree.map_structure(tf.Variable, example.inputs)
+
+    @tf.function
+    def function():
+        arguments = keras.tree.map_structure(tf.convert_to_tensor, inputs)
+        return linear_function(layer(*arguments.values()))
+
+    variables = [value for path, value in keras.tree.flatten_with_path(inputs) if path[-1] != "mask"]
+    variables += [weight.value for weight in layer.trainable_variables]
+    with tf.GradientTape() as tape:
+        total = function()
+    gradients = tape.gradient(total, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    generator = np.random.default_rng(1)
+    for variable, gradient in zip(variables, gradients, strict=True):
+        assert_slopes(function, variable, gradient, generator)
+    assert total == 0 or max(np.abs(gradient).max() for gradient in map(np.asarray, gradients)) > 0.1
+
+
+def moved(inputs, distance):
+    """The same inputs with every position moved."""
+    if isinstance(inputs, dict):
+        return {
+            name: value + np.float32(distance) if name == "positions" else moved(value, distance)
+            for name, value in inputs.items()
+        }
+    return inputs
+
+
+@every_layer
+def test_mixed_precision_agrees_with_full_precision(example):
+    mixed, full = built(example, "mixed_bfloat16"), built(example)
+    assert all(weight.dtype == "float32" for weight in mixed.weights)
+    assert_same(mixed(*example.inputs.values()), full(*example.inputs.values()), tolerance=0.1)
+
+
+@every_layer
+def test_positions_stay_float32_under_mixed_precision(example):
+    # bfloat16 holds multiples of 4 near 1000: rounded to it, particles would change bins.
+    layer = example.build(dtype="mixed_bfloat16")
+    for weight in layer.weights:
+        if weight.path.endswith("input_embedding/kernel"):
+            weight.assign(tf.zeros_like(weight))  # so that only the neighbors are seen
+    here, there = (layer(*moved(example.inputs, distance).values()) for distance in (0, 1000))
+    if isinstance(layer, layers.Rollout):
+        here, there = here[:, 0], there[:, 0]  # what follows is the predicted mean, wherever the system is
+    assert_same(there, here, tolerance=0)
+
+
+@pytest.fixture(scope="module")
+def replicated():
+    """What the script finds; it needs logical devices before TensorFlow starts, hence its own process."""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = [sys.executable, "-m", "tests.conformance.two_replicas"]
+    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@every_layer
+def test_two_replicas_give_the_loss_and_gradients_of_one(example, replicated):
+    result = replicated[example.name]
+    assert result["num_replicas"] == 2
+    np.testing.assert_allclose(result["two"]["loss"], result["one"]["loss"], rtol=1e-5, atol=1e-6)
+    assert len(result["two"]["gradients"]) == len(built(example).trainable_variables)
+    for two, one in zip(result["two"]["gradients"], result["one"]["gradients"], strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-5)
