@@ -44,15 +44,20 @@ def export_untrained(directory, num_dimensions, settings):
     return model, export(model, directory, model_card(config, model, manifest, state))
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def exported(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def gaussian(tmp_path_factory):
     """(model, directory of the version)."""
-    return export_untrained(tmp_path_factory.mktemp("saved") / "small", *KINDS[request.param])
+    return export_untrained(tmp_path_factory.mktemp("saved") / "small", *KINDS["gaussian"])
 
 
 @pytest.fixture(scope="module")
-def gaussian(tmp_path_factory):
-    return export_untrained(tmp_path_factory.mktemp("saved") / "small", *KINDS["gaussian"])
+def mixture_3d(tmp_path_factory):
+    return export_untrained(tmp_path_factory.mktemp("saved") / "small", *KINDS["mixture-3d"])
+
+
+@pytest.fixture(params=["gaussian", "mixture_3d"])
+def exported(request):
+    return request.getfixturevalue(request.param)
 
 
 def random_inputs(batch_size, num_steps, num_particles, num_dimensions):

@@ -1,0 +1,295 @@
+import csv
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from pipelines.errors import UserError
+from socialmd_tf import commands, train
+from socialmd_tf.config import PRESETS, DataConfig, ModelConfig, TrainConfig, to_dict
+
+SETTINGS = {
+    "windows": {"subsample": 2, "subsample_phases": 1, "warm_up_steps": 2, "rollout_steps": 3, "window_shift": 2,
+                "rotations": 1},
+    "model": {"units": 8, "input_embedding": 4, "state_embedding": 4, "interaction_embedding": 4, "bins": 8,
+              "filters": [2], "kernel_size": 2, "side_lengths": [4.0]},
+    "epochs": 12, "patience": 3, "batch_size": 5, "learning_rate": 0.03,
+}
+# HDF5 files are written by Keras through an old NumPy interface.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+
+@pytest.fixture
+def data(write_dataset, random_trajectory):
+    """24 windows of three and four particles to train on, so much slower than the others that overfitting is fast."""
+    trajectories = [random_trajectory(num_particles=3 + seed % 2, seed=seed) for seed in range(5)]
+    slow = [trajectory * np.float32(0.2) for trajectory in trajectories[:3]]
+    return write_dataset({"train": slow, "validation": trajectories[3:4], "test": trajectories[4:]})
+
+
+@pytest.fixture
+def flags(tmp_path, data):
+    """Flags of a quick run under `tmp_path`."""
+    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
+    return {
+        "config": tmp_path / "settings.json", "data": data, "run-directory": tmp_path / "run",
+        "export-directory": tmp_path / "saved" / "small",
+    }
+
+
+def spell(flags):
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, flags):
+    """Run the command here: flags that replace the usual ones -> exit status, stdout, stderr."""
+
+    def call(**changes):
+        given = {**flags, **{name.replace("_", "-"): value for name, value in changes.items()}}
+        monkeypatch.setattr(sys, "argv", ["train", *spell({k: v for k, v in given.items() if v is not None})])
+        with pytest.raises(SystemExit) as stop:
+            commands.run(train.main)
+        return stop.value.code, *capsys.readouterr()
+
+    return call
+
+
+def history(run):
+    lines = (run / "history.csv").read_text().splitlines()
+    return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+
+
+def same_histories(found, expected):
+    assert len(found) == len(expected)
+    for row, other in zip(found, expected, strict=True):
+        assert row == pytest.approx(other, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_as_if_never_killed(call, flags, tmp_path):
+    """Also the count of epochs without improvement; and a run that has ended does nothing again."""
+    run, command = tmp_path / "run", [sys.executable, "-m", "socialmd_tf.train", *spell(flags)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not (run / "checkpoints" / "0006").exists():  # the fifth is the best
+            assert process.poll() is None, process.stderr.read().decode()[-2000:]
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    reached = max(int(path.name) for path in (run / "checkpoints").glob("[0-9]*"))
+    half = run / "checkpoints" / f".{reached + 1:04}.partial"
+    half.mkdir(exist_ok=True)
+    (half / "model.weights.h5").write_text("half")
+
+    resumed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert f"continuing {run} after epoch {reached}\n" in resumed.stdout
+
+    unbroken = tmp_path / "unbroken"
+    code, out, _ = call(run_directory=unbroken, export_directory=tmp_path / "saved" / "other")
+    assert code == 0
+    assert reached < len(history(unbroken)) < SETTINGS["epochs"]  # it stopped early
+    losses = [row["val_loss"] for row in history(unbroken)]
+    assert len(losses) == np.argmin(losses) + 1 + SETTINGS["patience"]
+    same_histories(history(run), history(unbroken))
+    results = [json.loads((directory / "metrics.json").read_text())["predictors"] for directory in (run, unbroken)]
+    assert results[0]["small"]["nll"] == pytest.approx(results[1]["other"]["nll"], rel=1e-4)
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoints", "config.json", "finished.json", "history.csv", "metrics.json", "paths.png", "report.md",
+        "tensorboard",
+    ]
+
+    def table(text):
+        return text[text.index("| predictor") :]
+
+    before = (tmp_path / "saved" / "other" / "1" / "saved_model.pb").stat().st_mtime_ns
+    again = call(run_directory=unbroken, export_directory=tmp_path / "saved" / "other")
+    assert again[0] == 0 and table(again[1]) == table(out)
+    assert "exported the weights" in out and "exported the weights" not in again[1]
+    assert [path.name for path in (tmp_path / "saved" / "other").iterdir()] == ["1"]
+    assert (tmp_path / "saved" / "other" / "1" / "saved_model.pb").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_more_epochs_go_on(call, tmp_path):
+    assert call(epochs=1)[0] == 0
+    code, out, _ = call(epochs=2)
+    assert code == 0 and "after epoch 1\n" in out
+    assert sorted(path.name for path in (tmp_path / "saved" / "small").iterdir()) == ["1", "2"]
+    assert call(epochs=2, run_directory=tmp_path / "whole")[0] == 0
+    same_histories(history(tmp_path / "run"), history(tmp_path / "whole"))
+
+
+def test_a_run_that_diverges_says_so_in_one_line(call, tmp_path):
+    code, _, error = call(learning_rate=1e30)
+    (line,) = error.splitlines()
+    assert code == 1
+    assert line.startswith("error: the loss became ") and "in epoch 1, batch " in line
+    assert line.endswith("no epoch was finished. Try a lower --learning-rate")
+    assert not (tmp_path / "saved").exists() and not (tmp_path / "run" / "history.csv").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_cleanly(flags, tmp_path):
+    command = [sys.executable, "-m", "socialmd_tf.train", *spell(flags)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "run" / "checkpoints" / "0001").exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        error = process.stderr.read()
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "stopped; the same command run again continues"
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"config": "nowhere.json"}, "no such file: nowhere.json"),
+    ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),
+    ({"preset": "best"}, "`preset` must be one of thesis, thesis-mixture, thesis-monogrid"),
+    ({"epochs": 0}, "`epochs` must be at least 1. Received: 0"),
+    ({"learning_rate": "nan"}, "`learning_rate` must be positive. Received: nan"),
+    ({"learning_rte": 1}, "--learning-rte"),
+    ({"subsample": 3, "subsample_phases": 2}, "`subsample_phases` must be a divisor of `subsample` = 3. Received: 2"),
+    ({"warm_up_steps": 30}, "expected at least 65 frames for one window, found 40 ... and 4 more faults"),
+    ({"rollout_steps": 30}, "expected at least 63 frames for one window, found 40 ... and 4 more faults"),
+    ({"model.bins": 1}, "`bins` must be at least 2"),
+])
+def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, changes, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, error = call(**changes)
+    (line,) = error.splitlines()
+    assert (code, out) == (2, "")
+    assert line.startswith("error: ") and message in line
+    assert not (tmp_path / "run").exists() and not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("{", "settings.json is not JSON: "),
+    ("[]", "`TrainConfig` must be a JSON object. Received: []"),
+    ('{"epoch": 1}', "unknown field `epoch` in TrainConfig. Expected: config, data, preset, "),
+    ('{"model": {"unit": 1}}', "unknown field `unit` in ModelConfig"),
+    ('{"epochs": "many"}', "`epochs` must be of type int. Received: 'many'"),
+    ('{"epochs": null}', "`epochs` must be "),
+    ('{"preset": "best"}', "`preset` must be one of thesis, "),
+])
+@pytest.mark.parametrize("preset", [None, "thesis"])
+def test_a_faulty_config_file_is_one_line(call, flags, text, message, preset):
+    if preset and ("preset" in text or "unit" in text):
+        pytest.skip("the flag takes the place of these fields")
+    flags["config"].write_text(text)
+    code, _, error = call(preset=preset)
+    assert code == 2 and message in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize(("spoil", "message"), [
+    (lambda frames: frames[0], "expected rank 3, [num_frames, N, 3], found rank 2"),
+    (lambda frames: frames[:8], "expected at least 9 frames for one window, found 8"),
+    (lambda frames: np.where(np.arange(40)[:, None, None] == 5, np.float32(np.nan), frames),
+     "frame 5, particle 0, column 0 (x): expected a finite number, found nan"),
+    (lambda frames: frames + (np.arange(40)[:, None, None] == 9) * np.float32(1),
+     "frame 9, particle 0, column 2 (mass): expected"),
+])
+def test_faulty_data_are_refused_before_training(call, data, tmp_path, split, spoil, message):
+    path = data / split / "00000.npy"
+    np.save(path, spoil(np.load(path)).astype(np.float32))
+    code, out, error = call()
+    assert (code, out) == (2, "")
+    assert error.startswith(f"error: {path}: {message}") and len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_data_set_without_manifest_is_refused(call, data):
+    (data / "dataset.json").unlink()
+    code, _, error = call()
+    assert code == 2
+    assert error == f"error: {data / 'dataset.json'}: No such file or directory; expected the manifest of a dataset\n"
+
+
+@pytest.mark.parametrize("name", ["run", "saved"])
+def test_directories_of_something_else_are_refused_before_training(call, tmp_path, name):
+    directory = tmp_path / name
+    directory.mkdir()
+    (directory / "notes.txt").write_text("mine")
+    code, out, error = call(**{"run": {"run_directory": directory}, "saved": {"export_directory": directory}}[name])
+    assert (code, out, len(error.splitlines())) == (2, "", 1)
+    assert str(directory) in error and "must" in error
+    assert [path.name for path in directory.iterdir()] == ["notes.txt"]
+
+
+def test_a_run_of_another_configuration_is_refused(call, flags, tmp_path):
+    (tmp_path / "run").mkdir()
+    settings = to_dict(train.parse(spell(flags)))
+    (tmp_path / "run" / "config.json").write_text(json.dumps({**settings, "batch_size": 7}))
+    code, _, error = call()
+    assert code == 2
+    assert error == (
+        f"error: {tmp_path / 'run'} holds a run of another configuration: `batch_size` is 7 there and 5 here. "
+        "Give another --run-directory\n"
+    )
+
+
+def test_a_real_process_ends_with_one_line_too(flags, tmp_path):
+    shutil.rmtree(flags["data"])
+    command = [sys.executable, "-m", "socialmd_tf.train", *spell(flags)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"error: {flags['data']}: no such directory; expected the directory of a dataset\n"
+
+
+def test_help_says_what_every_flag_is_without_tensorflow():
+    script = (
+        "import sys; from socialmd_tf.train import main\n"
+        "sys.argv = ['train', '--help']\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for flag in ("--config", "--data", "--preset", "--run-directory", "--export-directory", "--epochs",
+                 "--batch-size", "--seed", "--rotations", "--model.units"):
+        assert flag in result.stdout
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_its_model(preset):
+    config = train.parse(["--preset", preset])
+    assert config == TrainConfig(preset=preset, model=PRESETS[preset])
+
+
+def test_flags_change_single_settings_of_a_preset():
+    config = train.parse(["--preset=thesis-mixture", "--model.units", "64", "--rotations", "2"])
+    assert config.model == dataclasses.replace(PRESETS["thesis-mixture"], units=64)
+    assert config.windows == DataConfig(rotations=2)
+
+
+def test_a_config_file_is_the_same_as_its_flags_and_flags_go_before_it(tmp_path):
+    given = train.parse(["--preset=thesis-mixture", "--epochs=3", "--model.side-lengths", "4.0", "2.0", "--seed=9"])
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(to_dict(given)))
+    assert train.parse(["--config", str(path)]) == dataclasses.replace(given, config=str(path))
+    changed = train.parse([f"--config={path}", "--epochs", "5", "--model.units", "16"])
+    assert changed == dataclasses.replace(
+        given, config=str(path), epochs=5, model=dataclasses.replace(given.model, units=16)
+    )
+
+
+def test_a_part_of_a_model_changes_only_that_part(tmp_path):
+    path = tmp_path / "run.json"
+    path.write_text('{"preset": "thesis-mixture", "model": {"units": 16}}')
+    config = train.parse(["--config", str(path)])
+    assert config.model == dataclasses.replace(PRESETS["thesis-mixture"], units=16)
+    # Another preset by flag fills in the whole model anew.
+    assert train.parse(["--config", str(path), "--preset", "thesis"]).model == ModelConfig()
+
+
+def test_a_flag_without_value_is_refused():
+    for args in (["--preset"], ["--config"], ["--epochs"]):
+        with pytest.raises(UserError):
+            train.parse(args)
