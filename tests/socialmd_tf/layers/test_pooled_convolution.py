@@ -249,3 +249,34 @@ def test_renumbered_particles_give_renumbered_results():
     result = layer(positions, states, mask)
     renumbered = layer(*(tf.gather(array, order, axis=1) for array in (positions, states, mask)))
     np.testing.assert_allclose(renumbered, tf.gather(result, order, axis=1), atol=1e-5)
+
+
+def crowd(num_dimensions, spread, num_particles=300):
+    """More particles than are searched pair by pair, a third of them padding in the second system."""
+    positions, states, _ = system(num_dimensions, num_particles, channels=2, spread=spread)
+    real = np.ones((2, num_particles), "float32")
+    real[1, 1::3] = 0
+    return positions, states, tf.constant(real)
+
+
+@pytest.mark.parametrize(
+    ("num_dimensions", "spread", "place"),
+    [(2, 6.0, 0.0), (2, 40.0, -300.0), (3, 3.0, 0.0), (3, 9.0, 1e4), (2, 0.0, 5.0), (2, 1e4, 0.0)],
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_crowd(num_dimensions, spread, place, masked):
+    positions, states, mask = crowd(num_dimensions, spread)
+    layer = make_layer(num_dimensions, channels=2, bins=4, side_lengths=(3.0, 1.5), kernel_size=2)
+    mask = mask if masked else None
+    result = layer(positions + place, states, mask)
+    expected = three_layers(layer, positions + place, states, mask, layer.kernel.value, layer.bias.value)
+    np.testing.assert_allclose(result, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_crowd_in_a_graph_that_serves_few_as_well():
+    layer = make_layer(2, channels=2, bins=4, side_lengths=(3.0, 1.5), kernel_size=2)
+    shapes = ((None, None, 2), (None, None, 2), (None, None))
+    graph = tf.function(layer.call, input_signature=[tf.TensorSpec(shape, "float32") for shape in shapes])
+    for num_particles in (3, 300):
+        example = crowd(2, 6.0, num_particles)
+        np.testing.assert_allclose(graph(*example), layer(*example), atol=1e-4)

@@ -53,8 +53,8 @@ def slow_rollout(rollout, inputs, horizon, choose):
 
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
-@pytest.mark.parametrize("num_steps", [1, 2, 4])
-@pytest.mark.parametrize("horizon", [1, 5])
+@pytest.mark.parametrize("num_steps", [1, 3])
+@pytest.mark.parametrize("horizon", [1, 3])
 def test_equals_a_loop_of_steps(num_dimensions, num_steps, horizon):
     rollout = make_rollout(num_dimensions)
     inputs = example(num_dimensions, num_steps)
