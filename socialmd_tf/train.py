@@ -35,6 +35,8 @@ def parse(args):
 def main():
     """Run the command."""
     config = parse(sys.argv[1:])
+    if config.data is not None:
+        Manifest.load(Path(config.data))  # refused before the slow start
     commands.load_tensorflow()
     from socialmd_tf import training
     from socialmd_tf.checkpoints import TrainingDiverged

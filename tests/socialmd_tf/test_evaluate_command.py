@@ -72,12 +72,6 @@ def test_a_real_process_writes_numbers_report_and_picture(model, data, tmp_path)
     ]
 
 
-def test_another_split(call, tmp_path):
-    code, out, _ = call(split="train")
-    assert code == 0 and " on the train split of " in out
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["split"] == "train"
-
-
 @pytest.mark.parametrize(("flags", "message"), [
     ({"model": "nowhere"}, "`model` must be a SavedModel or a directory of its versions. Found none in "),
     ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),

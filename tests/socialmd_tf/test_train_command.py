@@ -177,13 +177,15 @@ def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, changes
     ('{"epochs": null}', "`epochs` must be "),
     ('{"preset": "best"}', "`preset` must be one of thesis, "),
 ])
-@pytest.mark.parametrize("preset", [None, "thesis"])
-def test_a_faulty_config_file_is_one_line(call, flags, text, message, preset):
-    if preset and ("preset" in text or "unit" in text):
-        pytest.skip("the flag takes the place of these fields")
+def test_a_faulty_config_file_is_one_line(call, flags, text, message):
     flags["config"].write_text(text)
-    code, _, error = call(preset=preset)
+    code, _, error = call()
     assert code == 2 and message in error and len(error.splitlines()) == 1
+
+
+def test_a_preset_beside_a_config_file_that_is_no_object_is_refused(call, flags):
+    flags["config"].write_text("[]")
+    assert call(preset="thesis")[::2] == (2, "error: `TrainConfig` must be a JSON object. Received: []\n")
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
