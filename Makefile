@@ -9,7 +9,7 @@ train: .venv/installed
 		--epochs 4 --batch-size 8 --rotations 1
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 lint: .venv/installed
 	$(BIN)/ruff check .

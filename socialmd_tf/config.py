@@ -62,13 +62,13 @@ class ModelConfig:
         for name in ("rollout_steps", "input_embedding", "units", "interaction_embedding", "state_embedding",
                      "bins", "kernel_size", "num_components"):
             value = getattr(self, name)
-            _require(isinstance(value, int) and value >= 1, name, "an integer of at least 1", value)
+            _require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
         _require(self.interaction in ("none", "stacked_pooling"), "interaction",
                  "'none' or 'stacked_pooling'", self.interaction)
-        _require(len(self.side_lengths) > 0 and all(side > 0 for side in self.side_lengths), "side_lengths",
-                 "one or more positive lengths", self.side_lengths)
-        _require(len(self.filters) > 0 and all(number >= 1 for number in self.filters), "filters",
-                 "one or more numbers of at least 1", self.filters)
+        _require(len(self.side_lengths) > 0 and all(0 < side < math.inf for side in self.side_lengths),
+                 "side_lengths", "one or more positive lengths", self.side_lengths)
+        _require(len(self.filters) > 0 and all(type(number) is int and number >= 1 for number in self.filters),
+                 "filters", "one or more integers of at least 1", self.filters)
         smallest = 2 ** len(self.filters)
         _require(self.bins >= smallest, "bins", f"at least {smallest}, halved by each of the "
                  f"{len(self.filters)} poolings", self.bins)
@@ -130,7 +130,7 @@ class TrainConfig:
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(math.isfinite(self.learning_rate) and self.learning_rate > 0, "learning_rate", "positive",
                  self.learning_rate)
-        _require(self.seed >= 0, "seed", "at least 0", self.seed)
+        _require(0 <= self.seed < 2**31, "seed", "at least 0 and below 2^31", self.seed)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -152,10 +152,13 @@ def from_dict(config_type: type[_Config], values: Any, default: _Config | None =
     """
     default = config_type() if default is None else default
     _require(isinstance(values, dict), config_type.__name__, "a JSON object", values)
-    names = [field.name for field in dataclasses.fields(config_type)]  # type: ignore[arg-type]
-    for unknown in set(values) - set(names):
-        raise UserError(f"unknown field `{unknown}` in {config_type.__name__}. Expected: {', '.join(names)}")
-    changes = {name: _convert(name, value, getattr(default, name)) for name, value in values.items()}
+    fields = {field.name: field for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
+    for unknown in set(values) - set(fields):
+        raise UserError(f"unknown field `{unknown}` in {config_type.__name__}. Expected: {', '.join(fields)}")
+    changes = {}
+    for name, value in values.items():
+        may_be_null = fields[name].default is None
+        changes[name] = _convert(name, value, None if may_be_null else getattr(default, name))
     return dataclasses.replace(default, **changes)  # type: ignore[type-var]
 
 

@@ -157,7 +157,7 @@ class Exported:
     """
 
     def __init__(self, path):
-        path = Path(path).absolute()  # "." has no name
+        path = Path(path)
         if not (path / "saved_model.pb").exists():
             entries = [entry for entry in path.glob("*/") if (entry / "saved_model.pb").exists()]
             numbers = [int(entry.name) for entry in entries if entry.name.isdecimal()]
@@ -167,10 +167,13 @@ class Exported:
         if not (path / _CARD).exists():
             raise UserError(f"`model` must be a SavedModel of socialmd_tf. Found no {_CARD} in {path}")
         self.path = path
-        self.name = path.parent.name
+        self.name = path.absolute().parent.name  # "." has no name
         self.card = json.loads((path / _CARD).read_text())
         self.layout = DensityLayout(**self.card["density_layout"])
-        self._loaded = tf.saved_model.load(str(path))
+        try:
+            self._loaded = tf.saved_model.load(str(path))
+        except (OSError, tf.errors.OpError) as error:
+            raise UserError(f"`model` must be a whole SavedModel. {path} cannot be read: {error}") from None
 
     def rollout(self, positions, features, horizon):
         """Mean `[B, horizon, N, D]` and covariance `[B, horizon, N, D, D]` after frames `[B, T, N, D]`."""

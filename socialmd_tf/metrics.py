@@ -1,9 +1,12 @@
 """How wrong predictions are, and whether their stated uncertainty is true."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
 from socialmd_tf import mixture
+from socialmd_tf.layers import DensityLayout
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -13,17 +16,21 @@ class MeanAbsoluteError(keras.metrics.Mean):
     Called on `y_true` `[B, T', N, D]` and parameters `y_pred` `[B, T', N, P]`.
 
     Args:
-        layout: The `DensityLayout` of the parameters.
+        layout: The `DensityLayout` of the parameters, or its fields as a dictionary.
     """
 
     def __init__(self, layout, name="mae", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.layout = layout
+        self.layout = DensityLayout(**layout) if isinstance(layout, dict) else layout
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch; `sample_weight` is `[B, T', N]`."""
         error = keras.ops.mean(keras.ops.abs(y_true - self.layout.mean(y_pred)), axis=-1)
         return super().update_state(error, sample_weight)
+
+    def get_config(self):
+        """Arguments of the metric."""
+        return {**super().get_config(), "layout": dataclasses.asdict(self.layout)}
 
 
 def evaluate(predictor, layout, batches, clusters):

@@ -1,5 +1,7 @@
 """Predicted parameters as TensorFlow Probability distributions, and the loss; the only file that imports TFP."""
 
+import dataclasses
+
 import keras
 import tensorflow_probability as tfp
 
@@ -38,19 +40,12 @@ class NegativeLogLikelihood(keras.losses.Loss):
     Called on `y_true` `[B, T', N, D]` and `y_pred` `[B, T', N, P]`; computed in log space.
 
     Args:
-        num_dimensions: D.
-        num_components: K.
-        correlated: Whether components have full covariances.
+        layout: The `DensityLayout` of the parameters, or its fields as a dictionary.
     """
 
-    def __init__(self, num_dimensions, num_components, correlated, name="negative_log_likelihood", **kwargs):
+    def __init__(self, layout, name="negative_log_likelihood", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.layout = DensityLayout(num_dimensions, num_components, correlated)
-
-    @classmethod
-    def of(cls, layout):
-        """The loss of a head's layout."""
-        return cls(layout.num_dimensions, layout.num_components, layout.correlated)
+        self.layout = DensityLayout(**layout) if isinstance(layout, dict) else layout
 
     def call(self, y_true, y_pred):
         """-log p(y_true), `[B, T', N]`."""
@@ -58,13 +53,7 @@ class NegativeLogLikelihood(keras.losses.Loss):
 
     def get_config(self):
         """Arguments of the loss."""
-        layout = self.layout
-        return {
-            **super().get_config(),
-            "num_dimensions": layout.num_dimensions,
-            "num_components": layout.num_components,
-            "correlated": layout.correlated,
-        }
+        return {**super().get_config(), "layout": dataclasses.asdict(self.layout)}
 
 
 def density_level(parameters, layout, positions, num_samples=256):

@@ -72,7 +72,7 @@ def animation(path, warm_up, mean, covariance, *, truth=None, unit="1", title=""
     """Draw the predicted frames one after the other as a GIF, with the true ones; arguments as for `paths`."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot()
-    extent = _extent(np.concatenate([warm_up, mean]))
+    extent = _extent(np.concatenate([warm_up, mean] + ([] if truth is None else [truth])))
     axes.set_facecolor("0.1")
     axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal")
     _label(axes, unit, title)

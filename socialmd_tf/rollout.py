@@ -75,10 +75,8 @@ def main() -> None:
         )
     observed = frames[:warm_up_steps]
     mean, covariance = model.rollout(observed[None], features[None], command.num_steps)
-    samples = [
-        model.sample(observed[None], features[None], command.num_steps, (command.seed, i))[0]
-        for i in range(command.num_samples)
-    ]
+    copies = [np.repeat(array[None], command.num_samples, axis=0) for array in (observed, features)]
+    samples = model.sample(*copies, command.num_steps, (command.seed, 0)) if command.num_samples else ()
     write(command, model, observed, mean[0], covariance[0], samples, frames[warm_up_steps:][: command.num_steps])
 
 
@@ -109,8 +107,8 @@ def write(command, model, observed, mean, covariance, samples, truth):
 
     command.output.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"observed": observed, "mean": mean, "covariance": covariance, "truth": truth}
-    if samples:
-        arrays["samples"] = np.stack(samples)
+    if len(samples):
+        arrays["samples"] = samples
     times = (len(observed) + np.arange(len(mean))) * model.card["time_between_frames"]
     np.savez_compressed(command.output, times=times, **arrays)
     options = {

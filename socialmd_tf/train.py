@@ -71,7 +71,7 @@ def finish(config, model, state):
     run, manifest = Path(config.run_directory), Manifest.load(Path(config.data))
     done = run / "finished.json"
     epochs = len(state.epochs)
-    if not done.exists() or load_json(done)["epochs"] != epochs:
+    if not (done.exists() and (run / "report.md").exists() and load_json(done)["epochs"] == epochs):
         split = "test" if manifest.splits.get("test") else "validation"
         path = export(model, config.export_directory, model_card(config, model, manifest, state))
         print(f"exported the weights of epoch {state.best_epoch + 1} to {path}; judging them on {split}", flush=True)

@@ -27,7 +27,7 @@ def compile_for_training(model, learning_rate):
     layout = rollout_layer(model).head.layout
     model.compile(
         optimizer=keras.optimizers.Nadam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7),
-        loss=mixture.NegativeLogLikelihood.of(layout),
+        loss=mixture.NegativeLogLikelihood(layout),
         weighted_metrics=[metrics.MeanAbsoluteError(layout)],
         jit_compile=False,  # measured: no gain on a CPU, and more than one replica cannot
     )

@@ -37,9 +37,9 @@ class SocialLSTMCell(keras.layers.Layer):
         shape = (batch_size, num_particles, self.lstm.units)
         return [ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)]
 
-    def build(self, input_shapes, state_shapes=None):
+    def build(self, inputs_shape, states_shape=None):
         """Create the weights."""
-        positions, features = input_shapes["positions"], input_shapes["features"]
+        positions, features = inputs_shape["positions"], inputs_shape["features"]
         hidden_state = (*positions[:2], self.lstm.units)
         self.input_embedding.build((*positions[:2], positions[-1] + features[-1]))
         shapes = (positions, positions, features, hidden_state)
@@ -74,9 +74,9 @@ class SocialLSTMCell(keras.layers.Layer):
         new_states = [ops.reshape(state, shape) for state in new_states]
         return ops.concatenate([ops.cast(new_states[0], alpha.dtype), alpha], axis=-1), new_states
 
-    def compute_output_shape(self, input_shapes, state_shapes=None):
+    def compute_output_shape(self, inputs_shape, states_shape=None):
         """Shapes of the output and the states."""
-        leading = tuple(input_shapes["positions"][:2])
+        leading = tuple(inputs_shape["positions"][:2])
         state = (*leading, self.lstm.units)
         return (*leading, self.lstm.units + self.input_embedding.units), [state, state]
 

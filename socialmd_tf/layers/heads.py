@@ -5,6 +5,8 @@ A head is a layer called on `(outputs, positions, velocities, state)` that retur
 gives the initial one after every observed frame. The head here needs none.
 """
 
+import itertools
+
 import keras
 from keras import ops
 
@@ -17,9 +19,13 @@ _MAX_CORRELATION = 0.999  # keeps the covariance invertible in float32
 class AbsoluteHead(keras.layers.Layer):
     """Density of the next position in absolute coordinates: parameters = activation(W outputs), without bias.
 
-    Means are linear, standard deviations are softplus(z) + scale_floor. In 2D a correlated component has
-    correlation rho = 0.999 tanh(z) and the factor L = [[s1, 0], [rho s2, sqrt(1 - rho^2) s2]] (thesis section
-    2.5); in 3D its Cholesky factor has these standard deviations on the diagonal and free numbers below it.
+    Means are linear, standard deviations are softplus(z) + scale_floor. A correlated component has partial
+    correlations r = 0.999 tanh(z), and the factor of its covariance the rows
+
+        L[i] = s_i (r_i1, r_i2 sqrt(1 - r_i1^2), ..., sqrt(1 - r_i1^2) sqrt(1 - r_i2^2) ...)
+
+    so that in 2D L = [[s_1, 0], [rho s_2, sqrt(1 - rho^2) s_2]] with the correlation rho (thesis section 2.5), and in
+    every dimension the standard deviations are s (Lewandowski, Kurowicka and Joe 2009).
 
     Args:
         num_dimensions: D, 2 or 3.
@@ -60,17 +66,17 @@ class AbsoluteHead(keras.layers.Layer):
     def _scales(self, raw):
         if not self.layout.correlated:
             return ops.softplus(raw) + self.scale_floor
-        if self.layout.num_dimensions == 2:
-            deviations = ops.softplus(raw[..., :2]) + self.scale_floor
-            correlation = _MAX_CORRELATION * ops.tanh(raw[..., 2])
-            first, second = deviations[..., 0], deviations[..., 1]
-            remaining = ops.sqrt(1.0 - ops.square(correlation))
-            return ops.stack([first, correlation * second, remaining * second], axis=-1)
-        diagonal = (0, 2, 5)  # of a 3 x 3 lower triangle read row by row
-        entries = [raw[..., i] for i in range(self.layout.num_scales)]
-        for i in diagonal:
-            entries[i] = ops.softplus(entries[i]) + self.scale_floor
-        return ops.stack(entries, axis=-1)
+        size = self.layout.num_dimensions
+        deviations = ops.softplus(raw[..., :size]) + self.scale_floor
+        correlations = iter(ops.unstack(_MAX_CORRELATION * ops.tanh(raw[..., size:]), axis=-1))
+        scales = []
+        for row in range(size):
+            remaining = deviations[..., row]
+            for correlation in itertools.islice(correlations, row):
+                scales.append(correlation * remaining)
+                remaining = remaining * ops.sqrt(1.0 - ops.square(correlation))
+            scales.append(remaining)
+        return ops.stack(scales, axis=-1)
 
     def get_config(self):
         """Arguments of the layer."""

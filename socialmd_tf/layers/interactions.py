@@ -60,14 +60,11 @@ class StackedPoolingInteraction(keras.layers.Layer):
             embedding, use_bias=False, activation="relu", dtype=self.dtype_policy, name="embedding"
         )
         self.convolutions = []
-        self.max_pooling = None
 
     def build(self, positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape=None):
         """Create the weights."""
         num_dimensions = positions_shape[-1]
         convolution = {2: keras.layers.Conv2D, 3: keras.layers.Conv3D}[num_dimensions]
-        max_pooling = {2: keras.layers.MaxPooling2D, 3: keras.layers.MaxPooling3D}[num_dimensions]
-        self.max_pooling = max_pooling(2, dtype=self.dtype_policy, name="max_pooling")
         self.state_embedding.build(hidden_state_shape)
         states_shape = self.state_embedding.compute_output_shape(hidden_state_shape)
         self.pooled_convolution.build(positions_shape, states_shape)
@@ -82,7 +79,7 @@ class StackedPoolingInteraction(keras.layers.Layer):
             )
             layer.build(shape)
             self.convolutions.append(layer)
-            shape = self.max_pooling.compute_output_shape((*shape[:-1], filters))
+            shape = (None, *(size // 2 for size in shape[1:-1]), filters)
         self.embedding.build((None, math.prod(shape[1:])))
 
     def call(self, positions, velocities, features, hidden_state, mask):
@@ -103,7 +100,7 @@ class StackedPoolingInteraction(keras.layers.Layer):
         hidden = ops.reshape(grids, (-1, *grids.shape[2:]))
         for convolution in self.convolutions:
             # Max pooling and ReLU commute: pooling first leaves a quarter of the work.
-            hidden = ops.relu(self.max_pooling(convolution(hidden)))
+            hidden = ops.relu(_max_pool(convolution(hidden)))
         hidden = self.embedding(ops.reshape(hidden, (-1, math.prod(hidden.shape[1:]))))
         return ops.reshape(hidden, (batch_size, num_particles, self.embedding.units))
 
@@ -122,3 +119,19 @@ class StackedPoolingInteraction(keras.layers.Layer):
             "state_embedding": self.state_embedding.units,
             "embedding": self.embedding.units,
         }
+
+
+def _max_pool(grids):
+    """Max pooling of windows of side 2, `[rows, bins, (bins,)... C]`; of equal members the first gets the gradient."""
+    num_dimensions = len(grids.shape) - 2
+    if num_dimensions == 2:
+        return ops.max_pool(grids, 2)
+    # TensorFlow's 3D max pooling gives the gradient to every equal member, so the members are compared one by one.
+    halves = [size // 2 for size in grids.shape[1:-1]]
+    whole = grids[(slice(None), *(slice(0, 2 * half) for half in halves))]
+    split = [size for half in halves for size in (half, 2)]
+    members = ops.reshape(whole, (-1, *split, grids.shape[-1]))
+    for axis in range(num_dimensions):
+        first, second = ops.unstack(members, 2, axis=axis + 2)
+        members = ops.maximum(first, second)
+    return members

@@ -23,11 +23,11 @@ class Rollout(keras.layers.Layer):
         self.head = head
         self.rollout_steps = rollout_steps
 
-    def build(self, input_shapes):
+    def build(self, inputs_shape):
         """Create the weights."""
-        batch_size, _, num_particles, num_dimensions = input_shapes["positions"]
+        batch_size, _, num_particles, num_dimensions = inputs_shape["positions"]
         positions = (batch_size, num_particles, num_dimensions)
-        shapes = {"positions": positions, "features": input_shapes["features"]}
+        shapes = {"positions": positions, "features": inputs_shape["features"]}
         if not self.cell.built:
             self.cell.build(shapes)
         if not self.head.built:
@@ -115,9 +115,9 @@ class Rollout(keras.layers.Layer):
         initial = self.get_initial_state(frame)["head"]
         return keras.tree.map_structure(lambda new, old: ops.where(starts_anew, new, old), initial, state)
 
-    def compute_output_shape(self, input_shapes):
+    def compute_output_shape(self, inputs_shape):
         """`[B, T', N, P]`."""
-        batch_size, _, num_particles, _ = input_shapes["positions"]
+        batch_size, _, num_particles, _ = inputs_shape["positions"]
         return (batch_size, self.rollout_steps, num_particles, self.head.layout.size)
 
     def get_config(self):

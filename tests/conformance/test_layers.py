@@ -22,20 +22,7 @@ def built(example, dtype=None):
     return example.build(dtype=dtype)
 
 
-def layers_but(**failing):
-    """A mark that tries every layer, and expects those named, by class or example, to fail as said."""
-    params = []
-    for example in EXAMPLES:
-        reason = failing.get(example.name.replace("-", "_")) or failing.get(example.name.split("-")[0])
-        marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-        params.append(pytest.param(example, id=example.name, marks=marks))
-    return pytest.mark.parametrize("example", params)
-
-
-every_layer = layers_but()
-layers_that_keras_builds = layers_but(
-    SocialLSTMCell="Keras wants `build` and `compute_output_shape` to name `inputs_shape` and `states_shape`"
-)
+every_layer = pytest.mark.parametrize("example", EXAMPLES, ids=[example.name for example in EXAMPLES])
 
 
 def test_the_registry_has_every_public_layer():
@@ -66,7 +53,7 @@ def symbolic(inputs):
     return keras.tree.map_structure(lambda array: keras.Input(array.shape[1:]), inputs)
 
 
-@layers_that_keras_builds
+@every_layer
 def test_configuration_round_trip(example):
     layer = built(example)
     config = json.loads(json.dumps(layer.get_config()))
@@ -77,7 +64,7 @@ def test_configuration_round_trip(example):
     assert_same(again(*example.inputs.values()), layer(*example.inputs.values()))
 
 
-@layers_that_keras_builds
+@every_layer
 def test_keras_file_round_trip(example, tmp_path):
     inputs = symbolic(example.inputs)
     layer = built(example)
@@ -103,7 +90,7 @@ def test_saved_model_round_trip(example, tmp_path):
     assert_same(again.call(inputs), module.layer(*example.inputs.values()))
 
 
-@layers_that_keras_builds
+@every_layer
 def test_symbolic_shape_is_the_real_one(example):
     layer = built(example)
     promised = keras.tree.flatten(layer(*symbolic(example.inputs).values()))
@@ -113,7 +100,7 @@ def test_symbolic_shape_is_the_real_one(example):
         assert tensor.shape == (None, *value.shape[1:])
 
 
-@layers_that_keras_builds
+@every_layer
 def test_dtype_is_the_real_one(example):
     layer = built(example)
     promised = keras.tree.flatten(layer(*symbolic(example.inputs).values()))
@@ -150,7 +137,7 @@ def assert_slopes(function, value, variable, gradient, generator):
         assert found == pytest.approx(nearest, rel=1e-2, abs=5e-3)
 
 
-@layers_but(Rollout_3d="MaxPooling3D sends the gradient of a tie to each of its eight members")
+@every_layer
 def test_gradients_are_finite_differences(example):
     layer = built(example)
     inputs = keras.tree.map_structure(tf.Variable, example.inputs)

@@ -152,9 +152,6 @@ def test_metric_is_the_mean_absolute_error_of_real_particles():
     assert float(metric.result()) == 4.0
 
 
-@pytest.mark.xfail(
-    strict=True, raises=TypeError, reason="the configuration of MeanAbsoluteError lacks its layout"
-)
 def test_metric_round_trip():
     metric = MeanAbsoluteError(LAYOUT, name="error")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))

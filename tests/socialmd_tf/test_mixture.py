@@ -117,7 +117,7 @@ def test_level_of_one_gaussian_by_hand():
 def test_loss_is_the_mean_negative_log_density(layout):
     parameters = random_parameters(layout, (2, 3, 4))
     positions = np.random.default_rng(1).normal(size=(2, 3, 4, layout.num_dimensions)).astype("float32")
-    loss = NegativeLogLikelihood.of(layout)
+    loss = NegativeLogLikelihood(layout)
     expected = -explicit(parameters, layout, positions)
     np.testing.assert_allclose(loss.call(positions, parameters), expected, rtol=1e-4, atol=1e-4)
     assert float(loss(positions, parameters)) == pytest.approx(expected.mean(), rel=1e-4)
@@ -131,14 +131,14 @@ def test_padding_with_weight_zero_is_left_out_of_the_loss():
     real = np.broadcast_to(mask[:, None] > 0, (2, 3, 4))
     expected = -explicit(parameters, layout, positions)[real].mean()
     weights = np.where(real, real.size / real.sum(), 0)  # of mean one, as in training
-    loss = NegativeLogLikelihood.of(layout)
+    loss = NegativeLogLikelihood(layout)
     assert float(loss(positions, parameters, sample_weight=weights)) == pytest.approx(expected, rel=1e-4)
     elsewhere = np.where(real[..., None], positions, 100).astype("float32")
     assert float(loss(elsewhere, parameters, sample_weight=weights)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_loss_round_trip():
-    loss = NegativeLogLikelihood(3, 2, True, name="nll")
+    loss = NegativeLogLikelihood(DensityLayout(3, 2, True), name="nll")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert isinstance(again, NegativeLogLikelihood)
     assert again.get_config() == loss.get_config()

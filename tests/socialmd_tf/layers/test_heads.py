@@ -61,25 +61,26 @@ def test_uncorrelated_mixture_is_the_formula():
     np.testing.assert_allclose(parameters[..., 6:], expected, rtol=1e-5)
 
 
-def test_correlated_3d_is_a_cholesky_factor():
+def test_correlated_3d_has_the_deviations_and_partial_correlations_it_names():
     head = raw_head(3, 1, True)
-    raw = np.asarray(random_raw(head, 2.0))
-    factor = np.asarray(head.layout.scale_tril(head.layout.split(predict(head, raw))[2]))[..., 0, :, :]
-    below = raw[..., 3:]
-    for row, column, position in ((1, 0, 1), (2, 0, 3), (2, 1, 4)):
-        np.testing.assert_array_equal(factor[..., row, column], below[..., position])
-    for row, position in enumerate((0, 2, 5)):
-        expected = references.softplus(below[..., position].astype("float64")) + FLOOR
-        np.testing.assert_allclose(factor[..., row, row], expected, rtol=1e-5)
+    raw = np.asarray(random_raw(head, 1.0), np.float64)
+    factor = np.asarray(head.layout.scale_tril(head.layout.split(predict(head, raw))[2]), np.float64)[..., 0, :, :]
     assert not factor[..., 0, 1:].any() and not factor[..., 1, 2].any()
+    covariance = factor @ np.swapaxes(factor, -1, -2)
+    deviations = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    np.testing.assert_allclose(deviations, references.softplus(raw[..., 3:6]) + FLOOR, rtol=1e-5)
+    r = covariance / (deviations[..., :, None] * deviations[..., None, :])
+    of_third_given_first = (r[..., 2, 1] - r[..., 1, 0] * r[..., 2, 0]) / np.sqrt(
+        (1 - r[..., 1, 0] ** 2) * (1 - r[..., 2, 0] ** 2)
+    )
+    for found, number in ((r[..., 1, 0], 6), (r[..., 2, 0], 7), (of_third_given_first, 8)):
+        np.testing.assert_allclose(found, 0.999 * np.tanh(raw[..., number]), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_scales_never_fall_below_the_floor(kind):
     head = raw_head(*kind)
     covariance = np.asarray(head.layout.covariance(predict(head, tf.fill((1, 2, head.layout.size), -1e4))))
-    if kind == (3, 1, True):
-        covariance = covariance[..., :1, :1]  # the numbers below the diagonal are free
     deviations = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
     if kind[:2] in ((2, 1), (3, 1)):
         np.testing.assert_allclose(deviations, FLOOR, rtol=1e-5)
@@ -108,7 +109,7 @@ def test_covariances_are_positive_definite(kind, make_raw):
     assert np.isfinite(parameters).all()
     # L L^T is positive definite when L is lower triangular with a positive diagonal.
     np.testing.assert_array_equal(factor, np.tril(factor))
-    smallest = FLOOR * np.sqrt(1 - 0.999**2) * 0.99
+    smallest = FLOOR * np.sqrt(1 - 0.999**2) ** (kind[0] - 1) * 0.99
     assert (np.diagonal(factor, axis1=-2, axis2=-1) >= smallest).all()
 
 

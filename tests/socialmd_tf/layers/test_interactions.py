@@ -74,13 +74,7 @@ def test_gradients_reach_every_weight():
 
 
 @pytest.mark.parametrize(
-    "num_dimensions",
-    [
-        2,
-        pytest.param(
-            3, marks=pytest.mark.xfail(strict=True, reason="MaxPooling3D gives it to all eight members")
-        ),
-    ],
+    "num_dimensions", [2, 3]
 )
 def test_the_gradient_of_ties_is_given_once(num_dimensions):
     # Nobody in sight, and ReLU takes the first bias away: every member of every maximum is the second bias.
