@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 train: .venv/installed
 	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo \
-		--epochs 4 --batch-size 8 --rotations 1
+		--preset pairwise --epochs 4 --batch-size 8 --rotations 1 --clip-norm 1
 
 test: .venv/installed lint
 	$(BIN)/python -m pytest --numprocesses auto

@@ -34,7 +34,10 @@ class ModelConfig:
     """Width of the embedding of a particle's own position and features."""
     units: int = 128
     """Units of the LSTM (H)."""
-    interaction: Literal["none", "stacked_pooling"] = "stacked_pooling"
+    head: Literal["absolute", "kinematic"] = "absolute"
+    """What is predicted: positions in absolute coordinates, or a correction of straight motion. With the kinematic
+    head nothing depends on where in space the system is."""
+    interaction: Literal["none", "stacked_pooling", "pairwise"] = "stacked_pooling"
     """How a particle sees its neighbours."""
     interaction_embedding: int = 32
     """Width of what a particle learns from its neighbours (E)."""
@@ -48,6 +51,18 @@ class ModelConfig:
     """Filters of each convolution over the pooled states."""
     kernel_size: int = 4
     """Side of the convolutions' kernels, in bins."""
+    cutoff: float = 20.0
+    """Largest distance of the pairwise interaction, in the data's length unit."""
+    softening: float = 0.05
+    """Length below which the pairwise interaction flattens, in the data's length unit."""
+    pair_units: int = 32
+    """Units of the hidden layers of the pairwise interaction."""
+    pair_channels: int = 8
+    """Vectors, and scalars, that the pairwise interaction gives."""
+    move_scale: Annotated[float, tyro.conf.Suppress] = 1.0
+    """Typical move between two frames, in the data's length unit. Training takes it from the data."""
+    acceleration_scale: Annotated[float, tyro.conf.Suppress] = 1.0
+    """Typical second difference of positions, in the data's length unit. Training takes it from the data."""
     num_components: int = 1
     """Components of the predicted Gaussian mixture (K)."""
     correlated: bool = True
@@ -60,11 +75,12 @@ class ModelConfig:
         _require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
         _require(self.num_features >= 0, "num_features", "at least 0", self.num_features)
         for name in ("rollout_steps", "input_embedding", "units", "interaction_embedding", "state_embedding",
-                     "bins", "kernel_size", "num_components"):
+                     "bins", "kernel_size", "pair_units", "pair_channels", "num_components"):
             value = getattr(self, name)
             _require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
-        _require(self.interaction in ("none", "stacked_pooling"), "interaction",
-                 "'none' or 'stacked_pooling'", self.interaction)
+        _require(self.head in ("absolute", "kinematic"), "head", "'absolute' or 'kinematic'", self.head)
+        _require(self.interaction in ("none", "stacked_pooling", "pairwise"), "interaction",
+                 "'none', 'stacked_pooling' or 'pairwise'", self.interaction)
         _require(len(self.side_lengths) > 0 and all(0 < side < math.inf for side in self.side_lengths),
                  "side_lengths", "one or more positive lengths", self.side_lengths)
         _require(len(self.filters) > 0 and all(type(number) is int and number >= 1 for number in self.filters),
@@ -72,14 +88,18 @@ class ModelConfig:
         smallest = 2 ** len(self.filters)
         _require(self.bins >= smallest, "bins", f"at least {smallest}, halved by each of the "
                  f"{len(self.filters)} poolings", self.bins)
-        _require(math.isfinite(self.scale_floor) and self.scale_floor > 0, "scale_floor", "positive",
-                 self.scale_floor)
+        for name in ("cutoff", "softening", "move_scale", "acceleration_scale", "scale_floor"):
+            value = getattr(self, name)
+            _require(math.isfinite(value) and value > 0, name, "positive", value)
+        _require(self.head == "absolute" or (self.num_components == 1 and self.correlated), "head",
+                 "'absolute' for mixtures and diagonal covariances", self.head)
 
 
 PRESETS: Mapping[str, ModelConfig] = {
     "thesis": ModelConfig(),
     "thesis-mixture": ModelConfig(num_components=5, correlated=False),
     "thesis-monogrid": ModelConfig(bins=64, side_lengths=(11.0,)),
+    "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-5),
 }
 
 
@@ -105,7 +125,7 @@ class TrainConfig:
     data: str | None = None
     """Directory of the data set. Without it, 40 N-body simulations are made once, under data/demo."""
     preset: str = "thesis"
-    """Which model: thesis, thesis-mixture or thesis-monogrid. The --model flags change single settings of it."""
+    """Which model: thesis, thesis-mixture, thesis-monogrid or pairwise. The --model flags change its settings."""
     run_directory: str = "runs/thesis"
     """Checkpoints, logs, table and picture go here; the same command run again continues."""
     export_directory: str = "saved_models/thesis"
@@ -118,6 +138,8 @@ class TrainConfig:
     """Windows of a batch, shared out to all devices."""
     learning_rate: float = 1e-3
     """Learning rate of Nadam."""
+    clip_norm: float = 0.0
+    """Largest norm of the gradient of all weights; longer ones are shortened to it. 0 for no limit."""
     seed: int = 0
     """Seed of the weights, the order of the samples and their rotations."""
     windows: Annotated[DataConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=DataConfig)
@@ -130,6 +152,7 @@ class TrainConfig:
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(math.isfinite(self.learning_rate) and self.learning_rate > 0, "learning_rate", "positive",
                  self.learning_rate)
+        _require(math.isfinite(self.clip_norm) and self.clip_norm >= 0, "clip_norm", "at least 0", self.clip_norm)
         _require(0 <= self.seed < 2**31, "seed", "at least 0 and below 2^31", self.seed)
 
 

@@ -6,7 +6,15 @@ import keras
 
 from socialmd_tf import config as configuration
 from socialmd_tf.config import ModelConfig
-from socialmd_tf.layers import AbsoluteHead, NoInteraction, Rollout, SocialLSTMCell, StackedPoolingInteraction
+from socialmd_tf.layers import (
+    AbsoluteHead,
+    KinematicHead,
+    NoInteraction,
+    PairwiseInteraction,
+    Rollout,
+    SocialLSTMCell,
+    StackedPoolingInteraction,
+)
 
 
 def build_model(config):
@@ -30,18 +38,41 @@ def build_model(config):
         "features": keras.Input((None, config.num_features), name="features"),
         "mask": keras.Input((None,), name="mask"),
     }
-    cell = SocialLSTMCell(config.units, config.input_embedding, build_interaction(config), name="cell")
-    head = AbsoluteHead(
+    is_kinematic = config.head == "kinematic"
+    cell = SocialLSTMCell(
+        config.units,
+        config.input_embedding,
+        build_interaction(config),
+        velocity_scale=config.move_scale if is_kinematic else None,
+        expose_interaction=is_kinematic,
+        name="cell",
+    )
+    rollout = Rollout(cell, build_head(config), config.rollout_steps, name="rollout")
+    return keras.Model(inputs, rollout(inputs), name="socialmd")
+
+
+def build_head(config):
+    """The layer that predicts the density, as `config.head` names it."""
+    if config.head == "kinematic":
+        return KinematicHead(config.num_dimensions, config.scale_floor, config.acceleration_scale, name="head")
+    return AbsoluteHead(
         config.num_dimensions, config.num_components, config.correlated, config.scale_floor, name="head"
     )
-    rollout = Rollout(cell, head, config.rollout_steps, name="rollout")
-    return keras.Model(inputs, rollout(inputs), name="socialmd")
 
 
 def build_interaction(config):
     """The layer through which particles see each other, as `config.interaction` names it."""
     if config.interaction == "none":
         return NoInteraction(name="interaction")
+    if config.interaction == "pairwise":
+        return PairwiseInteraction(
+            config.cutoff,
+            config.softening,
+            config.pair_units,
+            config.pair_channels,
+            config.move_scale,
+            name="interaction",
+        )
     return StackedPoolingInteraction(
         bins=config.bins,
         side_lengths=config.side_lengths,
@@ -58,17 +89,21 @@ def rollout_layer(model):
     return model.get_layer("rollout")
 
 
-def for_data(config, manifest, data_config):
-    """`config` with the dimensions, features and rollout length of a data set.
+def for_data(config, manifest, data_config, scales):
+    """`config` with the dimensions, features, rollout length and scales of a data set.
 
     Args:
         config: A `ModelConfig`.
         manifest: The data set's `Manifest`.
         data_config: The `DataConfig` that makes the windows.
+        scales: Typical move and second difference of positions, in units of length.
     """
+    move_scale, acceleration_scale = scales
     return dataclasses.replace(
         config,
         num_dimensions=manifest.num_dimensions,
         num_features=len(manifest.features),
         rollout_steps=data_config.rollout_steps,
+        move_scale=move_scale,
+        acceleration_scale=acceleration_scale,
     )

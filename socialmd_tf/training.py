@@ -1,9 +1,11 @@
 """Fit a model to a data set: strategy, loss, optimizer, and going on after a kill."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pipelines import dataset, trajectory
@@ -19,18 +21,38 @@ def visible_devices():
     ]
 
 
-def compile_for_training(model, learning_rate):
+def compile_for_training(model, learning_rate, clip_norm=0.0):
     """Set loss (negative log likelihood of the rollout), metric (mean absolute error) and optimizer (Nadam).
 
-    The optimizer's constants are the thesis's (section 4.5).
+    The optimizer's constants are the thesis's (section 4.5). Gradients longer than `clip_norm`, over all weights, are
+    shortened to it, on each device by itself; 0 is no limit.
     """
     layout = rollout_layer(model).head.layout
     model.compile(
-        optimizer=keras.optimizers.Nadam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7),
+        optimizer=keras.optimizers.Nadam(
+            learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, global_clipnorm=clip_norm or None
+        ),
         loss=mixture.NegativeLogLikelihood(layout),
         weighted_metrics=[metrics.MeanAbsoluteError(layout)],
         jit_compile=False,  # measured: no gain on a CPU, and more than one replica cannot
     )
+
+
+def motion_scales(directory, config):
+    """Typical move and second difference of positions in the training windows, in units of length.
+
+    Means of the absolute values over (at most 1024) windows, particles and coordinates.
+    """
+    windows = dataclasses.replace(config.windows, rotations=0)
+    batches = dataset.batches(directory, "train", windows, batch_size=1024, seed=config.seed, shuffle=True)
+    inputs, targets = next(iter(batches))
+    frames = np.concatenate([inputs["positions"], targets], axis=1)
+    real = np.asarray(inputs["mask"]) > 0
+    scales = []
+    for order in (1, 2):
+        difference = np.abs(np.diff(frames, n=order, axis=1)).swapaxes(1, 2)[real]
+        scales.append(max(float(np.mean(difference)), config.model.scale_floor))
+    return tuple(scales)
 
 
 def with_sample_weights(batches, num_replicas=1):
@@ -76,8 +98,8 @@ def fit(config, directory):
     keras.utils.set_random_seed(config.seed)
     strategy = tf.distribute.MirroredStrategy(visible_devices())
     with strategy.scope():
-        model = build_model(for_data(config.model, manifest, config.windows))
-        compile_for_training(model, config.learning_rate)
+        model = build_model(for_data(config.model, manifest, config.windows, motion_scales(directory, config)))
+        compile_for_training(model, config.learning_rate, config.clip_norm)
         model.optimizer.build(model.trainable_variables)
     if state.epochs:
         checkpoints.load_weights(model, run, len(state.epochs) - 1)

@@ -4,13 +4,19 @@ from socialmd_tf.layers.cell import SocialLSTMCell
 from socialmd_tf.layers.density import DensityLayout
 from socialmd_tf.layers.heads import AbsoluteHead
 from socialmd_tf.layers.interactions import NoInteraction, StackedPoolingInteraction
+from socialmd_tf.layers.kinematic_head import KinematicHead
+from socialmd_tf.layers.pairwise import PairwiseInteraction
+from socialmd_tf.layers.pooled_convolution import PooledConvolution
 from socialmd_tf.layers.pooling import StackedStatePooling
 from socialmd_tf.layers.rollout import Rollout
 
 __all__ = [
     "AbsoluteHead",
     "DensityLayout",
+    "KinematicHead",
     "NoInteraction",
+    "PairwiseInteraction",
+    "PooledConvolution",
     "Rollout",
     "SocialLSTMCell",
     "StackedPoolingInteraction",

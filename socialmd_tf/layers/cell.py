@@ -4,6 +4,11 @@ import keras
 from keras import ops
 
 
+def compress(values):
+    """sign(x) log(1 + |x|)."""
+    return ops.sign(values) * ops.log1p(ops.abs(values))
+
+
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class SocialLSTMCell(keras.layers.Layer):
     """One step of the particles' LSTMs (thesis section 4.4).
@@ -17,11 +22,19 @@ class SocialLSTMCell(keras.layers.Layer):
         units: H, units of the LSTM.
         input_embedding: Width of alpha.
         interaction: A layer as described in `socialmd_tf.layers.interactions`.
+        velocity_scale: When given, in units of length, alpha is made of the last move divided by it in place of the
+            position, so that the cell does not know where in space it is.
+        expose_interaction: Whether the output has gamma too, [h_i, alpha_i, gamma_i]. The LSTM then reads
+            sign(gamma) log(1 + |gamma|), which forces of close encounters cannot saturate.
     """
 
-    def __init__(self, units, input_embedding, interaction, **kwargs):
+    def __init__(
+        self, units, input_embedding, interaction, velocity_scale=None, expose_interaction=False, **kwargs
+    ):
         super().__init__(autocast=False, **kwargs)
         self.interaction = interaction
+        self.velocity_scale = velocity_scale
+        self.expose_interaction = expose_interaction
         self.input_embedding = keras.layers.Dense(
             input_embedding, use_bias=False, dtype="float32", name="input_embedding"
         )
@@ -60,11 +73,13 @@ class SocialLSTMCell(keras.layers.Layer):
             What a head reads, [h_i, alpha_i] `[B, N, H + embedding]`, and the new states.
         """
         hidden_state, cell_state = states
-        alpha = self.input_embedding(ops.concatenate([inputs["positions"], inputs["features"]], axis=-1))
+        own = inputs["positions"] if self.velocity_scale is None else inputs["velocities"] / self.velocity_scale
+        alpha = self.input_embedding(ops.concatenate([own, inputs["features"]], axis=-1))
         gamma = self.interaction(
             inputs["positions"], inputs["velocities"], inputs["features"], hidden_state, inputs["mask"]
         )
-        lstm_inputs = ops.concatenate([ops.cast(alpha, gamma.dtype), gamma], axis=-1)
+        seen = compress(gamma) if self.expose_interaction else gamma
+        lstm_inputs = ops.concatenate([ops.cast(alpha, gamma.dtype), seen], axis=-1)
         shape = ops.shape(hidden_state)
         flat = (-1, self.lstm.units)
         hidden_state, new_states = self.lstm(
@@ -72,13 +87,20 @@ class SocialLSTMCell(keras.layers.Layer):
             [ops.reshape(hidden_state, flat), ops.reshape(cell_state, flat)],
         )
         new_states = [ops.reshape(state, shape) for state in new_states]
-        return ops.concatenate([ops.cast(new_states[0], alpha.dtype), alpha], axis=-1), new_states
+        outputs = [ops.cast(new_states[0], alpha.dtype), alpha]
+        if self.expose_interaction:
+            outputs.append(ops.cast(gamma, alpha.dtype))
+        return ops.concatenate(outputs, axis=-1), new_states
 
     def compute_output_shape(self, inputs_shape, states_shape=None):
         """Shapes of the output and the states."""
-        leading = tuple(inputs_shape["positions"][:2])
+        positions, features = inputs_shape["positions"], inputs_shape["features"]
+        leading = tuple(positions[:2])
         state = (*leading, self.lstm.units)
-        return (*leading, self.lstm.units + self.input_embedding.units), [state, state]
+        width = self.lstm.units + self.input_embedding.units
+        if self.expose_interaction:
+            width += self.interaction.compute_output_shape(positions, positions, features, state, leading)[-1]
+        return (*leading, width), [state, state]
 
     def get_config(self):
         """Arguments of the layer."""
@@ -87,6 +109,8 @@ class SocialLSTMCell(keras.layers.Layer):
             "units": self.lstm.units,
             "input_embedding": self.input_embedding.units,
             "interaction": keras.saving.serialize_keras_object(self.interaction),
+            "velocity_scale": self.velocity_scale,
+            "expose_interaction": self.expose_interaction,
         }
 
     @classmethod

@@ -64,19 +64,9 @@ class AbsoluteHead(keras.layers.Layer):
         return self.layout.join(logits, loc, self._scales(raw)), ()
 
     def _scales(self, raw):
-        if not self.layout.correlated:
-            return ops.softplus(raw) + self.scale_floor
-        size = self.layout.num_dimensions
-        deviations = ops.softplus(raw[..., :size]) + self.scale_floor
-        correlations = iter(ops.unstack(_MAX_CORRELATION * ops.tanh(raw[..., size:]), axis=-1))
-        scales = []
-        for row in range(size):
-            remaining = deviations[..., row]
-            for correlation in itertools.islice(correlations, row):
-                scales.append(correlation * remaining)
-                remaining = remaining * ops.sqrt(1.0 - ops.square(correlation))
-            scales.append(remaining)
-        return ops.stack(scales, axis=-1)
+        if self.layout.correlated:
+            return factor_entries(raw, self.layout.num_dimensions, self.scale_floor)
+        return ops.softplus(raw) + self.scale_floor
 
     def get_config(self):
         """Arguments of the layer."""
@@ -87,3 +77,27 @@ class AbsoluteHead(keras.layers.Layer):
             "correlated": self.layout.correlated,
             "scale_floor": self.scale_floor,
         }
+
+
+def factor_entries(raw, num_dimensions, scale_floor):
+    """Free numbers -> the factor of a covariance, as `AbsoluteHead` describes it.
+
+    Args:
+        raw: D numbers of the standard deviations, then those of the partial correlations, row by row,
+            `[..., D (D + 1) / 2]`.
+        num_dimensions: D.
+        scale_floor: Added to every standard deviation.
+
+    Returns:
+        Its lower triangle, row by row, `[..., D (D + 1) / 2]`.
+    """
+    deviations = ops.softplus(raw[..., :num_dimensions]) + scale_floor
+    correlations = iter(ops.unstack(_MAX_CORRELATION * ops.tanh(raw[..., num_dimensions:]), axis=-1))
+    entries = []
+    for row in range(num_dimensions):
+        remaining = deviations[..., row]
+        for correlation in itertools.islice(correlations, row):
+            entries.append(correlation * remaining)
+            remaining = remaining * ops.sqrt(1.0 - ops.square(correlation))
+        entries.append(remaining)
+    return ops.stack(entries, axis=-1)

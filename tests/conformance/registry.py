@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from socialmd_tf import layers
-from socialmd_tf.layers.pooled_convolution import PooledConvolution
 
 NUM_SYSTEMS, NUM_PARTICLES, NUM_FEATURES, UNITS = 2, 4, 2, 3
 
@@ -78,7 +77,7 @@ def pooling(num_dimensions):
 def pooled_convolution(num_dimensions):
     return Example(
         f"PooledConvolution-{num_dimensions}d",
-        lambda **options: PooledConvolution(6, (6.0, 3.0), 3, 3, strides=1, pool_size=2, **options),
+        lambda **options: layers.PooledConvolution(6, (6.0, 3.0), 3, 3, strides=1, pool_size=2, **options),
         {"positions": positions(num_dimensions), "states": states(), "mask": mask()},
     )
 
@@ -110,6 +109,15 @@ def no_interaction(num_dimensions):
     return Example(f"NoInteraction-{num_dimensions}d", layers.NoInteraction, inputs)
 
 
+def pairwise(num_dimensions):
+    inputs = seen_by_an_interaction(num_dimensions)
+    return Example(
+        f"PairwiseInteraction-{num_dimensions}d",
+        lambda **options: layers.PairwiseInteraction(2.5, 0.3, 4, 2, 0.5, **options),
+        inputs,
+    )
+
+
 def make_cell(dtype=None):
     return layers.SocialLSTMCell(UNITS, 2, make_interaction(dtype=dtype), dtype=dtype)
 
@@ -139,6 +147,22 @@ def head(num_dimensions, num_components, correlated):
     )
 
 
+def kinematic_head(num_dimensions):
+    frame = particles(num_dimensions)
+    identity = np.eye(num_dimensions, dtype="float32")
+    roots = array(3, NUM_SYSTEMS, NUM_PARTICLES, num_dimensions, num_dimensions, seed=5)
+    return Example(
+        f"KinematicHead-{num_dimensions}d",
+        lambda **options: layers.KinematicHead(num_dimensions, 0.1, 0.5, **options),
+        {
+            "outputs": states(),
+            "positions": frame["positions"],
+            "velocities": frame["velocities"],
+            "state": tuple(root @ np.swapaxes(root, -1, -2) + identity for root in roots),
+        },
+    )
+
+
 def rollout(num_dimensions):
     def make(dtype=None):
         density = layers.AbsoluteHead(num_dimensions, 1, True, 1e-3, dtype=dtype)
@@ -152,7 +176,9 @@ def rollout(num_dimensions):
 EXAMPLES = [
     *(
         make(num_dimensions)
-        for make in (pooling, pooled_convolution, stacked_pooling, no_interaction, cell, rollout)
+        for make in (
+            pooling, pooled_convolution, stacked_pooling, pairwise, no_interaction, cell, kinematic_head, rollout
+        )
         for num_dimensions in (2, 3)
     ),
     head(2, 1, True),

@@ -174,8 +174,23 @@ def test_renumbered_particles_give_renumbered_results(config):
 
 def test_for_data_takes_dimensions_features_and_steps_from_the_data():
     manifest = Manifest("x", 3, ("mass",), "1", 0.1, {"train": ("a.npy",)}, {})
-    config = for_data(SMALL, manifest, DataConfig(rollout_steps=7))
-    assert config == dataclasses.replace(SMALL, num_dimensions=3, num_features=1, rollout_steps=7)
+    config = for_data(SMALL, manifest, DataConfig(rollout_steps=7), (0.5, 0.1))
+    sizes = {"num_dimensions": 3, "num_features": 1, "rollout_steps": 7}
+    assert config == dataclasses.replace(SMALL, **sizes, move_scale=0.5, acceleration_scale=0.1)
+
+
+def test_the_pairwise_model_does_not_depend_on_where_the_system_is():
+    config = ModelConfig(head="kinematic", interaction="pairwise", units=5, input_embedding=3, rollout_steps=3)
+    model = build_model(config)
+    generator = np.random.default_rng(0)
+    model.set_weights([generator.normal(scale=0.1, size=weight.shape) for weight in model.weights])
+    inputs, _ = make_batch()
+    inputs["positions"] = np.round(inputs["positions"] * 256) / 256  # exact wherever the system is
+    moved = {**inputs, "positions": inputs["positions"] + np.float32(8) * inputs["mask"][:, None, :, None]}
+    real = inputs["mask"][:, None, :, None] > 0
+    here, there = (np.where(real, model(system), 0) for system in (inputs, moved))
+    np.testing.assert_allclose(there[..., :2] - 8 * real, here[..., :2], atol=1e-4)
+    np.testing.assert_allclose(there[..., 2:], here[..., 2:], rtol=1e-3, atol=1e-4)
 
 
 def coincident(inputs):

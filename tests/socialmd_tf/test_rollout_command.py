@@ -72,9 +72,9 @@ def test_writes_prediction_picture_and_film(call, model, data, tmp_path):
     np.testing.assert_array_equal(found["mean"], mean[0])
     np.testing.assert_array_equal(found["covariance"], covariance[0])
     assert found["samples"].shape == (2, 4, 3, 2)
-    for i in range(2):
-        drawn = exported.sample(positions[None, :2], features, 4, (7, i))
-        np.testing.assert_array_equal(found["samples"][i], drawn[0])
+    drawn = exported.sample(np.repeat(positions[None, :2], 2, axis=0), np.repeat(features, 2, axis=0), 4, (7, 0))
+    np.testing.assert_array_equal(found["samples"], drawn)
+    assert not np.array_equal(drawn[0], drawn[1])
     with Image.open(tmp_path / "new" / "out.png") as picture:
         assert min(picture.size) > 500
     with Image.open(tmp_path / "new" / "out.gif") as film:

@@ -1,0 +1,106 @@
+"""The kinematic head: a correction of straight motion, with an uncertainty that grows by construction."""
+
+import keras
+from keras import ops
+
+from socialmd_tf.layers.cell import compress
+from socialmd_tf.layers.density import DensityLayout
+from socialmd_tf.layers.heads import factor_entries
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class KinematicHead(keras.layers.Layer):
+    """Density of the next position around straight motion plus a learned acceleration.
+
+    In units of the frame interval, mean = x + v + a. The acceleration has covariance Q, and its errors move both
+    position and velocity, so from one predicted frame to the next
+
+        P_xx' = P_xx + P_xv + P_xv^T + P_vv + Q,  P_xv' = P_xv + P_vv + Q,  P_vv' = P_vv + Q
+
+    and P_xx' is the covariance of the predicted position; after an observed frame all P are zero. a is linear in what
+    the cell gives, with weights that start at zero: an untrained head predicts straight motion. The factor of Q is
+    made as that of `AbsoluteHead`, from what the cell gives, compressed.
+
+    Args:
+        num_dimensions: D, 2 or 3.
+        scale_floor: Smallest standard deviation of an acceleration, in units of length.
+        acceleration_scale: Typical second difference of positions, in units of length.
+    """
+
+    def __init__(self, num_dimensions, scale_floor, acceleration_scale, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.layout = DensityLayout(num_dimensions, 1, True)
+        self.scale_floor = scale_floor
+        self.acceleration_scale = acceleration_scale
+        self.acceleration = keras.layers.Dense(
+            num_dimensions, use_bias=False, kernel_initializer="zeros", dtype="float32", name="acceleration"
+        )
+        # Accelerations are heavy-tailed: beginning with wide densities keeps close encounters from ruling the loss.
+        self.scale = keras.layers.Dense(
+            self.layout.num_scales,
+            bias_initializer=keras.initializers.Constant(3.0),
+            dtype="float32",
+            name="scale",
+        )
+
+    def build(self, outputs_shape, positions_shape=None, velocities_shape=None, state_shape=None):
+        """Create the weights."""
+        self.acceleration.build(outputs_shape)
+        self.scale.build(outputs_shape)
+
+    def get_initial_state(self, batch_size, num_particles):
+        """The state after an observed frame: P_xx, P_xv and P_vv of zero, each `[B, N, D, D]`."""
+        size = self.layout.num_dimensions
+        return tuple(ops.zeros((batch_size, num_particles, size, size)) for _ in range(3))
+
+    def call(self, outputs, positions, velocities, state):
+        """Predict the density of the next positions.
+
+        Args:
+            outputs: What the cell gives, `[B, N, C]`.
+            positions: Current positions `[B, N, D]`, in units of length.
+            velocities: Last moves `[B, N, D]`, in units of length.
+            state: P_xx, P_xv, P_vv, each `[B, N, D, D]`, in units of length squared.
+
+        Returns:
+            Parameters `[B, N, P]` in the order of `DensityLayout`, and the new state.
+        """
+        mean = positions + velocities + self.acceleration_scale * self.acceleration(outputs)
+        floor = self.scale_floor / self.acceleration_scale
+        raw = self.scale(compress(outputs))
+        factor = self.layout.scale_tril(factor_entries(raw, self.layout.num_dimensions, floor))
+        factor = self.acceleration_scale * factor
+        noise = ops.matmul(factor, ops.swapaxes(factor, -1, -2))
+        position, mixed, velocity = state
+        velocity_new = velocity + noise
+        state = (position + mixed + ops.swapaxes(mixed, -1, -2) + velocity_new, mixed + velocity_new, velocity_new)
+        scales = _cholesky_entries(state[0], self.scale_floor)
+        return self.layout.join(None, mean[..., None, :], scales[..., None, :]), state
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {
+            **super().get_config(),
+            "num_dimensions": self.layout.num_dimensions,
+            "scale_floor": self.scale_floor,
+            "acceleration_scale": self.acceleration_scale,
+        }
+
+
+def _cholesky_entries(matrices, floor):
+    """Lower triangle, row by row, of the Cholesky factor of `[..., D, D]`, its diagonal at least `floor` / 100.
+
+    Written out, since the library's stops the whole program where rounding makes a matrix indefinite.
+    """
+    size = matrices.shape[-1]
+    factor = {}
+    for row in range(size):
+        for column in range(row + 1):
+            rest = matrices[..., row, column]
+            for k in range(column):
+                rest = rest - factor[row, k] * factor[column, k]
+            if row == column:
+                factor[row, column] = ops.sqrt(ops.maximum(rest, (floor / 100) ** 2))
+            else:
+                factor[row, column] = rest / factor[column, column]
+    return ops.stack([factor[row, column] for row in range(size) for column in range(row + 1)], axis=-1)
