@@ -34,7 +34,7 @@ def model(tmp_path_factory):
     manifest = Manifest("tiny", 2, ("mass",), "1", 0.1, {}, {})
     config = TrainConfig(data="d", windows=WINDOWS, model=SMALL)
     keras.utils.set_random_seed(0)
-    built = build_model(for_data(SMALL, manifest, WINDOWS))
+    built = build_model(for_data(SMALL, manifest, WINDOWS, (1.0, 1.0)))
     card = model_card(config, built, manifest, RunState([{"epoch": 1, "val_loss": 1.0}]))
     return Exported(export(built, tmp_path_factory.mktemp("saved") / "small", card))
 

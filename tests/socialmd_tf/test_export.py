@@ -27,6 +27,7 @@ SMALL = {
 KINDS = {
     "gaussian": (2, SMALL),
     "mixture-3d": (3, {**SMALL, "filters": (2,), "num_components": 3, "correlated": False}),
+    "pairwise": (2, {**SMALL, "interaction": "pairwise", "head": "kinematic"}),
 }
 
 
@@ -35,7 +36,7 @@ def untrained(num_dimensions, settings):
     manifest = Manifest("tiny", num_dimensions, ("mass",), "nm", 0.5, {"train": ("a.npy",)}, {})
     config = TrainConfig(data="d", windows=WINDOWS, model=ModelConfig(**settings))
     keras.utils.set_random_seed(3)
-    return build_model(for_data(config.model, manifest, WINDOWS)), config, manifest
+    return build_model(for_data(config.model, manifest, WINDOWS, (1.0, 1.0))), config, manifest
 
 
 def export_untrained(directory, num_dimensions, settings):
@@ -55,7 +56,12 @@ def mixture_3d(tmp_path_factory):
     return export_untrained(tmp_path_factory.mktemp("saved") / "small", *KINDS["mixture-3d"])
 
 
-@pytest.fixture(params=["gaussian", "mixture_3d"])
+@pytest.fixture(scope="module")
+def pairwise(tmp_path_factory):
+    return export_untrained(tmp_path_factory.mktemp("saved") / "small", *KINDS["pairwise"])
+
+
+@pytest.fixture(params=["gaussian", "mixture_3d", "pairwise"])
 def exported(request):
     return request.getfixturevalue(request.param)
 
