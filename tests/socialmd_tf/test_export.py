@@ -27,7 +27,7 @@ SMALL = {
 KINDS = {
     "gaussian": (2, SMALL),
     "mixture-3d": (3, {**SMALL, "filters": (2,), "num_components": 3, "correlated": False}),
-    "pairwise": (2, {**SMALL, "interaction": "pairwise", "head": "kinematic"}),
+    "pairwise": (2, {**SMALL, "interaction": "pairwise", "head": "kinematic", "softening": 0.5}),
 }
 
 
