@@ -20,8 +20,9 @@ from socialmd_tf import commands
 def windows_per_second(directory, batch_size, num_epochs):
     """One rate for every epoch after the first, which reads the files."""
     config = DataConfig()
-    batches = dataset.batches(directory, "train", config, batch_size=batch_size, seed=0, shuffle=True,
-                              num_epochs=num_epochs)
+    batches = dataset.batches(
+        directory, "train", config, batch_size=batch_size, seed=0, shuffle=True, num_epochs=num_epochs
+    )
     steps = len(batches) // num_epochs
     num_samples = dataset.num_windows(directory, "train", config) * config.rotations
     rates, started = [], None
@@ -67,8 +68,10 @@ def main():
     low, median, high = np.percentile(rates, (25, 50, 75))
     print(f"{num_samples} rotated windows an epoch, {median:.0f} a second (quartiles {low:.0f}-{high:.0f})")
     waits, totals = waiting_share(arguments.data, arguments.batch_size, arguments.steps)
-    print(f"training step {np.median(totals):.3f} s, of which waiting for data {100 * sum(waits) / sum(totals):.3f} % "
-          f"(batch {arguments.batch_size}, {arguments.steps} steps)")
+    print(
+        f"training step {np.median(totals):.3f} s, of which waiting for data {100 * sum(waits) / sum(totals):.3f} % "
+        f"(batch {arguments.batch_size}, {arguments.steps} steps)"
+    )
 
 
 if __name__ == "__main__":

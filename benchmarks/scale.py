@@ -59,9 +59,16 @@ def work(path, num_dimensions, num_particles, rounds):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     cutoff = max(config(num_dimensions).side_lengths) / 2
     num_pairs = scipy.spatial.cKDTree(positions[0, 0]).count_neighbors(scipy.spatial.cKDTree(positions[0, 0]), cutoff)
-    print(json.dumps({
-        "one": times[1], "two": times[2], "peak_gib": peak, "neighbors": num_pairs / num_particles - 1,
-    }))
+    print(
+        json.dumps(
+            {
+                "one": times[1],
+                "two": times[2],
+                "peak_gib": peak,
+                "neighbors": num_pairs / num_particles - 1,
+            }
+        )
+    )
 
 
 def main():
@@ -81,15 +88,26 @@ def main():
             path = export_to(directory, num_dimensions)
             reference = None
             for num_particles in arguments.particles:
-                command = [sys.executable, __file__, "--rounds", str(arguments.rounds), "--work", str(path),
-                           str(num_dimensions), str(num_particles)]
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--rounds",
+                    str(arguments.rounds),
+                    "--work",
+                    str(path),
+                    str(num_dimensions),
+                    str(num_particles),
+                ]
                 environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
                 run = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True)
                 result = json.loads(run.stdout.splitlines()[-1])
                 cost = 1e6 * (np.median(result["two"]) - np.median(result["one"])) / num_particles
                 reference = reference or cost
-                print(f"{num_dimensions:2d} {num_particles:7d} {result['neighbors']:11.1f} {cost:23.1f} "
-                      f"{cost / reference:13.2f} {result['peak_gib']:9.2f}", flush=True)
+                print(
+                    f"{num_dimensions:2d} {num_particles:7d} {result['neighbors']:11.1f} {cost:23.1f} "
+                    f"{cost / reference:13.2f} {result['peak_gib']:9.2f}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

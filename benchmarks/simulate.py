@@ -35,9 +35,11 @@ def seconds_per_step(run: Callable[[], object], num_system_steps: int) -> list[f
 def report(name: str, times: list[float]) -> None:
     microseconds = [1e6 * t for t in times]
     hours = statistics.median(times) * 140 * CONFIG.num_steps / 3600
-    print(f"{name:<28} {statistics.median(microseconds):9.3f} us a step and system "
-          f"({microseconds[0]:.3f} to {microseconds[-1]:.3f});  140 systems x 10^6 steps: "
-          + (f"{hours:.2f} h" if hours >= 1 else f"{60 * hours:.1f} min"))
+    print(
+        f"{name:<28} {statistics.median(microseconds):9.3f} us a step and system "
+        f"({microseconds[0]:.3f} to {microseconds[-1]:.3f});  140 systems x 10^6 steps: "
+        + (f"{hours:.2f} h" if hours >= 1 else f"{60 * hours:.1f} min")
+    )
 
 
 def main() -> None:
@@ -48,8 +50,13 @@ def main() -> None:
     processors = os.cpu_count() or 1
 
     def numpy_reference() -> object:
-        return velocity_verlet(first.positions, first.velocities, lambda x: forces(
-            x, first.masses, first.charges, *CONSTANTS) / first.masses[:, None], CONFIG.time_step, 500)
+        return velocity_verlet(
+            first.positions,
+            first.velocities,
+            lambda x: forces(x, first.masses, first.charges, *CONSTANTS) / first.masses[:, None],
+            CONFIG.time_step,
+            500,
+        )
 
     def xla(_: int = 0) -> object:
         return advance(*batch, CONFIG.time_step, CONFIG.save_every)
@@ -58,7 +65,8 @@ def main() -> None:
     one = seconds_per_step(xla, LANES * CONFIG.save_every)
     with ThreadPoolExecutor(processors) as threads:
         every = seconds_per_step(
-            lambda: list(threads.map(xla, range(4 * processors))), 4 * processors * LANES * CONFIG.save_every)
+            lambda: list(threads.map(xla, range(4 * processors))), 4 * processors * LANES * CONFIG.save_every
+        )
     print(f"{CONFIG.num_particles} particles, {LANES} systems at a time, median of {REPEATS} (smallest to largest)")
     report("NumPy reference", reference)
     report("XLA, one thread", one)

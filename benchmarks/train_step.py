@@ -20,7 +20,7 @@ import numpy as np
 BATCH_SIZE, NUM_PARTICLES = 8, 25
 NUM_STEPS = 34  # recurrent steps: 5 + 30 - 1
 WARM_UP = 2
-VARIANTS = ("thesis", "textbook", "thesis-monogrid", "textbook-monogrid", "no-interaction")
+VARIANTS = ("thesis", "textbook", "thesis-monogrid", "no-interaction", "pairwise", "unrolled")
 
 
 def build(variant):
@@ -59,15 +59,32 @@ def build(variant):
         def compute_output_shape(self, positions_shape, states_shape, mask_shape=None):
             return (*positions_shape[:2], self.bins // 2, self.bins // 2, config.filters[0])
 
-    config = PRESETS["thesis-monogrid" if variant.endswith("monogrid") else "thesis"]
+    class Unrolled(layers.Rollout):
+        """The recurrent steps one after the other in the graph, without a loop."""
+
+        def call(self, inputs):
+            positions, features, mask = inputs["positions"], inputs["features"], inputs["mask"]
+            state = self.get_initial_state(positions[:, 0])
+            predicted = []
+            for index in range(NUM_STEPS):
+                if index < positions.shape[1]:
+                    frame = positions[:, index]
+                parameters, state = self.step(frame, features, mask, state)
+                frame = self.head.layout.mean(parameters)
+                predicted.append(parameters)
+            return ops.stack(predicted[positions.shape[1] - 1 :], axis=1)
+
+    config = PRESETS[variant if variant in PRESETS else "thesis"]
     if variant == "no-interaction":
         config = dataclasses.replace(config, interaction="none")
     models.AbsoluteHead = Staying
-    if variant.startswith("textbook"):
+    if variant == "unrolled":
+        models.Rollout = Unrolled
+    if variant == "textbook":
         from socialmd_tf.layers import interactions
 
-        interactions.PooledConvolution = (
-            lambda bins, sides, filters, kernel_size, pool_size, **kwargs: TextbookConvolution(bins, sides, **kwargs)
+        interactions.PooledConvolution = lambda bins, sides, filters, kernel_size, pool_size, **kwargs: (
+            TextbookConvolution(bins, sides, **kwargs)
         )
     model = models.build_model(config)
     training.compile_for_training(model, 1e-3)
@@ -154,15 +171,19 @@ def report(results):
     rate = np.median([run["flops"] for runs in results.values() for run in runs])
     floor = floor_operations() / rate
     print(f"\nmatrix multiplication {rate / 1e9:.0f} GFLOP/s; floor of a thesis step {floor:.2f} s")
-    print(f"{'variant':20s} {'median s':>9s} {'quartiles':>15s} {'/ thesis':>9s} {'floor share':>12s} "
-          f"{'peak GiB':>9s} {'first steps s':>14s}")
+    print(
+        f"{'variant':20s} {'median s':>9s} {'quartiles':>15s} {'/ thesis':>9s} {'floor share':>12s} "
+        f"{'peak GiB':>9s} {'first steps s':>14s}"
+    )
     for variant, runs in results.items():
         times = np.concatenate([run["times"] for run in runs])
         low, median, high = np.percentile(times, (25, 50, 75))
         share = f"{100 * floor / median:.0f} %" if variant in ("thesis", "textbook") else ""
         peak, first = (np.median([run[key] for run in runs]) for key in ("peak_gib", "first_steps"))
-        print(f"{variant:20s} {median:9.3f} {f'{low:.3f}-{high:.3f}':>15s} {median / reference:9.2f} {share:>12s} "
-              f"{peak:9.2f} {first:14.1f}")
+        print(
+            f"{variant:20s} {median:9.3f} {f'{low:.3f}-{high:.3f}':>15s} {median / reference:9.2f} {share:>12s} "
+            f"{peak:9.2f} {first:14.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -28,11 +28,13 @@ def random_rotations(num_rotations: int, num_dimensions: int, seed: Any) -> Any:
         return _stack_rows([[tf.cos(angles), -tf.sin(angles)], [tf.sin(angles), tf.cos(angles)]])
     quaternions = tf.random.stateless_normal([num_rotations, 4], seed)
     w, x, y, z = tf.unstack(tf.math.l2_normalize(quaternions, axis=-1), axis=-1)
-    return _stack_rows([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ])
+    return _stack_rows(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
 
 
 def _stack_rows(rows: list[list[Any]]) -> Any:
@@ -50,6 +52,7 @@ def vector_starts(features: Sequence[str], num_dimensions: int) -> list[int]:
     Returns:
         The index of every `<name>_x` that begins a vector.
     """
+
     def is_vector(start: int) -> bool:
         name = features[start].removesuffix("_x")
         expected = [f"{name}_{axis}" for axis in AXES[:num_dimensions]]

@@ -2,12 +2,7 @@
 
 import dataclasses
 
-from pipelines.errors import UserError
-
-
-def _require(condition: bool, name: str, rule: str, value: object) -> None:
-    if not condition:
-        raise UserError(f"`{name}` must be {rule}. Received: {value!r}")
+from pipelines.errors import require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +31,16 @@ class DataConfig:
         """Check every field."""
         for name in ("subsample", "subsample_phases", "warm_up_steps", "rollout_steps", "window_shift"):
             value = getattr(self, name)
-            _require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
-        _require(type(self.rotations) is int and self.rotations >= 0, "rotations", "an integer of at least 0",
-                 self.rotations)
-        _require(self.subsample % self.subsample_phases == 0, "subsample_phases",
-                 f"a divisor of `subsample` = {self.subsample}", self.subsample_phases)
+            require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
+        require(
+            type(self.rotations) is int and self.rotations >= 0, "rotations", "an integer of at least 0", self.rotations
+        )
+        require(
+            self.subsample % self.subsample_phases == 0,
+            "subsample_phases",
+            f"a divisor of `subsample` = {self.subsample}",
+            self.subsample_phases,
+        )
 
     @property
     def window_steps(self) -> int:
@@ -97,14 +97,22 @@ class SimulationConfig:
     def __post_init__(self) -> None:
         """Check every field."""
         for name in ("num_train", "num_validation", "num_test", "seed"):
-            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
-        _require(self.num_train + self.num_validation + self.num_test > 0, "num_train",
-                 "at least 1 when no other split has a simulation", self.num_train)
+            require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        require(
+            self.num_train + self.num_validation + self.num_test > 0,
+            "num_train",
+            "at least 1 when no other split has a simulation",
+            self.num_train,
+        )
         for name in ("num_particles", "num_steps", "save_every"):
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        _require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
-        _require(self.num_steps % self.save_every == 0, "save_every",
-                 f"a divisor of `num_steps` = {self.num_steps}", self.save_every)
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
+        require(
+            self.num_steps % self.save_every == 0,
+            "save_every",
+            f"a divisor of `num_steps` = {self.num_steps}",
+            self.save_every,
+        )
         for name in ("time_step", "radius", "min_distance", "max_energy_error"):
-            _require(getattr(self, name) > 0, name, "positive", getattr(self, name))
-        _require(self.speed >= 0, "speed", "at least 0", self.speed)
+            require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        require(self.speed >= 0, "speed", "at least 0", self.speed)

@@ -137,9 +137,7 @@ def _epoch_seeds(seed: int, epoch: Any) -> tuple[Any, Any]:
     return first, second
 
 
-def _open_split(
-    manifest: Manifest, directory: Path, split: str, config: DataConfig
-) -> list["np.memmap[Any, Any]"]:
+def _open_split(manifest: Manifest, directory: Path, split: str, config: DataConfig) -> list["np.memmap[Any, Any]"]:
     if split not in manifest.splits:
         known = ", ".join(manifest.splits)
         raise UserError(f"{directory}: `split` must be one of {known}. Received: {split!r}")
@@ -153,7 +151,8 @@ def _open_split(
             raise UserError(
                 f"{path}: expected at least {config.min_frames} frames for one window of T + T' = "
                 f"{config.window_steps} frames, {config.subsample} stored frames apart, in each of "
-                f"{config.subsample_phases} phases, found {len(trajectory)}")
+                f"{config.subsample_phases} phases, found {len(trajectory)}"
+            )
     return trajectories
 
 

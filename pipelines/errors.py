@@ -6,3 +6,19 @@ class UserError(ValueError):
 
     Commands print it without a traceback and exit with status 2.
     """
+
+
+def require(condition: bool, name: str, rule: str, value: object) -> None:
+    """Refuse a value that breaks its rule.
+
+    Args:
+        condition: Whether the value keeps the rule.
+        name: Name of the argument or field.
+        rule: What it must be, as in "at least 1".
+        value: What it is.
+
+    Raises:
+        UserError: The condition is false.
+    """
+    if not condition:
+        raise UserError(f"`{name}` must be {rule}. Received: {value!r}")

@@ -16,16 +16,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.errors import UserError
+from pipelines.errors import UserError, require
 
 FORMAT = 1
 MANIFEST_FILE = "dataset.json"
 _CHUNK_NUMBERS = 1 << 22
-
-
-def _require(condition: bool, name: str, rule: str, value: object) -> None:
-    if not condition:
-        raise UserError(f"`{name}` must be {rule}. Received: {value!r}")
 
 
 def _are_strings(values: object) -> bool:
@@ -62,22 +57,29 @@ class Manifest:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        _require(isinstance(self.name, str) and self.name != "", "name", "a text", self.name)
-        _require(type(self.num_dimensions) is int and self.num_dimensions in (2, 3),
-                 "num_dimensions", "2 or 3", self.num_dimensions)
-        _require(_are_strings(self.features), "features", "a list of texts", self.features)
-        _require(len(set(self.features)) == len(self.features), "features", "a list of different names",
-                 self.features)
-        _require(isinstance(self.length_unit, str), "length_unit", "a text", self.length_unit)
+        require(isinstance(self.name, str) and self.name != "", "name", "a text", self.name)
+        require(
+            type(self.num_dimensions) is int and self.num_dimensions in (2, 3),
+            "num_dimensions",
+            "2 or 3",
+            self.num_dimensions,
+        )
+        require(_are_strings(self.features), "features", "a list of texts", self.features)
+        require(len(set(self.features)) == len(self.features), "features", "a list of different names", self.features)
+        require(isinstance(self.length_unit, str), "length_unit", "a text", self.length_unit)
         time = self.time_between_frames
-        _require(type(time) in (int, float) and math.isfinite(time) and time > 0,
-                 "time_between_frames", "a positive number", time)
-        _require(isinstance(self.splits, Mapping), "splits", "an object of lists of files", self.splits)
+        require(
+            type(time) in (int, float) and math.isfinite(time) and time > 0,
+            "time_between_frames",
+            "a positive number",
+            time,
+        )
+        require(isinstance(self.splits, Mapping), "splits", "an object of lists of files", self.splits)
         for split, files in self.splits.items():
-            _require(_are_strings(files), f"splits.{split}", "a list of files", files)
+            require(_are_strings(files), f"splits.{split}", "a list of files", files)
             for file in files:
-                _require(_is_inside(file), f"splits.{split}", "a list of files inside the dataset", file)
-        _require(isinstance(self.provenance, Mapping), "provenance", "an object", self.provenance)
+                require(_is_inside(file), f"splits.{split}", "a list of files inside the dataset", file)
+        require(isinstance(self.provenance, Mapping), "provenance", "an object", self.provenance)
 
     @classmethod
     def load(cls, directory: Path) -> "Manifest":
@@ -99,11 +101,14 @@ class Manifest:
         if found != FORMAT:
             raise UserError(f"{path}: `format` must be {FORMAT}. Received: {found!r}")
         expected = [field.name for field in dataclasses.fields(cls)]
-        for problem, names in (("missing", [name for name in expected if name not in values]),
-                               ("unknown", [name for name in values if name not in expected])):
+        for problem, names in (
+            ("missing", [name for name in expected if name not in values]),
+            ("unknown", [name for name in values if name not in expected]),
+        ):
             if names:
-                raise UserError(f"{path}: {problem} field {', '.join(map(repr, names))}; "
-                                f"expected format, {', '.join(expected)}")
+                raise UserError(
+                    f"{path}: {problem} field {', '.join(map(repr, names))}; expected format, {', '.join(expected)}"
+                )
         try:
             return cls(**values)._with_tuples()
         except UserError as error:
@@ -164,7 +169,7 @@ def save_trajectory(path: Path, trajectory: npt.NDArray[Any]) -> None:
     Raises:
         UserError: `trajectory` has another rank.
     """
-    _require(trajectory.ndim == 3, "trajectory", "[num_frames, N, D + F]", trajectory.shape)
+    require(trajectory.ndim == 3, "trajectory", "[num_frames, N, D + F]", trajectory.shape)
     array = np.ascontiguousarray(trajectory, dtype=np.float32)
     _write_atomically(Path(path), lambda file: np.save(file, array))
 
@@ -240,8 +245,11 @@ def _repeated_files(directory: Path, manifest: Manifest) -> list[str]:
     for split, files in manifest.splits.items():
         for file in files:
             places[directory / file].append(split)
-    return [f"{path}: expected once in one split, found in {', '.join(splits)}"
-            for path, splits in places.items() if len(splits) > 1]
+    return [
+        f"{path}: expected once in one split, found in {', '.join(splits)}"
+        for path, splits in places.items()
+        if len(splits) > 1
+    ]
 
 
 def _file_faults(path: Path, columns: list[str], num_dimensions: int, min_frames: int) -> list[str]:
@@ -276,8 +284,10 @@ def _finite_fault(trajectory: npt.NDArray[Any], columns: list[str]) -> str | Non
         wrong = ~np.isfinite(frames)
         if not first and wrong.any():
             frame, particle, column = np.unravel_index(np.argmax(wrong), wrong.shape)
-            first = (f"frame {start + frame}, particle {particle}, column {column} ({columns[column]}): "
-                     f"expected a finite number, found {frames[frame, particle, column]}")
+            first = (
+                f"frame {start + frame}, particle {particle}, column {column} ({columns[column]}): "
+                f"expected a finite number, found {frames[frame, particle, column]}"
+            )
         count += int(wrong.sum())
     return f"{first} ({count} such number{'s' if count > 1 else ''} in the file)" if count else None
 
@@ -291,9 +301,11 @@ def _constant_fault(trajectory: npt.NDArray[Any], columns: list[str], num_dimens
         if changed.any():
             frame, particle, feature = np.unravel_index(np.argmax(changed), changed.shape)
             column = num_dimensions + int(feature)
-            return (f"frame {start + frame}, particle {particle}, column {column} ({columns[column]}): "
-                    f"expected {expected[particle, feature]} as in frame 0 (features are constant in time), "
-                    f"found {found[frame, particle, feature]}")
+            return (
+                f"frame {start + frame}, particle {particle}, column {column} ({columns[column]}): "
+                f"expected {expected[particle, feature]} as in frame 0 (features are constant in time), "
+                f"found {found[frame, particle, feature]}"
+            )
     return None
 
 

@@ -10,14 +10,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 
 from pipelines.config import DataConfig
-from pipelines.errors import UserError
+from pipelines.errors import UserError, require
 
 _Config = TypeVar("_Config")
-
-
-def _require(condition: bool, name: str, rule: str, value: object) -> None:
-    if not condition:
-        raise UserError(f"`{name}` must be {rule}. Received: {value!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,27 +67,57 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        _require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
-        _require(self.num_features >= 0, "num_features", "at least 0", self.num_features)
-        for name in ("rollout_steps", "input_embedding", "units", "interaction_embedding", "state_embedding",
-                     "bins", "kernel_size", "pair_units", "pair_channels", "num_components"):
+        require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
+        require(self.num_features >= 0, "num_features", "at least 0", self.num_features)
+        for name in (
+            "rollout_steps",
+            "input_embedding",
+            "units",
+            "interaction_embedding",
+            "state_embedding",
+            "bins",
+            "kernel_size",
+            "pair_units",
+            "pair_channels",
+            "num_components",
+        ):
             value = getattr(self, name)
-            _require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
-        _require(self.head in ("absolute", "kinematic"), "head", "'absolute' or 'kinematic'", self.head)
-        _require(self.interaction in ("none", "stacked_pooling", "pairwise"), "interaction",
-                 "'none', 'stacked_pooling' or 'pairwise'", self.interaction)
-        _require(len(self.side_lengths) > 0 and all(0 < side < math.inf for side in self.side_lengths),
-                 "side_lengths", "one or more positive lengths", self.side_lengths)
-        _require(len(self.filters) > 0 and all(type(number) is int and number >= 1 for number in self.filters),
-                 "filters", "one or more integers of at least 1", self.filters)
+            require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
+        require(self.head in ("absolute", "kinematic"), "head", "'absolute' or 'kinematic'", self.head)
+        require(
+            self.interaction in ("none", "stacked_pooling", "pairwise"),
+            "interaction",
+            "'none', 'stacked_pooling' or 'pairwise'",
+            self.interaction,
+        )
+        require(
+            len(self.side_lengths) > 0 and all(0 < side < math.inf for side in self.side_lengths),
+            "side_lengths",
+            "one or more positive lengths",
+            self.side_lengths,
+        )
+        require(
+            len(self.filters) > 0 and all(type(number) is int and number >= 1 for number in self.filters),
+            "filters",
+            "one or more integers of at least 1",
+            self.filters,
+        )
         smallest = 2 ** len(self.filters)
-        _require(self.bins >= smallest, "bins", f"at least {smallest}, halved by each of the "
-                 f"{len(self.filters)} poolings", self.bins)
+        require(
+            self.bins >= smallest,
+            "bins",
+            f"at least {smallest}, halved by each of the {len(self.filters)} poolings",
+            self.bins,
+        )
         for name in ("cutoff", "softening", "move_scale", "acceleration_scale", "scale_floor"):
             value = getattr(self, name)
-            _require(math.isfinite(value) and value > 0, name, "positive", value)
-        _require(self.head == "absolute" or (self.num_components == 1 and self.correlated), "head",
-                 "'absolute' for mixtures and diagonal covariances", self.head)
+            require(math.isfinite(value) and value > 0, name, "positive", value)
+        require(
+            self.head == "absolute" or (self.num_components == 1 and self.correlated),
+            "head",
+            "'absolute' for mixtures and diagonal covariances",
+            self.head,
+        )
 
 
 PRESETS: Mapping[str, ModelConfig] = {
@@ -112,7 +137,7 @@ def preset(name: str) -> ModelConfig:
     Raises:
         UserError: There is no such preset.
     """
-    _require(name in PRESETS, "preset", f"one of {', '.join(PRESETS)}", name)
+    require(name in PRESETS, "preset", f"one of {', '.join(PRESETS)}", name)
     return PRESETS[name]
 
 
@@ -149,11 +174,15 @@ class TrainConfig:
         """Check every field."""
         preset(self.preset)
         for name in ("epochs", "patience", "batch_size"):
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        _require(math.isfinite(self.learning_rate) and self.learning_rate > 0, "learning_rate", "positive",
-                 self.learning_rate)
-        _require(math.isfinite(self.clip_norm) and self.clip_norm >= 0, "clip_norm", "at least 0", self.clip_norm)
-        _require(0 <= self.seed < 2**31, "seed", "at least 0 and below 2^31", self.seed)
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(
+            math.isfinite(self.learning_rate) and self.learning_rate > 0,
+            "learning_rate",
+            "positive",
+            self.learning_rate,
+        )
+        require(math.isfinite(self.clip_norm) and self.clip_norm >= 0, "clip_norm", "at least 0", self.clip_norm)
+        require(0 <= self.seed < 2**31, "seed", "at least 0 and below 2^31", self.seed)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -174,7 +203,7 @@ def from_dict(config_type: type[_Config], values: Any, default: _Config | None =
         UserError: A field that does not exist, or a value of the wrong kind.
     """
     default = config_type() if default is None else default
-    _require(isinstance(values, dict), config_type.__name__, "a JSON object", values)
+    require(isinstance(values, dict), config_type.__name__, "a JSON object", values)
     fields = {field.name: field for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
     for unknown in set(values) - set(fields):
         raise UserError(f"unknown field `{unknown}` in {config_type.__name__}. Expected: {', '.join(fields)}")
@@ -190,14 +219,14 @@ def _convert(name: str, value: Any, default: Any) -> Any:
     if dataclasses.is_dataclass(default):
         return from_dict(type(default), value, default)
     if default is None:
-        _require(value is None or isinstance(value, str), name, "a text or null", value)
+        require(value is None or isinstance(value, str), name, "a text or null", value)
         return value
     if isinstance(default, tuple):
-        _require(isinstance(value, list), name, "a list", value)
+        require(isinstance(value, list), name, "a list", value)
         return tuple(_convert(name, item, default[0]) for item in value)
     kinds = (int, float) if isinstance(default, float) else type(default)
     right = isinstance(value, kinds) and isinstance(value, bool) == isinstance(default, bool)
-    _require(right, name, f"of type {type(default).__name__}", value)
+    require(right, name, f"of type {type(default).__name__}", value)
     return type(default)(value)
 
 

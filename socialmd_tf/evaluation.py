@@ -54,10 +54,16 @@ def evaluate(model, directory, split, output):
             layout = baseline.layout(manifest.num_dimensions)
             results[name] = metrics.evaluate(baseline, layout, batches(split), clusters)
     output.mkdir(parents=True, exist_ok=True)
-    write_json(output / "metrics.json", {
-        "model": model.name, "data": manifest.name, "split": split, "num_windows": len(clusters),
-        "predictors": results,
-    })
+    write_json(
+        output / "metrics.json",
+        {
+            "model": model.name,
+            "data": manifest.name,
+            "split": split,
+            "num_windows": len(clusters),
+            "predictors": results,
+        },
+    )
     draw_median_window(model, batches(split), manifest, output / "paths.png")
     (output / "report.md").write_text(report(model, directory, split, results) + "\n")
     return results

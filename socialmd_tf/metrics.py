@@ -96,13 +96,15 @@ def table(results):
     header = ("predictor", "NLL", "MAE", "median AE", "ADE", "FDE", "50 % region", "90 % region")
     rows = [header, ("---",) + ("---:",) * (len(header) - 1)]
     for name, result in results.items():
-        rows.append((
-            name,
-            f"{result['nll']:.3f} ± {result['nll_standard_error']:.3f}",
-            f"{result['mae']:.4f} ± {result['mae_standard_error']:.4f}",
-            *(f"{result[key]:.4f}" for key in ("median_ae", "ade", "fde")),
-            *(f"{100 * result[key]:.1f} %" for key in ("coverage_50", "coverage_90")),
-        ))
+        rows.append(
+            (
+                name,
+                f"{result['nll']:.3f} ± {result['nll_standard_error']:.3f}",
+                f"{result['mae']:.4f} ± {result['mae_standard_error']:.4f}",
+                *(f"{result[key]:.4f}" for key in ("median_ae", "ade", "fde")),
+                *(f"{100 * result[key]:.1f} %" for key in ("coverage_50", "coverage_90")),
+            )
+        )
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows

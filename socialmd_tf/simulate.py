@@ -23,9 +23,7 @@ class SimulateCommand:
 
     output: Path
     """Directory of the dataset; new, empty, or a dataset of the same flags."""
-    config: Annotated[SimulationConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(
-        default_factory=SimulationConfig
-    )
+    config: Annotated[SimulationConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=SimulationConfig)
 
 
 def command_line(config: SimulationConfig) -> str:

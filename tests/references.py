@@ -74,9 +74,7 @@ def lstm_step(inputs, hidden_state, cell_state, kernel, recurrent_kernel, bias):
 def weights_by_name(layer):
     """Weights of a layer in float64 under the last two parts of their paths, such as `lstm/kernel`."""
     names = ["/".join(weight.path.split("/")[-2:]) for weight in layer.weights]
-    weights = {
-        name: np.asarray(weight, np.float64) for name, weight in zip(names, layer.weights, strict=True)
-    }
+    weights = {name: np.asarray(weight, np.float64) for name, weight in zip(names, layer.weights, strict=True)}
     assert len(weights) == len(layer.weights)
     return weights
 
@@ -101,18 +99,14 @@ def cell_step(positions, features, hidden_state, cell_state, mask, weights, bins
     alpha = np.concatenate([positions, features], axis=-1) @ weights["input_embedding/kernel"]
     gamma = interaction_step(positions, hidden_state, mask, weights, bins, side_lengths)
     lstm = [weights[f"lstm/{name}"] for name in ("kernel", "recurrent_kernel", "bias")]
-    hidden_state, cell_state = lstm_step(
-        np.concatenate([alpha, gamma], axis=-1), hidden_state, cell_state, *lstm
-    )
+    hidden_state, cell_state = lstm_step(np.concatenate([alpha, gamma], axis=-1), hidden_state, cell_state, *lstm)
     return np.concatenate([hidden_state, alpha], axis=-1), hidden_state, cell_state
 
 
 def head_step(outputs, weights, scale_floor):
     """Means, standard deviations and correlation `[..., 5]` of one Gaussian in 2D (thesis section 2.5)."""
     raw = outputs @ weights["dense/kernel"]
-    return np.concatenate(
-        [raw[..., :2], softplus(raw[..., 2:4]) + scale_floor, 0.999 * np.tanh(raw[..., 4:])], axis=-1
-    )
+    return np.concatenate([raw[..., :2], softplus(raw[..., 2:4]) + scale_floor, 0.999 * np.tanh(raw[..., 4:])], axis=-1)
 
 
 def gaussian_log_density(x, mean, covariance):

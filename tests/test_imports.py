@@ -42,82 +42,110 @@ class Rule:
 
 
 RULES = [
-    Rule("pipelines imports neither socialmd_tf nor Keras nor a command line",
-         lambda path: path.startswith("pipelines/"),
-         lambda name: belongs(name, "socialmd_tf", "keras", "tensorflow.keras", "tyro")),
-    Rule("only socialmd_tf/mixture.py imports TensorFlow Probability",
-         lambda path: path != "socialmd_tf/mixture.py" and not path.startswith("tests/"),
-         lambda name: belongs(name, "tensorflow_probability")),
-    Rule("only socialmd_tf/plots.py imports matplotlib",
-         lambda path: path.startswith(("pipelines/", "socialmd_tf/")) and path != "socialmd_tf/plots.py",
-         lambda name: belongs(name, "matplotlib")),
-    Rule("layers import nothing of ours but layers",
-         in_layers,
-         lambda name: belongs(name, "pipelines", "socialmd_tf") and not belongs(name, "socialmd_tf.layers")),
-    Rule("layers and the model use keras.ops, not TensorFlow, but for the sparse product keras.ops lacks",
-         lambda path: path != "socialmd_tf/layers/sparse.py" and (in_layers(path) or path == "socialmd_tf/model.py"),
-         lambda name: belongs(name, "tensorflow")),
-    Rule("only commands import commands",
-         lambda path: path.startswith(("pipelines/", "socialmd_tf/")) and path not in COMMANDS,
-         lambda name: belongs(name, *(command.removesuffix(".py").replace("/", ".") for command in COMMANDS))),
+    Rule(
+        "pipelines imports neither socialmd_tf nor Keras nor a command line",
+        lambda path: path.startswith("pipelines/"),
+        lambda name: belongs(name, "socialmd_tf", "keras", "tensorflow.keras", "tyro"),
+    ),
+    Rule(
+        "only socialmd_tf/mixture.py imports TensorFlow Probability",
+        lambda path: path != "socialmd_tf/mixture.py" and not path.startswith("tests/"),
+        lambda name: belongs(name, "tensorflow_probability"),
+    ),
+    Rule(
+        "only socialmd_tf/plots.py imports matplotlib",
+        lambda path: path.startswith(("pipelines/", "socialmd_tf/")) and path != "socialmd_tf/plots.py",
+        lambda name: belongs(name, "matplotlib"),
+    ),
+    Rule(
+        "layers import nothing of ours but layers",
+        in_layers,
+        lambda name: belongs(name, "pipelines", "socialmd_tf") and not belongs(name, "socialmd_tf.layers"),
+    ),
+    Rule(
+        "layers and the model use keras.ops, not TensorFlow, but for the sparse product keras.ops lacks",
+        lambda path: path != "socialmd_tf/layers/sparse.py" and (in_layers(path) or path == "socialmd_tf/model.py"),
+        lambda name: belongs(name, "tensorflow"),
+    ),
+    Rule(
+        "only commands import commands",
+        lambda path: path.startswith(("pipelines/", "socialmd_tf/")) and path not in COMMANDS,
+        lambda name: belongs(name, *(command.removesuffix(".py").replace("/", ".") for command in COMMANDS)),
+    ),
     Rule("nothing imports everything of a module", lambda path: True, lambda name: name.endswith(".*")),
     Rule("nothing imports tf_keras", lambda path: True, lambda name: belongs(name, "tf_keras")),
 ]
 
 
 def violations(path: str, source: str) -> list[str]:
-    found = [f"{path}: {rule.text}: {name}" for name in imported_names(path, source) for rule in RULES
-             if rule.concerns(path) and rule.forbids(name)]
+    found = [
+        f"{path}: {rule.text}: {name}"
+        for name in imported_names(path, source)
+        for rule in RULES
+        if rule.concerns(path) and rule.forbids(name)
+    ]
     return found + ([f"{path}: no file is called utils.py"] if path.endswith("utils.py") else [])
 
 
 def test_the_tree_keeps_the_rules():
-    files = [path for package in ("pipelines", "socialmd_tf", "benchmarks", "tests")
-             for path in sorted((ROOT / package).rglob("*.py"))]
+    files = [
+        path
+        for package in ("pipelines", "socialmd_tf", "benchmarks", "tests")
+        for path in sorted((ROOT / package).rglob("*.py"))
+    ]
     assert len(files) > 10
-    found = [line for path in files
-             for line in violations(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))]
+    found = [
+        line
+        for path in files
+        for line in violations(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+    ]
     assert found == []
 
 
-@pytest.mark.parametrize(("path", "source"), [
-    ("pipelines/dataset.py", "import socialmd_tf"),
-    ("pipelines/dataset.py", "from socialmd_tf.layers import pooling"),
-    ("pipelines/nbody/verlet.py", "def f():\n    import keras.ops"),
-    ("pipelines/dataset.py", "from tensorflow import keras"),
-    ("pipelines/dataset.py", "import tensorflow as tf\ntf.keras.utils.set_random_seed(0)"),
-    ("pipelines/nbody/simulate.py", "import tyro"),
-    ("socialmd_tf/model.py", "import tensorflow_probability as tfp"),
-    ("benchmarks/pipeline.py", "from tensorflow_probability import distributions"),
-    ("socialmd_tf/evaluate.py", "def f():\n    import matplotlib.pyplot as plt"),
-    ("socialmd_tf/layers/cell.py", "from socialmd_tf import mixture"),
-    ("socialmd_tf/layers/cell.py", "from ..config import ModelConfig"),
-    ("socialmd_tf/layers/cell.py", "import pipelines.errors"),
-    ("socialmd_tf/layers/cell.py", "import tensorflow as tf"),
-    ("socialmd_tf/model.py", "from tensorflow import function"),
-    ("socialmd_tf/export.py", "from socialmd_tf import train"),
-    ("socialmd_tf/export.py", "from .evaluate import evaluate"),
-    ("pipelines/config.py", "from pipelines.errors import *"),
-    ("tests/test_model.py", "import tf_keras"),
-    ("socialmd_tf/utils.py", ""),
-    ("pipelines/nbody/math_utils.py", ""),
-])
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("pipelines/dataset.py", "import socialmd_tf"),
+        ("pipelines/dataset.py", "from socialmd_tf.layers import pooling"),
+        ("pipelines/nbody/verlet.py", "def f():\n    import keras.ops"),
+        ("pipelines/dataset.py", "from tensorflow import keras"),
+        ("pipelines/dataset.py", "import tensorflow as tf\ntf.keras.utils.set_random_seed(0)"),
+        ("pipelines/nbody/simulate.py", "import tyro"),
+        ("socialmd_tf/model.py", "import tensorflow_probability as tfp"),
+        ("benchmarks/pipeline.py", "from tensorflow_probability import distributions"),
+        ("socialmd_tf/evaluate.py", "def f():\n    import matplotlib.pyplot as plt"),
+        ("socialmd_tf/layers/cell.py", "from socialmd_tf import mixture"),
+        ("socialmd_tf/layers/cell.py", "from ..config import ModelConfig"),
+        ("socialmd_tf/layers/cell.py", "import pipelines.errors"),
+        ("socialmd_tf/layers/cell.py", "import tensorflow as tf"),
+        ("socialmd_tf/model.py", "from tensorflow import function"),
+        ("socialmd_tf/export.py", "from socialmd_tf import train"),
+        ("socialmd_tf/export.py", "from .evaluate import evaluate"),
+        ("pipelines/config.py", "from pipelines.errors import *"),
+        ("tests/test_model.py", "import tf_keras"),
+        ("socialmd_tf/utils.py", ""),
+        ("pipelines/nbody/math_utils.py", ""),
+    ],
+)
 def test_every_rule_catches_a_violation(path, source):
     assert len(violations(path, source)) == 1
 
 
-@pytest.mark.parametrize(("path", "source"), [
-    ("pipelines/dataset.py", "import tensorflow as tf\nfrom pipelines import augment"),
-    ("socialmd_tf/mixture.py", "import tensorflow_probability as tfp"),
-    ("socialmd_tf/plots.py", "import matplotlib.pyplot as plt"),
-    ("socialmd_tf/layers/cell.py", "import keras\nfrom socialmd_tf.layers.pooling import StackedStatePooling"),
-    ("socialmd_tf/layers/cell.py", "from . import pooling\nfrom .pooling import StackedStatePooling"),
-    ("socialmd_tf/layers/cell.py", "from socialmd_tf.layers import pooling\nimport socialmd_tf.layers.pooling"),
-    ("socialmd_tf/model.py", "from socialmd_tf.layers import pooling\nimport keras_hub"),
-    ("socialmd_tf/simulate.py", "from pipelines.nbody import simulate\nfrom socialmd_tf import commands"),
-    ("socialmd_tf/tune.py", "from socialmd_tf.train import fit"),
-    ("socialmd_tf/export.py", "from socialmd_tf import training_state"),
-])
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("pipelines/dataset.py", "import tensorflow as tf\nfrom pipelines import augment"),
+        ("socialmd_tf/mixture.py", "import tensorflow_probability as tfp"),
+        ("socialmd_tf/plots.py", "import matplotlib.pyplot as plt"),
+        ("socialmd_tf/layers/cell.py", "import keras\nfrom socialmd_tf.layers.pooling import StackedStatePooling"),
+        ("socialmd_tf/layers/cell.py", "from . import pooling\nfrom .pooling import StackedStatePooling"),
+        ("socialmd_tf/layers/cell.py", "from socialmd_tf.layers import pooling\nimport socialmd_tf.layers.pooling"),
+        ("socialmd_tf/model.py", "from socialmd_tf.layers import pooling\nimport keras_hub"),
+        ("socialmd_tf/simulate.py", "from pipelines.nbody import simulate\nfrom socialmd_tf import commands"),
+        ("socialmd_tf/tune.py", "from socialmd_tf.train import fit"),
+        ("socialmd_tf/export.py", "from socialmd_tf import training_state"),
+    ],
+)
 def test_what_the_rules_allow(path, source):
     assert violations(path, source) == []
 

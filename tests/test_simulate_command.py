@@ -11,8 +11,20 @@ from pipelines.trajectory import Manifest
 from socialmd_tf.simulate import command_line
 
 SMALL_FLAGS = [
-    "--num-train", "2", "--num-validation", "1", "--num-test", "0", "--num-particles", "3",
-    "--num-steps", "20", "--save-every", "10", "--seed", "5",
+    "--num-train",
+    "2",
+    "--num-validation",
+    "1",
+    "--num-test",
+    "0",
+    "--num-particles",
+    "3",
+    "--num-steps",
+    "20",
+    "--save-every",
+    "10",
+    "--seed",
+    "5",
 ]
 
 
@@ -42,9 +54,7 @@ def test_simulates_what_the_flags_say_and_says_so_again(tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"{output}: 3 simulations accepted")
     manifest = Manifest.load(output)
-    assert {split: len(files) for split, files in manifest.splits.items()} == {
-        "train": 2, "validation": 1, "test": 0
-    }
+    assert {split: len(files) for split, files in manifest.splits.items()} == {"train": 2, "validation": 1, "test": 0}
     written = json.loads((output / "dataset.json").read_text())["provenance"]
     assert written["config"]["seed"] == 5
     assert "--num-particles 3 " in written["command"] and str(output) not in written["command"]
@@ -76,9 +86,7 @@ def test_refuses_a_directory_that_holds_something_else(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     result = simulate_command("--output", tmp_path, *SMALL_FLAGS)
     assert result.returncode == 2
-    assert result.stderr == (
-        f"error: {tmp_path}: not empty and not an N-body dataset; expected a new directory\n"
-    )
+    assert result.stderr == (f"error: {tmp_path}: not empty and not an N-body dataset; expected a new directory\n")
 
 
 def test_ctrl_c_stops_cleanly(tmp_path):

@@ -83,8 +83,10 @@ class Summary:
             f"closest approach in the stored frames: {closest:.3f}",
         ]
         if self.redrawn:
-            lines.append("Redrawn are systems that meet too closely for the time step: "
-                         "close encounters are under-represented in the dataset.")
+            lines.append(
+                "Redrawn are systems that meet too closely for the time step: "
+                "close encounters are under-represented in the dataset."
+            )
         if self.was_complete:
             lines.insert(0, "The dataset was complete already; nothing was done.")
         return "\n".join(lines)
@@ -124,8 +126,9 @@ def _start(config: SimulationConfig, split: str, index: int, attempt: int) -> _R
         )
     initial = draw(generator(config.seed, split, index, attempt), config)
     kinetic = kinetic_energy(initial.velocities, initial.masses)
-    potential = potential_energy(initial.positions, initial.masses, initial.charges,
-                                 config.coulomb_constant, config.gravitational_constant)
+    potential = potential_energy(
+        initial.positions, initial.masses, initial.charges, config.coulomb_constant, config.gravitational_constant
+    )
     return _Run(split, index, attempt, initial, kinetic, kinetic + potential)
 
 
@@ -199,8 +202,14 @@ class _Group:
     def advance(self) -> "State":
         from pipelines.nbody.verlet import advance  # TensorFlow takes seconds; a refusal needn't wait for it
 
-        state = advance(self._positions, self._velocities, self._masses, self._couplings,
-                        self._config.time_step, self._config.save_every)
+        state = advance(
+            self._positions,
+            self._velocities,
+            self._masses,
+            self._couplings,
+            self._config.time_step,
+            self._config.save_every,
+        )
         self._positions, self._velocities = state.positions, state.velocities
         return state
 
@@ -231,8 +240,9 @@ def simulate(config: SimulationConfig, directory: Path, *, command: str) -> Summ
     counts = (config.num_train, config.num_validation, config.num_test)
     names = {split: range(count) for split, count in zip(SPLITS, counts, strict=True)}
     tasks = [(split, index) for split in SPLITS for index in names[split]]
-    pending = [task for task in tasks
-               if not all(_path(directory, *task, suffix).exists() for suffix in (".npy", ".json"))]
+    pending = [
+        task for task in tasks if not all(_path(directory, *task, suffix).exists() for suffix in (".npy", ".json"))
+    ]
     was_complete = not pending and (directory / "dataset.json").exists()
     if pending:
         _simulate_pending(config, directory, pending, len(tasks))
@@ -245,8 +255,10 @@ def simulate(config: SimulationConfig, directory: Path, *, command: str) -> Summ
 
 def _check_kinetic_energy(config: SimulationConfig) -> None:
     if config.speed == 0 or config.num_particles == 1:
-        raise UserError("`speed` must be positive and `num_particles` at least 2: energy errors are relative "
-                        f"to the initial kinetic energy. Received: {config.speed} and {config.num_particles}")
+        raise UserError(
+            "`speed` must be positive and `num_particles` at least 2: energy errors are relative "
+            f"to the initial kinetic energy. Received: {config.speed} and {config.num_particles}"
+        )
 
 
 def _claim(config: SimulationConfig, directory: Path) -> None:
@@ -275,8 +287,10 @@ def _check_same(config: SimulationConfig, path: Path) -> None:
         raise UserError(f"{path}: not the configuration of an N-body dataset; expected a new directory")
     for name, expected in dataclasses.asdict(config).items():
         if found.get(name) != expected:
-            raise UserError(f"{path.parent}: holds a dataset with `{name}` = {found.get(name)!r}; "
-                            f"expected {expected!r} or a new directory")
+            raise UserError(
+                f"{path.parent}: holds a dataset with `{name}` = {found.get(name)!r}; "
+                f"expected {expected!r} or a new directory"
+            )
 
 
 def _simulate_pending(
@@ -292,8 +306,10 @@ def _simulate_pending(
                 save_trajectory(_path(directory, run.split, run.index, ".npy"), np.stack(run.frames))
                 _write_json(_path(directory, run.split, run.index, ".json"), dataclasses.asdict(run.record()))
             accepted += len(runs)
-            progress.show(accepted * num_frames + lanes.num_frames_under_way,
-                          f"{accepted} of {num_simulations} accepted, {lanes.num_redrawn} redrawn")
+            progress.show(
+                accepted * num_frames + lanes.num_frames_under_way,
+                f"{accepted} of {num_simulations} accepted, {lanes.num_redrawn} redrawn",
+            )
 
 
 def _manifest(config: SimulationConfig, command: str, names: dict[str, range], summary: Summary) -> Manifest:
@@ -304,8 +320,10 @@ def _manifest(config: SimulationConfig, command: str, names: dict[str, range], s
         length_unit="1",
         # 1e-7 * 1000 is 9.999999999999999e-05 in floating point; say 1e-4.
         time_between_frames=float(f"{config.time_step * config.save_every:.12g}"),
-        splits={split: tuple(_path(Path(), split, index, ".npy").as_posix() for index in indices)
-                for split, indices in names.items()},
+        splits={
+            split: tuple(_path(Path(), split, index, ".npy").as_posix() for index in indices)
+            for split, indices in names.items()
+        },
         provenance={
             "seed": config.seed,
             "command": command,

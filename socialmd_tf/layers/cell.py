@@ -28,9 +28,7 @@ class SocialLSTMCell(keras.layers.Layer):
             sign(gamma) log(1 + |gamma|), which forces of close encounters cannot saturate.
     """
 
-    def __init__(
-        self, units, input_embedding, interaction, velocity_scale=None, expose_interaction=False, **kwargs
-    ):
+    def __init__(self, units, input_embedding, interaction, velocity_scale=None, expose_interaction=False, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.interaction = interaction
         self.velocity_scale = velocity_scale

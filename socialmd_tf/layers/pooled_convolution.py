@@ -187,8 +187,7 @@ def _sum_and_max(taps, additions, num_cells):
         def gradient(upstream):
             shares = zip(additions, share_out(upstream), strict=True)
             return sum(
-                sparse_matmul(indices, weights, num_taps, share, transpose=True)
-                for (indices, weights), share in shares
+                sparse_matmul(indices, weights, num_taps, share, transpose=True) for (indices, weights), share in shares
             )
 
         return pooled, gradient

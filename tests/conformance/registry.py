@@ -47,9 +47,7 @@ def mask():
 
 def positions(num_dimensions, *leading):
     """Multiples of 1 / 256, so that float32 holds them wherever the system is."""
-    return np.round(array(NUM_SYSTEMS, *leading, NUM_PARTICLES, num_dimensions, seed=0) * 256) / np.float32(
-        256
-    )
+    return np.round(array(NUM_SYSTEMS, *leading, NUM_PARTICLES, num_dimensions, seed=0) * 256) / np.float32(256)
 
 
 def particles(num_dimensions):
@@ -177,7 +175,14 @@ EXAMPLES = [
     *(
         make(num_dimensions)
         for make in (
-            pooling, pooled_convolution, stacked_pooling, pairwise, no_interaction, cell, kinematic_head, rollout
+            pooling,
+            pooled_convolution,
+            stacked_pooling,
+            pairwise,
+            no_interaction,
+            cell,
+            kinematic_head,
+            rollout,
         )
         for num_dimensions in (2, 3)
     ),

@@ -45,18 +45,21 @@ def test_seed_decides_the_rotations():
     assert np.all(np.abs(first - other).max(axis=(1, 2)) > 1e-4)
 
 
-@pytest.mark.parametrize(("features", "num_dimensions", "starts"), [
-    ((), 2, []),
-    (("mass", "charge"), 2, []),
-    (("dipole_x", "dipole_y"), 2, [0]),
-    (("mass", "dipole_x", "dipole_y", "charge", "spin_x", "spin_y"), 2, [1, 4]),
-    (("mass", "dipole_x", "dipole_y", "dipole_z"), 3, [1]),
-    (("dipole_x", "dipole_y"), 3, []),
-    (("dipole_y", "dipole_x"), 2, []),
-    (("dipole_x", "spin_y"), 2, []),
-    (("dipole_x", "mass", "dipole_y"), 2, []),
-    (("x", "y"), 2, []),
-])
+@pytest.mark.parametrize(
+    ("features", "num_dimensions", "starts"),
+    [
+        ((), 2, []),
+        (("mass", "charge"), 2, []),
+        (("dipole_x", "dipole_y"), 2, [0]),
+        (("mass", "dipole_x", "dipole_y", "charge", "spin_x", "spin_y"), 2, [1, 4]),
+        (("mass", "dipole_x", "dipole_y", "dipole_z"), 3, [1]),
+        (("dipole_x", "dipole_y"), 3, []),
+        (("dipole_y", "dipole_x"), 2, []),
+        (("dipole_x", "spin_y"), 2, []),
+        (("dipole_x", "mass", "dipole_y"), 2, []),
+        (("x", "y"), 2, []),
+    ],
+)
 def test_vectors_are_found_by_their_names(features, num_dimensions, starts):
     assert vector_starts(features, num_dimensions) == starts
 

@@ -11,8 +11,7 @@ from pipelines.dataset import batches, num_windows, windows
 from pipelines.errors import UserError
 from pipelines.trajectory import Manifest
 
-SMALL = DataConfig(
-    subsample=4, subsample_phases=2, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=3)
+SMALL = DataConfig(subsample=4, subsample_phases=2, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=3)
 
 
 @pytest.fixture
@@ -23,8 +22,10 @@ def directory(write_dataset, random_trajectory):
 
 def flat(dataset):
     """Batches as lists of arrays: positions, features, mask, targets."""
-    return [[inputs["positions"], inputs["features"], inputs["mask"], targets]
-            for inputs, targets in dataset.as_numpy_iterator()]
+    return [
+        [inputs["positions"], inputs["features"], inputs["mask"], targets]
+        for inputs, targets in dataset.as_numpy_iterator()
+    ]
 
 
 def assert_equal(first, second):
@@ -53,10 +54,13 @@ def test_thesis_sample_counts(write_dataset, random_trajectory, num_simulations,
 def test_batch_has_the_promised_structure(directory):
     epoch = batches(directory, "train", SMALL, batch_size=10, seed=0, shuffle=True)
     assert epoch.element_spec == (
-        {"positions": tf.TensorSpec([None, 2, 3, 2], tf.float32),
-         "features": tf.TensorSpec([None, 3, 1], tf.float32),
-         "mask": tf.TensorSpec([None, 3], tf.float32)},
-        tf.TensorSpec([None, 3, 3, 2], tf.float32))
+        {
+            "positions": tf.TensorSpec([None, 2, 3, 2], tf.float32),
+            "features": tf.TensorSpec([None, 3, 1], tf.float32),
+            "mask": tf.TensorSpec([None, 3], tf.float32),
+        },
+        tf.TensorSpec([None, 3, 3, 2], tf.float32),
+    )
 
 
 def test_last_batch_of_an_epoch_is_kept(directory):
@@ -120,9 +124,13 @@ def test_samples_are_windows_turned_by_one_proper_rotation(write_dataset, random
     before = joined(windows(directory, "train", config).batch(4))
     after = joined(batches(directory, "train", config, batch_size=4, seed=0, shuffle=False))
     np.testing.assert_array_equal(after[1][..., 0], before[1][..., 0])
-    vectors = [np.concatenate([values[0].reshape(6, -1, num_dimensions), values[1][..., 1:],
-                               values[3].reshape(6, -1, num_dimensions)], axis=1).astype(np.float64)
-               for values in (before, after)]
+    vectors = [
+        np.concatenate(
+            [values[0].reshape(6, -1, num_dimensions), values[1][..., 1:], values[3].reshape(6, -1, num_dimensions)],
+            axis=1,
+        ).astype(np.float64)
+        for values in (before, after)
+    ]
     for sample_before, sample_after in zip(*vectors, strict=True):
         rotation = np.linalg.lstsq(sample_before, sample_after)[0].T
         np.testing.assert_allclose(sample_before @ rotation.T, sample_after, atol=1e-5)
@@ -133,8 +141,7 @@ def test_samples_are_windows_turned_by_one_proper_rotation(write_dataset, random
 def test_systems_of_different_sizes_share_a_batch(write_dataset, random_trajectory):
     arrays = [random_trajectory(num_particles=num_particles) for num_particles in (2, 4)]
     directory = write_dataset({"train": arrays})
-    positions, features, mask, targets = joined(
-        batches(directory, "train", SMALL, batch_size=8, seed=0, shuffle=True))
+    positions, features, mask, targets = joined(batches(directory, "train", SMALL, batch_size=8, seed=0, shuffle=True))
     assert sorted(mask.sum(axis=-1).tolist()) == [2.0] * 18 + [4.0] * 18
     for time in range(2):
         np.testing.assert_array_equal(positions[:, time][mask == 0], 0.0)
@@ -159,8 +166,18 @@ def test_same_seed_gives_the_same_batches_whatever_the_parallelism_and_the_globa
 
 def test_epochs_differ_and_can_be_entered_at_any(directory):
     def stream(first_epoch, num_epochs):
-        return flat(batches(directory, "train", SMALL, batch_size=7, seed=1, shuffle=True,
-                            num_epochs=num_epochs, first_epoch=first_epoch))
+        return flat(
+            batches(
+                directory,
+                "train",
+                SMALL,
+                batch_size=7,
+                seed=1,
+                shuffle=True,
+                num_epochs=num_epochs,
+                first_epoch=first_epoch,
+            )
+        )
 
     whole = stream(0, 4)
     epochs = [whole[start : start + 8] for start in range(0, 32, 8)]
@@ -203,14 +220,21 @@ def test_reading_waits_until_the_first_batch(directory):
         next(iter(dataset))
 
 
-@pytest.mark.parametrize("read", [
-    num_windows, windows,
-    lambda *arguments: batches(*arguments, batch_size=1, seed=0, shuffle=True),
-])
-@pytest.mark.parametrize(("split", "message"), [
-    ("training", "tiny: `split` must be one of train, test. Received: 'training'"),
-    ("test", "tiny: the split 'test' is empty; expected at least one file"),
-])
+@pytest.mark.parametrize(
+    "read",
+    [
+        num_windows,
+        windows,
+        lambda *arguments: batches(*arguments, batch_size=1, seed=0, shuffle=True),
+    ],
+)
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("training", "tiny: `split` must be one of train, test. Received: 'training'"),
+        ("test", "tiny: the split 'test' is empty; expected at least one file"),
+    ],
+)
 def test_split_must_exist_and_have_files(directory, read, split, message):
     with pytest.raises(UserError, match=re.escape(message)):
         read(directory, split, SMALL)
@@ -223,7 +247,8 @@ def test_trajectory_must_hold_a_window_of_every_phase(write_dataset, random_traj
     directory = write_dataset({"train": [random_trajectory(num_frames=19), random_trajectory(num_frames=18)]})
     expected = re.escape(
         "train/00001.npy: expected at least 19 frames for one window of T + T' = 5 frames, 4 stored frames apart, "
-        "in each of 2 phases, found 18")
+        "in each of 2 phases, found 18"
+    )
     with pytest.raises(UserError, match=expected):
         windows(directory, "train", SMALL)
 
@@ -234,11 +259,14 @@ def test_faulty_header_is_refused_before_anything_is_read(directory):
         windows(directory, "train", SMALL)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"batch_size": 0}, "`batch_size` must be at least 1. Received: 0"),
-    ({"first_epoch": 3, "num_epochs": 2}, "`first_epoch` must be in [0, 2]. Received: 3"),
-    ({"first_epoch": -1}, "`first_epoch` must be in [0, 1]. Received: -1"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be at least 1. Received: 0"),
+        ({"first_epoch": 3, "num_epochs": 2}, "`first_epoch` must be in [0, 2]. Received: 3"),
+        ({"first_epoch": -1}, "`first_epoch` must be in [0, 1]. Received: -1"),
+    ],
+)
 def test_batches_refuses_arguments_out_of_range(directory, arguments, message):
     with pytest.raises(UserError) as error:
         batches(directory, "train", SMALL, **{"batch_size": 1, "seed": 0, "shuffle": True, **arguments})

@@ -79,8 +79,10 @@ def test_thesis_trajectory_has_four_windows_a_phase():
 
 
 def test_read_pads_to_the_largest_system_and_masks_the_padding(tmp_path, random_trajectory):
-    arrays = [random_trajectory(num_frames=frames, num_particles=particles, seed=particles)
-              for frames, particles in ((4, 2), (6, 3), (5, 1))]
+    arrays = [
+        random_trajectory(num_frames=frames, num_particles=particles, seed=particles)
+        for frames, particles in ((4, 2), (6, 3), (5, 1))
+    ]
     for index, array in enumerate(arrays):
         save_trajectory(tmp_path / f"{index}.npy", array)
     dataset = read([open_trajectory(tmp_path / f"{index}.npy", 3) for index in range(3)])

@@ -34,22 +34,31 @@ def fit(model, run, run_config, run_state, validation=None):
     targets = inputs.sum(axis=1, keepdims=True)
     validation = (inputs, targets) if validation is None else validation
     model.fit(
-        inputs, targets, validation_data=validation, batch_size=4, shuffle=False, verbose=0,
-        initial_epoch=len(run_state.epochs), epochs=run_config.epochs,
+        inputs,
+        targets,
+        validation_data=validation,
+        batch_size=4,
+        shuffle=False,
+        verbose=0,
+        initial_epoch=len(run_state.epochs),
+        epochs=run_config.epochs,
         callbacks=[Checkpoint(run, run_config, run_state)],
     )
 
 
-@pytest.mark.parametrize(("losses", "best", "finished"), [
-    ((), None, False),
-    ((3.0,), 0, False),
-    ((3.0, 4.0), 0, False),
-    ((3.0, 4.0, 5.0), 0, True),
-    ((3.0, 4.0, 2.9), 2, False),
-    ((3.0, 4.0, 2.9, 3.0, 2.9), 2, True),  # equal is no improvement
-    ((5.0, 4.0, 3.0, 2.0), 3, False),
-    (tuple(range(10, 0, -1)), 9, True),  # all epochs done
-])
+@pytest.mark.parametrize(
+    ("losses", "best", "finished"),
+    [
+        ((), None, False),
+        ((3.0,), 0, False),
+        ((3.0, 4.0), 0, False),
+        ((3.0, 4.0, 5.0), 0, True),
+        ((3.0, 4.0, 2.9), 2, False),
+        ((3.0, 4.0, 2.9, 3.0, 2.9), 2, True),  # equal is no improvement
+        ((5.0, 4.0, 3.0, 2.0), 3, False),
+        (tuple(range(10, 0, -1)), 9, True),  # all epochs done
+    ],
+)
 def test_a_run_ends_after_patience_epochs_without_improvement(losses, best, finished):
     assert state(*losses).best_epoch == best
     assert state(*losses).is_finished(config("run")) is finished
@@ -132,14 +141,19 @@ def test_a_run_opens_again_and_only_some_settings_may_change(tmp_path):
     assert json.loads((run / "config.json").read_text())["epochs"] == 20
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"learning_rate": 0.5}, "`learning_rate` is 0.001 there and 0.5 here"),
-    ({"seed": 7}, "`seed` is 0 there and 7 here"),
-    ({"windows": DataConfig(rotations=3)}, "`windows.rotations` is 10 there and 3 here"),
-    ({"model": ModelConfig(side_lengths=(4.0,))},
-     r"`model.side_lengths` is [11.0, 5.5, 2.75, 1.375] there and [4.0] here"),
-    ({"patience": 9}, "`patience` is 2 there and 9 here"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rate": 0.5}, "`learning_rate` is 0.001 there and 0.5 here"),
+        ({"seed": 7}, "`seed` is 0 there and 7 here"),
+        ({"windows": DataConfig(rotations=3)}, "`windows.rotations` is 10 there and 3 here"),
+        (
+            {"model": ModelConfig(side_lengths=(4.0,))},
+            r"`model.side_lengths` is [11.0, 5.5, 2.75, 1.375] there and [4.0] here",
+        ),
+        ({"patience": 9}, "`patience` is 2 there and 9 here"),
+    ],
+)
 def test_a_run_of_another_configuration_is_refused(tmp_path, changes, message):
     open_run(config(tmp_path))
     with pytest.raises(UserError) as raised:

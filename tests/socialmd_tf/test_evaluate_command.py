@@ -16,11 +16,15 @@ from socialmd_tf.evaluate import main
 from socialmd_tf.export import export, model_card
 from socialmd_tf.model import build_model, for_data
 
-WINDOWS = DataConfig(
-    subsample=2, subsample_phases=1, warm_up_steps=3, rollout_steps=3, window_shift=2, rotations=0
-)
+WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=3, rollout_steps=3, window_shift=2, rotations=0)
 SMALL = ModelConfig(
-    units=8, input_embedding=4, state_embedding=4, interaction_embedding=4, bins=8, filters=(2,), kernel_size=2,
+    units=8,
+    input_embedding=4,
+    state_embedding=4,
+    interaction_embedding=4,
+    bins=8,
+    filters=(2,),
+    kernel_size=2,
     side_lengths=(4.0,),
 )
 
@@ -57,8 +61,17 @@ def call(monkeypatch, capsys, model, data, tmp_path):
 
 
 def test_a_real_process_writes_numbers_report_and_picture(model, data, tmp_path):
-    command = [sys.executable, "-m", "socialmd_tf.evaluate", "--model", str(model / "1"), "--data", str(data),
-               "--output", str(tmp_path / "new" / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "socialmd_tf.evaluate",
+        "--model",
+        str(model / "1"),
+        "--data",
+        str(data),
+        "--output",
+        str(tmp_path / "new" / "out"),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     output = tmp_path / "new" / "out"
@@ -67,17 +80,18 @@ def test_a_real_process_writes_numbers_report_and_picture(model, data, tmp_path)
     written = json.loads((output / "metrics.json").read_text())
     # 20 frames read: windows of 6 start at 0, 2, ..., 14.
     assert (written["model"], written["split"], written["num_windows"]) == ("small", "test", 8)
-    assert list(written["predictors"]) == [
-        "small", "constant_position", "constant_velocity", "constant_acceleration"
-    ]
+    assert list(written["predictors"]) == ["small", "constant_position", "constant_velocity", "constant_acceleration"]
 
 
-@pytest.mark.parametrize(("flags", "message"), [
-    ({"model": "nowhere"}, "`model` must be a SavedModel or a directory of its versions. Found none in "),
-    ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),
-    ({"split": "holiday"}, "`split` must be one of train, test. Received: 'holiday'"),
-    ({"outptu": "x"}, "--outptu"),
-])
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"model": "nowhere"}, "`model` must be a SavedModel or a directory of its versions. Found none in "),
+        ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),
+        ({"split": "holiday"}, "`split` must be one of train, test. Received: 'holiday'"),
+        ({"outptu": "x"}, "--outptu"),
+    ],
+)
 def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, flags, message):
     monkeypatch.chdir(tmp_path)
     code, out, error = call(**flags)
@@ -90,18 +104,26 @@ def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, flags, 
 def test_a_file_in_the_place_of_the_output_is_refused(call, tmp_path):
     (tmp_path / "file").write_text("mine")
     assert call(output=tmp_path / "file")[::2] == (
-        2, f"error: `output` must be a directory. Received: {tmp_path / 'file'}\n"
+        2,
+        f"error: `output` must be a directory. Received: {tmp_path / 'file'}\n",
     )
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
-    (lambda frames: frames[:10], "expected at least 11 frames for one window, found 10"),
-    (lambda frames: frames * np.where(np.arange(40)[:, None, None] == 7, np.float32(np.inf), np.float32(1)),
-     "frame 7, particle 0, column 0 (x): expected a finite number, found"),
-    (lambda frames: frames + (np.arange(40)[:, None, None] == 9) * np.float32(1),
-     "frame 9, particle 0, column 2 (mass): expected"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda frames: frames[:10], "expected at least 11 frames for one window, found 10"),
+        (
+            lambda frames: frames * np.where(np.arange(40)[:, None, None] == 7, np.float32(np.inf), np.float32(1)),
+            "frame 7, particle 0, column 0 (x): expected a finite number, found",
+        ),
+        (
+            lambda frames: frames + (np.arange(40)[:, None, None] == 9) * np.float32(1),
+            "frame 9, particle 0, column 2 (mass): expected",
+        ),
+    ],
+)
 def test_faulty_data_are_refused(call, data, spoil, message):
     frames = spoil(np.load(data / "test/00000.npy"))
     np.save(data / "test/00000.npy", frames.astype(np.float32))

@@ -15,15 +15,27 @@ from socialmd_tf.config import ModelConfig, TrainConfig
 from socialmd_tf.export import Exported, export, model_card
 from socialmd_tf.model import build_model, for_data
 
-WINDOWS = DataConfig(
-    subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=2
-)
+WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=2)
 SMALL = ModelConfig(
-    units=8, input_embedding=4, state_embedding=4, interaction_embedding=4, bins=8, filters=(2,), kernel_size=2,
+    units=8,
+    input_embedding=4,
+    state_embedding=4,
+    interaction_embedding=4,
+    bins=8,
+    filters=(2,),
+    kernel_size=2,
     side_lengths=(4.0,),
 )
 KEYS = {
-    "nll", "mae", "median_ae", "ade", "fde", "mae_per_step", "coverage_50", "coverage_90", "nll_standard_error",
+    "nll",
+    "mae",
+    "median_ae",
+    "ade",
+    "fde",
+    "mae_per_step",
+    "coverage_50",
+    "coverage_90",
+    "nll_standard_error",
     "mae_standard_error",
 }
 
@@ -86,7 +98,10 @@ def test_constant_velocity_is_judged_as_a_slow_loop_judges_it(model, data, tmp_p
 
     written = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert (written["model"], written["data"], written["split"], written["num_windows"]) == (
-        "small", "tiny", "test", 16
+        "small",
+        "tiny",
+        "test",
+        16,
     )
     # Two observed frames give no acceleration.
     assert list(written["predictors"]) == ["small", "constant_position", "constant_velocity"]
@@ -119,11 +134,17 @@ def test_windows_are_judged_unturned(model):
     assert evaluation.windows_of(model).rotations == 0
 
 
-@pytest.mark.parametrize(("num_dimensions", "features", "message"), [
-    (3, ("mass",), "`num_dimensions` of the data must be those of the model, 2. Received: 3"),
-    (2, ("mass", "charge"),
-     "`features` of the data must be those of the model, ['mass']. Received: ['mass', 'charge']"),
-])
+@pytest.mark.parametrize(
+    ("num_dimensions", "features", "message"),
+    [
+        (3, ("mass",), "`num_dimensions` of the data must be those of the model, 2. Received: 3"),
+        (
+            2,
+            ("mass", "charge"),
+            "`features` of the data must be those of the model, ['mass']. Received: ['mass', 'charge']",
+        ),
+    ],
+)
 def test_data_of_another_kind_are_refused(model, num_dimensions, features, message):
     with pytest.raises(UserError) as raised:
         evaluation.check_data(model, Manifest("other", num_dimensions, features, "1", 0.1, {}, {}))

@@ -17,12 +17,16 @@ from socialmd_tf.config import ModelConfig, TrainConfig, to_dict
 from socialmd_tf.export import Exported, export, model_card, versions
 from socialmd_tf.model import build_model, for_data, rollout_layer
 
-WINDOWS = DataConfig(
-    subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=0
-)
+WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=0)
 SMALL = {
-    "units": 8, "input_embedding": 4, "state_embedding": 4, "interaction_embedding": 4, "bins": 8,
-    "filters": (2, 2), "kernel_size": 2, "side_lengths": (4.0, 2.0),
+    "units": 8,
+    "input_embedding": 4,
+    "state_embedding": 4,
+    "interaction_embedding": 4,
+    "bins": 8,
+    "filters": (2, 2),
+    "kernel_size": 2,
+    "side_lengths": (4.0, 2.0),
 }
 KINDS = {
     "gaussian": (2, SMALL),
@@ -116,8 +120,11 @@ def test_plain_tensorflow_gives_the_model_s_rollout(exported, tmp_path):
     rollout = rollout_layer(model)
     layout = rollout.head.layout
     cases = [(*random_inputs(*size[:3], layout.num_dimensions), size[3]) for size in SIZES]
-    arrays = {f"{key}{i}": value for i, case in enumerate(cases)
-              for key, value in zip(("positions", "features", "horizon"), case, strict=True)}
+    arrays = {
+        f"{key}{i}": value
+        for i, case in enumerate(cases)
+        for key, value in zip(("positions", "features", "horizon"), case, strict=True)
+    }
     np.savez(tmp_path / "in.npz", count=len(cases), **arrays)
     shutil.copytree(directory, tmp_path / "elsewhere")
     command = [sys.executable, "-c", LOADER, "elsewhere", "in.npz", "out.npz"]
@@ -206,9 +213,7 @@ def test_samples_feed_back_what_was_drawn(gaussian):
     mean, covariance = loaded.rollout(longer, features, 1)
     unfed_mean, unfed_covariance = loaded.rollout(positions, features, 2)
     again = loaded.sample(positions + 3.0, features, 2, (5, 6))
-    mean_again, covariance_again = loaded.rollout(
-        np.concatenate([positions + 3.0, again[:, :1]], axis=1), features, 1
-    )
+    mean_again, covariance_again = loaded.rollout(np.concatenate([positions + 3.0, again[:, :1]], axis=1), features, 1)
 
     def residual(frame, center, matrix):
         return np.linalg.solve(np.linalg.cholesky(matrix), (frame - center)[..., None])
@@ -285,7 +290,11 @@ def test_the_card_says_what_the_model_is(gaussian):
     model, directory = gaussian
     card = json.loads((directory / "assets.extra" / "model_card.json").read_text())
     assert {key: card[key] for key in ("data", "num_dimensions", "features", "length_unit", "preset")} == {
-        "data": "tiny", "num_dimensions": 2, "features": ["mass"], "length_unit": "nm", "preset": "thesis",
+        "data": "tiny",
+        "num_dimensions": 2,
+        "features": ["mass"],
+        "length_unit": "nm",
+        "preset": "thesis",
     }
     assert card["time_between_frames"] == 1.0  # every second frame, 0.5 apart
     assert card["windows"] == to_dict(WINDOWS)

@@ -161,9 +161,7 @@ def test_metric_round_trip():
 
 def test_table_is_markdown_with_a_line_for_every_predictor():
     batches = walks()
-    result = evaluate(
-        predictor_of(batches, lambda targets: gaussian(targets + 1, 1.0)), LAYOUT, batches, np.arange(6)
-    )
+    result = evaluate(predictor_of(batches, lambda targets: gaussian(targets + 1, 1.0)), LAYOUT, batches, np.arange(6))
     lines = table({"model": result, "constant_position": result}).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert [line.split("|")[1].strip() for line in lines] == [

@@ -59,11 +59,7 @@ def num_parameters(config):
         channels, bins = filters, bins // 2
     total += bins**config.num_dimensions * channels * config.interaction_embedding
     total += 4 * units * (embedding + config.interaction_embedding + units + 1)  # LSTM
-    scales = (
-        config.num_dimensions * (config.num_dimensions + 1) // 2
-        if config.correlated
-        else config.num_dimensions
-    )
+    scales = config.num_dimensions * (config.num_dimensions + 1) // 2 if config.correlated else config.num_dimensions
     component = config.num_dimensions + scales + (config.num_components > 1)
     return total + (units + embedding) * config.num_components * component
 

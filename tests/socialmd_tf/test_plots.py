@@ -41,8 +41,9 @@ def test_the_map_is_the_largest_over_particles_and_frames():
     mean = np.array([[[-1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, -1.0]]])
     covariance = np.broadcast_to(0.01 * np.eye(2), (2, 2, 2, 2))
     together = plots.density_map(mean, covariance, EXTENT)
-    apart = [plots.density_map(mean[t : t + 1, i : i + 1], covariance[:1, :1], EXTENT)
-             for t in range(2) for i in range(2)]
+    apart = [
+        plots.density_map(mean[t : t + 1, i : i + 1], covariance[:1, :1], EXTENT) for t in range(2) for i in range(2)
+    ]
     np.testing.assert_array_equal(together, np.max(apart, axis=0))
 
 

@@ -11,8 +11,9 @@ def fit(callback, epochs):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     data = np.ones((6, 2), np.float32), np.ones((6, 1), np.float32)
-    model.fit(*data, validation_data=data, batch_size=2, epochs=epochs, initial_epoch=1, verbose=0,
-              callbacks=[callback])
+    model.fit(
+        *data, validation_data=data, batch_size=2, epochs=epochs, initial_epoch=1, verbose=0, callbacks=[callback]
+    )
 
 
 def test_one_line_an_epoch_where_epochs_are_short(capsys):

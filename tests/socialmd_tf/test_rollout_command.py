@@ -16,11 +16,15 @@ from socialmd_tf.export import Exported, export, model_card
 from socialmd_tf.model import build_model, for_data
 from socialmd_tf.rollout import main
 
-WINDOWS = DataConfig(
-    subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=0
-)
+WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=0)
 SMALL = ModelConfig(
-    units=8, input_embedding=4, state_embedding=4, interaction_embedding=4, bins=8, filters=(2,), kernel_size=2,
+    units=8,
+    input_embedding=4,
+    state_embedding=4,
+    interaction_embedding=4,
+    bins=8,
+    filters=(2,),
+    kernel_size=2,
     side_lengths=(4.0,),
 )
 
@@ -101,20 +105,29 @@ def test_any_number_of_particles(call, random_trajectory, tmp_path):
     assert np.load(tmp_path / "out.npz")["mean"].shape == (30, 9, 2)
 
 
-@pytest.mark.parametrize(("flags", "message"), [
-    ({"model": "nowhere"}, "`model` must be a SavedModel or a directory of its versions. Found none in "),
-    ({"input": "nowhere.npy"}, "nowhere.npy: no such file"),
-    ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),
-    ({"output": "out.npy"}, "`output` must end in .npz. Received: out.npy"),
-    ({"num_steps": 0}, "`num_steps` must be at least 1. Received: 0"),
-    ({"num_samples": -1}, "`num_samples` must be at least 0. Received: -1"),
-    ({"warm_up_steps": 0}, "`warm_up_steps` must be at least 1. Received: 0"),
-    ({"seed": 2**31}, "`seed` must be below 2**31. Received: 2147483648"),
-    ({"first_frame": 14}, "expected at least 2 frames to warm up on, 2 stored frames apart from frame 14 on; found 1"),
-    ({"first_frame": 99}, "expected at least 2 frames to warm up on, 2 stored frames apart from frame 99 on; found 0"),
-    ({"warm_up_steps": 9}, "expected at least 9 frames to warm up on"),
-    ({"num_steps": "many"}, "many"),
-])
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"model": "nowhere"}, "`model` must be a SavedModel or a directory of its versions. Found none in "),
+        ({"input": "nowhere.npy"}, "nowhere.npy: no such file"),
+        ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),
+        ({"output": "out.npy"}, "`output` must end in .npz. Received: out.npy"),
+        ({"num_steps": 0}, "`num_steps` must be at least 1. Received: 0"),
+        ({"num_samples": -1}, "`num_samples` must be at least 0. Received: -1"),
+        ({"warm_up_steps": 0}, "`warm_up_steps` must be at least 1. Received: 0"),
+        ({"seed": 2**31}, "`seed` must be below 2**31. Received: 2147483648"),
+        (
+            {"first_frame": 14},
+            "expected at least 2 frames to warm up on, 2 stored frames apart from frame 14 on; found 1",
+        ),
+        (
+            {"first_frame": 99},
+            "expected at least 2 frames to warm up on, 2 stored frames apart from frame 99 on; found 0",
+        ),
+        ({"warm_up_steps": 9}, "expected at least 9 frames to warm up on"),
+        ({"num_steps": "many"}, "many"),
+    ],
+)
 def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, flags, message):
     monkeypatch.chdir(tmp_path)
     code, out, error = call(**flags)
@@ -124,13 +137,18 @@ def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, flags, 
     assert not list(tmp_path.glob("out.*"))
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
-    (lambda frames: frames[:, :, :2], "expected 3 columns (positions and features), found 2"),
-    (lambda frames: frames[0], "expected rank 3, [num_frames, N, 3], found rank 2"),
-    (lambda frames: frames.astype(np.float64), "expected dtype float32, found float64"),
-    (lambda frames: np.where(np.arange(16)[:, None, None] == 4, np.float32(np.nan), frames),
-     "expected finite numbers, found nan in frame 4, particle 0, column 0"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda frames: frames[:, :, :2], "expected 3 columns (positions and features), found 2"),
+        (lambda frames: frames[0], "expected rank 3, [num_frames, N, 3], found rank 2"),
+        (lambda frames: frames.astype(np.float64), "expected dtype float32, found float64"),
+        (
+            lambda frames: np.where(np.arange(16)[:, None, None] == 4, np.float32(np.nan), frames),
+            "expected finite numbers, found nan in frame 4, particle 0, column 0",
+        ),
+    ],
+)
 def test_faulty_files_are_refused(call, data, tmp_path, spoil, message):
     np.save(tmp_path / "bad.npy", spoil(np.load(data / "test/00000.npy")))
     code, _, error = call(input=tmp_path / "bad.npy")
@@ -152,8 +170,19 @@ def test_data_that_do_not_fit_the_model_are_refused(call, data):
 
 
 def test_a_real_process_ends_with_one_line_too(model, data):
-    command = [sys.executable, "-m", "socialmd_tf.rollout", "--model", str(model), "--data", str(data),
-               "--input", "nowhere.npy", "--output", "x.npz"]
+    command = [
+        sys.executable,
+        "-m",
+        "socialmd_tf.rollout",
+        "--model",
+        str(model),
+        "--data",
+        str(data),
+        "--input",
+        "nowhere.npy",
+        "--output",
+        "x.npz",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "error: nowhere.npy: no such file\n"

@@ -15,11 +15,28 @@ from socialmd_tf import commands, train
 from socialmd_tf.config import PRESETS, DataConfig, ModelConfig, TrainConfig, to_dict
 
 SETTINGS = {
-    "windows": {"subsample": 2, "subsample_phases": 1, "warm_up_steps": 2, "rollout_steps": 3, "window_shift": 2,
-                "rotations": 1},
-    "model": {"units": 8, "input_embedding": 4, "state_embedding": 4, "interaction_embedding": 4, "bins": 8,
-              "filters": [2], "kernel_size": 2, "side_lengths": [4.0]},
-    "epochs": 12, "patience": 3, "batch_size": 5, "learning_rate": 0.03,
+    "windows": {
+        "subsample": 2,
+        "subsample_phases": 1,
+        "warm_up_steps": 2,
+        "rollout_steps": 3,
+        "window_shift": 2,
+        "rotations": 1,
+    },
+    "model": {
+        "units": 8,
+        "input_embedding": 4,
+        "state_embedding": 4,
+        "interaction_embedding": 4,
+        "bins": 8,
+        "filters": [2],
+        "kernel_size": 2,
+        "side_lengths": [4.0],
+    },
+    "epochs": 12,
+    "patience": 3,
+    "batch_size": 5,
+    "learning_rate": 0.03,
 }
 # HDF5 files are written by Keras through an old NumPy interface.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -38,7 +55,9 @@ def flags(tmp_path, data):
     """Flags of a quick run under `tmp_path`."""
     (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
     return {
-        "config": tmp_path / "settings.json", "data": data, "run-directory": tmp_path / "run",
+        "config": tmp_path / "settings.json",
+        "data": data,
+        "run-directory": tmp_path / "run",
         "export-directory": tmp_path / "saved" / "small",
     }
 
@@ -100,7 +119,13 @@ def test_a_killed_run_goes_on_as_if_never_killed(call, flags, tmp_path):
     results = [json.loads((directory / "metrics.json").read_text())["predictors"] for directory in (run, unbroken)]
     assert results[0]["small"]["nll"] == pytest.approx(results[1]["other"]["nll"], rel=1e-4)
     assert sorted(path.name for path in run.iterdir()) == [
-        "checkpoints", "config.json", "finished.json", "history.csv", "metrics.json", "paths.png", "report.md",
+        "checkpoints",
+        "config.json",
+        "finished.json",
+        "history.csv",
+        "metrics.json",
+        "paths.png",
+        "report.md",
         "tensorboard",
     ]
 
@@ -147,18 +172,24 @@ def test_ctrl_c_stops_cleanly(flags, tmp_path):
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"config": "nowhere.json"}, "no such file: nowhere.json"),
-    ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),
-    ({"preset": "best"}, "`preset` must be one of thesis, thesis-mixture, thesis-monogrid"),
-    ({"epochs": 0}, "`epochs` must be at least 1. Received: 0"),
-    ({"learning_rate": "nan"}, "`learning_rate` must be positive. Received: nan"),
-    ({"learning_rte": 1}, "--learning-rte"),
-    ({"subsample": 3, "subsample_phases": 2}, "`subsample_phases` must be a divisor of `subsample` = 3. Received: 2"),
-    ({"warm_up_steps": 30}, "expected at least 65 frames for one window, found 40 ... and 4 more faults"),
-    ({"rollout_steps": 30}, "expected at least 63 frames for one window, found 40 ... and 4 more faults"),
-    ({"model.bins": 1}, "`bins` must be at least 2"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"config": "nowhere.json"}, "no such file: nowhere.json"),
+        ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),
+        ({"preset": "best"}, "`preset` must be one of thesis, thesis-mixture, thesis-monogrid"),
+        ({"epochs": 0}, "`epochs` must be at least 1. Received: 0"),
+        ({"learning_rate": "nan"}, "`learning_rate` must be positive. Received: nan"),
+        ({"learning_rte": 1}, "--learning-rte"),
+        (
+            {"subsample": 3, "subsample_phases": 2},
+            "`subsample_phases` must be a divisor of `subsample` = 3. Received: 2",
+        ),
+        ({"warm_up_steps": 30}, "expected at least 65 frames for one window, found 40 ... and 4 more faults"),
+        ({"rollout_steps": 30}, "expected at least 63 frames for one window, found 40 ... and 4 more faults"),
+        ({"model.bins": 1}, "`bins` must be at least 2"),
+    ],
+)
 def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, changes, message):
     monkeypatch.chdir(tmp_path)
     code, out, error = call(**changes)
@@ -168,15 +199,18 @@ def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, changes
     assert not (tmp_path / "run").exists() and not (tmp_path / "saved").exists()
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("{", "settings.json is not JSON: "),
-    ("[]", "`TrainConfig` must be a JSON object. Received: []"),
-    ('{"epoch": 1}', "unknown field `epoch` in TrainConfig. Expected: config, data, preset, "),
-    ('{"model": {"unit": 1}}', "unknown field `unit` in ModelConfig"),
-    ('{"epochs": "many"}', "`epochs` must be of type int. Received: 'many'"),
-    ('{"epochs": null}', "`epochs` must be "),
-    ('{"preset": "best"}', "`preset` must be one of thesis, "),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "settings.json is not JSON: "),
+        ("[]", "`TrainConfig` must be a JSON object. Received: []"),
+        ('{"epoch": 1}', "unknown field `epoch` in TrainConfig. Expected: config, data, preset, "),
+        ('{"model": {"unit": 1}}', "unknown field `unit` in ModelConfig"),
+        ('{"epochs": "many"}', "`epochs` must be of type int. Received: 'many'"),
+        ('{"epochs": null}', "`epochs` must be "),
+        ('{"preset": "best"}', "`preset` must be one of thesis, "),
+    ],
+)
 def test_a_faulty_config_file_is_one_line(call, flags, text, message):
     flags["config"].write_text(text)
     code, _, error = call()
@@ -189,14 +223,21 @@ def test_a_preset_beside_a_config_file_that_is_no_object_is_refused(call, flags)
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-@pytest.mark.parametrize(("spoil", "message"), [
-    (lambda frames: frames[0], "expected rank 3, [num_frames, N, 3], found rank 2"),
-    (lambda frames: frames[:8], "expected at least 9 frames for one window, found 8"),
-    (lambda frames: np.where(np.arange(40)[:, None, None] == 5, np.float32(np.nan), frames),
-     "frame 5, particle 0, column 0 (x): expected a finite number, found nan"),
-    (lambda frames: frames + (np.arange(40)[:, None, None] == 9) * np.float32(1),
-     "frame 9, particle 0, column 2 (mass): expected"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda frames: frames[0], "expected rank 3, [num_frames, N, 3], found rank 2"),
+        (lambda frames: frames[:8], "expected at least 9 frames for one window, found 8"),
+        (
+            lambda frames: np.where(np.arange(40)[:, None, None] == 5, np.float32(np.nan), frames),
+            "frame 5, particle 0, column 0 (x): expected a finite number, found nan",
+        ),
+        (
+            lambda frames: frames + (np.arange(40)[:, None, None] == 9) * np.float32(1),
+            "frame 9, particle 0, column 2 (mass): expected",
+        ),
+    ],
+)
 def test_faulty_data_are_refused_before_training(call, data, tmp_path, split, spoil, message):
     path = data / split / "00000.npy"
     np.save(path, spoil(np.load(path)).astype(np.float32))
@@ -254,8 +295,18 @@ def test_help_says_what_every_flag_is_without_tensorflow():
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    for flag in ("--config", "--data", "--preset", "--run-directory", "--export-directory", "--epochs",
-                 "--batch-size", "--seed", "--rotations", "--model.units"):
+    for flag in (
+        "--config",
+        "--data",
+        "--preset",
+        "--run-directory",
+        "--export-directory",
+        "--epochs",
+        "--batch-size",
+        "--seed",
+        "--rotations",
+        "--model.units",
+    ):
         assert flag in result.stdout
 
 

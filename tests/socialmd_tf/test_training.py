@@ -13,12 +13,18 @@ from socialmd_tf import training
 from socialmd_tf.config import ModelConfig, to_dict
 from socialmd_tf.model import build_model, rollout_layer
 
-WINDOWS = DataConfig(
-    subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=0
-)
+WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=0)
 SMALL = ModelConfig(
-    num_features=1, rollout_steps=3, units=8, input_embedding=4, state_embedding=4, interaction_embedding=4,
-    bins=8, filters=(2,), kernel_size=2, side_lengths=(4.0,),
+    num_features=1,
+    rollout_steps=3,
+    units=8,
+    input_embedding=4,
+    state_embedding=4,
+    interaction_embedding=4,
+    bins=8,
+    filters=(2,),
+    kernel_size=2,
+    side_lengths=(4.0,),
 )
 
 
@@ -101,13 +107,17 @@ def test_the_loss_is_the_mean_over_real_particles_however_a_batch_is_filled(mixe
     for num_replicas in (1, 5):
         found = model.evaluate(training.with_sample_weights(plain, num_replicas), verbose=0, return_dict=True)
         every = np.argwhere(inputs["mask"].numpy() > 0)
-        mean_error = np.abs(np.asarray(layout.mean(parameters)) - targets.numpy())[
-            every[:, 0], :, every[:, 1]
-        ].mean()
+        mean_error = np.abs(np.asarray(layout.mean(parameters)) - targets.numpy())[every[:, 0], :, every[:, 1]].mean()
         assert found["mae"] == pytest.approx(mean_error, rel=1e-5)
         assert found["loss"] == pytest.approx(
-            np.mean([slow_gaussian_loss(parameters[b, k, i], targets[b, k, i].numpy(), layout)
-                     for b, i in every for k in range(3)]), rel=1e-4
+            np.mean(
+                [
+                    slow_gaussian_loss(parameters[b, k, i], targets[b, k, i].numpy(), layout)
+                    for b, i in every
+                    for k in range(3)
+                ]
+            ),
+            rel=1e-4,
         )
 
 

@@ -20,13 +20,19 @@ from pipelines.trajectory import Manifest, validate
 
 # Dense enough that nearly half of the draws are redrawn.
 SMALL = SimulationConfig(
-    num_train=5, num_validation=2, num_test=1, num_particles=5, num_steps=2000, save_every=100,
-    time_step=1e-5, radius=1.0, min_distance=0.2, max_energy_error=1e-5,
+    num_train=5,
+    num_validation=2,
+    num_test=1,
+    num_particles=5,
+    num_steps=2000,
+    save_every=100,
+    time_step=1e-5,
+    radius=1.0,
+    min_distance=0.2,
+    max_energy_error=1e-5,
 )
 # The same for a second or two, with many draws of the unluckiest simulations.
-LONG = dataclasses.replace(
-    SMALL, num_train=15, num_steps=50_000, save_every=500, time_step=1e-6, max_energy_error=1e-7
-)
+LONG = dataclasses.replace(SMALL, num_train=15, num_steps=50_000, save_every=500, time_step=1e-6, max_energy_error=1e-7)
 
 
 def contents(directory):
@@ -44,8 +50,11 @@ def slow_simulation(config, split, index):
         frames, error = [], 0.0
         for _ in range(config.num_steps // config.save_every):
             positions, velocities = velocity_verlet(
-                positions, velocities, lambda x, c=constants: forces(x, *c) / c[0][:, None],
-                config.time_step, config.save_every,
+                positions,
+                velocities,
+                lambda x, c=constants: forces(x, *c) / c[0][:, None],
+                config.time_step,
+                config.save_every,
             )
             after = kinetic_energy(velocities, system.masses) + potential_energy(positions, *constants)
             error = max(error, abs(after - before) / kinetic)
@@ -67,9 +76,7 @@ def test_writes_a_dataset_that_is_valid(small_dataset):
     assert validate(directory, min_frames=20) == []
     assert (manifest.name, manifest.num_dimensions, manifest.features) == ("nbody", 2, ("mass", "charge"))
     assert manifest.time_between_frames == 1e-3
-    assert {split: len(files) for split, files in manifest.splits.items()} == {
-        "train": 5, "validation": 2, "test": 1
-    }
+    assert {split: len(files) for split, files in manifest.splits.items()} == {"train": 5, "validation": 2, "test": 1}
     assert manifest.splits["test"] == ("test/00000.npy",)
     trajectory = np.load(directory / "train" / "00000.npy")
     assert trajectory.dtype == np.float32

@@ -12,9 +12,7 @@ UNITS, EMBEDDING, FEATURES = 5, 3, 2
 def make_cell(num_dimensions, interaction=None, seed=0):
     """A built cell with random weights, biases too."""
     if interaction is None:
-        interaction = StackedPoolingInteraction(
-            **GRIDS, filters=(3, 4), kernel_size=3, state_embedding=4, embedding=6
-        )
+        interaction = StackedPoolingInteraction(**GRIDS, filters=(3, 4), kernel_size=3, state_embedding=4, embedding=6)
     cell = SocialLSTMCell(UNITS, EMBEDDING, interaction)
     cell.build({"positions": (None, None, num_dimensions), "features": (None, None, FEATURES)})
     generator = np.random.default_rng(seed)
@@ -67,9 +65,7 @@ def test_without_interaction_it_is_an_lstm_of_the_embedded_input():
     inputs, states = example(2)
     outputs, new_states = cell(inputs, states)
     weights = references.weights_by_name(cell)
-    alpha = (
-        np.concatenate([inputs["positions"], inputs["features"]], axis=-1) @ weights["input_embedding/kernel"]
-    )
+    alpha = np.concatenate([inputs["positions"], inputs["features"]], axis=-1) @ weights["input_embedding/kernel"]
     lstm = [weights[f"lstm/{name}"] for name in ("kernel", "recurrent_kernel", "bias")]
     expected = references.lstm_step(alpha, *map(np.asarray, states), *lstm)
     for result, wanted in zip(new_states, expected, strict=True):

@@ -99,9 +99,7 @@ def test_correlation_stays_inside_its_bounds(num_components):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@pytest.mark.parametrize(
-    "make_raw", [lambda head: random_raw(head, 3.0), extreme_raw], ids=["usual", "extreme"]
-)
+@pytest.mark.parametrize("make_raw", [lambda head: random_raw(head, 3.0), extreme_raw], ids=["usual", "extreme"])
 def test_covariances_are_positive_definite(kind, make_raw):
     head = raw_head(*kind)
     parameters = predict(head, make_raw(head))

@@ -73,9 +73,7 @@ def test_gradients_reach_every_weight():
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 
-@pytest.mark.parametrize(
-    "num_dimensions", [2, 3]
-)
+@pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_the_gradient_of_ties_is_given_once(num_dimensions):
     # Nobody in sight, and ReLU takes the first bias away: every member of every maximum is the second bias.
     layer = make_interaction(num_dimensions)

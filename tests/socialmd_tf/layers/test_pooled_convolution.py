@@ -14,9 +14,7 @@ NAMES = ("states", "kernel", "bias")
 
 def make_layer(num_dimensions, channels=3, seed=0, **options):
     """A built layer with random weights; by default 6 bins, two grids, 2 filters."""
-    layer = PooledConvolution(
-        **{"bins": 6, "side_lengths": (6.0, 3.0), "filters": 2, "kernel_size": 3, **options}
-    )
+    layer = PooledConvolution(**{"bins": 6, "side_lengths": (6.0, 3.0), "filters": 2, "kernel_size": 3, **options})
     layer.build((None, None, num_dimensions), (None, None, channels))
     generator = np.random.default_rng(seed)
     for weight in (layer.kernel, layer.bias):
@@ -217,8 +215,7 @@ def test_far_from_the_origin(num_dimensions):
 def test_any_number_of_systems_and_particles_in_one_graph(num_dimensions):
     layer = make_layer(num_dimensions, pool_size=2)
     signature = [
-        tf.TensorSpec((None, None, width), "float32", name)
-        for width, name in ((num_dimensions, "p"), (3, "s"))
+        tf.TensorSpec((None, None, width), "float32", name) for width, name in ((num_dimensions, "p"), (3, "s"))
     ]
     traces = []
 

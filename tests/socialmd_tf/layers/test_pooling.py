@@ -52,9 +52,7 @@ def test_neighbors_in_one_bin_add_up():
 
 
 def test_grids_add_up_each_with_its_own_radius():
-    result = pool(
-        [[[0, 0], [0.5, 0.5], [1.5, 0.5]]], [[[1.0], [2.0], [4.0]]], bins=2, side_lengths=(8.0, 2.0)
-    )
+    result = pool([[[0, 0], [0.5, 0.5], [1.5, 0.5]]], [[[1.0], [2.0], [4.0]]], bins=2, side_lengths=(8.0, 2.0))
     # The near neighbor is within both radii, 4 and 1, the far one only within the larger.
     assert result[0, 0].tolist() == [[[0.0], [0.0]], [[0.0], [2 * 2.0 + 4.0]]]
 

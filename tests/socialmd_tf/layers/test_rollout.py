@@ -12,9 +12,7 @@ FLOOR = 1e-3
 
 def make_rollout(num_dimensions=2, rollout_steps=3, head=None, seed=0):
     """A built rollout with random weights, the same for every number of steps."""
-    interaction = StackedPoolingInteraction(
-        **GRIDS, filters=(3,), kernel_size=3, state_embedding=4, embedding=6
-    )
+    interaction = StackedPoolingInteraction(**GRIDS, filters=(3,), kernel_size=3, state_embedding=4, embedding=6)
     head = head or AbsoluteHead(num_dimensions, 1, True, FLOOR)
     rollout = Rollout(SocialLSTMCell(5, 3, interaction), head, rollout_steps)
     rollout.build({"positions": (None, None, None, num_dimensions), "features": (None, None, 2)})
@@ -156,9 +154,7 @@ def test_the_horizon_may_be_a_tensor():
     inputs = example()
     run = tf.function(rollout.run)
     for horizon in (1, 4):
-        for values, wanted in zip(
-            run(inputs, tf.constant(horizon)), rollout.run(inputs, horizon), strict=True
-        ):
+        for values, wanted in zip(run(inputs, tf.constant(horizon)), rollout.run(inputs, horizon), strict=True):
             assert values.shape[1] == horizon
             np.testing.assert_allclose(values, wanted, atol=1e-5)
     assert run.experimental_get_tracing_count() == 1
