@@ -159,6 +159,17 @@ def _write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file, whole or not at all.
+
+    Args:
+        path: The file; its directory is made if missing.
+        value: What JSON can hold.
+    """
+    content = (json.dumps(value, indent=2) + "\n").encode()
+    _write_atomically(path, lambda file: file.write(content))
+
+
 def save_trajectory(path: Path, trajectory: npt.NDArray[Any]) -> None:
     """Write a trajectory, whole or not at all.
 

@@ -1,7 +1,6 @@
 """A training run on disk: what a killed run needs to go on as if it had never been killed."""
 
 import dataclasses
-import json
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 
 from pipelines.errors import UserError
+from pipelines.trajectory import write_json
 from socialmd_tf.config import TrainConfig, load_json, to_dict
 
 _CONFIG = "config.json"
@@ -66,13 +66,6 @@ def _flatten(settings, prefix=""):
         else:
             flat[prefix + key] = value
     return flat
-
-
-def write_json(path, values):
-    """Write a JSON file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(json.dumps(values, indent=2) + "\n")
-    os.replace(temporary, path)
 
 
 @dataclasses.dataclass

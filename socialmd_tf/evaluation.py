@@ -9,10 +9,9 @@ import tensorflow as tf
 from pipelines import dataset
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest
+from pipelines.trajectory import Manifest, write_json
 from socialmd_tf import metrics
 from socialmd_tf.baselines import BASELINES, Extrapolation
-from socialmd_tf.checkpoints import write_json
 from socialmd_tf.config import from_dict
 
 _BATCH_SIZE = 32

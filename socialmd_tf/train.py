@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.config import SimulationConfig
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest
+from pipelines.trajectory import Manifest, write_json
 from socialmd_tf import commands
 from socialmd_tf.config import TrainConfig, from_dict, load_json, preset
 
@@ -65,7 +65,6 @@ def demo_data():
 def finish(config, model, state):
     """Export the trained model and judge what was exported, once; print the table."""
     from socialmd_tf import evaluation
-    from socialmd_tf.checkpoints import write_json
     from socialmd_tf.export import Exported, export, model_card
 
     run, manifest = Path(config.run_directory), Manifest.load(Path(config.data))

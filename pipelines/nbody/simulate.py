@@ -25,7 +25,7 @@ from pipelines.config import SimulationConfig
 from pipelines.errors import UserError
 from pipelines.nbody.forces import Array, couplings, kinetic_energy, potential_energy
 from pipelines.nbody.initial_conditions import SPLITS, InitialState, draw, generator
-from pipelines.trajectory import Manifest, save_trajectory
+from pipelines.trajectory import Manifest, save_trajectory, write_json
 
 if TYPE_CHECKING:
     from pipelines.nbody.verlet import State
@@ -267,11 +267,11 @@ def _claim(config: SimulationConfig, directory: Path) -> None:
     try:
         if path.exists():
             _check_same(config, path)
-        elif directory.is_dir() and any(entry.name != f".{CONFIG_FILE}.tmp" for entry in directory.iterdir()):
+        elif directory.is_dir() and any(not entry.match(f".{CONFIG_FILE}.*tmp") for entry in directory.iterdir()):
             raise UserError(f"{directory}: not empty and not an N-body dataset; expected a new directory")
         else:
             directory.mkdir(parents=True, exist_ok=True)
-            _write_json(path, dataclasses.asdict(config))
+            write_json(path, dataclasses.asdict(config))
     except OSError as error:
         raise UserError(f"{directory}: cannot hold a dataset: {error.strerror}") from None
     for stale in directory.rglob(".*.tmp"):  # of a run killed while it wrote
@@ -304,7 +304,7 @@ def _simulate_pending(
         for runs in lanes.finish_runs():
             for run in runs:
                 save_trajectory(_path(directory, run.split, run.index, ".npy"), np.stack(run.frames))
-                _write_json(_path(directory, run.split, run.index, ".json"), dataclasses.asdict(run.record()))
+                write_json(_path(directory, run.split, run.index, ".json"), dataclasses.asdict(run.record()))
             accepted += len(runs)
             progress.show(
                 accepted * num_frames + lanes.num_frames_under_way,
@@ -340,15 +340,6 @@ def _path(directory: Path, split: str, index: int, suffix: str) -> Path:
 
 def _read_record(path: Path) -> Record:
     return Record(**json.loads(path.read_text()))
-
-
-def _write_json(path: Path, value: dict[str, object]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as file:
-        file.write(json.dumps(value, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 class _Progress:

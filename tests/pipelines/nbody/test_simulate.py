@@ -249,3 +249,11 @@ def test_summary_says_what_redrawing_does_to_the_data(tmp_path):
     assert lines[2] == "closest approach in the stored frames: 0.250"
     assert "close encounters are under-represented" in lines[3]
     assert "under-represented" not in str(dataclasses.replace(summary, records=records[:1]))
+
+
+def test_a_run_killed_while_it_wrote_its_first_file_begins_anew(small_dataset, tmp_path):
+    directory = tmp_path / "killed"
+    directory.mkdir()
+    (directory / ".simulation.json.4711.tmp").write_text('{"num_')
+    simulate(SMALL, directory, command="the command")
+    assert contents(directory) == contents(small_dataset[0])
