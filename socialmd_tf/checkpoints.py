@@ -23,6 +23,7 @@ _MAY_CHANGE = (
     "run_directory",
     "config",
     "model.substeps",
+    "model.step_fraction",
 )
 
 

@@ -57,8 +57,11 @@ class ModelConfig:
     charges: int = 4
     """Learned charges of a particle, by which pair forces act (Verlet head)."""
     substeps: int = 8
-    """Steps of integration between two frames (Verlet head). They are no part of the weights: a run that is continued
-    with more of them exports a model that integrates close encounters better."""
+    """Smallest number of steps of integration between two frames (Verlet head)."""
+    step_fraction: float = 0.1
+    """Longest step of integration, as a share of the time in which two particles of the system would pass each other
+    (Verlet head). Neither is a part of the weights: a run that is continued with shorter steps exports a model that
+    integrates better."""
     move_scale: Annotated[float, tyro.conf.Suppress] = 1.0
     """Typical move between two frames, in the data's length unit. Training takes it from the data."""
     acceleration_scale: Annotated[float, tyro.conf.Suppress] = 1.0
@@ -117,7 +120,7 @@ class ModelConfig:
             f"at least {smallest}, halved by each of the {len(self.filters)} poolings",
             self.bins,
         )
-        for name in ("cutoff", "softening", "move_scale", "acceleration_scale", "scale_floor"):
+        for name in ("cutoff", "softening", "step_fraction", "move_scale", "acceleration_scale", "scale_floor"):
             value = getattr(self, name)
             require(math.isfinite(value) and value > 0, name, "positive", value)
         require(
@@ -135,7 +138,7 @@ PRESETS: Mapping[str, ModelConfig] = {
     "lstm": ModelConfig(interaction="none"),
     "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-5),
     "verlet": ModelConfig(
-        head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.02, scale_floor=1e-5
+        head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-6
     ),
 }
 
@@ -173,8 +176,9 @@ class TrainConfig:
     epochs: int = 50
     """Largest number of epochs."""
     curriculum: tuple[int, ...] = ()
-    """Frames predicted in the first, the second, ... epoch of training: short rollouts first, such as 1 5 5 15. After
-    these epochs, and in validation always, all of them."""
+    """Frames predicted in the first, the second, ... epoch of training: short rollouts first, such as 0 0 5 15. After
+    these epochs, and in validation always, all of them. With 0, every frame of the window is predicted from the true
+    ones before it."""
     calibration_epochs: int = 0
     """Of the epochs so many, the last ones, in which only the spread of the predicted densities is trained, over whole
     rollouts, and the motion stays as it is. Not for heads that predict absolute positions."""
@@ -204,9 +208,9 @@ class TrainConfig:
         for name in ("epochs", "patience", "batch_size", "max_horizon"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         require(
-            all(1 <= steps <= self.windows.rollout_steps for steps in self.curriculum),
+            all(0 <= steps <= self.windows.rollout_steps for steps in self.curriculum),
             "curriculum",
-            f"numbers of frames from 1 to the windows' {self.windows.rollout_steps}",
+            f"numbers of frames from 0 to the windows' {self.windows.rollout_steps}",
             self.curriculum,
         )
         require(

@@ -67,6 +67,7 @@ def build_head(config):
         softening=config.softening,
         cutoff=config.cutoff,
         substeps=config.substeps,
+        step_fraction=config.step_fraction,
         name="head",
     )
 

@@ -79,7 +79,7 @@ def finish(config, model, state):
 
     run, manifest = Path(config.run_directory), Manifest.load(Path(config.data))
     done = run / "finished.json"
-    what = {"epochs": len(state.epochs), "substeps": config.model.substeps}
+    what = {"epochs": len(state.epochs), "substeps": config.model.substeps, "step_fraction": config.model.step_fraction}
     finished = load_json(done) if done.exists() and (run / "report.md").exists() else {}
     if what != {key: finished.get(key) for key in what}:
         split = "test" if manifest.splits.get("test") else "validation"

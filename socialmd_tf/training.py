@@ -60,8 +60,8 @@ def motion_scales(directory, config):
 def with_sample_weights(batches, num_replicas=1, num_steps=None):
     """Add to batches (inputs, targets `[B, T', N, D]`) the weights `[B, T', N]` that leave out padded particles.
 
-    They also leave out what comes after the first `num_steps` frames, if that is given. They average 1 over each whole
-    batch, so that the loss is the mean over real particles, however a strategy shares the batch out. Samples of nothing
+    They also leave out what comes after the first `num_steps` frames, if that is given; if it is 0 they leave out none,
+    and the frames before the last target become inputs (teacher forcing). They average 1 over each whole batch, so that the loss is the mean over real particles, however a strategy shares the batch out. Samples of nothing
     but padding fill B up to a multiple of `num_replicas`: Keras cannot start with uneven shares, and would give the
     samples of a smaller share more weight.
     """
@@ -73,7 +73,9 @@ def with_sample_weights(batches, num_replicas=1, num_steps=None):
     def weigh(inputs, targets):
         inputs, targets = fill_up(inputs, targets)
         counts = tf.repeat(inputs["mask"][:, None], tf.shape(targets)[1], axis=1)
-        if num_steps is not None:
+        if num_steps == 0:
+            inputs = {**inputs, "positions": tf.concat([inputs["positions"], targets[:, :-1]], axis=1)}
+        elif num_steps is not None:
             counts *= tf.sequence_mask(num_steps, tf.shape(targets)[1], counts.dtype)[:, None]
         return inputs, targets, counts / tf.reduce_mean(counts)
 

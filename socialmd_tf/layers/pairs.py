@@ -1,5 +1,7 @@
 """Computing on pairs of particles: all of them when there are few, those in range of each other when there are many."""
 
+import math
+
 from keras import ops
 
 from socialmd_tf.layers.neighbor_list import DENSE_LIMIT, in_range, neighbor_list
@@ -58,6 +60,10 @@ class AllPairs:
         """Sum over j of messages `[B, N, N, C]`, `[B, N, C]`."""
         return ops.sum(messages * self._counts, axis=2)
 
+    def minimum(self, values):
+        """Smallest of values `[B, N, N]` in every system, `[B]`; infinity where there is no pair."""
+        return ops.min(ops.where(self._counts[..., 0] > 0, values, math.inf), axis=(1, 2))
+
 
 class ListedPairs:
     """The pairs (i, j) in range of each other, as `[M, ...]`."""
@@ -82,3 +88,8 @@ class ListedPairs:
         batch_size, num_particles = self._shape
         sums = ops.segment_sum(messages, self._i, batch_size * num_particles)
         return ops.reshape(sums, (batch_size, num_particles, messages.shape[-1]))
+
+    def minimum(self, values):
+        """Smallest of values `[M]` in every system, `[B]`; the largest float where there is no pair."""
+        batch_size, num_particles = self._shape
+        return -ops.segment_max(-values, self._i // num_particles, batch_size)

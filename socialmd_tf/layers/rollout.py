@@ -17,7 +17,8 @@ class Rollout(keras.layers.Layer):
         rollout_steps: T', the number of predicted frames.
 
     Attributes:
-        training_steps: Frames predicted when training, where they are fewer than T'; None for T'.
+        training_steps: Frames predicted when training, where they are fewer than T'; None for T'. With 0 all frames given
+            when training are observed, and the next one of each of the last T' is predicted (teacher forcing).
         unroll: Whether the steps of training stand one after the other in the graph, in place of a loop.
     """
 
@@ -78,17 +79,21 @@ class Rollout(keras.layers.Layer):
         Args:
             inputs: Dictionary of `positions` `[B, T, N, D]` in units of length, `features` `[B, N, F]` and
                 `mask` `[B, N]`, 1 for real particles and 0 for padding.
-            training: Whether to predict only `training_steps` frames; the last one is repeated for the others.
+            training: Whether to predict only `training_steps` frames; the last one is repeated for the others. With 0 of
+                them, `positions` are the T + T' - 1 frames before the last one to predict.
 
         Returns:
             Parameters `[B, T', N, P]` in the order of `self.head.layout`.
         """
+        scan = _unrolled_scan if training and self.unroll else ops.scan
+        if training and self.training_steps == 0:
+            return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
         horizon = (training and self.training_steps) or self.rollout_steps
-        parameters = self.run(inputs, horizon, scan=_unrolled_scan if training and self.unroll else ops.scan)[0]
+        parameters = self.run(inputs, horizon, scan=scan)[0]
         missing = ops.repeat(parameters[:, -1:], self.rollout_steps - horizon, axis=1)
         return ops.concatenate([parameters, missing], axis=1)
 
-    def run(self, inputs, horizon, choose=None, scan=ops.scan):
+    def run(self, inputs, horizon, choose=None, scan=ops.scan, num_kept=None):
         """Predict the next `horizon` frames.
 
         Args:
@@ -98,9 +103,11 @@ class Rollout(keras.layers.Layer):
                 of the predicted frame (from 0). What it gives is taken for observed.
                 By default the mean of the density follows, and the head's state goes on.
             scan: What runs the steps, with the arguments of `keras.ops.scan`.
+            num_kept: How many of the predictions to give, the last ones, those of observed frames included; by default
+                `horizon`.
 
         Returns:
-            Parameters `[B, horizon, N, P]`, and the positions that followed `[B, horizon, N, D]`.
+            Parameters `[B, num_kept, N, P]`, and the positions that followed `[B, num_kept, N, D]`.
         """
         features, mask = inputs["features"], inputs["mask"]
         observed = ops.moveaxis(inputs["positions"], 1, 0)
@@ -123,7 +130,8 @@ class Rollout(keras.layers.Layer):
         }
         # `scan` wants what it stacks to look like what it carries, so everything carried is stacked.
         _, carries = scan(body, carry, ops.arange(num_observed + horizon - 1, dtype="int32"))
-        return tuple(ops.moveaxis(carries[name][last:], 0, 1) for name in ("parameters", "next"))
+        first = last if num_kept is None else last + horizon - num_kept
+        return tuple(ops.moveaxis(carries[name][first:], 0, 1) for name in ("parameters", "next"))
 
     def compute_output_shape(self, inputs_shape):
         """`[B, T', N, P]`."""

@@ -1,4 +1,4 @@
-"""The Verlet head: motion by learned pair forces, integrated in steps shorter than a frame."""
+"""The Verlet head: motion by learned pair forces, integrated in steps that follow the closest pair."""
 
 import keras
 from keras import ops
@@ -7,22 +7,30 @@ from socialmd_tf.layers.kinematic_head import KinematicHead
 from socialmd_tf.layers.pair_force import PairForce
 from socialmd_tf.layers.pairs import on_pairs
 
+_MAX_STEPS = 5000
+_TINY = 1e-30
+
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class VerletHead(KinematicHead):
     """Density of the next position around motion under learned pair forces.
 
-    From the position x and the velocity v of a frame, n velocity Verlet steps of 1/n frame interval under a `PairForce`
-    give those of the next; a learned acceleration as that of the `KinematicHead` is added to both, and its density is
-    put around the position. Fed back on its mean, the head carries v on. Of an observed frame v is not known: it is
-    what was predicted, corrected by what the position was wrong by,
+    From the position x and the velocity v of a frame, velocity Verlet steps under a `PairForce` give those of the next;
+    a learned acceleration as that of the `KinematicHead` is added to both, and its density is put around the position.
+    In units of the frame interval, every system's next step is as long as the system allows:
+
+        h = min(1 / n, eta min over pairs of min(r / |v_ij|, (r / |a_ij|)^(1/2))),   r^2 = |x_j - x_i|^2 + softening^2
+
+    with the relative velocities v_ij and accelerations a_ij, so that a close encounter is resolved and costs little
+    elsewhere. A frame takes 5000 steps at most: the last ones are then longer. Fed back on its mean, the head carries v
+    on. Of an observed frame v is not known: it is what was predicted, corrected by what the position was wrong by,
 
         v <- v + (x - predicted x),
 
     which takes the whole error of a velocity away if forces do not change with position, and most of it if they
     do, so that every observed frame makes v better. It begins with v = 0 at the first frame.
 
-    The number of steps is no part of the weights: more can be taken in use than in training.
+    n and eta are no part of the weights: steps can be shorter in use than in training.
 
     Args:
         num_dimensions: D, 2 or 3.
@@ -32,7 +40,8 @@ class VerletHead(KinematicHead):
         charges: Charges of the `PairForce`.
         softening: Length below which the force flattens, in units of length.
         cutoff: Largest distance of a force, in units of length. Which pairs are that near is seen once a frame.
-        substeps: n.
+        substeps: n, the smallest number of steps between two frames.
+        step_fraction: eta.
     """
 
     def __init__(
@@ -45,11 +54,13 @@ class VerletHead(KinematicHead):
         softening,
         cutoff,
         substeps,
+        step_fraction,
         **kwargs,
     ):
         super().__init__(num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs)
         self.force = PairForce(charges, softening, cutoff, acceleration_scale, name="force")
         self.substeps = substeps
+        self.step_fraction = step_fraction
 
     def build(self, outputs_shape, inputs_shape, state_shape=None):
         """Create the weights."""
@@ -91,19 +102,39 @@ class VerletHead(KinematicHead):
 
     def integrate(self, positions, velocities, features, mask):
         """Positions and velocities a frame later, each `[B, N, D]`."""
-        charges, step = self.force.charges(features), 1 / self.substeps
+        charges = self.force.charges(features)
 
         def move(pairs):
-            x, v = positions, velocities
-            acceleration = self.force.on(pairs, x, charges)
-            for _ in range(self.substeps):
-                x = x + v * step + acceleration * (step**2 / 2)
+            def advance(number, left, x, v, acceleration):
+                step = self._step(pairs, number, left, x, v, acceleration)
+                h = step[:, None, None]
+                x = x + v * h + acceleration * (h**2 / 2)
                 following = self.force.on(pairs, x, charges)
-                v = v + (acceleration + following) * (step / 2)
-                acceleration = following
-            return x, v
+                v = v + (acceleration + following) * (h / 2)
+                return number + 1, left - step, x, v, following
+
+            start = (0, ops.ones_like(positions[:, 0, 0]), positions, velocities)
+            return ops.while_loop(
+                lambda number, left, *_: ops.any(left > 0),
+                advance,
+                (*start, self.force.on(pairs, positions, charges)),
+                maximum_iterations=_MAX_STEPS,
+            )[2:4]
 
         return on_pairs(move, positions, mask, self.force.cutoff)
+
+    def _step(self, pairs, number, left, positions, velocities, accelerations):
+        """Length of every system's next step, `[B]`, in frame intervals, of what is `left` of one, `[B]`."""
+        squared, speed, change = (
+            ops.sum(ops.square(pairs.difference(values)), axis=-1) for values in (positions, velocities, accelerations)
+        )
+        squared = squared + self.force.softening**2
+        times = ops.minimum(squared / (speed + _TINY), ops.sqrt(squared / (change + _TINY)))
+        allowed = self.step_fraction * ops.sqrt(pairs.minimum(times))
+        # Steps of one length to the end, if nothing changes; a little less than a whole step is none.
+        steps = ops.ceil(left * ops.maximum(1 / allowed, self.substeps) - 1e-3)
+        remaining = ops.cast(_MAX_STEPS - number, left.dtype)
+        return ops.stop_gradient(left / ops.clip(steps, 1, remaining))
 
     def get_config(self):
         """Arguments of the layer."""
@@ -113,4 +144,5 @@ class VerletHead(KinematicHead):
             "softening": self.force.softening,
             "cutoff": self.force.cutoff,
             "substeps": self.substeps,
+            "step_fraction": self.step_fraction,
         }

@@ -11,11 +11,10 @@ from tests import references
 FLOOR, SCALE, SOFTENING, WIDTH = 1e-3, 0.2, 0.3, 4
 
 
-def make(num_dimensions=2, num_components=1, substeps=4, cutoff=20.0, softening=SOFTENING, seed=0):
-    """A head with random weights, but for its correction, which is zero."""
-    head = VerletHead(
-        num_dimensions, num_components, FLOOR, SCALE, charges=3, softening=softening, cutoff=cutoff, substeps=substeps
-    )
+def make(num_dimensions=2, num_components=1, seed=0, **options):
+    """A head with random weights, but for its correction, which is zero, and steps of a quarter of a frame."""
+    defaults = {"charges": 3, "softening": SOFTENING, "cutoff": 20.0, "substeps": 4, "step_fraction": 1e9}
+    head = VerletHead(num_dimensions, num_components, FLOOR, SCALE, **{**defaults, **options})
     shape = (None, None, num_dimensions)
     head.build((None, None, WIDTH), {"positions": shape, "features": (None, None, 2)})
     generator = np.random.default_rng(seed)
