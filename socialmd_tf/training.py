@@ -61,9 +61,10 @@ def with_sample_weights(batches, num_replicas=1, num_steps=None):
     """Add to batches (inputs, targets `[B, T', N, D]`) the weights `[B, T', N]` that leave out padded particles.
 
     They also leave out what comes after the first `num_steps` frames, if that is given; if it is 0 they leave out none,
-    and the frames before the last target become inputs (teacher forcing). They average 1 over each whole batch, so that the loss is the mean over real particles, however a strategy shares the batch out. Samples of nothing
-    but padding fill B up to a multiple of `num_replicas`: Keras cannot start with uneven shares, and would give the
-    samples of a smaller share more weight.
+    and the frames before the last target become inputs (teacher forcing). They average 1 over each whole batch, so that
+    the loss is the mean over real particles, however a strategy shares the batch out. Samples of nothing but padding
+    fill B up to a multiple of `num_replicas`: Keras cannot start with uneven shares, and would give the samples of a
+    smaller share more weight.
     """
 
     def fill_up(*batch):

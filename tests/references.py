@@ -91,6 +91,34 @@ def pair_force(positions, features, mask, weights, softening, cutoff, accelerati
     return accelerations
 
 
+def adaptive_verlet(positions, velocities, acceleration, real, softening, fraction, substeps):
+    """Positions and velocities `[N, D]` one time unit later by the steps of a `VerletHead`, and how many they are.
+
+    Args:
+        positions: `[N, D]`.
+        velocities: `[N, D]`.
+        acceleration: Function of positions.
+        real: Indices of the particles whose pairs count.
+        softening: Added to distances in squares.
+        fraction: Of the time in which a pair passes, the longest step.
+        substeps: Smallest number of steps.
+    """
+    x, v = np.asarray(positions, np.float64), np.asarray(velocities, np.float64)
+    left, count = 1.0, 0
+    while left > 0:
+        a = acceleration(x)
+        longest = 1 / substeps
+        for i, j in itertools.combinations(real, 2):
+            r = math.sqrt(((x[j] - x[i]) ** 2).sum() + softening**2)
+            passing, falling = r / math.hypot(*(v[j] - v[i])), math.sqrt(r / math.hypot(*(a[j] - a[i])))
+            longest = min(longest, fraction * passing, fraction * falling)
+        h = left / max(math.ceil(left / longest - 1e-3), 1)
+        x = x + v * h + a * h**2 / 2
+        v = v + (a + acceleration(x)) * h / 2
+        left, count = left - h, count + 1
+    return x, v, count
+
+
 def lstm_step(inputs, hidden_state, cell_state, kernel, recurrent_kernel, bias):
     """One LSTM step of `[..., inputs]`; the gates lie in the order i, f, c, o."""
     gates = inputs @ kernel + hidden_state @ recurrent_kernel + bias

@@ -17,8 +17,8 @@ class Rollout(keras.layers.Layer):
         rollout_steps: T', the number of predicted frames.
 
     Attributes:
-        training_steps: Frames predicted when training, where they are fewer than T'; None for T'. With 0 all frames given
-            when training are observed, and the next one of each of the last T' is predicted (teacher forcing).
+        training_steps: Frames predicted when training, where they are fewer than T'; None for T'. With 0 all frames
+            given when training are observed, and what follows each of the last T' is predicted (teacher forcing).
         unroll: Whether the steps of training stand one after the other in the graph, in place of a loop.
     """
 
@@ -79,8 +79,8 @@ class Rollout(keras.layers.Layer):
         Args:
             inputs: Dictionary of `positions` `[B, T, N, D]` in units of length, `features` `[B, N, F]` and
                 `mask` `[B, N]`, 1 for real particles and 0 for padding.
-            training: Whether to predict only `training_steps` frames; the last one is repeated for the others. With 0 of
-                them, `positions` are the T + T' - 1 frames before the last one to predict.
+            training: Whether to predict only `training_steps` frames; the last one is repeated for the others. With 0
+                of them, `positions` are the T + T' - 1 frames before the last one to predict.
 
         Returns:
             Parameters `[B, T', N, P]` in the order of `self.head.layout`.

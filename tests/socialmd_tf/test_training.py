@@ -83,6 +83,16 @@ def test_sample_weights_leave_out_later_frames(mixed_data):
         np.testing.assert_array_equal(first[1], every[1])
 
 
+def test_forced_batches_observe_all_frames_before_the_last_target(mixed_data):
+    plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=5, seed=0, shuffle=True)
+    pairs = zip(training.with_sample_weights(plain), training.with_sample_weights(plain, num_steps=0), strict=True)
+    for (inputs, targets, weights), (forced, same_targets, same_weights) in pairs:
+        frames = np.concatenate([inputs["positions"], targets], axis=1)
+        np.testing.assert_array_equal(forced["positions"], frames[:, :-1])
+        np.testing.assert_array_equal(same_targets, targets)
+        np.testing.assert_array_equal(same_weights, weights)
+
+
 def test_batches_are_filled_up_to_even_shares(mixed_data):
     plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=5, seed=0, shuffle=True)
     for (inputs, targets), (filled, _, weights) in zip(plain, training.with_sample_weights(plain, 3), strict=True):
@@ -142,27 +152,35 @@ def test_all_cpus_are_devices_where_there_is_no_gpu():
 
 def test_a_curriculum_predicts_few_frames_first_and_judges_all(mixed_data, tmp_path):
     config = TrainConfig(
-        windows=WINDOWS, model=SMALL, curriculum=(2, 2, 1), epochs=4, batch_size=8, run_directory=str(tmp_path / "run")
+        windows=WINDOWS,
+        model=SMALL,
+        curriculum=(2, 2, 1, 0),
+        epochs=5,
+        batch_size=8,
+        run_directory=str(tmp_path / "run"),
     )
     lengths = []
 
     class Watch(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
+            steps = rollout_layer(self.model).training_steps
+            lengths.append((epoch, steps))
+            if steps == 0:
+                return
             trained = np.asarray(self.model(inputs, training=True))
             judged = np.asarray(self.model(inputs))
-            steps = rollout_layer(self.model).training_steps
             np.testing.assert_allclose(trained[:, :steps], judged[:, :steps], rtol=1e-5)
             np.testing.assert_array_equal(
                 trained[:, steps:], np.repeat(trained[:, steps - 1 : steps], 3 - steps, axis=1)
             )
-            lengths.append((epoch, steps))
 
     inputs, _ = next(iter(dataset.batches(mixed_data, "train", WINDOWS, batch_size=1, seed=0, shuffle=False)))
     strategy = tf.distribute.MirroredStrategy(training.visible_devices())
     model = training.new_model(config, Manifest.load(mixed_data), (1.0, 1.0), strategy)
     history = training.run_epochs(model, config, mixed_data, 0, [Watch()])
-    assert lengths == [(0, 2), (1, 2), (2, 1), (3, 3)]
-    assert len(history.history["loss"]) == len(history.history["val_loss"]) == 4 and history.epoch == [0, 1, 2, 3]
+    assert lengths == [(0, 2), (1, 2), (2, 1), (3, 0), (4, 3)]
+    assert len(history.history["loss"]) == len(history.history["val_loss"]) == 5
+    assert history.epoch == [0, 1, 2, 3, 4]
 
 
 def test_calibration_trains_the_spread_over_whole_rollouts_and_leaves_the_motion(mixed_data, tmp_path):

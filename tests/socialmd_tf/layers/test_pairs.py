@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -116,6 +118,25 @@ def test_one_graph_takes_any_number_of_particles_in_a_loop(few_are_many):
         for found, wanted in zip(graph(*arrays), gradients(*arrays), strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
     assert graph.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_smallest_of_a_system_is_that_of_a_loop_over_its_pairs(kind, num_dimensions, few_are_many):
+    positions, values, mask = system(num_dimensions)
+    held = kind(positions, mask, CUTOFF)
+    own, other = held.ends(values[..., :1])
+    found = held.minimum((own - 2 * other)[..., 0]).numpy()
+    for b in range(3):
+        real = np.flatnonzero(mask[b])
+        differences = [
+            float(values[b, i, 0] - 2 * values[b, j, 0])
+            for i, j in itertools.permutations(real, 2)
+            if np.linalg.norm(positions[b, i] - positions[b, j]) <= CUTOFF
+        ]
+        if differences:
+            assert found[b] == pytest.approx(min(differences), rel=1e-6)
+    assert found[2] > 1e38  # nothing but padding
 
 
 @pytest.mark.parametrize("num_particles", [1, 4, 7])

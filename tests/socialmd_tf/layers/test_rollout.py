@@ -64,6 +64,15 @@ def test_equals_a_loop_of_steps(num_dimensions, num_steps, horizon):
         np.testing.assert_allclose(values, wanted, atol=1e-5)
 
 
+def test_with_no_step_to_predict_every_frame_is_predicted_from_the_true_ones_before_it():
+    rollout, inputs = make_rollout(rollout_steps=3), example(num_steps=5)
+    rollout.training_steps = 0
+    found = rollout(inputs, training=True)
+    for k in range(3):
+        seen = {**inputs, "positions": inputs["positions"][:, : k + 3]}
+        np.testing.assert_allclose(found[:, k], rollout.run(seen, 1)[0][:, 0], atol=1e-5)
+
+
 def test_unrolled_training_gives_the_loop_s_values_and_gradients():
     rollout, inputs = make_rollout(), example()
     results = []

@@ -89,6 +89,70 @@ def test_a_frame_is_velocity_verlet_under_the_pair_force(num_dimensions):
         np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-4)
 
 
+def passing(distance):
+    """Two particles that meet at some distance in the middle of the frame, and pull at each other."""
+    positions = np.array([[[-0.5, 0.0], [0.5, distance]]], "float32")
+    velocities = np.array([[[1.0, 0.0], [-1.0, 0.0]]], "float32")
+    return {"positions": positions, "features": np.ones((1, 2, 2), "float32"), "mask": np.ones((1, 2))}, velocities
+
+
+def steps_taken(head, inputs, velocities):
+    """Positions and velocities a frame later, and how many steps they took."""
+    calls, on = [], head.force.on
+    head.force.on = lambda *args: calls.append(1) or on(*args)
+    try:
+        return [*integrate(head, inputs, velocities), len(calls) - 1]
+    finally:
+        head.force.on = on
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_steps_follow_the_closest_pair_as_in_a_slow_loop(num_dimensions):
+    head = make(num_dimensions, step_fraction=0.2, substeps=2)
+    inputs, velocities = system(num_dimensions)
+    weights = references.weights_by_name(head)
+    force = head.force.softening, head.force.cutoff, head.force.acceleration_scale
+    counts = []
+    for b in range(2):
+        alone = {name: values[b : b + 1] for name, values in inputs.items()}
+
+        def acceleration(x, alone=alone):
+            return references.pair_force(x[None], alone["features"], alone["mask"], weights, *force)[0]
+
+        real = np.flatnonzero(alone["mask"][0])
+        *slow, count = references.adaptive_verlet(
+            alone["positions"][0], velocities[b], acceleration, real, SOFTENING, 0.2, 2
+        )
+        *found, taken = steps_taken(head, alone, velocities[b : b + 1])
+        assert taken == count > 4
+        counts.append(count)
+        for values, together, wanted in zip(found, integrate(head, inputs, velocities), slow, strict=True):
+            np.testing.assert_allclose(values[0][real], wanted[real], rtol=1e-3, atol=1e-3)
+            np.testing.assert_allclose(together[b], values[0], rtol=1e-4, atol=1e-4)  # not with the others' steps
+    assert counts[0] != counts[1]
+
+
+def test_an_encounter_is_resolved_and_costs_nothing_where_there_is_none():
+    inputs, velocities = passing(0.05)
+    exact = slow_motion(attracting(softening=0.01), inputs, velocities, 20_000)
+    *coarse, few = steps_taken(attracting(softening=0.01), inputs, velocities)
+    *fine, more = steps_taken(attracting(softening=0.01, step_fraction=0.03), inputs, velocities)
+    errors = [np.abs(found[0] - exact[0]).max() for found in (coarse, fine)]
+    assert errors[1] < 0.01 < 0.1 < errors[0], errors
+    assert few == 4 < more < 1000
+    assert steps_taken(attracting(softening=0.01, step_fraction=0.03), *passing(18.0))[2] == 4
+
+
+def test_a_frame_ends_however_close_two_particles_are(monkeypatch):
+    monkeypatch.setattr("socialmd_tf.layers.verlet_head._MAX_STEPS", 50)
+    head = free(softening=1e-6, step_fraction=1e-3)
+    inputs, velocities = passing(0.0)
+    x, v, count = steps_taken(head, {**inputs, "positions": inputs["positions"] * 1e-3}, velocities)
+    assert count == 50
+    np.testing.assert_allclose(x, inputs["positions"] * 1e-3 + velocities, rtol=1e-5)
+    np.testing.assert_array_equal(v, velocities)
+
+
 def test_which_pairs_are_in_range_is_seen_at_the_frame():
     head = attracting(cutoff=1.0, substeps=2)
     inputs = {"positions": np.array([[[0, 0], [1.25, 0]]], "float32"), "features": draw(1, 2, 2), "mask": None}
@@ -286,7 +350,7 @@ def test_turned_and_moved_systems_have_turned_and_moved_means():
 
 
 def test_padding_does_nothing():
-    head = make()
+    head = make(step_fraction=0.1)
     inputs, velocities = system()
     alone = {name: values[1:, :-1] for name, values in inputs.items()}
     for with_it, without in zip(
@@ -298,8 +362,9 @@ def test_padding_does_nothing():
 
 @pytest.mark.parametrize("distance", [0.0, 1e-6, 1.0, 1e4])
 @pytest.mark.parametrize("size", [1e-8, 1.0, 1e6])
-def test_finite_for_any_distance_and_outputs_of_any_size(distance, size):
-    head = make(num_components=2, softening=0.02)
+def test_finite_for_any_distance_and_outputs_of_any_size(distance, size, monkeypatch):
+    monkeypatch.setattr("socialmd_tf.layers.verlet_head._MAX_STEPS", 20)
+    head = make(num_components=2, softening=0.02, step_fraction=0.1)
     inputs, velocities = system()
     start = tf.constant(inputs["positions"] * distance), tf.constant(velocities)
     outputs = tf.constant(size * draw(2, 5, WIDTH))
