@@ -190,7 +190,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     """Learning rate of Nadam."""
     decay: Literal["none", "cosine"] = "none"
-    """How the learning rate falls from epoch to epoch: not at all, or as half a cosine over all epochs, and over those
+    """How the learning rate falls from batch to batch: not at all, or as half a cosine over all epochs, and over those
     of calibration anew."""
     clip_norm: float = 0.0
     """Largest norm of the gradient of all weights; longer ones are shortened to it. 0 for no limit."""

@@ -164,16 +164,42 @@ def _run_stage(model, config, directory, epochs, num_steps, callbacks, verbose):
         epochs=epochs.stop,
         steps_per_epoch=len(training) // len(epochs),
         shuffle=False,  # the batches are shuffled already
-        callbacks=[keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(config, epoch)), *callbacks],
+        callbacks=[LearningRate(config), *callbacks],
         verbose=verbose,
     )
 
 
-def learning_rate(config, epoch):
-    """The learning rate in an epoch (from 0).
+class LearningRate(keras.callbacks.Callback):
+    """Before every batch set the learning rate, and log it after every epoch.
 
-    With `decay="cosine"` it is (1 + cos(pi k / n)) / 2 of the first, in epoch k of the n that calibrate, or of the n
-    before them.
+    Args:
+        config: The `TrainConfig`.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Note which epoch it is."""
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Set the learning rate."""
+        time = self.epoch + batch / self.params["steps"]
+        self.model.optimizer.learning_rate = learning_rate(self.config, time)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Log the learning rate of the last batch."""
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+
+def learning_rate(config, epoch):
+    """The learning rate at a time, in epochs (from 0).
+
+    With `decay="cosine"` it is (1 + cos(pi k / n)) / 2 of the first, at time k of the n epochs that calibrate, or of
+    the n before them.
     """
     if config.decay == "none":
         return config.learning_rate
