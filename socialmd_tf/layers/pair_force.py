@@ -6,6 +6,7 @@ from keras import ops
 from socialmd_tf.layers.pairs import on_pairs
 
 _CHARGE_UNITS = 32
+_HIDDEN_LAYERS = 2
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -17,7 +18,7 @@ class PairForce(keras.layers.Layer):
 
         a_i = sum_j sum_k u_k(f_i) w_k(f_j) g_k(log r) d / r^3,   d = r_j - r_i,  r^2 = |d|^2 + softening^2
 
-    u and w are MLPs with two hidden layers, g is one with one; new weights give g = 1. Coulomb forces and gravity are
+    u and w are MLPs with two hidden layers, g is one with one; new weights give u = 0 and g = 1, no force. Coulomb forces and gravity are
     u = (q_i / m_i, 1), w = (-q_j, m_j) and constant g. Nothing depends on where the system is or how it is turned.
 
     Args:
@@ -33,15 +34,8 @@ class PairForce(keras.layers.Layer):
         self.softening = softening
         self.cutoff = cutoff
         self.acceleration_scale = acceleration_scale
-        self.responses, self.sources = (
-            [
-                keras.layers.Dense(width, activation, dtype="float32", name=f"{name}_{i}")
-                for i, (width, activation) in enumerate(
-                    [(_CHARGE_UNITS, "silu"), (_CHARGE_UNITS, "silu"), (charges, None)]
-                )
-            ]
-            for name in ("response", "source")
-        )
+        self.responses = _charge_layers("response", charges, last="zeros")
+        self.sources = _charge_layers("source", charges, last="glorot_uniform")
         self.range_hidden = keras.layers.Dense(units, "silu", dtype="float32", name="range_hidden")
         self.range = keras.layers.Dense(
             charges, kernel_initializer="zeros", bias_initializer="ones", dtype="float32", name="range"
@@ -96,6 +90,17 @@ class PairForce(keras.layers.Layer):
             "acceleration_scale": self.acceleration_scale,
             "units": self.range_hidden.units,
         }
+
+
+def _charge_layers(name, charges, last):
+    """An MLP from features to charges, whose last layer has kernels that begin as `last` says."""
+    hidden = [
+        keras.layers.Dense(_CHARGE_UNITS, "silu", dtype="float32", name=f"{name}_{i}") for i in range(_HIDDEN_LAYERS)
+    ]
+    return [
+        *hidden,
+        keras.layers.Dense(charges, kernel_initializer=last, dtype="float32", name=f"{name}_{_HIDDEN_LAYERS}"),
+    ]
 
 
 def _chain(layers, values):

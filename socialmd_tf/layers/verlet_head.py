@@ -77,9 +77,14 @@ class VerletHead(KinematicHead):
         return (*super().get_initial_state(positions), positions, ops.zeros_like(positions))
 
     def observe(self, state, positions):
-        """The state of a frame that was observed."""
+        """The state of a frame that was observed.
+
+        No gradient passes through the velocity: what was predicted before is not to blame for what comes after, and
+        along a whole window of observed frames the gradient would grow with the chaos of the motion.
+        """
         *_, predicted, velocities = state
-        return (*super().get_initial_state(positions), positions, velocities + (positions - predicted))
+        corrected = ops.stop_gradient(velocities + (positions - predicted))
+        return (*super().get_initial_state(positions), positions, corrected)
 
     def call(self, outputs, inputs, state):
         """Predict the density of the next positions.
