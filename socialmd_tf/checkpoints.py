@@ -15,6 +15,7 @@ from socialmd_tf.config import TrainConfig, load_json, to_dict
 _CONFIG = "config.json"
 _WEIGHTS = "model.weights.h5"
 _STATE = "state.json"
+_SCALES = "scales.json"
 _MAY_CHANGE = (
     "epochs",
     "calibration_epochs",
@@ -58,13 +59,50 @@ def open_run(config: TrainConfig) -> Path:
 
 
 def _refuse_other(path, settings):
+    different = _difference(path, flatten(settings))
+    if different:
+        raise UserError(
+            f"{path.parent} holds a run of another configuration: {different}. Give another --run-directory"
+        )
+
+
+def _difference(path, settings):
+    """The first of the flat settings that a run's `config.json` has otherwise, in words, or None."""
     saved = flatten(load_json(path))
-    for key, value in flatten(settings).items():
+    for key, value in settings.items():
         if key not in _MAY_CHANGE and saved.get(key) != value:
-            raise UserError(
-                f"{path.parent} holds a run of another configuration: `{key}` is {saved.get(key)!r} there "
-                f"and {value!r} here. Give another --run-directory"
-            )
+            return f"`{key}` is {saved.get(key)!r} there and {value!r} here"
+    return None
+
+
+def open_initial(config: TrainConfig) -> Path | None:
+    """The run with whose best weights another begins, or None.
+
+    Raises:
+        UserError: There is none in `initial_weights`, it has no weights yet, or they are of another model.
+    """
+    if config.initial_weights is None:
+        return None
+    run = Path(config.initial_weights)
+    if load_state(run).best_epoch is None or not (run / _SCALES).exists():
+        raise UserError(f"`initial_weights` must be a run with at least one finished epoch. Received: {run}")
+    different = _difference(run / _CONFIG, flatten({"model": to_dict(config.model)}))
+    if different:
+        raise UserError(f"`initial_weights` must be a run of the same model. In {run} {different}")
+    return run
+
+
+def scales(run, initial, compute):
+    """Typical move and second difference of positions that a run scales its numbers by, in units of length.
+
+    They belong to the weights: those of the run, or of the one it begins with; of a new run, what `compute()` gives.
+    """
+    path = next(
+        (directory / _SCALES for directory in (run, initial) if directory and (directory / _SCALES).exists()), None
+    )
+    values = tuple(load_json(path)) if path else compute()
+    write_json(run / _SCALES, list(values))
+    return values
 
 
 def flatten(settings, prefix=""):

@@ -56,6 +56,9 @@ class ModelConfig:
     """Vectors, and scalars, that the pairwise interaction gives."""
     charges: int = 4
     """Learned charges of a particle, by which pair forces act (Verlet head)."""
+    correction: bool = False
+    """Whether a learned acceleration is added to that of pair forces (Verlet head): for friction, fields, and whatever
+    else is no force between two particles. Where there is nothing else it makes the motion less precise."""
     substeps: int = 8
     """Smallest number of steps of integration between two frames (Verlet head)."""
     step_fraction: float = 0.1
@@ -171,6 +174,8 @@ class TrainConfig:
     """Checkpoints, logs, table and picture go here; the same command run again continues."""
     export_directory: str = "saved_models/thesis"
     """The SavedModel goes into a new version directory in here."""
+    initial_weights: str | None = None
+    """Directory of a run of the same model, on whatever data and windows, with whose best weights training begins."""
     max_horizon: int = 10_000
     """Largest number of frames that one request to the SavedModel can ask for."""
     epochs: int = 50

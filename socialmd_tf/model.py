@@ -68,6 +68,7 @@ def build_head(config):
         cutoff=config.cutoff,
         substeps=config.substeps,
         step_fraction=config.step_fraction,
+        is_corrected=config.correction,
         name="head",
     )
 

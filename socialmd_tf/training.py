@@ -83,7 +83,7 @@ def with_sample_weights(batches, num_replicas=1, num_steps=None):
     return batches.map(weigh, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def new_model(config, manifest, scales, strategy):
+def new_model(config, manifest, scales, strategy, initial=None):
     """A model with new weights, compiled, on the devices of a strategy.
 
     Args:
@@ -91,10 +91,13 @@ def new_model(config, manifest, scales, strategy):
         manifest: The data set's `Manifest`.
         scales: What `motion_scales` gives.
         strategy: The `tf.distribute.Strategy`.
+        initial: Directory of a run whose best weights the model begins with.
     """
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         model = build_model(for_data(config.model, manifest, config.windows, scales))
+        if initial is not None:
+            checkpoints.load_weights(model, initial, checkpoints.load_state(initial).best_epoch)
         compile_for_training(model, config.learning_rate, config.clip_norm)
         model.optimizer.build(model.trainable_variables)
     return model
@@ -234,10 +237,12 @@ def fit(config, directory):
     manifest = trajectory.Manifest.load(directory)
     # The test split too: a fault there would show only after the training.
     trajectory.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
+    initial = checkpoints.open_initial(config)
     run = checkpoints.open_run(config)
     state = checkpoints.load_state(run)
     strategy = tf.distribute.MirroredStrategy(visible_devices())
-    model = new_model(config, manifest, motion_scales(directory, config), strategy)
+    scales = checkpoints.scales(run, initial, lambda: motion_scales(directory, config))
+    model = new_model(config, manifest, scales, strategy, initial)
     if state.epochs:
         checkpoints.load_weights(model, run, len(state.epochs) - 1)
         print(f"continuing {run} after epoch {len(state.epochs)}", flush=True)

@@ -55,6 +55,10 @@ class KinematicHead(keras.layers.Layer):
     def build(self, outputs_shape, inputs_shape=None, state_shape=None):
         """Create the weights."""
         self.acceleration.build(outputs_shape)
+        self.build_spread(outputs_shape)
+
+    def build_spread(self, outputs_shape):
+        """Create the weights that say how far the truth is from the mean."""
         self.scale.build(outputs_shape)
         if self.layout.num_components > 1:
             self.mixture.build(outputs_shape)

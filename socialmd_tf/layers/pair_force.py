@@ -18,8 +18,9 @@ class PairForce(keras.layers.Layer):
 
         a_i = sum_j sum_k u_k(f_i) w_k(f_j) g_k(log r) d / r^3,   d = r_j - r_i,  r^2 = |d|^2 + softening^2
 
-    u and w are MLPs with two hidden layers, g is one with one; new weights give u = 0 and g = 1, no force. Coulomb forces and gravity are
-    u = (q_i / m_i, 1), w = (-q_j, m_j) and constant g. Nothing depends on where the system is or how it is turned.
+    u and w are MLPs with two hidden layers, g is one with one; new weights give u = 0, no force, and g = 1. Coulomb
+    forces and gravity are u = (q_i / m_i, 1), w = (-q_j, m_j) and constant g. Nothing depends on where the system is or
+    how it is turned.
 
     Args:
         charges: K.

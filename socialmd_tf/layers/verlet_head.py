@@ -15,8 +15,10 @@ _TINY = 1e-30
 class VerletHead(KinematicHead):
     """Density of the next position around motion under learned pair forces.
 
-    From the position x and the velocity v of a frame, velocity Verlet steps under a `PairForce` give those of the next;
-    a learned acceleration as that of the `KinematicHead` is added to both, and its density is put around the position.
+    From the position x and the velocity v of a frame, velocity Verlet steps under a `PairForce` give those of the next.
+    If asked for, a learned acceleration as that of the `KinematicHead` is added to both, for what no pair force
+    explains. The density of the `KinematicHead` is put around the position.
+
     In units of the frame interval, every system's next step is as long as the system allows:
 
         h = min(1 / n, eta min over pairs of min(r / |v_ij|, (r / |a_ij|)^(1/2))),   r^2 = |x_j - x_i|^2 + softening^2
@@ -42,6 +44,7 @@ class VerletHead(KinematicHead):
         cutoff: Largest distance of a force, in units of length. Which pairs are that near is seen once a frame.
         substeps: n, the smallest number of steps between two frames.
         step_fraction: eta.
+        is_corrected: Whether the learned acceleration is added.
     """
 
     def __init__(
@@ -55,22 +58,26 @@ class VerletHead(KinematicHead):
         cutoff,
         substeps,
         step_fraction,
+        is_corrected,
         **kwargs,
     ):
         super().__init__(num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs)
         self.force = PairForce(charges, softening, cutoff, acceleration_scale, name="force")
         self.substeps = substeps
         self.step_fraction = step_fraction
+        self.is_corrected = is_corrected
 
     def build(self, outputs_shape, inputs_shape, state_shape=None):
         """Create the weights."""
-        super().build(outputs_shape)
+        self.build_spread(outputs_shape)
+        if self.is_corrected:
+            self.acceleration.build(outputs_shape)
         self.force.build(inputs_shape["positions"], inputs_shape["features"])
 
     @property
     def motion_layers(self):
         """Layers that predict means, and not how far the truth is from them."""
-        return [*super().motion_layers, self.force]
+        return [*super().motion_layers, self.force] if self.is_corrected else [self.force]
 
     def get_initial_state(self, positions):
         """The state of the first frame: P_xx, P_xv and P_vv of zero, the predicted position, and a velocity of zero."""
@@ -101,9 +108,11 @@ class VerletHead(KinematicHead):
         """
         *covariances, _, velocities = state
         positions, velocities = self.integrate(inputs["positions"], velocities, inputs["features"], inputs["mask"])
-        correction = self.correction(outputs)
-        parameters, covariances = self.spread(positions + correction, outputs, covariances)
-        return parameters, (*covariances, positions + correction, velocities + correction)
+        if self.is_corrected:
+            correction = self.correction(outputs)
+            positions, velocities = positions + correction, velocities + correction
+        parameters, covariances = self.spread(positions, outputs, covariances)
+        return parameters, (*covariances, positions, velocities)
 
     def integrate(self, positions, velocities, features, mask):
         """Positions and velocities a frame later, each `[B, N, D]`."""
@@ -150,4 +159,5 @@ class VerletHead(KinematicHead):
             "cutoff": self.force.cutoff,
             "substeps": self.substeps,
             "step_fraction": self.step_fraction,
+            "is_corrected": self.is_corrected,
         }

@@ -13,7 +13,14 @@ FLOOR, SCALE, SOFTENING, WIDTH = 1e-3, 0.2, 0.3, 4
 
 def make(num_dimensions=2, num_components=1, seed=0, **options):
     """A head with random weights, but for its correction, which is zero, and steps of a quarter of a frame."""
-    defaults = {"charges": 3, "softening": SOFTENING, "cutoff": 20.0, "substeps": 4, "step_fraction": 1e9}
+    defaults = {
+        "charges": 3,
+        "softening": SOFTENING,
+        "cutoff": 20.0,
+        "substeps": 4,
+        "step_fraction": 1e9,
+        "is_corrected": True,
+    }
     head = VerletHead(num_dimensions, num_components, FLOOR, SCALE, **{**defaults, **options})
     shape = (None, None, num_dimensions)
     head.build((None, None, WIDTH), {"positions": shape, "features": (None, None, 2)})
