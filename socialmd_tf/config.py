@@ -141,7 +141,7 @@ PRESETS: Mapping[str, ModelConfig] = {
     "lstm": ModelConfig(interaction="none"),
     "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-5),
     "verlet": ModelConfig(
-        head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-6
+        head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-5
     ),
 }
 
@@ -223,6 +223,12 @@ class TrainConfig:
             "calibration_epochs",
             "from 0 to `epochs`, and 0 for heads that predict absolute positions",
             self.calibration_epochs,
+        )
+        require(
+            self.initial_weights != self.run_directory,
+            "initial_weights",
+            "another run than `run_directory`",
+            self.initial_weights,
         )
         require(self.decay in ("none", "cosine"), "decay", "'none' or 'cosine'", self.decay)
         require(

@@ -23,17 +23,26 @@ def visible_devices():
     ]
 
 
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class SteadyNadam(keras.optimizers.Nadam):
+    """Nadam that takes a gradient whose squares no float can add up, as chaotic motion has now and then, for zero."""
+
+    def apply(self, grads, trainable_variables=None):
+        """Make a step."""
+        ops = keras.ops
+        is_finite = ops.isfinite(sum(ops.sum(ops.square(gradient)) for gradient in grads))
+        return super().apply([ops.where(is_finite, gradient, 0) for gradient in grads], trainable_variables)
+
+
 def compile_for_training(model, learning_rate, clip_norm=0.0):
     """Set loss (negative log likelihood of the rollout), metric (mean absolute error) and optimizer (Nadam).
 
-    The optimizer's constants are the thesis's (section 4.5). Gradients longer than `clip_norm`, over all weights, are
+    The optimizer is `SteadyNadam`, with the thesis's constants (section 4.5). Gradients longer than `clip_norm`, over all weights, are
     shortened to it, on each device by itself; 0 is no limit.
     """
     layout = rollout_layer(model).head.layout
     model.compile(
-        optimizer=keras.optimizers.Nadam(
-            learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, global_clipnorm=clip_norm or None
-        ),
+        optimizer=SteadyNadam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, global_clipnorm=clip_norm or None),
         loss=mixture.NegativeLogLikelihood(layout),
         weighted_metrics=[metrics.MeanAbsoluteError(layout)],
         jit_compile=False,  # measured: no gain on a CPU, and more than one replica cannot

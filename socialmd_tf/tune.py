@@ -29,6 +29,7 @@ class TuneConfig(TrainConfig):
 
     run_directory: Annotated[str, tyro.conf.Suppress] = TrainConfig.run_directory
     export_directory: Annotated[str, tyro.conf.Suppress] = TrainConfig.export_directory
+    initial_weights: Annotated[str | None, tyro.conf.Suppress] = None
     epochs: int = 10
     """Largest number of epochs of a trial."""
     output: str = "runs/tune"

@@ -188,6 +188,11 @@ def test_ctrl_c_stops_cleanly(flags, tmp_path):
         ({"warm_up_steps": 30}, "expected at least 65 frames for one window, found 40 ... and 4 more faults"),
         ({"rollout_steps": 30}, "expected at least 63 frames for one window, found 40 ... and 4 more faults"),
         ({"model.bins": 1}, "`bins` must be at least 2"),
+        (
+            {"initial_weights": "nowhere"},
+            "`initial_weights` must be a run with at least one finished epoch. Received: nowhere",
+        ),
+        ({"initial_weights": "run", "run_directory": "run"}, "`initial_weights` must be another run than"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, changes, message):
@@ -263,6 +268,14 @@ def test_directories_of_something_else_are_refused_before_training(call, tmp_pat
     assert (code, out, len(error.splitlines())) == (2, "", 1)
     assert str(directory) in error and "must" in error
     assert [path.name for path in directory.iterdir()] == ["notes.txt"]
+
+
+def test_the_weights_of_another_model_are_refused(call, tmp_path):
+    assert call(epochs=1)[0] == 0
+    code, _, error = call(run_directory=tmp_path / "next", initial_weights=tmp_path / "run", **{"model.units": 7})
+    assert code == 2
+    assert f"a run of the same model. In {tmp_path / 'run'} `model.units` is 8 there and 7 here" in error
+    assert not (tmp_path / "next").exists()
 
 
 def test_a_run_of_another_configuration_is_refused(call, flags, tmp_path):

@@ -55,6 +55,23 @@ def test_the_optimizer_is_the_thesis_s(model):
     assert not model.jit_compile
 
 
+@pytest.mark.parametrize("spoiled", [math.nan, math.inf, 1e30])
+def test_a_gradient_that_overflows_changes_nothing(spoiled):
+    weights = [keras.Variable(np.ones(2)), keras.Variable(np.ones(3))]
+    optimizer = training.SteadyNadam(0.1, global_clipnorm=1.0)
+    optimizer.build(weights)
+    optimizer.apply([np.zeros(2, "float32"), np.float32([0, spoiled, 0])], weights)
+    assert all(np.array_equal(weight, np.ones(weight.shape)) for weight in weights)
+    optimizer.apply([np.ones(2, "float32"), np.ones(3, "float32")], weights)
+    plain = [keras.Variable(np.ones(2)), keras.Variable(np.ones(3))]
+    reference = keras.optimizers.Nadam(0.1, global_clipnorm=1.0)
+    reference.build(plain)
+    for size in (0, 1):
+        reference.apply([size * np.ones(2, "float32"), size * np.ones(3, "float32")], plain)
+    for weight, wanted in zip(weights, plain, strict=True):
+        np.testing.assert_array_equal(weight, wanted)
+
+
 def test_sample_weights_average_one_and_leave_out_padding(mixed_data):
     plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=5, seed=0, shuffle=True)
     weighted = training.with_sample_weights(plain)
@@ -207,6 +224,47 @@ def test_calibration_trains_the_spread_over_whole_rollouts_and_leaves_the_motion
     changed = {w.path.split("/head/")[-1] for w in model.weights if not np.array_equal(w.numpy(), before[w.path])}
     assert changed == {f"{layer}/{name}" for layer in ("scale", "mixture") for name in ("kernel", "bias")}
     assert len(model.trainable_weights) == len(model.weights)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+def test_a_run_begins_with_the_best_weights_and_the_scales_of_another(mixed_data, tmp_path):
+    settings = {"windows": WINDOWS, "model": dataclasses.replace(SMALL, head="kinematic"), "batch_size": 8}
+    first = TrainConfig(**settings, data=str(mixed_data), epochs=2, run_directory=str(tmp_path / "first"))
+    best, _ = training.fit(first, mixed_data)
+    second = dataclasses.replace(
+        first,
+        windows=dataclasses.replace(WINDOWS, subsample=1, rollout_steps=2),
+        initial_weights=str(tmp_path / "first"),
+        learning_rate=1e-30,
+        epochs=1,
+        run_directory=str(tmp_path / "second"),
+    )
+    assert training.motion_scales(mixed_data, second) != training.motion_scales(mixed_data, first)
+    begun, _ = training.fit(second, mixed_data)
+    assert begun.optimizer.iterations == 5  # its own alone
+    for old, new in zip(best.get_weights(), begun.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    old_cell, new_cell = (rollout_layer(model).cell for model in (best, begun))
+    assert old_cell.velocity_scale == new_cell.velocity_scale
+    scales = [json.loads((tmp_path / name / "scales.json").read_text()) for name in ("first", "second")]
+    assert scales[0] == scales[1] == list(training.motion_scales(mixed_data, first))
+
+
+def test_the_learning_rate_falls_from_batch_to_batch(mixed_data, tmp_path):
+    config = TrainConfig(
+        windows=WINDOWS, model=SMALL, learning_rate=0.02, decay="cosine", epochs=2, batch_size=8, run_directory="run"
+    )
+    rates = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate.numpy()))
+
+    model = training.new_model(config, Manifest.load(mixed_data), (1.0, 1.0), tf.distribute.get_strategy())
+    history = training.run_epochs(model, config, mixed_data, 0, [Watch()])
+    expected = [0.01 * (1 + math.cos(math.pi * batch / 4)) for batch in range(4)]
+    assert rates == pytest.approx(expected)
+    assert history.history["learning_rate"] == pytest.approx(expected[1::2])
 
 
 def test_the_learning_rate_stays_or_falls_as_half_a_cosine():
