@@ -37,8 +37,8 @@ class SteadyNadam(keras.optimizers.Nadam):
 def compile_for_training(model, learning_rate, clip_norm=0.0):
     """Set loss (negative log likelihood of the rollout), metric (mean absolute error) and optimizer (Nadam).
 
-    The optimizer is `SteadyNadam`, with the thesis's constants (section 4.5). Gradients longer than `clip_norm`, over all weights, are
-    shortened to it, on each device by itself; 0 is no limit.
+    The optimizer is `SteadyNadam`, with the thesis's constants (section 4.5). Gradients longer than `clip_norm`, over
+    all weights, are shortened to it, on each device by itself; 0 is no limit.
     """
     layout = rollout_layer(model).head.layout
     model.compile(
