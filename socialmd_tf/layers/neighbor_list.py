@@ -38,9 +38,9 @@ def neighbor_list(positions, mask, cutoff):
     return ops.cond(num_particles <= DENSE_LIMIT, dense, boxes)
 
 
-def in_range(displacements, cutoff):
-    """Whether displacements `[..., D]` are no longer than `cutoff`, `[...]`."""
-    return ops.sum(ops.square(displacements), axis=-1) <= cutoff**2
+def in_range(displacements, cutoff, axis=-1):
+    """Whether displacements `[..., D]` are no longer than `cutoff`, `[...]`; their components are along `axis`."""
+    return ops.sum(ops.square(displacements), axis=axis) <= cutoff**2
 
 
 def _all_pairs(positions, mask, cutoff):

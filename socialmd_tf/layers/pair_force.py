@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from socialmd_tf.layers.pairs import on_pairs
+from socialmd_tf.layers.pairs import difference, on_pairs
 
 _CHARGE_UNITS = 32
 _HIDDEN_LAYERS = 2
@@ -69,13 +69,28 @@ class PairForce(keras.layers.Layer):
         return on_pairs(lambda pairs: self.on(pairs, positions, charges), positions, mask, self.cutoff)
 
     def on(self, pairs, positions, charges):
-        """The same on an `AllPairs` or `ListedPairs`, with what `charges(features)` gives."""
-        displacement = pairs.difference(positions)
-        squared = ops.sum(ops.square(displacement), axis=-1, keepdims=True) + self.softening**2
-        strength = self.range(self.range_hidden(0.5 * ops.log(squared)))
-        response, source = pairs.ends(charges[0])[0], pairs.ends(charges[1])[1]
-        size = ops.sum(strength * response * source, axis=-1, keepdims=True) / (squared * ops.sqrt(squared))
-        return self.acceleration_scale * pairs.sum(size * displacement)
+        """The same on the pairs that `on_pairs` gives, with what `charges(features)` gives."""
+        return self.acceleration_scale * pairs.sum_both(self._forces, positions, *charges)
+
+    def _forces(self, own, other, near):
+        """Sums for n particles and for m others, as `AllPairs.sum_both` wants them."""
+        displacement = difference(own[0], other[0])
+        squared = ops.sum(ops.square(displacement), axis=0) + self.softening**2
+        strength = self._strength(0.5 * ops.log(squared)) * (near * ops.rsqrt(squared) ** 3)
+        (response, source), (other_response, other_source) = own[1:], other[1:]
+        size = ops.sum(strength * response[..., None] * other_source[..., None, :], axis=0)
+        other_size = ops.sum(strength * source[..., None] * other_response[..., None, :], axis=0)
+        to_own, to_other = ops.sum(size * displacement, axis=3), -ops.sum(other_size * displacement, axis=2)
+        return ops.moveaxis(to_own, 0, -1), ops.moveaxis(to_other, 0, -1)
+
+    def _strength(self, log_distance):
+        """g_k of log r `[R, n, m]`, `[K, R, n, m]`."""
+        flat = ops.reshape(log_distance, (1, -1))
+        # The bias as one more row of the kernel: adding it would take longer than the product.
+        kernel = ops.concatenate([self.range_hidden.kernel, self.range_hidden.bias[None]], axis=0)
+        hidden = ops.silu(ops.matmul(ops.transpose(kernel), ops.concatenate([flat, ops.ones_like(flat)], axis=0)))
+        strength = ops.matmul(ops.transpose(self.range.kernel), hidden) + self.range.bias[:, None]
+        return ops.reshape(strength, (-1, *ops.shape(log_distance)))
 
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
         """`[B, N, D]`."""

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from socialmd_tf.layers.pairs import on_pairs
+from socialmd_tf.layers.pairs import difference, on_pairs
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -56,31 +56,52 @@ class PairwiseInteraction(keras.layers.Layer):
         Returns:
             gamma `[B, N, (D + 1) K]`.
         """
-        return on_pairs(lambda pairs: self._sums(pairs, positions, velocities, features), positions, mask, self.cutoff)
+        values = positions, velocities / self.move_scale, features
+        return on_pairs(lambda pairs: pairs.sum(self._sums, *values), positions, mask, self.cutoff)
 
-    def _sums(self, pairs, positions, velocities, features):
-        """The sums `[B, N, (D + 1) K]` on an `AllPairs` or `ListedPairs`."""
-        displacement = pairs.difference(positions)
-        squared = ops.sum(ops.square(displacement), axis=-1, keepdims=True) + self.softening**2
-        distance = ops.sqrt(squared)
-        direction = displacement / distance
-        scalars = self._scalars(pairs, direction, distance, velocities, features)
-        for layer in self.hidden:
-            scalars = layer(scalars)
-        phi, psi = ops.split(self.output_layer(scalars), 2, axis=-1)
-        vectors = (phi / squared)[..., :, None] * direction[..., None, :]
-        vectors = ops.reshape(vectors, (*ops.shape(phi)[:-1], self.channels * positions.shape[-1]))
-        return pairs.sum(ops.concatenate([vectors, psi / squared], axis=-1))
+    def _sums(self, own, other, near):
+        """Sums `[R, n, (D + 1) K]` over some of the others, as `AllPairs.sum` wants it."""
+        displacement = difference(own[0], other[0])
+        squared = ops.sum(ops.square(displacement), axis=0) + self.softening**2
+        inverse = ops.rsqrt(squared)
+        hidden = self._hidden(self._scalars(own, other, displacement, squared, inverse), ops.shape(squared))
+        falls = near * ops.square(inverse)
+        falls = ops.moveaxis(ops.concatenate([falls * inverse * displacement, falls[None]], axis=0), 0, 2)
+        return self._read(falls, hidden)
 
-    def _scalars(self, pairs, direction, distance, velocities, features):
-        """What the MLP sees of every pair, `[..., 3 + 2 F + F^2]`."""
-        velocity = pairs.difference(velocities) / self.move_scale
-        radial = ops.sum(velocity * direction, axis=-1, keepdims=True)
-        speed = ops.sqrt(ops.sum(ops.square(velocity), axis=-1, keepdims=True) + 1e-6)
-        shape = (*ops.shape(distance)[:-1], features.shape[-1])
-        own, other = (ops.broadcast_to(end, shape) for end in pairs.ends(features))
-        products = ops.reshape(own[..., :, None] * other[..., None, :], (*shape[:-1], shape[-1] ** 2))
-        return ops.concatenate([ops.log(distance), radial, speed, own, other, products], axis=-1)
+    def _scalars(self, own, other, displacement, squared, inverse):
+        """What the MLP sees of every pair, and a 1 for its bias, each `[R, n, m]`."""
+        velocity = difference(own[1], other[1])
+        radial = ops.sum(velocity * displacement, axis=0) * inverse
+        speed = ops.sqrt(ops.sum(ops.square(velocity), axis=0) + 1e-6)
+        shape = ops.shape(squared)
+        mine, others = own[2][..., None], other[2][..., None, :]
+        features = [ops.broadcast_to(ends, (ends.shape[0], *shape)) for ends in (mine, others)]
+        products = ops.reshape(mine[:, None] * others[None], (-1, *shape))
+        geometry = ops.stack([0.5 * ops.log(squared), radial, speed])
+        return ops.concatenate([geometry, *features, products, ops.ones_like(geometry[:1])], axis=0)
+
+    def _hidden(self, scalars, shape):
+        """Hidden units of pairs, `[R, n, m, units]`, from scalars `[width, R, n, m]`."""
+        first, second = self.hidden
+        kernel = ops.concatenate([first.kernel, first.bias[None]], axis=0)
+        scalars = ops.reshape(scalars, (kernel.shape[0], -1))
+        hidden = second(ops.silu(ops.matmul(ops.transpose(scalars), kernel)))
+        return ops.reshape(hidden, (*shape, second.units))
+
+    def _read(self, falls, hidden):
+        """Sums over j from what falls off, d / r^3 and 1 / r^2, `[R, n, D + 1, m]`, and hidden units.
+
+        The last layer is linear: it is applied once to sums of the hidden units, if there is anything to sum.
+        """
+        if falls.shape[-1] == 1:
+            output = falls * self.output_layer(hidden)
+        else:
+            output = ops.matmul(ops.matmul(falls, hidden), self.output_layer.kernel)
+            output = output + ops.sum(falls, axis=-1, keepdims=True) * self.output_layer.bias
+        vectors = ops.swapaxes(output[..., :-1, : self.channels], 2, 3)
+        shape = (*ops.shape(output)[:2], self.channels * (falls.shape[2] - 1))
+        return ops.concatenate([ops.reshape(vectors, shape), output[..., -1, self.channels :]], axis=-1)
 
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
         """`[B, N, (D + 1) K]`."""

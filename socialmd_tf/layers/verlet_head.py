@@ -5,7 +5,7 @@ from keras import ops
 
 from socialmd_tf.layers.kinematic_head import KinematicHead
 from socialmd_tf.layers.pair_force import PairForce
-from socialmd_tf.layers.pairs import on_pairs
+from socialmd_tf.layers.pairs import difference, on_pairs
 
 _MAX_STEPS = 5000
 _TINY = 1e-30
@@ -139,16 +139,20 @@ class VerletHead(KinematicHead):
 
     def _step(self, pairs, number, left, positions, velocities, accelerations):
         """Length of every system's next step, `[B]`, in frame intervals, of what is `left` of one, `[B]`."""
-        squared, speed, change = (
-            ops.sum(ops.square(pairs.difference(values)), axis=-1) for values in (positions, velocities, accelerations)
-        )
-        squared = squared + self.force.softening**2
-        times = ops.minimum(squared / (speed + _TINY), ops.sqrt(squared / (change + _TINY)))
-        allowed = self.step_fraction * ops.sqrt(pairs.minimum(times))
+        shortest = pairs.minimum(self._times, positions, velocities, accelerations)
+        allowed = self.step_fraction * ops.sqrt(shortest)
         # Steps of one length to the end, if nothing changes; a little less than a whole step is none.
         steps = ops.ceil(left * ops.maximum(1 / allowed, self.substeps) - 1e-3)
         remaining = ops.cast(_MAX_STEPS - number, left.dtype)
         return ops.stop_gradient(left / ops.clip(steps, 1, remaining))
+
+    def _times(self, own, other):
+        """Squares of the times in which pairs change, as `AllPairs.minimum` wants them."""
+        squared, speed, change = (
+            ops.sum(ops.square(difference(*ends)), axis=0) for ends in zip(own, other, strict=True)
+        )
+        squared = squared + self.force.softening**2
+        return ops.minimum(squared / (speed + _TINY), ops.sqrt(squared / (change + _TINY)))
 
     def get_config(self):
         """Arguments of the layer."""

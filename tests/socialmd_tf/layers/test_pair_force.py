@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.nbody.forces import forces
-from socialmd_tf.layers import PairForce, neighbor_list, pairs
+from socialmd_tf.layers import PairForce
 from tests import references
 
 SOFTENING, SCALE, CHARGES = 0.3, 0.5, 3
@@ -26,14 +26,6 @@ def system(num_dimensions=2, num_particles=6, seed=0):
     mask[1, -1] = 0
     arrays = positions, generator.normal(size=(2, num_particles, 2)), mask
     return [array.astype("float32") for array in arrays]
-
-
-@pytest.fixture(params=["all pairs", "listed pairs"])
-def held(request, monkeypatch):
-    """Both ways to hold pairs."""
-    if request.param == "listed pairs":
-        for module in (pairs, neighbor_list):
-            monkeypatch.setattr(module, "DENSE_LIMIT", 0)
 
 
 def slow(force, positions, features, mask, weights=None):

@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers import neighbor_list, pairs
-from socialmd_tf.layers.pairs import AllPairs, ListedPairs, on_pairs
+from socialmd_tf.layers import pairs
+from socialmd_tf.layers.pairs import AllPairs, BlockedPairs, ListedPairs, difference, on_pairs
 
-KINDS = [AllPairs, ListedPairs]
+KINDS = [AllPairs, BlockedPairs, ListedPairs]
 CUTOFF = 1.5
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Blocks of up to four particles, so that a few make several, and the last is padded."""
+    monkeypatch.setattr(pairs, "BLOCK", 4)
 
 
 def system(num_dimensions=2, num_particles=7, seed=0):
@@ -21,12 +27,20 @@ def system(num_dimensions=2, num_particles=7, seed=0):
     return [tf.constant(array, "float32") for array in (*arrays, mask)]
 
 
-def sums(pairs, positions, values):
-    """A function of pairs with every method: sum over j of v_i v_j^2 x exp(-|d|^2), then of d."""
-    displacement = pairs.difference(positions)
-    first, second = pairs.ends(values)
-    falls = tf.exp(-tf.reduce_sum(displacement**2, axis=-1, keepdims=True))
-    return tf.concat([pairs.sum(first * second**2 * falls), pairs.sum(displacement)], axis=-1)
+def messages(own, other, near):
+    """Sums over j of v_i v_j^2 x exp(-|d|^2), then of d, for both ends."""
+    displacement = difference(own[0], other[0])
+    falls = tf.exp(-tf.reduce_sum(displacement**2, axis=0)) * near
+    first, second = own[1][..., None], other[1][..., None, :]
+    to_own = tf.concat([first * second**2 * falls, displacement * near], axis=0)
+    to_other = tf.concat([second * first**2 * falls, -displacement * near], axis=0)
+    return tf.einsum("crnm->rnc", to_own), tf.einsum("crnm->rmc", to_other)
+
+
+def sums(held, positions, values):
+    """The sums for the first end of all pairs, and those for both ends: `[2, B, N, 3 + D]`."""
+    one = held.sum(lambda *arguments: messages(*arguments)[0], positions, values)
+    return tf.stack([one, held.sum_both(messages, positions, values)])
 
 
 def slow_sums(positions, values, mask, cutoff):
@@ -40,31 +54,29 @@ def slow_sums(positions, values, mask, cutoff):
     return result
 
 
-@pytest.fixture
-def few_are_many(monkeypatch):
-    """Pairs are listed, by boxes, for more than four particles."""
-    for module in (pairs, neighbor_list):
-        monkeypatch.setattr(module, "DENSE_LIMIT", 4)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_counted_by_hand(kind):
     # On a line at 0, 1, 3: the first two are in range of each other, and the third exactly at the cutoff of the second.
     positions = tf.constant([[[0.0, 0.0], [1.0, 0.0], [3.0, 0.0]]])
+    own, other = tf.constant([[[1.0], [2.0], [4.0]]]), tf.constant([[[1.0], [10.0], [100.0]]])
+
+    def products(mine, others, near):
+        return tf.einsum("crn,crm,rnm->rnc", mine[0], others[1], near)
+
     held = kind(positions, tf.ones((1, 3)), 2.0)
-    _, other = held.ends(tf.constant([[[1.0], [10.0], [100.0]]]))
-    own, _ = held.ends(tf.constant([[[1.0], [2.0], [4.0]]]))
-    assert held.sum(own * other).numpy().tolist() == [[[10.0], [2 * 101.0], [4 * 10.0]]]
+    assert held.sum(products, own, other).numpy().tolist() == [[[10.0], [2 * 101.0], [4 * 10.0]]]
 
 
+@pytest.mark.parametrize("num_particles", [1, 4, 13])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_equals_loops_over_pairs(kind, num_dimensions, few_are_many):
-    positions, values, mask = system(num_dimensions)
+def test_equals_loops_over_pairs(kind, num_dimensions, num_particles):
+    positions, values, mask = system(num_dimensions, num_particles)
     expected = slow_sums(positions, values, mask, CUTOFF)
-    assert (expected != 0).any(axis=-1).sum() > 8
-    found = sums(kind(positions, mask, CUTOFF), positions, values)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    if num_particles > 5:
+        assert (expected != 0).any(axis=-1).sum() > 8
+    for found in sums(kind(positions, mask, CUTOFF), positions, values):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def value_and_gradients(positions, values, mask, cutoff=CUTOFF):
@@ -75,29 +87,38 @@ def value_and_gradients(positions, values, mask, cutoff=CUTOFF):
     return result, *tape.gradient(total, [positions, values])
 
 
-def test_both_kinds_have_the_same_sums_and_gradients(few_are_many, monkeypatch):
-    positions, values, mask = system()
-    listed = value_and_gradients(positions, values, mask)
-    monkeypatch.setattr(pairs, "DENSE_LIMIT", 100)
-    dense = value_and_gradients(positions, values, mask)
-    for one, other in zip(listed, dense, strict=True):
-        assert np.abs(other).max() > 0.1
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+def test_all_kinds_have_the_same_sums_and_gradients(hold_pairs):
+    arrays = system()
+    found = []
+    for way in ("all pairs", "pairs of blocks", "listed pairs"):
+        hold_pairs(way)
+        found.append(value_and_gradients(*arrays))
+    for dense, *others in zip(*found, strict=True):
+        assert np.abs(dense).max() > 0.1
+        for other in others:
+            np.testing.assert_allclose(other, dense, rtol=1e-5, atol=1e-5)
 
 
-def test_few_particles_are_held_densely_and_many_are_listed(few_are_many):
+def kind_used(num_particles, spread):
+    positions = tf.constant(spread * np.random.default_rng(0).normal(size=(2, num_particles, 2)), "float32")
     held = []
-    for num_particles in (4, 5):
-        positions, _, mask = system(num_particles=num_particles)
-        on_pairs(lambda kind: held.append(type(kind)), positions, mask, CUTOFF)
-    assert held == [AllPairs, ListedPairs]
+    on_pairs(lambda kind: held.append(type(kind)) or positions, positions, None, CUTOFF)
+    return held[-1]
 
 
-def test_one_graph_takes_any_number_of_particles_in_a_loop(few_are_many):
-    """The branch is chosen when the graph runs, inside of a loop, and gradients pass through both."""
+def test_few_are_held_at_once_many_by_blocks_and_the_scattered_among_many_are_listed(monkeypatch):
+    monkeypatch.setattr(pairs, "DENSE_LIMIT", 12)
+    assert kind_used(12, spread=0.1) is kind_used(12, spread=1e3) is AllPairs
+    assert kind_used(13, spread=0.1) is BlockedPairs
+    assert kind_used(13, spread=1e3) is ListedPairs
+
+
+def test_one_graph_takes_any_number_of_particles_in_a_loop(monkeypatch):
+    """The branch is chosen when the graph runs, inside of a loop, and gradients pass through all."""
+    monkeypatch.setattr(pairs, "DENSE_LIMIT", 4)
 
     def step(positions, values, mask):
-        following = on_pairs(lambda held: sums(held, positions, values), positions, mask, CUTOFF)
+        following = on_pairs(lambda held: held.sum_both(messages, positions, values), positions, mask, CUTOFF)
         return positions + 0.1 * following[..., 3:], values + 0.1 * following[..., :3]
 
     def repeated(positions, values, mask):
@@ -113,8 +134,9 @@ def test_one_graph_takes_any_number_of_particles_in_a_loop(few_are_many):
 
     specs = [tf.TensorSpec(shape, "float32") for shape in ([None, None, 2], [None, None, 3], [None, None])]
     graph = tf.function(gradients, input_signature=specs)
-    for num_particles in (3, 7):
-        arrays = system(num_particles=num_particles)
+    for num_particles, spread in ((3, 1), (7, 1), (13, 20)):
+        positions, values, mask = system(num_particles=num_particles)
+        arrays = spread * positions, values, mask
         for found, wanted in zip(graph(*arrays), gradients(*arrays), strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
     assert graph.experimental_get_tracing_count() == 1
@@ -122,25 +144,23 @@ def test_one_graph_takes_any_number_of_particles_in_a_loop(few_are_many):
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_smallest_of_a_system_is_that_of_a_loop_over_its_pairs(kind, num_dimensions, few_are_many):
+def test_the_smallest_of_a_system_is_that_of_a_loop_over_its_pairs(kind, num_dimensions):
     positions, values, mask = system(num_dimensions)
     held = kind(positions, mask, CUTOFF)
-    own, other = held.ends(values[..., :1])
-    found = held.minimum((own - 2 * other)[..., 0]).numpy()
-    for b in range(3):
+    found = held.minimum(lambda own, other: tf.reduce_sum(tf.sin(3 * difference(own[0], other[0])) ** 2, 0), values)
+    for b in range(2):
         real = np.flatnonzero(mask[b])
-        differences = [
-            float(values[b, i, 0] - 2 * values[b, j, 0])
-            for i, j in itertools.permutations(real, 2)
+        squares = [
+            float(tf.reduce_sum(tf.sin(3 * (values[b, j] - values[b, i])) ** 2))
+            for i, j in itertools.combinations(real, 2)
             if np.linalg.norm(positions[b, i] - positions[b, j]) <= CUTOFF
         ]
-        if differences:
-            assert found[b] == pytest.approx(min(differences), rel=1e-6)
+        assert found[b].numpy() == pytest.approx(min(squares), rel=1e-5)
     assert found[2] > 1e38  # nothing but padding
 
 
 @pytest.mark.parametrize("num_particles", [1, 4, 7])
-def test_nobody_in_range_sums_to_zero(num_particles, few_are_many):
+def test_nobody_in_range_sums_to_zero(num_particles, held):
     positions, values, mask = system(num_particles=num_particles)
     for result in value_and_gradients(positions, values, mask, cutoff=1e-6):
         assert not np.asarray(result).any()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers import PairwiseInteraction, neighbor_list, pairs
+from socialmd_tf.layers import PairwiseInteraction
 from tests import references
 
 CUTOFF, SOFTENING, CHANNELS, MOVE = 2.0, 0.1, 3, 0.5
@@ -21,14 +21,6 @@ def system(num_dimensions, num_particles=6, seed=0):
     mask = np.ones((2, num_particles), "float32")
     mask[1, -1] = 0
     return draw(num_dimensions), draw(num_dimensions), draw(2), draw(4), mask
-
-
-@pytest.fixture(params=["all pairs", "listed pairs"])
-def held(request, monkeypatch):
-    """Both ways to hold pairs."""
-    if request.param == "listed pairs":
-        for module in (pairs, neighbor_list):
-            monkeypatch.setattr(module, "DENSE_LIMIT", 0)
 
 
 def slow(layer, positions, velocities, features, mask):
@@ -88,20 +80,20 @@ def test_a_lone_particle_sees_nothing_and_coincident_ones_give_finite_messages(h
 
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
-def test_gradients_do_not_depend_on_how_pairs_are_held(num_dimensions, monkeypatch):
+def test_gradients_do_not_depend_on_how_pairs_are_held(num_dimensions, hold_pairs):
     layer = make(num_dimensions)
     arrays = [tf.constant(array) for array in system(num_dimensions)]
     found = []
-    for limit in (100, 0):
-        for module in (pairs, neighbor_list):
-            monkeypatch.setattr(module, "DENSE_LIMIT", limit)
+    for way in ("all pairs", "pairs of blocks", "listed pairs"):
+        hold_pairs(way)
         variables = arrays[:3] + [weight.value for weight in layer.weights]
         with tf.GradientTape() as tape:
             tape.watch(arrays[:3])
             total = tf.reduce_sum(tf.sin(layer(*arrays)))
         found.append(tape.gradient(total, variables))
-    for dense, listed in zip(*found, strict=True):
+    for dense, blocked, listed in zip(*found, strict=True):
         assert np.abs(dense).max() > 1e-3
+        np.testing.assert_allclose(blocked, dense, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(listed, dense, rtol=1e-3, atol=1e-4)
 
 

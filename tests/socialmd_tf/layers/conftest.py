@@ -1,0 +1,31 @@
+"""All ways to hold pairs."""
+
+import pytest
+
+from socialmd_tf.layers import neighbor_list, pairs
+
+LIMITS = {
+    "all pairs": {},
+    "pairs of blocks": {"BLOCK": 4, "DENSE_LIMIT": 0, "CROWDED": -1},
+    "listed pairs": {"DENSE_LIMIT": 0, "CROWDED": 1},
+}
+
+
+@pytest.fixture
+def hold_pairs(monkeypatch):
+    """Set the limits to such that few particles' pairs are held in one of the ways: `hold_pairs("listed pairs")`."""
+
+    def hold(way):
+        monkeypatch.undo()
+        for name, value in LIMITS[way].items():
+            for module in (pairs, neighbor_list):
+                if hasattr(module, name):
+                    monkeypatch.setattr(module, name, value)
+
+    return hold
+
+
+@pytest.fixture(params=LIMITS)
+def held(request, hold_pairs):
+    """Every way to hold pairs."""
+    hold_pairs(request.param)
