@@ -32,8 +32,9 @@ class ModelConfig:
     head: Literal["absolute", "kinematic", "verlet"] = "absolute"
     """What is predicted: positions in absolute coordinates, a correction of straight motion, or a correction of motion
     under learned pair forces. With the latter two nothing depends on where in space the system is."""
-    interaction: Literal["none", "stacked_pooling", "pairwise"] = "stacked_pooling"
-    """How a particle sees its neighbours."""
+    interaction: Literal["none", "stacked_pooling", "pairwise", "both"] = "stacked_pooling"
+    """How a particle sees its neighbours: not at all, in stacked pooling grids, pair by pair, or in both ways at once
+    (the results are weighed and added by what reads them)."""
     interaction_embedding: int = 32
     """Width of what a particle learns from its neighbours (E)."""
     state_embedding: int = 32
@@ -93,9 +94,9 @@ class ModelConfig:
         heads = ("absolute", "kinematic", "verlet")
         require(self.head in heads, "head", "'absolute', 'kinematic' or 'verlet'", self.head)
         require(
-            self.interaction in ("none", "stacked_pooling", "pairwise"),
+            self.interaction in ("none", "stacked_pooling", "pairwise", "both"),
             "interaction",
-            "'none', 'stacked_pooling' or 'pairwise'",
+            "'none', 'stacked_pooling', 'pairwise' or 'both'",
             self.interaction,
         )
         require(

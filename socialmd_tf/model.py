@@ -8,6 +8,7 @@ from socialmd_tf import config as configuration
 from socialmd_tf.config import ModelConfig
 from socialmd_tf.layers import (
     AbsoluteHead,
+    CombinedInteraction,
     KinematicHead,
     NoInteraction,
     PairwiseInteraction,
@@ -76,14 +77,27 @@ def build_interaction(config):
     if config.interaction == "none":
         return NoInteraction(name="interaction")
     if config.interaction == "pairwise":
-        return PairwiseInteraction(
-            config.cutoff,
-            config.softening,
-            config.pair_units,
-            config.pair_channels,
-            config.move_scale,
-            name="interaction",
-        )
+        return build_pairwise(config, "interaction")
+    if config.interaction == "stacked_pooling":
+        return build_stacked_pooling(config, "interaction")
+    parts = build_stacked_pooling(config, "stacked_pooling"), build_pairwise(config, "pairwise")
+    return CombinedInteraction(parts, name="interaction")
+
+
+def build_pairwise(config, name):
+    """The pairwise interaction of a configuration."""
+    return PairwiseInteraction(
+        config.cutoff,
+        config.softening,
+        config.pair_units,
+        config.pair_channels,
+        config.move_scale,
+        name=name,
+    )
+
+
+def build_stacked_pooling(config, name):
+    """The stacked pooling of a configuration."""
     return StackedPoolingInteraction(
         bins=config.bins,
         side_lengths=config.side_lengths,
@@ -91,7 +105,7 @@ def build_interaction(config):
         kernel_size=config.kernel_size,
         state_embedding=config.state_embedding,
         embedding=config.interaction_embedding,
-        name="interaction",
+        name=name,
     )
 
 

@@ -53,8 +53,8 @@ class Hyperparameter:
     """Whether it is searched only if the user names it."""
 
 
-_POOLING = ("model.interaction", ("stacked_pooling",))
-_PAIRWISE = ("model.interaction", ("pairwise",))
+_POOLING = ("model.interaction", ("stacked_pooling", "both"))
+_PAIRWISE = ("model.interaction", ("pairwise", "both"))
 _ABSOLUTE = ("model.head", ("absolute",))
 _VERLET = ("model.head", ("verlet",))
 
@@ -63,7 +63,7 @@ TABLE = (
     Hyperparameter("clip_norm", Range((0.0, 0.1, 1.0, 10.0))),
     Hyperparameter("batch_size", Range((16, 32, 64)), on_request=True),
     Hyperparameter("model.head", Range(("absolute", "kinematic", "verlet")), on_request=True),
-    Hyperparameter("model.interaction", Range(("none", "stacked_pooling", "pairwise")), on_request=True),
+    Hyperparameter("model.interaction", Range(("none", "stacked_pooling", "pairwise", "both")), on_request=True),
     Hyperparameter("model.units", Range((32, 64, 128, 256))),
     Hyperparameter("model.input_embedding", Range((16, 32, 64))),
     Hyperparameter("model.num_components", Range(low=1, high=5, step=1)),

@@ -3,7 +3,7 @@
 from socialmd_tf.layers.cell import SocialLSTMCell
 from socialmd_tf.layers.density import DensityLayout
 from socialmd_tf.layers.heads import AbsoluteHead
-from socialmd_tf.layers.interactions import NoInteraction, StackedPoolingInteraction
+from socialmd_tf.layers.interactions import CombinedInteraction, NoInteraction, StackedPoolingInteraction
 from socialmd_tf.layers.kinematic_head import KinematicHead
 from socialmd_tf.layers.pair_force import PairForce
 from socialmd_tf.layers.pairwise import PairwiseInteraction
@@ -14,6 +14,7 @@ from socialmd_tf.layers.verlet_head import VerletHead
 
 __all__ = [
     "AbsoluteHead",
+    "CombinedInteraction",
     "DensityLayout",
     "KinematicHead",
     "NoInteraction",

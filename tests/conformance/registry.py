@@ -116,6 +116,15 @@ def pairwise(num_dimensions):
     )
 
 
+def combined(num_dimensions):
+    def make(dtype=None, **options):
+        parts = make_interaction(dtype=dtype), layers.PairwiseInteraction(2.5, 0.3, 4, 2, 0.5, dtype=dtype)
+        return layers.CombinedInteraction(parts, dtype=dtype, **options)
+
+    inputs = seen_by_an_interaction(num_dimensions)
+    return Example(f"CombinedInteraction-{num_dimensions}d", make, inputs)
+
+
 def make_cell(dtype=None):
     return layers.SocialLSTMCell(UNITS, 2, make_interaction(dtype=dtype), dtype=dtype)
 
@@ -193,6 +202,7 @@ EXAMPLES = [
             stacked_pooling,
             pairwise,
             no_interaction,
+            combined,
             cell,
             kinematic_head,
             pair_force,

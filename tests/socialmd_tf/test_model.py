@@ -10,7 +10,7 @@ from pipelines.config import DataConfig
 from pipelines.errors import UserError
 from pipelines.trajectory import Manifest
 from socialmd_tf.config import ModelConfig
-from socialmd_tf.layers import NoInteraction, StackedPoolingInteraction, neighbor_list, pairs
+from socialmd_tf.layers import NoInteraction, PairwiseInteraction, StackedPoolingInteraction, neighbor_list, pairs
 from socialmd_tf.mixture import NegativeLogLikelihood
 from socialmd_tf.model import build_interaction, build_model, for_data, rollout_layer
 
@@ -157,6 +157,8 @@ def test_particles_alone():
 def test_interaction_is_the_one_named():
     assert isinstance(build_interaction(SMALL), StackedPoolingInteraction)
     assert isinstance(build_interaction(dataclasses.replace(SMALL, interaction="none")), NoInteraction)
+    both = build_interaction(dataclasses.replace(SMALL, interaction="both"))
+    assert [type(part) for part in both.interactions] == [StackedPoolingInteraction, PairwiseInteraction]
 
 
 def test_particles_see_each_other():
