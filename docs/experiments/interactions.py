@@ -23,47 +23,30 @@ from socialmd_tf.config import PRESETS, TrainConfig
 RUNS, DATA = Path("runs/interactions"), Path("data/nbody")
 KINEMATIC = PRESETS["kinematic"]
 PAIRWISE = dataclasses.replace(PRESETS["pairwise"], num_components=3)
-STACKED = dataclasses.replace(PRESETS["thesis"], head="kinematic", units=64, num_components=3, scale_floor=1e-5)
-FOUR_GRIDS = STACKED.side_lengths
-
-
-def without(*names, **changes):
-    return dataclasses.replace(KINEMATIC, left_out=names, **changes)
-
-
-ONE_FRAME = TrainConfig(epochs=1, windows=DataConfig(warm_up_steps=2, rollout_steps=1, rotations=1))
-"""The next frame after two: what a way to see neighbours can tell of their forces. One epoch of 5 000 windows."""
-LEVERS = {
+VARIANTS = {
     "none": dataclasses.replace(PAIRWISE, interaction="none"),
-    "stacked": STACKED,
-    "apart": without("velocities", "features", "response", "range", "sharing", side_lengths=FOUR_GRIDS),
-    "features": without("range", "sharing", side_lengths=FOUR_GRIDS),
-    "seven-grids": without("range", "sharing"),
-    "sharing": without("range"),
-    "range": KINEMATIC,
-    "no-response": without("response"),
-    "no-velocities": without("velocities"),
+    "stacked": dataclasses.replace(PRESETS["thesis"], head="kinematic", units=64, num_components=3, scale_floor=1e-5),
+    "multiscale": KINEMATIC,
     "pairwise": PAIRWISE,
     "both": dataclasses.replace(KINEMATIC, interaction="both"),
 }
-ROLLOUT = TrainConfig(epochs=2, curriculum=(1, 5), windows=DataConfig(rotations=1))
-"""Free rollouts of 30 frames after 5. 2 epochs of 2 000 windows, the first predicts one frame, the second five."""
-WAYS = {
-    **{name: LEVERS[name] for name in ("none", "stacked", "range", "pairwise", "both")},
-    "no-states": without("states"),
+TASKS = {
+    # The next frame after two, what a way to see neighbours can tell of forces: one epoch of 5 000 windows.
+    "frame": TrainConfig(epochs=1, windows=DataConfig(warm_up_steps=2, rollout_steps=1, rotations=1)),
+    # Free rollouts of 30 frames after 5: two epochs of 2 000 windows, the first predicts one frame, the second five.
+    "rollout": TrainConfig(epochs=2, curriculum=(1, 5), windows=DataConfig(rotations=1)),
 }
-TASKS = {"frame": (ONE_FRAME, LEVERS), "rollout": (ROLLOUT, WAYS)}
 
 
 def main():
     command, *names = sys.argv[1:] or ["help"]
     if command not in ("train", "table"):
         sys.exit(__doc__)
-    for task, (_, variants) in TASKS.items():
+    for task in TASKS:
         if command == "table":
             print_table(task)
         else:
-            for name in variants:
+            for name in VARIANTS:
                 if not names or f"{task}/{name}" in names:
                     train(task, name)
 
@@ -75,15 +58,14 @@ def train(task, name):
     done = RUNS / task / f"{name}.json"
     if done.exists():
         return
-    base, variants = TASKS[task]
     config = dataclasses.replace(
-        base,
+        TASKS[task],
         run_directory=str(RUNS / task / name),
         batch_size=16,
         learning_rate=3e-3,
         decay="cosine",
         clip_norm=1.0,
-        model=variants[name],
+        model=VARIANTS[name],
     )
     begin = time.process_time()
     model, state = training.fit(config, DATA)
@@ -110,7 +92,7 @@ def judge(model, windows):
 
 def print_table(task):
     print("| variant | parameters | NLL | MAE | median AE | CPU time |\n|---|---:|---:|---:|---:|---:|")
-    for name in TASKS[task][1]:
+    for name in VARIANTS:
         if (RUNS / task / f"{name}.json").exists():
             print(row(task, name))
     print()
