@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tyro
 
@@ -13,6 +13,7 @@ from pipelines.config import DataConfig
 from pipelines.errors import UserError, require
 
 _Config = TypeVar("_Config")
+Interaction = Literal["none", "stacked_pooling", "multiscale_pooling", "pairwise", "both"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +33,10 @@ class ModelConfig:
     head: Literal["absolute", "kinematic", "verlet"] = "absolute"
     """What is predicted: positions in absolute coordinates, a correction of straight motion, or a correction of motion
     under learned pair forces. With the latter two nothing depends on where in space the system is."""
-    interaction: Literal["none", "stacked_pooling", "pairwise"] = "stacked_pooling"
-    """How a particle sees its neighbours."""
+    interaction: Interaction = "stacked_pooling"
+    """How a particle sees its neighbours: not at all; in the thesis's pooling grids, added up and read by convolutions;
+    in grids that stay apart and are read bin by bin; pair by pair; or both in the latter way and pair by pair, weighed
+    and added by what reads them."""
     interaction_embedding: int = 32
     """Width of what a particle learns from its neighbours (E)."""
     state_embedding: int = 32
@@ -98,12 +101,8 @@ class ModelConfig:
             require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
         heads = ("absolute", "kinematic", "verlet")
         require(self.head in heads, "head", "'absolute', 'kinematic' or 'verlet'", self.head)
-        require(
-            self.interaction in ("none", "stacked_pooling", "pairwise"),
-            "interaction",
-            "'none', 'stacked_pooling' or 'pairwise'",
-            self.interaction,
-        )
+        interactions = get_args(Interaction)
+        require(self.interaction in interactions, "interaction", f"one of {', '.join(interactions)}", self.interaction)
         require(
             len(self.side_lengths) > 0 and all(0 < side < math.inf for side in self.side_lengths),
             "side_lengths",
@@ -118,7 +117,7 @@ class ModelConfig:
         )
         smallest = 2 ** len(self.filters)
         require(
-            self.bins >= smallest,
+            self.interaction in ("multiscale_pooling", "both") or self.bins >= smallest,
             "bins",
             f"at least {smallest}, halved by each of the {len(self.filters)} poolings",
             self.bins,
@@ -140,6 +139,16 @@ PRESETS: Mapping[str, ModelConfig] = {
     "thesis-monogrid": ModelConfig(bins=64, side_lengths=(11.0,)),
     "lstm": ModelConfig(interaction="none"),
     "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-5),
+    "kinematic": ModelConfig(
+        head="kinematic",
+        interaction="multiscale_pooling",
+        units=64,
+        state_embedding=8,
+        bins=8,
+        side_lengths=tuple(11 / 2**k for k in range(7)),
+        num_components=3,
+        scale_floor=1e-5,
+    ),
     "verlet": ModelConfig(
         head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-5
     ),
@@ -169,7 +178,7 @@ class TrainConfig:
     """Directory of the data set. Without it, 40 N-body simulations are made once, under data/demo."""
     preset: str = "thesis"
     """Which model: thesis, thesis-mixture, thesis-monogrid, lstm (without neighbours),
-    pairwise or verlet. The --model flags change its settings."""
+    kinematic, pairwise or verlet. The --model flags change its settings."""
     run_directory: str = "runs/thesis"
     """Checkpoints, logs, table and picture go here; the same command run again continues."""
     export_directory: str = "saved_models/thesis"

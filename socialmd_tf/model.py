@@ -8,7 +8,9 @@ from socialmd_tf import config as configuration
 from socialmd_tf.config import ModelConfig
 from socialmd_tf.layers import (
     AbsoluteHead,
+    CombinedInteraction,
     KinematicHead,
+    MultiscalePoolingInteraction,
     NoInteraction,
     PairwiseInteraction,
     Rollout,
@@ -78,14 +80,29 @@ def build_interaction(config):
     if config.interaction == "none":
         return NoInteraction(name="interaction")
     if config.interaction == "pairwise":
-        return PairwiseInteraction(
-            config.cutoff,
-            config.softening,
-            config.pair_units,
-            config.pair_channels,
-            config.move_scale,
-            name="interaction",
-        )
+        return build_pairwise(config, "interaction")
+    if config.interaction == "stacked_pooling":
+        return build_stacked_pooling(config, "interaction")
+    if config.interaction == "multiscale_pooling":
+        return build_multiscale_pooling(config, "interaction")
+    parts = build_multiscale_pooling(config, "multiscale_pooling"), build_pairwise(config, "pairwise")
+    return CombinedInteraction(parts, name="interaction")
+
+
+def build_pairwise(config, name):
+    """The pairwise interaction of a configuration."""
+    return PairwiseInteraction(
+        config.cutoff,
+        config.softening,
+        config.pair_units,
+        config.pair_channels,
+        config.move_scale,
+        name=name,
+    )
+
+
+def build_stacked_pooling(config, name):
+    """The stacked pooling of a configuration."""
     return StackedPoolingInteraction(
         bins=config.bins,
         side_lengths=config.side_lengths,
@@ -93,7 +110,19 @@ def build_interaction(config):
         kernel_size=config.kernel_size,
         state_embedding=config.state_embedding,
         embedding=config.interaction_embedding,
-        name="interaction",
+        name=name,
+    )
+
+
+def build_multiscale_pooling(config, name):
+    """The multiscale pooling of a configuration."""
+    return MultiscalePoolingInteraction(
+        bins=config.bins,
+        side_lengths=config.side_lengths,
+        state_embedding=config.state_embedding,
+        embedding=config.interaction_embedding,
+        move_scale=config.move_scale,
+        name=name,
     )
 
 

@@ -85,7 +85,10 @@ def test_null_means_none_where_a_field_may_be_none():
         ({"num_features": -1}, "`num_features` must be at least 0. Received: -1"),
         ({"rollout_steps": 0}, "`rollout_steps` must be an integer of at least 1. Received: 0"),
         ({"kernel_size": 2.5}, "`kernel_size` must be an integer of at least 1. Received: 2.5"),
-        ({"interaction": "all"}, "`interaction` must be 'none', 'stacked_pooling' or 'pairwise'. Received: 'all'"),
+        (
+            {"interaction": "all"},
+            "`interaction` must be one of none, stacked_pooling, multiscale_pooling, pairwise, both. Received: 'all'",
+        ),
         ({"side_lengths": ()}, "`side_lengths` must be one or more positive lengths. Received: ()"),
         (
             {"side_lengths": (1.0, -2.0)},

@@ -121,7 +121,7 @@ def test_what_is_no_range(text, kind):
         ({"model.bins": "4,32"}, "`bins` must be at least 8, halved by each of the 3 poolings. Received: 4"),
         ({"model.filters.count": "1:6"}, "`bins` must be at least 64, halved by each of the 6 poolings. Received: 16"),
         ({"model.head": "absolute,relative"}, "`head` must be 'absolute'"),
-        ({"model.cutoff": "1:2"}, "`model.cutoff` must be left out unless model.interaction is pairwise"),
+        ({"model.cutoff": "1:2"}, "`model.cutoff` must be left out unless model.interaction is pairwise or both"),
     ],
 )
 def test_refusals(ranges, words):

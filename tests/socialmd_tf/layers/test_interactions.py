@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers import NoInteraction, StackedPoolingInteraction
+from socialmd_tf.layers import CombinedInteraction, NoInteraction, PairwiseInteraction, StackedPoolingInteraction
 from tests import references
 
 GRIDS = {"bins": 8, "side_lengths": (8.0, 3.0)}
@@ -89,6 +89,15 @@ def test_the_gradient_of_ties_is_given_once(num_dimensions):
         bias.assign(np.array([1.0, 2.0, 3.0, 4.0]) + 0.01 * np.eye(4)[filter_index])
         slope = (tf.reduce_sum(layer(1000 * positions, *others)) - total) / 0.01
         assert gradient[filter_index] == pytest.approx(float(slope), rel=0.02, abs=0.02)
+
+
+def test_interactions_side_by_side():
+    parts = make_interaction(2), PairwiseInteraction(5.0, 0.5, units=4, channels=2, move_scale=1.0), NoInteraction()
+    layer, arguments = CombinedInteraction(parts), example(2)
+    result = layer(*arguments)
+    np.testing.assert_array_equal(result, np.concatenate([part(*arguments) for part in parts], axis=-1))
+    assert layer.compute_output_shape((2, 5, 2)) == result.shape == (2, 5, 12)
+    assert len(layer.trainable_variables) == sum(len(part.trainable_variables) for part in parts)
 
 
 def test_no_interaction_is_empty():
