@@ -67,6 +67,7 @@ def build_head(config):
         softening=config.softening,
         cutoff=config.cutoff,
         substeps=config.substeps,
+        walls=config.walls,
         name="head",
     )
 

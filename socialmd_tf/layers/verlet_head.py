@@ -33,6 +33,8 @@ class VerletHead(KinematicHead):
         softening: Length below which the force flattens, in units of length.
         cutoff: Largest distance of a force, in units of length. Which pairs are that near is seen once a frame.
         substeps: n.
+        walls: Elastic walls at plus and minus this in every dimension, in units of length: a step that leads beyond is
+            mirrored, and so is its velocity. 0 for none.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class VerletHead(KinematicHead):
         softening,
         cutoff,
         substeps,
+        walls=0.0,
         **kwargs,
     ):
         super().__init__(num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs)
         self.force = PairForce(charges, softening, cutoff, acceleration_scale, name="force")
         self.substeps = substeps
+        self.walls = walls
 
     def build(self, outputs_shape, inputs_shape, state_shape=None):
         """Create the weights."""
@@ -98,12 +102,20 @@ class VerletHead(KinematicHead):
             acceleration = self.force.on(pairs, x, charges)
             for _ in range(self.substeps):
                 x = x + v * step + acceleration * (step**2 / 2)
+                if self.walls:
+                    x, v, acceleration = self._reflect(x, v, acceleration)
                 following = self.force.on(pairs, x, charges)
                 v = v + (acceleration + following) * (step / 2)
                 acceleration = following
             return x, v
 
         return on_pairs(move, positions, mask, self.force.cutoff)
+
+    def _reflect(self, x, *vectors):
+        """Mirror what is beyond a wall: positions, and the components of vectors that lead there."""
+        beyond = ops.abs(x) > self.walls
+        mirrored = 2 * ops.clip(x, -self.walls, self.walls) - x
+        return mirrored, *(ops.where(beyond, -vector, vector) for vector in vectors)
 
     def get_config(self):
         """Arguments of the layer."""
@@ -113,4 +125,5 @@ class VerletHead(KinematicHead):
             "softening": self.force.softening,
             "cutoff": self.force.cutoff,
             "substeps": self.substeps,
+            "walls": self.walls,
         }
