@@ -168,7 +168,7 @@ def verlet_head(num_dimensions):
     return Example(
         f"VerletHead-{num_dimensions}d",
         lambda **options: layers.VerletHead(
-            num_dimensions, 2, 0.1, 0.1, charges=3, softening=1.0, cutoff=2.5, substeps=2, **options
+            num_dimensions, 2, 0.1, 0.1, charges=3, softening=1.0, cutoff=2.5, substeps=2, walls=9.0, **options
         ),
         {"outputs": states(), "inputs": frame, "state": (*covariances(num_dimensions), *moving)},
     )
