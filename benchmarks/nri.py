@@ -67,6 +67,9 @@ def main():
     command.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories of socialmd_tf.train")
     command.add_argument("--substeps", type=int, nargs="*", default=[100], help="steps a frame of the models")
     command.add_argument("--warm-up", type=int, nargs="*", default=[5], help="of the observed frames so many are read")
+    command.add_argument(
+        "--inferred", action="store_true", help="inferred charges for models trained with true ones too"
+    )
     command.add_argument("--joint-lstm", type=Path, help="run directory of benchmarks/joint_lstm.py")
     command.set_defaults(run=evaluate)
     arguments = parser.parse_args()
@@ -148,9 +151,11 @@ def predictors(arguments, windows, inferred):
         yield f"joint LSTM, {arguments.joint_lstm.name}", lambda: run_joint_lstm(arguments, windows)
     for run in arguments.runs:
         models = [TrainedModel(run, substeps) for substeps in arguments.substeps]
-        charges = inferred if models[0].infers_charges else windows.charges
+        hidden = arguments.inferred or models[0].infers_charges
+        charges = inferred if hidden else windows.charges
         for warm_up, knows in itertools.product(arguments.warm_up, (False, True)):
-            seen = f"{run.name}, {'positions and velocities' if knows else 'positions'} of {warm_up} frames"
+            charges_seen, seen = "inferred" if hidden else "given", "x, v" if knows else "x"
+            seen = f"{run.name}, {charges_seen} charges, {seen} of {warm_up} frames"
             rollouts = []
             for model, substeps in zip(models, arguments.substeps, strict=True):
                 rollouts.append(functools.cache(functools.partial(model.predict, windows, charges, knows, warm_up)))

@@ -5,8 +5,10 @@ import numpy as np
 from pipelines.nbody.forces import Array
 
 _ROUNDS = 2
-_FLOOR = 0.1
+_FLOOR = 0.03
 _RIDGE = 1e-3
+_DOUBT = 10.0
+_TINY = np.finfo(float).tiny
 
 
 def infer_charges(frames: Array, softening: float, exponent: float = 2.0) -> Array:
@@ -18,9 +20,10 @@ def infer_charges(frames: Array, softening: float, exponent: float = 2.0) -> Arr
         a_i(t) = -sum over j of c_ij d / (|d|^2 + softening^2)^((p + 1) / 2),   d = r_j - r_i
 
     Forces of close encounters change within a frame, and walls turn particles around, so equations are weighted by
-    1 / (sigma^2 + |residual|^2), sigma a tenth of the system's median |a|; the residual is a itself at first, and then
-    what a first fit leaves. c_ij and c_ji are averaged by how well each is determined, and the charges are the signs
-    of the leading eigenvector of c_ij / (|c_ij| + median |c|): those products that agree best with all couplings.
+    sigma^2 / (sigma^2 + |residual|^2), sigma = 0.03 times the system's median |a|; the residual is a itself at first,
+    and then what a first fit leaves. c_ij and c_ji are averaged by their precisions, the diagonals of the normal
+    equations. The charges are the signs of the leading eigenvector of tanh(c_ij / (10 sigma_ij)), sigma_ij = sigma / the root of
+    both precisions' sum: those products that agree best with what is known of all couplings.
 
     Args:
         frames: Observed positions `[S, T, N, D]` of S systems, T at least 3, N at least 2.
@@ -33,11 +36,7 @@ def infer_charges(frames: Array, softening: float, exponent: float = 2.0) -> Arr
     frames = np.asarray(frames, np.float64)
     accelerations = np.diff(frames, n=2, axis=1)
     unit = _unit_accelerations(frames[:, 1:-1], softening, exponent)
-    couplings = _fit(accelerations, unit)
-    size = np.abs(couplings)
-    pairs = ~np.eye(frames.shape[2], dtype=bool)
-    typical = np.median(size[:, pairs], axis=-1)[:, None, None]
-    vectors = np.linalg.eigh(couplings / (size + typical + np.finfo(float).tiny))[1][..., -1]
+    vectors = np.linalg.eigh(np.tanh(_fit(accelerations, unit) / _DOUBT))[1][..., -1]
     signs = np.where(vectors < 0, -1.0, 1.0)
     return signs * signs[:, :1]
 
@@ -50,20 +49,19 @@ def _unit_accelerations(positions: Array, softening: float, exponent: float) -> 
 
 
 def _fit(accelerations: Array, unit: Array) -> Array:
-    """Couplings `[S, N, N]`, symmetric, 0 for i = j."""
+    """Couplings in units of their standard deviations, `[S, N, N]`, symmetric, 0 for i = j."""
     size = np.linalg.norm(accelerations, axis=-1)
-    floor = _FLOOR * np.median(size, axis=(1, 2))[:, None, None] + np.finfo(float).tiny
+    sigma = _FLOOR * np.median(size, axis=(1, 2))[:, None, None] + _TINY
     residual = size
     for _ in range(_ROUNDS):
-        weights = (floor / np.hypot(floor, residual)) ** 2
-        weighted = unit * weights[..., None, None]
+        weighted = unit * ((sigma / np.hypot(sigma, residual)) ** 2)[..., None, None]
         normal = np.einsum("stijd,stikd->sijk", weighted, unit, optimize=True)
         right = np.einsum("stijd,stid->sij", weighted, accelerations, optimize=True)
         precision = np.diagonal(normal, axis1=-2, axis2=-1)
-        ridge = _RIDGE * np.mean(precision, axis=-1)[..., None, None] + np.finfo(float).tiny
+        ridge = _RIDGE * np.mean(precision, axis=-1)[..., None, None] + _TINY
         couplings = np.linalg.solve(normal + ridge * np.eye(normal.shape[-1]), right[..., None])[..., 0]
         both = precision * couplings
-        total = precision + precision.swapaxes(1, 2) + np.finfo(float).tiny
+        total = precision + precision.swapaxes(1, 2) + _TINY
         couplings = (both + both.swapaxes(1, 2)) / total
         residual = np.linalg.norm(accelerations - np.einsum("sij,stijd->stid", couplings, unit), axis=-1)
-    return couplings
+    return couplings * np.sqrt(total) / sigma
