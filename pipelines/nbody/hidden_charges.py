@@ -22,8 +22,8 @@ def infer_charges(frames: Array, softening: float, exponent: float = 2.0) -> Arr
     Forces of close encounters change within a frame, and walls turn particles around, so equations are weighted by
     sigma^2 / (sigma^2 + |residual|^2), sigma = 0.03 times the system's median |a|; the residual is a itself at first,
     and then what a first fit leaves. c_ij and c_ji are averaged by their precisions, the diagonals of the normal
-    equations. The charges are the signs of the leading eigenvector of tanh(c_ij / (10 sigma_ij)), sigma_ij = sigma / the root of
-    both precisions' sum: those products that agree best with what is known of all couplings.
+    equations. The charges are the signs of the leading eigenvector of tanh(c_ij / (10 sigma_ij)), where sigma_ij is
+    sigma over the root of both precisions' sum: those products that agree best with what is known of all couplings.
 
     Args:
         frames: Observed positions `[S, T, N, D]` of S systems, T at least 3, N at least 2.
