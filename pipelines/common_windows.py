@@ -9,7 +9,6 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from pipelines.config import DataConfig
 from pipelines.dataset import open_split
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest
+from pipelines.trajectory import Manifest, StoredTrajectory
 from pipelines.windows import phase_starts
 
 Array = npt.NDArray[np.float32]
@@ -137,7 +136,7 @@ class CommonWindows:
 
     def _batch(
         self,
-        trajectories: "list[np.memmap[Any, Any]]",
+        trajectories: list[StoredTrajectory],
         rows: npt.NDArray[np.int64],
         num_particles: int,
         num_dimensions: int,
@@ -148,7 +147,7 @@ class CommonWindows:
             frames = np.zeros(shape, np.float32)
             for window, (number, end) in enumerate(rows):
                 trajectory = trajectories[number]
-                frames[window, :, : trajectory.shape[1]] = trajectory[end + offsets]
+                frames[window, :, : trajectory.shape[1]] = trajectory.read(end + offsets)
             return frames
 
         counts = np.array([trajectories[number].shape[1] for number in rows[:, 0]])

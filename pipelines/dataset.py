@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from pipelines import augment
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest, open_trajectory
+from pipelines.trajectory import Manifest, StoredTrajectory
 from pipelines.windows import count_windows, read, slide, subsample
 
 
@@ -137,8 +136,8 @@ def _epoch_seeds(seed: int, epoch: Any) -> tuple[Any, Any]:
     return first, second
 
 
-def open_split(manifest: Manifest, directory: Path, split: str, config: DataConfig) -> list["np.memmap[Any, Any]"]:
-    """Memory-map the files of a split after checking their headers; arguments and errors as for `windows`."""
+def open_split(manifest: Manifest, directory: Path, split: str, config: DataConfig) -> list[StoredTrajectory]:
+    """The files of a split, their headers checked; arguments and errors as for `windows`."""
     if split not in manifest.splits:
         known = ", ".join(manifest.splits)
         raise UserError(f"{directory}: `split` must be one of {known}. Received: {split!r}")
@@ -146,7 +145,7 @@ def open_split(manifest: Manifest, directory: Path, split: str, config: DataConf
         raise UserError(f"{directory}: the split {split!r} is empty; expected at least one file")
     num_columns = manifest.num_dimensions + len(manifest.features)
     paths = [directory / file for file in manifest.splits[split]]
-    trajectories = [open_trajectory(path, num_columns) for path in paths]
+    trajectories = [StoredTrajectory.check(path, num_columns) for path in paths]
     for path, trajectory in zip(paths, trajectories, strict=True):
         if len(trajectory) < config.min_frames:
             raise UserError(
@@ -157,11 +156,11 @@ def open_split(manifest: Manifest, directory: Path, split: str, config: DataConf
     return trajectories
 
 
-def _count(trajectories: list["np.memmap[Any, Any]"], config: DataConfig) -> int:
+def _count(trajectories: list[StoredTrajectory], config: DataConfig) -> int:
     return sum(count_windows(len(trajectory), config) for trajectory in trajectories)
 
 
-def _windows(trajectories: list["np.memmap[Any, Any]"], manifest: Manifest, config: DataConfig) -> Any:
+def _windows(trajectories: list[StoredTrajectory], manifest: Manifest, config: DataConfig) -> Any:
     dataset = read(trajectories).apply(subsample(config)).apply(slide(config, manifest.num_dimensions))
     return dataset.apply(tf.data.experimental.assert_cardinality(_count(trajectories, config)))
 

@@ -245,6 +245,32 @@ def open_trajectory(path: Path, num_columns: int) -> np.memmap[Any, np.dtype[np.
     return trajectory
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredTrajectory:
+    """A trajectory on disk whose header was checked; it keeps no file open, so there can be any number of them."""
+
+    filename: str
+    """The `.npy` file."""
+    offset: int
+    """Bytes before the content."""
+    shape: tuple[int, int, int]
+    """(num_frames, N, D + F)."""
+
+    @classmethod
+    def check(cls, path: Path, num_columns: int) -> "StoredTrajectory":
+        """Check the header of a file; arguments and errors as for `open_trajectory`."""
+        trajectory = open_trajectory(path, num_columns)
+        return cls(str(trajectory.filename), trajectory.offset, trajectory.shape)
+
+    def __len__(self) -> int:
+        """num_frames."""
+        return self.shape[0]
+
+    def read(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """The frames of the given numbers, `[len(frames), N, D + F]`."""
+        return np.asarray(open_trajectory(Path(self.filename), self.shape[-1])[frames])
+
+
 def _header_fault(trajectory: npt.NDArray[Any], num_columns: int) -> str | None:
     shape = trajectory.shape
     if trajectory.dtype != np.float32:

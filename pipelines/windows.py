@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.config import DataConfig
+from pipelines.trajectory import StoredTrajectory
 
 Stage = Callable[[Any], Any]
 """`tf.data.Dataset -> tf.data.Dataset`, to be joined with `.apply`."""
@@ -37,12 +38,11 @@ def phase_starts(config: DataConfig) -> range:
     return range(0, config.subsample, config.subsample // config.subsample_phases)
 
 
-def read(trajectories: Sequence["np.memmap[Any, Any]"]) -> Any:
+def read(trajectories: Sequence[StoredTrajectory]) -> Any:
     """Read trajectories, in the order given; the source of the pipeline.
 
     Args:
-        trajectories: Memory-mapped float32 `[num_frames, N, D + F]`, N and num_frames of each its own. Only
-            file names, shapes and offsets are taken from them: the content is read when the pipeline runs.
+        trajectories: Where they are, N and num_frames of each its own; the content is read when the pipeline runs.
 
     Returns:
         A dataset of (trajectory `[num_frames, N_max, D + F]`, mask `[N_max]`), float32: systems with fewer
@@ -60,7 +60,7 @@ def read(trajectories: Sequence["np.memmap[Any, Any]"]) -> Any:
         return tf.ensure_shape(trajectory, [None, max_particles, num_columns]), mask
 
     headers = (
-        [str(trajectory.filename) for trajectory in trajectories],
+        [trajectory.filename for trajectory in trajectories],
         np.array([trajectory.offset for trajectory in trajectories], np.int64),
         np.array([trajectory.shape for trajectory in trajectories], np.int64),
     )

@@ -68,6 +68,8 @@ class ModelConfig:
     """Longest step of integration, as a share of the time in which two particles of the system would pass each other
     (Verlet head). Neither is a part of the weights: a run that is continued with shorter steps exports a model that
     integrates better."""
+    walls: float = 0.0
+    """Elastic walls at plus and minus this in every dimension, in the data's length unit (Verlet head); 0 for none."""
     move_scale: Annotated[float, tyro.conf.Suppress] = 1.0
     """Typical move between two frames, in the data's length unit. Training takes it from the data."""
     acceleration_scale: Annotated[float, tyro.conf.Suppress] = 1.0
@@ -125,6 +127,8 @@ class ModelConfig:
         for name in ("cutoff", "softening", "step_fraction", "move_scale", "acceleration_scale", "scale_floor"):
             value = getattr(self, name)
             require(math.isfinite(value) and value > 0, name, "positive", value)
+        allowed = math.isfinite(self.walls) and self.walls >= 0 and (self.walls == 0 or self.head == "verlet")
+        require(allowed, "walls", "at least 0, and 0 for heads other than 'verlet'", self.walls)
         require(
             self.head == "absolute" or self.correlated,
             "head",
@@ -238,6 +242,12 @@ class TrainConfig:
             "initial_weights",
             "another run than `run_directory`",
             self.initial_weights,
+        )
+        require(
+            self.model.walls == 0 or self.windows.rotations == 0,
+            "rotations",
+            "0 with `walls`, which do not turn with the particles",
+            self.windows.rotations,
         )
         require(self.decay in ("none", "cosine"), "decay", "'none' or 'cosine'", self.decay)
         require(

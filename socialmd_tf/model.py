@@ -71,6 +71,7 @@ def build_head(config):
         substeps=config.substeps,
         step_fraction=config.step_fraction,
         is_corrected=config.correction,
+        walls=config.walls,
         name="head",
     )
 

@@ -8,7 +8,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = [f"socialmd_tf/{name}.py" for name in ("simulate", "prepare", "train", "evaluate", "rollout", "tune")]
+COMMANDS = [
+    f"socialmd_tf/{name}.py"
+    for name in ("simulate", "simulate_charges", "prepare", "train", "evaluate", "rollout", "tune")
+]
 
 
 def imported_names(path: str, source: str) -> Iterator[str]:

@@ -45,6 +45,8 @@ class VerletHead(KinematicHead):
         substeps: n, the smallest number of steps between two frames.
         step_fraction: eta.
         is_corrected: Whether the learned acceleration is added.
+        walls: Elastic walls at plus and minus this in every dimension, in units of length: a step that leads beyond is
+            mirrored, and so is its velocity. 0 for none.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class VerletHead(KinematicHead):
         substeps,
         step_fraction,
         is_corrected,
+        walls=0.0,
         **kwargs,
     ):
         super().__init__(num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs)
@@ -66,6 +69,7 @@ class VerletHead(KinematicHead):
         self.substeps = substeps
         self.step_fraction = step_fraction
         self.is_corrected = is_corrected
+        self.walls = walls
 
     def build(self, outputs_shape, inputs_shape, state_shape=None):
         """Create the weights."""
@@ -123,6 +127,8 @@ class VerletHead(KinematicHead):
                 step = self._step(pairs, number, left, x, v, acceleration)
                 h = step[:, None, None]
                 x = x + v * h + acceleration * (h**2 / 2)
+                if self.walls:
+                    x, v, acceleration = self._reflect(x, v, acceleration)
                 following = self.force.on(pairs, x, charges)
                 v = v + (acceleration + following) * (h / 2)
                 return number + 1, left - step, x, v, following
@@ -154,6 +160,12 @@ class VerletHead(KinematicHead):
         squared = squared + self.force.softening**2
         return ops.minimum(squared / (speed + _TINY), ops.sqrt(squared / (change + _TINY)))
 
+    def _reflect(self, x, *vectors):
+        """Mirror what is beyond a wall: positions, and the components of vectors that lead there."""
+        beyond = ops.abs(x) > self.walls
+        mirrored = 2 * ops.clip(x, -self.walls, self.walls) - x
+        return mirrored, *(ops.where(beyond, -vector, vector) for vector in vectors)
+
     def get_config(self):
         """Arguments of the layer."""
         return {
@@ -164,4 +176,5 @@ class VerletHead(KinematicHead):
             "substeps": self.substeps,
             "step_fraction": self.step_fraction,
             "is_corrected": self.is_corrected,
+            "walls": self.walls,
         }

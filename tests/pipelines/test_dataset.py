@@ -1,4 +1,6 @@
+import os
 import re
+import resource
 import shutil
 from collections import Counter
 
@@ -49,6 +51,17 @@ def test_thesis_sample_counts(write_dataset, random_trajectory, num_simulations,
     epoch = batches(directory, "train", config, batch_size=32, seed=0, shuffle=True)
     assert len(epoch) == num_samples / 32
     assert sum(len(targets) for _, targets in epoch.as_numpy_iterator()) == num_samples
+
+
+def test_a_split_may_have_more_files_than_a_process_may_open(write_dataset, random_trajectory):
+    directory = write_dataset({"train": [random_trajectory(num_particles=2)] * 200})
+    used = len(os.listdir("/proc/self/fd"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 100, hard))
+    try:
+        assert num_windows(directory, "train", SMALL) == 200 * 6
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_batch_has_the_promised_structure(directory):

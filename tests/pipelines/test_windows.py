@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.config import DataConfig
-from pipelines.trajectory import open_trajectory, save_trajectory
+from pipelines.trajectory import StoredTrajectory, save_trajectory
 from pipelines.windows import count_windows, read, slide, subsample
 
 SMALL = DataConfig(subsample=2, subsample_phases=2, warm_up_steps=2, rollout_steps=1, window_shift=1)
@@ -85,7 +85,7 @@ def test_read_pads_to_the_largest_system_and_masks_the_padding(tmp_path, random_
     ]
     for index, array in enumerate(arrays):
         save_trajectory(tmp_path / f"{index}.npy", array)
-    dataset = read([open_trajectory(tmp_path / f"{index}.npy", 3) for index in range(3)])
+    dataset = read([StoredTrajectory.check(tmp_path / f"{index}.npy", 3) for index in range(3)])
     assert [spec.shape.as_list() for spec in dataset.element_spec] == [[None, 3, 3], [3]]
     for (trajectory, mask), array in zip(dataset.as_numpy_iterator(), arrays, strict=True):
         num_particles = array.shape[1]
@@ -99,5 +99,5 @@ def test_read_takes_every_version_of_the_npy_format(tmp_path, random_trajectory,
     array = random_trajectory()
     with (tmp_path / "0.npy").open("wb") as file:
         np.lib.format.write_array(file, array, version=version)
-    ((trajectory, _),) = read([open_trajectory(tmp_path / "0.npy", 3)]).as_numpy_iterator()
+    ((trajectory, _),) = read([StoredTrajectory.check(tmp_path / "0.npy", 3)]).as_numpy_iterator()
     np.testing.assert_array_equal(trajectory, array)

@@ -68,6 +68,15 @@ def test_refuses_values_of_the_wrong_kind(values, message):
     assert "\n" not in str(error.value)
 
 
+def test_walls_need_the_verlet_head_and_no_rotations():
+    with pytest.raises(UserError, match="`walls` must be at least 0, and 0 for heads other than 'verlet'"):
+        ModelConfig(walls=5.0)
+    boxed = dataclasses.replace(preset("verlet"), walls=5.0)
+    with pytest.raises(UserError, match="`rotations` must be 0 with `walls`"):
+        TrainConfig(preset="verlet", model=boxed)
+    TrainConfig(preset="verlet", model=boxed, windows=DataConfig(rotations=0))
+
+
 @pytest.mark.parametrize("values", [{"epochs": None}, {"seed": None}, {"run_directory": None}, {"data": 3}])
 def test_refuses_null_and_numbers_where_they_mean_nothing(values):
     with pytest.raises(UserError, match=next(iter(values))):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.nbody.verlet import velocity_verlet
+from pipelines.nbody.walls import reflect
 from socialmd_tf.layers import KinematicHead, VerletHead
 from tests import references
 
@@ -184,6 +185,47 @@ def circling():
     positions = np.array([[[0.25, 0.0], [-0.25, 0.0]]], "float32")
     velocities = np.array([[[0.0, 0.5], [0.0, -0.5]]], "float32")
     return {"positions": positions, "features": np.ones((1, 2, 2), "float32"), "mask": np.ones((1, 2))}, velocities
+
+
+def test_walls_turn_a_free_particle_around():
+    """By hand, walls at +-1: from 3/4 with velocity 1/2, one wall; from (-7/8, 7/8) with (-1/4, 1/2), two at once."""
+    positions = np.array([[[0.75, 0.0], [-0.875, 0.875]]], "float32")
+    inputs = {"positions": positions, "features": np.ones((1, 2, 2), "float32"), "mask": np.ones((1, 2), "float32")}
+    velocities = np.array([[[0.5, 0.25], [-0.25, 0.5]]], "float32")
+    moved = integrate(free(walls=1.0), inputs, velocities)
+    np.testing.assert_array_equal(moved[0], [[[0.75, 0.25], [-0.875, 0.625]]])
+    np.testing.assert_array_equal(moved[1], [[[-0.5, 0.25], [0.25, -0.5]]])
+
+
+def test_between_walls_motion_is_that_of_kicks_and_drifts():
+    """The box's integrator, half a kick ahead: started and read half a kick off, it goes the same way."""
+    inputs, velocities = system(num_particles=4)
+    inputs["features"], inputs["mask"] = np.ones_like(inputs["features"]), np.ones_like(inputs["mask"])
+    head, substeps, half_width = attracting(substeps=16, walls=1.5), 16, 1.5
+    inputs["positions"] = np.clip(inputs["positions"], -1.4, 1.4)
+
+    def force(x):
+        return np.asarray(head.force(x[None].astype("float32"), inputs["features"][:1]))[0].astype("float64")
+
+    x, v = inputs["positions"][0].astype("float64"), velocities[0].astype("float64")
+    v = v - force(x) / (2 * substeps)
+    hits = 0
+    for _ in range(substeps):
+        v = v + force(x) / substeps
+        hits += np.sum(np.abs(x + v / substeps) > half_width)
+        x, v = reflect(x + v / substeps, v, half_width)
+    assert hits > 0
+    moved = integrate(head, inputs, velocities)
+    np.testing.assert_allclose(moved[0][0], x, atol=1e-5)
+    np.testing.assert_allclose(moved[1][0], v + force(x) / (2 * substeps), atol=1e-4)
+
+
+def test_walls_far_away_change_nothing():
+    inputs, velocities = system()
+    for moved, expected in zip(
+        integrate(make(walls=1e3), inputs, velocities), integrate(make(), inputs, velocities), strict=True
+    ):
+        np.testing.assert_allclose(moved, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_the_error_is_of_second_order_in_the_step():
