@@ -131,6 +131,23 @@ def cell_step(positions, features, hidden_state, cell_state, mask, weights, bins
     return np.concatenate([hidden_state, alpha], axis=-1), hidden_state, cell_state
 
 
+def plain_cell_step(positions, features, hidden_state, cell_state, weights, lstm_layers):
+    """One step of the first experiment's cell without dropout (thesis section 3.3): its outputs, h and c."""
+
+    def perceptron(values, name):
+        for i in range(sum(key.startswith(f"{name}_") for key in weights) // 2):
+            values = relu(values @ weights[f"{name}_{i}/kernel"] + weights[f"{name}_{i}/bias"])
+        return values
+
+    values, states, start = perceptron(np.concatenate([positions, features], axis=-1), "input"), [], 0
+    for i, units in enumerate(lstm_layers):
+        own = slice(start, start := start + units)
+        lstm = [weights[f"lstm_{i}/{name}"] for name in ("kernel", "recurrent_kernel", "bias")]
+        states.append(lstm_step(values, hidden_state[..., own], cell_state[..., own], *lstm))
+        values = states[-1][0]
+    return perceptron(values, "output"), *(np.concatenate(parts, axis=-1) for parts in zip(*states, strict=True))
+
+
 def head_step(outputs, weights, scale_floor):
     """Means, standard deviations and correlation `[..., 5]` of one Gaussian in 2D (thesis section 2.5)."""
     raw = outputs @ weights["dense/kernel"]
