@@ -187,3 +187,16 @@ def unpack_density(vector, num_dimensions, num_components, correlated):
     assert not vector
     weights = np.exp(np.array(logits) - max(logits))
     return weights / weights.sum(), np.array(means), np.array(covariances)
+
+
+def accessible_areas(positions, radii, probe, points):
+    """Shrake and Rupley's areas `[N]`, point by point; `points` are unit vectors `[K, 3]`."""
+    areas = []
+    for i in range(len(positions)):
+        free = 0
+        for point in points:
+            place = positions[i] + (radii[i] + probe) * point
+            others = (j for j in range(len(positions)) if j != i)
+            free += all(np.linalg.norm(place - positions[j]) >= radii[j] + probe for j in others)
+        areas.append(4 * np.pi * (radii[i] + probe) ** 2 * free / len(points))
+    return np.array(areas)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
+from pipelines.molecules.surface import sphere_points
 
 BEAD_DIAMETER = 0.47
 """Of all beads, in nm: about four heavy atoms (Marrink et al. 2007)."""
@@ -72,14 +73,6 @@ def build(config: NanoparticleConfig, index: int) -> Beads:
     fixed[: len(gold)] = fixed[first[:, 0]] = True
     positions = np.concatenate([gold, strands.reshape(-1, 3)])
     return Beads(tuple(names), tuple(molecules), np.array(numbers), positions, bonds, fixed)
-
-
-def sphere_points(count: int) -> npt.NDArray[np.float64]:
-    """Unit vectors spread evenly over the sphere, by a spiral of golden angles `[count, 3]`."""
-    index = np.arange(count) + 0.5
-    z, angle = 1 - 2 * index / count, index * math.pi * (3 - math.sqrt(5))
-    radius = np.sqrt(1 - z**2)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
 
 
 def gold_lattice(radius: float) -> npt.NDArray[np.float64]:

@@ -22,6 +22,7 @@ _BOND_STIFFNESS = 5000.0  # kJ / mol / nm^2
 _CORE_STIFFNESS = 1000.0  # kJ / mol / nm^2
 _CUTOFF = 1.0  # nm; the attraction there is a fiftieth of its depth
 _RELAXATION_FRICTION = 1.0  # 1 / ps
+_TORN = 3.0  # bond lengths
 
 # Ashbaugh and Hatch (2008): the repulsion is that of Lennard-Jones, the attraction is scaled by lambda. The constant
 # that a repulsive pair has inside its minimum makes the energy continuous.
@@ -67,21 +68,33 @@ def simulate(config: NanoparticleConfig, beads: Beads, index: int) -> Iterator[n
     options = {"Threads": "1", "DeterministicForces": "true"}
     context = mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), options)
     context.setPositions(beads.positions[moving])
+    mm.LocalEnergyMinimizer.minimize(context, 10.0, 200)
+    context.setVelocitiesToTemperature(config.temperature, seed)
+    _advance(mm, config, integrator, config.relaxation_steps)
+    _set_hydrophobicity(pairs, beads, moving, HYDROPHOBICITY | {"OQL": DRUG_HYDROPHOBICITY[config.drug]})
+    pairs.updateParametersInContext(context)
+    integrator.setFriction(config.friction)
+    for frame in range(config.num_frames):
+        if frame:
+            _advance(mm, config, integrator, config.steps_per_frame)
+        positions = _positions(context, beads, moving)
+        lengths = np.linalg.norm(positions[beads.bonds[:, 0]] - positions[beads.bonds[:, 1]], axis=1)
+        if not lengths.max() < _TORN * BOND_LENGTH:
+            raise _too_long(config, f"a bond is {lengths.max():.3g} nm long at frame {frame}")
+        yield positions
+
+
+def _advance(mm: Any, config: NanoparticleConfig, integrator: Any, num_steps: int) -> None:
     try:
-        mm.LocalEnergyMinimizer.minimize(context, 10.0, 200)
-        context.setVelocitiesToTemperature(config.temperature, seed)
-        integrator.step(config.relaxation_steps)
-        _set_hydrophobicity(pairs, beads, moving, HYDROPHOBICITY | {"OQL": DRUG_HYDROPHOBICITY[config.drug]})
-        pairs.updateParametersInContext(context)
-        integrator.setFriction(config.friction)
-        for frame in range(config.num_frames):
-            if frame:
-                integrator.step(config.steps_per_frame)
-            yield _positions(context, beads, moving)
+        integrator.step(num_steps)
     except mm.OpenMMException as error:
-        raise UserError(
-            f"`time_step` must be short enough to follow the motion. Received: {config.time_step} ps; {error}"
-        ) from None
+        raise _too_long(config, str(error)) from None
+
+
+def _too_long(config: NanoparticleConfig, symptom: str) -> UserError:
+    return UserError(
+        f"`time_step` must be short enough to follow the motion. Received: {config.time_step} ps; {symptom}"
+    )
 
 
 def _pair_force(mm: Any, config: NanoparticleConfig, beads: Beads, moving: npt.NDArray[np.intp]) -> Any:
