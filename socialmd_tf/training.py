@@ -161,9 +161,33 @@ def _run_stage(model, config, directory, epochs, num_steps, callbacks, verbose):
         epochs=epochs.stop,
         steps_per_epoch=len(training) // len(epochs),
         shuffle=False,  # the batches are shuffled already
-        callbacks=[keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(config, epoch)), *callbacks],
+        callbacks=[
+            keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(config, epoch)),
+            SeedDropout(config.seed),
+            *callbacks,
+        ],
         verbose=verbose,
     )
+
+
+class SeedDropout(keras.callbacks.Callback):
+    """Make what is dropped out in an epoch a function of (seed, epoch): a run that goes on there drops out the same.
+
+    Keras keeps the state of its random numbers out of the weights' files.
+
+    Args:
+        seed: Seed of the run.
+    """
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Seed the cell's dropout, if it has any."""
+        dropout = getattr(rollout_layer(self.model).cell, "dropout", None)
+        if dropout is not None and dropout.rate > 0:
+            dropout.seed_generator.state.assign([self.seed, epoch * 2**16])
 
 
 def learning_rate(config, epoch):

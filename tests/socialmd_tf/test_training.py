@@ -55,6 +55,27 @@ def test_the_optimizer_is_the_thesis_s(model):
     assert not model.jit_compile
 
 
+def test_what_is_dropped_out_depends_on_seed_and_epoch_alone():
+    """Not on how much was dropped out before: a run that goes on at an epoch does as if it had never ended."""
+    plain = build_model(dataclasses.replace(SMALL, cell="plain", interaction="none", output_layers=(16,), dropout=0.5))
+    inputs = {
+        "positions": tf.random.stateless_normal((1, 2, 3, 2), (0, 0)),
+        "features": tf.ones((1, 3, 1)),
+        "mask": tf.ones((1, 3)),
+    }
+
+    def predicted(seed, epoch):
+        callback = training.SeedDropout(seed)
+        callback.set_model(plain)
+        callback.on_epoch_begin(epoch)
+        return plain(inputs, training=True).numpy()
+
+    first = predicted(0, 1)
+    others = [predicted(*chosen) for chosen in ((0, 2), (1, 1))]
+    assert all((first != other).any() for other in others)
+    np.testing.assert_array_equal(predicted(0, 1), first)
+
+
 def test_sample_weights_average_one_and_leave_out_padding(mixed_data):
     plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=5, seed=0, shuffle=True)
     weighted = training.with_sample_weights(plain)
