@@ -29,6 +29,8 @@ class DisplacementHead(KinematicHead):
 
     def __init__(self, num_dimensions, num_components, scale_floor, move_scale, **kwargs):
         super().__init__(num_dimensions, num_components, scale_floor, move_scale, **kwargs)
+        # Moves have no heavy tails; and nothing is known of the directions of a molecule's yet.
+        self.scale.bias_initializer = keras.initializers.Zeros()
         self.memory = keras.layers.Dense(
             1, activation="sigmoid", bias_initializer=keras.initializers.Constant(3.0), dtype="float32", name="memory"
         )

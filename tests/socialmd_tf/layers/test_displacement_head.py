@@ -32,6 +32,15 @@ def test_new_weights_predict_that_all_stays_where_it_is(num_dimensions, num_comp
     np.testing.assert_allclose(head.layout.mean(parameters), positions, rtol=1e-5, atol=1e-6)
 
 
+def test_new_weights_spread_about_a_move_in_all_directions():
+    head = DisplacementHead(3, 1, FLOOR, SCALE)
+    head.build((None, None, 4))
+    outputs = np.zeros((1, 2, 4), "float32")
+    parameters, _ = head(outputs, resting(2, 3), head.get_initial_state(resting(2, 3)["positions"]))
+    deviation = SCALE * np.log(2) + FLOOR
+    np.testing.assert_allclose(head.layout.covariance(parameters)[0, 0], deviation**2 * np.eye(3), rtol=1e-4, atol=1e-9)
+
+
 def test_the_displacement_is_linear_and_in_units_of_the_move_scale():
     head = make(2)
     head.acceleration.kernel.assign(draw(4, 2, seed=3))
