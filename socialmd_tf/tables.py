@@ -91,10 +91,9 @@ def molecules(results):
 
 
 def _error(statistic):
-    return (
-        f"{statistic['error']:.4g} ± {statistic['error_standard_error']:.2g} "
-        f"({100 * statistic['relative_error']:.1f} %)"
-    )
+    spread = statistic["error_standard_error"]
+    spread = f" ± {spread:.2g}" if math.isfinite(spread) else ""
+    return f"{statistic['error']:.4g}{spread} ({100 * statistic['relative_error']:.1f} %)"
 
 
 def _number(value, digits=4):

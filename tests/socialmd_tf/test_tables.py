@@ -83,7 +83,7 @@ def test_statistics_of_molecules_have_a_line_for_means_and_one_for_drawn_paths()
     results = {"model": {"molecules": MOLECULES, "molecules_drawn": MOLECULES}, "constant_position": {}}
     assert cells(tables.molecules(results)) == [
         ["predictor", "mean distance of OQL from the centre", "solvent accessible surface area"],
-        ["model", "0.25 ± 0.031 (10.0 %)", "27.5 ± nan (16.7 %)"],
-        ["model, drawn", "0.25 ± 0.031 (10.0 %)", "27.5 ± nan (16.7 %)"],
+        ["model", "0.25 ± 0.031 (10.0 %)", "27.5 (16.7 %)"],
+        ["model, drawn", "0.25 ± 0.031 (10.0 %)", "27.5 (16.7 %)"],
     ]
     assert tables.molecules({"model": RESULT}) == ""
