@@ -26,13 +26,25 @@ class ModelConfig:
     """Features of a particle beside its position (F). Training takes it from the data."""
     rollout_steps: Annotated[int, tyro.conf.Suppress] = DataConfig.rollout_steps
     """Frames predicted in training (T'). Training takes it from the data configuration."""
+    cell: Literal["social", "plain"] = "social"
+    """What runs through time: an LSTM a particle that sees its neighbours by the interaction, or the first
+    experiment's perceptron, LSTMs and perceptron, every particle by itself (thesis section 3.3)."""
     input_embedding: int = 32
     """Width of the embedding of a particle's own position and features."""
     units: int = 128
     """Units of the LSTM (H)."""
-    head: Literal["absolute", "kinematic", "verlet"] = "absolute"
-    """What is predicted: positions in absolute coordinates, a correction of straight motion, or a correction of motion
-    under learned pair forces. With the latter two nothing depends on where in space the system is."""
+    input_layers: tuple[int, ...] = (64,)
+    """Units of the hidden layers of the perceptron before the LSTMs (plain cell)."""
+    lstm_layers: tuple[int, ...] = (128, 128)
+    """Units of each LSTM (plain cell)."""
+    output_layers: tuple[int, ...] = (64,)
+    """Units of the hidden layers of the perceptron after the LSTMs (plain cell)."""
+    dropout: float = 0.1
+    """Share of the perceptrons' hidden units that are left out at a step of training (plain cell)."""
+    head: Literal["absolute", "displacement", "kinematic", "verlet"] = "absolute"
+    """What is predicted: positions in absolute coordinates, a correction of standing still, a correction of straight
+    motion, or a correction of motion under learned pair forces. With the latter two nothing depends on where in space
+    the system is."""
     interaction: Interaction = "stacked_pooling"
     """How a particle sees its neighbours: not at all; in the thesis's pooling grids, added up and read by convolutions;
     in grids that stay apart and are read bin by bin; pair by pair; or both in the latter way and pair by pair, weighed
@@ -101,8 +113,7 @@ class ModelConfig:
         ):
             value = getattr(self, name)
             require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
-        heads = ("absolute", "kinematic", "verlet")
-        require(self.head in heads, "head", "'absolute', 'kinematic' or 'verlet'", self.head)
+        self._check_cell()
         interactions = get_args(Interaction)
         require(self.interaction in interactions, "interaction", f"one of {', '.join(interactions)}", self.interaction)
         require(
@@ -136,12 +147,28 @@ class ModelConfig:
             self.head,
         )
 
+    def _check_cell(self) -> None:
+        """Check the cell, and the heads that can stand on it."""
+        require(self.cell in ("social", "plain"), "cell", "'social' or 'plain'", self.cell)
+        heads = ("absolute", "displacement", "kinematic", "verlet")
+        require(self.head in heads, "head", "'absolute', 'displacement', 'kinematic' or 'verlet'", self.head)
+        for name, fewest in (("input_layers", 0), ("lstm_layers", 1), ("output_layers", 0)):
+            sizes = getattr(self, name)
+            right = len(sizes) >= fewest and all(type(size) is int and size >= 1 for size in sizes)
+            require(right, name, f"{fewest} or more integers of at least 1", sizes)
+        require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1", self.dropout)
+        if self.cell == "plain":
+            require(self.interaction == "none", "interaction", "'none' for the plain cell", self.interaction)
+            right = self.head in ("absolute", "displacement")
+            require(right, "head", "'absolute' or 'displacement' for the plain cell", self.head)
+
 
 PRESETS: Mapping[str, ModelConfig] = {
     "thesis": ModelConfig(),
     "thesis-mixture": ModelConfig(num_components=5, correlated=False),
     "thesis-monogrid": ModelConfig(bins=64, side_lengths=(11.0,)),
     "lstm": ModelConfig(interaction="none"),
+    "molecules-lstm": ModelConfig(cell="plain", interaction="none"),
     "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-5),
     "kinematic": ModelConfig(
         head="kinematic",
@@ -181,8 +208,8 @@ class TrainConfig:
     data: str | None = None
     """Directory of the data set. Without it, 40 N-body simulations are made once, under data/demo."""
     preset: str = "thesis"
-    """Which model: thesis, thesis-mixture, thesis-monogrid, lstm (without neighbours),
-    kinematic, pairwise or verlet. The --model flags change its settings."""
+    """Which model: thesis, thesis-mixture, thesis-monogrid, lstm (without neighbours), kinematic, pairwise or verlet;
+    of the first experiment molecules-lstm. The --model flags change its settings."""
     run_directory: str = "runs/thesis"
     """Checkpoints, logs, table and picture go here; the same command run again continues."""
     export_directory: str = "saved_models/thesis"

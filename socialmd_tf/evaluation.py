@@ -44,7 +44,7 @@ def evaluate(models, directory, split, output):
 
     data = judging.Judging(windows, directory, split)
     judged = {
-        name: predictors.Predictor(model.density, model.layout, windows_of(model))
+        name: predictors.Predictor(model.density, model.layout, windows_of(model), model.draw)
         for name, model in zip(names, models, strict=True)
     }
     others, left_out = predictors.make_all(_setting(data, manifest))

@@ -175,6 +175,22 @@ class Exported:
         drawn = self._call("sample", positions, features, horizon, seed=tf.constant(seed, tf.int32))
         return drawn["positions"].numpy()
 
+    def draw(self, inputs, seed):
+        """One drawn trajectory `[B, T', N, D]` after a batch's input dictionary; `seed` is two integers."""
+        rows = len(inputs["positions"])
+        horizon = np.full(rows, self.card["windows"]["rollout_steps"])
+        seeds = np.array(seed) + np.stack([np.zeros(rows, int), np.arange(rows)], axis=1)
+        mask = tf.constant(np.asarray(inputs["mask"], np.float32))
+        drawn = self._call(
+            "rollout_rows",
+            inputs["positions"],
+            inputs["features"],
+            horizon,
+            mask=mask,
+            seed=tf.constant(seeds, tf.int32),
+        )
+        return drawn["positions"].numpy()
+
     def density(self, inputs):
         """Parameters `[B, T', N, P]` of the densities after a batch's input dictionary."""
         horizon = self.card["windows"]["rollout_steps"]

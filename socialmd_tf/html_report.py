@@ -33,6 +33,7 @@ def write(path, *, title, introduction, results, comparisons=(), shown=(), unit=
             ("calibration", "Is the stated uncertainty true?", report_sections.calibration(results)),
             ("strata", "For which particles?", report_sections.strata(results, unit)),
             ("observables", "Do summary statistics hold?", report_sections.observables(results, unit)),
+            ("molecules", "Do the molecules' statistics hold?", report_sections.molecules(results, unit)),
             ("paths", "Paths over the predicted density", report_sections.paths(shown, unit)),
             ("player", "Player of rollouts", report_sections.play(shown, unit)),
         )

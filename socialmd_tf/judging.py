@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from pipelines.molecules.known_molecules import known_molecules
 from pipelines.nbody.known_forces import known_forces
 from pipelines.trajectory import Manifest
-from socialmd_tf import metrics, observables
+from socialmd_tf import metrics, molecule_statistics, observables
 from socialmd_tf.encounters import Encounters, encounters
 from socialmd_tf.shown import ShownWindow
 
@@ -34,12 +35,14 @@ class Judging:
         """(trajectory within the split, last observed frame) `[W, 2]`."""
         self._manifest = Manifest.load(directory)
         self._forces = known_forces(self._manifest)
-        self._truth = self._observables()
+        self._molecules = known_molecules(self._manifest)
+        self._truth, self._true_molecules = self._observables(), self._statistics()
         parts = []
         for batch in self._batches():
             paths = self._paths(batch, batch.targets)
             parts.append(encounters(paths, batch.mask))
             self._observe(self._truth, batch, paths)
+            self._count(self._true_molecules, batch, paths)
         self._encounters = Encounters.concatenate(parts)
         self.num_particles = batch.mask.shape[1]
         """Particles of the largest system (N)."""
@@ -50,18 +53,29 @@ class Judging:
         """Judge a `Predictor` on every window.
 
         Returns:
-            Its `Scores`, and what they come to: `metrics.summary`, `strata` and `observables`.
+            Its `Scores`, and what they come to: `metrics.summary`, `strata` and `observables`, and of molecules
+            `molecules` (`molecule_statistics.compare`), and `molecules_drawn`, the same of drawn paths in place of
+            means, if it draws paths.
         """
         parts, observed = [], self._observables()
-        for batch in self._batches():
+        molecules, drawn = self._statistics(), self._statistics()
+        for number, batch in enumerate(self._batches()):
             parameters = self._predict(predictor, batch)
             parts.append(metrics.score(parameters, predictor.layout, batch.targets, batch.mask))
-            mean = np.asarray(predictor.layout.mean(parameters))
-            self._observe(observed, batch, self._paths(batch, mean))
+            paths = self._paths(batch, np.asarray(predictor.layout.mean(parameters)))
+            self._observe(observed, batch, paths)
+            self._count(molecules, batch, paths)
+            if drawn is not None and predictor.draw is not None:
+                self._count(drawn, batch, self._paths(batch, self._draw(predictor, batch, number)))
         scores = metrics.Scores.concatenate(parts)
         found = metrics.summary(scores, self.index[:, 0], self.mean_move)
         found["strata"] = self._encounters.strata(scores, self.mean_move)
         found["observables"] = observables.compare(observed, self._truth)
+        if molecules is not None:
+            compared = self._true_molecules, self.index[:, 0]
+            found["molecules"] = molecule_statistics.compare(molecules, *compared)
+            if predictor.draw is not None:
+                found["molecules_drawn"] = molecule_statistics.compare(drawn, *compared)
         return scores, found
 
     def show(self, predictors, ranking):
@@ -108,6 +122,11 @@ class Judging:
         parameters = np.asarray(predictor.predict(batch.inputs(predictor.windows)))
         return parameters[:, self.windows.steps_of(predictor.windows)]
 
+    def _draw(self, predictor, batch, number):
+        """A drawn path of every window at the common frames `[B, T', N, D]`; the batch's number is the seed."""
+        drawn = np.asarray(predictor.draw(batch.inputs(predictor.windows), (number, 0)))
+        return drawn[:, self.windows.steps_of(predictor.windows)]
+
     def _moments(self, predictor, batch):
         parameters, layout = self._predict(predictor, batch), predictor.layout
         return np.asarray(layout.mean(parameters)), np.asarray(layout.covariance(parameters))
@@ -119,6 +138,18 @@ class Judging:
 
     def _observables(self):
         return observables.Observables(self.windows.spacing * self._manifest.time_between_frames)
+
+    def _statistics(self):
+        """Of molecules their `MoleculeStatistics`; None for other data."""
+        if self._molecules is None:
+            return None
+        dimensions = self._manifest.num_dimensions
+        return molecule_statistics.MoleculeStatistics(self._molecules, dimensions, self.windows.num_steps)
+
+    def _count(self, statistics, batch, paths):
+        if statistics is not None:
+            for window, real in enumerate(batch.mask > 0):
+                statistics.add(paths[window][:, real], batch.features[window][real])
 
     def _observe(self, observed, batch, paths):
         frames = batch.inputs(self.windows.reference)["positions"][:, -2:]

@@ -9,10 +9,12 @@ from socialmd_tf.config import ModelConfig
 from socialmd_tf.layers import (
     AbsoluteHead,
     CombinedInteraction,
+    DisplacementHead,
     KinematicHead,
     MultiscalePoolingInteraction,
     NoInteraction,
     PairwiseInteraction,
+    PlainLSTMCell,
     Rollout,
     SocialLSTMCell,
     StackedPoolingInteraction,
@@ -41,8 +43,16 @@ def build_model(config):
         "features": keras.Input((None, config.num_features), name="features"),
         "mask": keras.Input((None,), name="mask"),
     }
-    is_kinematic = config.head != "absolute"
-    cell = SocialLSTMCell(
+    rollout = Rollout(build_cell(config), build_head(config), config.rollout_steps, name="rollout")
+    return keras.Model(inputs, rollout(inputs), name="socialmd")
+
+
+def build_cell(config):
+    """The recurrent cell, as `config.cell` names it."""
+    if config.cell == "plain":
+        return PlainLSTMCell(config.input_layers, config.lstm_layers, config.output_layers, config.dropout, name="cell")
+    is_kinematic = config.head in ("kinematic", "verlet")
+    return SocialLSTMCell(
         config.units,
         config.input_embedding,
         build_interaction(config),
@@ -50,8 +60,6 @@ def build_model(config):
         expose_interaction=is_kinematic,
         name="cell",
     )
-    rollout = Rollout(cell, build_head(config), config.rollout_steps, name="rollout")
-    return keras.Model(inputs, rollout(inputs), name="socialmd")
 
 
 def build_head(config):
@@ -59,6 +67,8 @@ def build_head(config):
     shape = config.num_dimensions, config.num_components
     if config.head == "absolute":
         return AbsoluteHead(*shape, config.correlated, config.scale_floor, name="head")
+    if config.head == "displacement":
+        return DisplacementHead(*shape, config.scale_floor, config.move_scale, name="head")
     if config.head == "kinematic":
         return KinematicHead(*shape, config.scale_floor, config.acceleration_scale, name="head")
     return VerletHead(

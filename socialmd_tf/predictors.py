@@ -47,6 +47,9 @@ class Predictor:
     """The `DensityLayout` of these parameters."""
     windows: DataConfig
     """What it observes, and its own steps."""
+    draw: Callable | None = None
+    """Function of a batch's input dictionary and two integers, a seed, that gives drawn paths `[B, T', N, D]`, each a
+    draw of all its frames together; None if it has only a density a frame."""
 
 
 def extrapolation(order, setting):

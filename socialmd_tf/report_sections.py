@@ -1,6 +1,6 @@
 """The sections of the report that hold pictures, each a piece of HTML, or nothing where there is nothing to show."""
 
-from socialmd_tf import charts, player, plots, report_tables
+from socialmd_tf import charts, molecule_statistics, player, plots, report_tables
 from socialmd_tf.report_tables import escaped
 
 _MAX_DENSITIES = 6000
@@ -116,6 +116,22 @@ def observables(results, unit):
         )
     ]
     return f'{report_tables.observables(chosen, unit)}<div class="row">{"".join(pictures)}</div>'
+
+
+def molecules(results, unit):
+    """Statistics of molecules beside those of the truth, as `molecule_statistics.compare` gives them."""
+    chosen = molecule_statistics.by_predictor(results)
+    if not chosen:
+        return ""
+    pictures = []
+    for key, true in next(iter(chosen.values())).items():
+        series = {name: (found[key]["steps"], found[key]["rollout"]) for name, found in chosen.items()}
+        reference = ("truth", true["steps"], true["truth"])
+        title = plots.length(true["title"], unit if unit == "1" or true["power"] == 1 else f"{unit} squared")
+        heading = true["title"][0].upper() + true["title"][1:]
+        figure = charts.lines(series, "predicted step", title, references=[reference])
+        pictures.append(_figure(heading, figure, heading))
+    return f'{report_tables.molecules(chosen)}<div class="row">{"".join(pictures)}</div>'
 
 
 def _beside_truth(chosen, name, suffix, x_key, x_title, y_title, heading):

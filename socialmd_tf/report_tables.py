@@ -79,6 +79,35 @@ def observables(found, unit):
     return _table(["predictor", *(title for title, *_ in columns)], rows) + f'<p class="note">{note}</p>'
 
 
+def molecules(found):
+    """The table of statistics of molecules: of every predictor what `molecule_statistics.compare` gives."""
+    first = next(iter(found.values()))
+    cells = []
+    for name in first:
+        errors = [statistics[name]["error"] for statistics in found.values()]
+        decimals = _decimals(errors)
+        cells.append(
+            [
+                (
+                    f"{_number(statistics[name]['error'], decimals)} "
+                    f"<small>± {_number(statistics[name]['error_standard_error'], decimals)}, "
+                    f"{_percent(statistics[name]['relative_error'])}</small>",
+                    "best" if statistics[name]["error"] == min(errors) else "",
+                )
+                for statistics in found.values()
+            ]
+        )
+    note = (
+        "Of predicted means, and of paths drawn from the density, one a window. Mean absolute error of the statistic "
+        "of a window at a step: of the mean distance from the centre, the mean move between frames and, in three "
+        "dimensions, the solvent accessible surface area of spheres in place of the molecules. In the unit of the "
+        "data, areas in its square; ± is the standard error over trajectories, then the error by the mean of "
+        "the truth. The lowest of a column is in bold."
+    )
+    header = ["predictor", *(statistic["title"] for statistic in first.values())]
+    return _table(header, zip(found, *cells, strict=True)) + f'<p class="note">{note}</p>'
+
+
 def _true_drift(drift):
     return _number(drift.get("truth"), _decimals([drift.get("truth")]))
 

@@ -53,6 +53,8 @@ class Hyperparameter:
     """Whether it is searched only if the user names it."""
 
 
+_SOCIAL = ("model.cell", ("social",))
+_PLAIN = ("model.cell", ("plain",))
 _STACKED = ("model.interaction", ("stacked_pooling",))
 _POOLING = ("model.interaction", ("stacked_pooling", "multiscale_pooling", "both"))
 _PAIRWISE = ("model.interaction", ("pairwise", "both"))
@@ -63,10 +65,19 @@ TABLE = (
     Hyperparameter("learning_rate", Range(low=1e-4, high=1e-2, log=True)),
     Hyperparameter("clip_norm", Range((0.0, 0.1, 1.0, 10.0))),
     Hyperparameter("batch_size", Range((16, 32, 64)), on_request=True),
-    Hyperparameter("model.head", Range(("absolute", "kinematic", "verlet")), on_request=True),
+    Hyperparameter("model.cell", Range(("social", "plain")), on_request=True),
+    Hyperparameter("model.head", Range(("absolute", "displacement", "kinematic", "verlet")), on_request=True),
     Hyperparameter("model.interaction", Range(get_args(Interaction)), on_request=True),
-    Hyperparameter("model.units", Range((32, 64, 128, 256))),
-    Hyperparameter("model.input_embedding", Range((16, 32, 64))),
+    Hyperparameter("model.units", Range((32, 64, 128, 256)), when=_SOCIAL),
+    Hyperparameter("model.input_embedding", Range((16, 32, 64)), when=_SOCIAL),
+    Hyperparameter("model.input_layers.count", Range(low=0, high=2, step=1), when=_PLAIN),
+    Hyperparameter("model.input_layers.width", Range((16, 32, 64, 128)), when=_PLAIN),
+    Hyperparameter("model.lstm_layers.count", Range(low=1, high=2, step=1), when=_PLAIN),
+    Hyperparameter("model.lstm_layers.first", Range((32, 64, 128, 256)), when=_PLAIN),
+    Hyperparameter("model.lstm_layers.others", Range((32, 64, 128, 256)), when=_PLAIN),
+    Hyperparameter("model.output_layers.count", Range(low=0, high=2, step=1), when=_PLAIN),
+    Hyperparameter("model.output_layers.width", Range((16, 32, 64, 128)), when=_PLAIN),
+    Hyperparameter("model.dropout", Range(low=0.0, high=0.5, step=0.1), when=_PLAIN),
     Hyperparameter("model.num_components", Range(low=1, high=5, step=1)),
     Hyperparameter("model.correlated", Range((False, True)), when=_ABSOLUTE),
     Hyperparameter("model.side_lengths.count", Range(low=1, high=4, step=1), when=_STACKED),
@@ -94,12 +105,28 @@ def _filters(count: int, width: int) -> tuple[int, ...]:
     return (width,) * (count - 1) + (2 * width if count > 1 else width,)
 
 
+def _perceptron(count: int, width: int) -> tuple[int, ...]:
+    return (width,) * count
+
+
+def _read_perceptron(sizes: tuple[int, ...]) -> dict[str, Any]:
+    return {"count": len(sizes), "width": sizes[0] if sizes else 64}
+
+
+def _lstms(count: int, first: int, others: int) -> tuple[int, ...]:
+    return (first, *[others] * (count - 1))[:count]
+
+
 TUPLES: Mapping[str, tuple[Callable[..., dict[str, Any]], Callable[..., tuple[Any, ...]]]] = {
     "model.side_lengths": (lambda sides: {"count": len(sides), "largest": max(sides)}, _grids),
     "model.filters": (lambda filters: {"count": len(filters), "width": filters[0]}, _filters),
+    "model.input_layers": (_read_perceptron, _perceptron),
+    "model.lstm_layers": (lambda sizes: {"count": len(sizes), "first": sizes[0], "others": sizes[-1]}, _lstms),
+    "model.output_layers": (_read_perceptron, _perceptron),
 }
 """Fields that are tuples: their aspects, and how the aspects make the tuple. Each grid has half the side of the one
-before, the last of several convolutions twice the filters of the others, as in the thesis."""
+before, the last of several convolutions twice the filters of the others, as in the thesis. The first LSTM of the plain
+cell has a width of its own, since the thesis tuned its two separately (section 3.4)."""
 
 
 def value_in(config: TrainConfig, name: str) -> Any:
@@ -137,6 +164,8 @@ def with_values(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig
         owner[field.removeprefix("model.")] = new
     if changes["model"].get("head", "absolute") != "absolute":  # the others have full covariances alone
         changes["model"] = {"correlated": True} | changes["model"]
+    if changes["model"].get("cell") == "plain":  # it sees no neighbours
+        changes["model"]["interaction"] = "none"
     return from_dict(TrainConfig, changes, config)
 
 

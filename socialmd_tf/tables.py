@@ -2,6 +2,8 @@
 
 import math
 
+from socialmd_tf import molecule_statistics
+
 
 def markdown(header, rows):
     """A Markdown table; the first column is text, the others are numbers."""
@@ -75,6 +77,23 @@ def observables(results):
         drifts = (found.get(key) for key in ("energy_drift", "momentum_drift"))
         rows.append((name, _number(result["nll_per_move"], 3), *map(_number, distances), *map(_drift, drifts)))
     return markdown(header, rows)
+
+
+def molecules(results):
+    """Errors of the summary statistics of molecules, and those of the truth; nothing for other data."""
+    chosen = molecule_statistics.by_predictor(results)
+    if not chosen:
+        return ""
+    names = list(next(iter(chosen.values())))
+    header = ["predictor", *(statistic["title"] for statistic in next(iter(chosen.values())).values())]
+    rows = [(name, *(_error(found[key]) for key in names)) for name, found in chosen.items()]
+    return markdown(tuple(header), rows)
+
+
+def _error(statistic):
+    spread = statistic["error_standard_error"]
+    spread = f" ± {spread:.2g}" if math.isfinite(spread) else ""
+    return f"{statistic['error']:.4g}{spread} ({100 * statistic['relative_error']:.1f} %)"
 
 
 def _number(value, digits=4):

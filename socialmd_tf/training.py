@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import math
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import dataset, trajectory
-from socialmd_tf import checkpoints, metrics, mixture
+from socialmd_tf import checkpoints, metrics, mixture, pace
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.progress import PlainProgress
 
@@ -23,21 +22,10 @@ def visible_devices():
     ]
 
 
-@keras.saving.register_keras_serializable(package="socialmd_tf")
-class SteadyNadam(keras.optimizers.Nadam):
-    """Nadam that takes a gradient whose squares no float can add up, as chaotic motion has now and then, for zero."""
-
-    def apply(self, grads, trainable_variables=None):
-        """Make a step."""
-        ops = keras.ops
-        is_finite = ops.isfinite(sum(ops.sum(ops.square(gradient)) for gradient in grads))
-        return super().apply([ops.where(is_finite, gradient, 0) for gradient in grads], trainable_variables)
-
-
 def compile_for_training(model, learning_rate, clip_norm=0.0):
     """Set loss (negative log likelihood of the rollout), metric (mean absolute error) and optimizer (Nadam).
 
-    The optimizer is `SteadyNadam`, with the thesis's constants (section 4.5). Gradients longer than `clip_norm`, over
+    The optimizer is `pace.SteadyNadam`, with the thesis's constants (section 4.5). Gradients longer than `clip_norm`, over
     all weights, are shortened to it, on each device by itself; 0 is no limit.
     """
     layout = rollout_layer(model).head.layout
@@ -176,48 +164,9 @@ def _run_stage(model, config, directory, epochs, num_steps, callbacks, verbose):
         epochs=epochs.stop,
         steps_per_epoch=len(training) // len(epochs),
         shuffle=False,  # the batches are shuffled already
-        callbacks=[LearningRate(config), *callbacks],
+        callbacks=[pace.LearningRate(config), pace.SeedDropout(config.seed), *callbacks],
         verbose=verbose,
     )
-
-
-class LearningRate(keras.callbacks.Callback):
-    """Before every batch set the learning rate, and log it after every epoch.
-
-    Args:
-        config: The `TrainConfig`.
-    """
-
-    def __init__(self, config):
-        super().__init__()
-        self.config = config
-        self.epoch = 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Note which epoch it is."""
-        self.epoch = epoch
-
-    def on_train_batch_begin(self, batch, logs=None):
-        """Set the learning rate."""
-        time = self.epoch + batch / self.params["steps"]
-        self.model.optimizer.learning_rate = learning_rate(self.config, time)
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Log the learning rate of the last batch."""
-        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-
-
-def learning_rate(config, epoch):
-    """The learning rate at a time, in epochs (from 0).
-
-    With `decay="cosine"` it is (1 + cos(pi k / n)) / 2 of the first, at time k of the n epochs that calibrate, or of
-    the n before them.
-    """
-    if config.decay == "none":
-        return config.learning_rate
-    main = config.epochs - config.calibration_epochs
-    done, total = (epoch, main) if epoch < main else (epoch - main, config.calibration_epochs)
-    return config.learning_rate * (1 + math.cos(math.pi * done / total)) / 2
 
 
 def _joined(history, following):

@@ -86,6 +86,19 @@ class Findings:
             "moves and of pair distances, relative difference of mean squared displacements; median drift of energy "
             "and momentum at the last step, relative to the initial kinetic energy and sum of m |v|, in brackets that "
             f"of the truth by the same finite differences:\n\n{tables.observables(self.results)}\n"
+            f"{self._molecules()}"
+        )
+
+    def _molecules(self):
+        """What is said of molecules alone."""
+        table = tables.molecules(self.results)
+        if not table:
+            return ""
+        return (
+            "\nDo the molecules' own statistics hold? Of predicted means, and of paths drawn from the density, one a "
+            "window. Mean absolute error of the statistic of a window at a step, in the unit of the data (areas: its "
+            "square), and by the mean of the truth. Distances are from the centre, the area is that of spheres in "
+            f"place of the molecules:\n\n{table}\n"
         )
 
     def draw(self, output):

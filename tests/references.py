@@ -199,6 +199,23 @@ def cell_step(positions, features, hidden_state, cell_state, mask, weights, bins
     return np.concatenate([hidden_state, alpha], axis=-1), hidden_state, cell_state
 
 
+def plain_cell_step(positions, features, hidden_state, cell_state, weights, lstm_layers):
+    """One step of the first experiment's cell without dropout (thesis section 3.3): its outputs, h and c."""
+
+    def perceptron(values, name):
+        for i in range(sum(key.startswith(f"{name}_") for key in weights) // 2):
+            values = relu(values @ weights[f"{name}_{i}/kernel"] + weights[f"{name}_{i}/bias"])
+        return values
+
+    values, states, start = perceptron(np.concatenate([positions, features], axis=-1), "input"), [], 0
+    for i, units in enumerate(lstm_layers):
+        own = slice(start, start := start + units)
+        lstm = [weights[f"lstm_{i}/{name}"] for name in ("kernel", "recurrent_kernel", "bias")]
+        states.append(lstm_step(values, hidden_state[..., own], cell_state[..., own], *lstm))
+        values = states[-1][0]
+    return perceptron(values, "output"), *(np.concatenate(parts, axis=-1) for parts in zip(*states, strict=True))
+
+
 def head_step(outputs, weights, scale_floor):
     """Means, standard deviations and correlation `[..., 5]` of one Gaussian in 2D (thesis section 2.5)."""
     raw = outputs @ weights["dense/kernel"]
@@ -238,3 +255,16 @@ def unpack_density(vector, num_dimensions, num_components, correlated):
     assert not vector
     weights = np.exp(np.array(logits) - max(logits))
     return weights / weights.sum(), np.array(means), np.array(covariances)
+
+
+def accessible_areas(positions, radii, probe, points):
+    """Shrake and Rupley's areas `[N]`, point by point; `points` are unit vectors `[K, 3]`."""
+    areas = []
+    for i in range(len(positions)):
+        free = 0
+        for point in points:
+            place = positions[i] + (radii[i] + probe) * point
+            others = (j for j in range(len(positions)) if j != i)
+            free += all(np.linalg.norm(place - positions[j]) >= radii[j] + probe for j in others)
+        areas.append(4 * np.pi * (radii[i] + probe) ** 2 * free / len(points))
+    return np.array(areas)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
     f"socialmd_tf/{name}.py"
-    for name in ("simulate", "simulate_charges", "prepare", "train", "evaluate", "rollout", "tune")
+    for name in ("simulate", "simulate_charges", "nanoparticle", "prepare", "train", "evaluate", "rollout", "tune")
 ]
 
 
@@ -103,6 +103,11 @@ RULES = [
         lambda path: path != "pipelines/molecules/reading.py" and not path.startswith("benchmarks/"),
         lambda name: belongs(name, "MDAnalysis"),
     ),
+    Rule(
+        "only pipelines/molecules/nanoparticle/dynamics.py imports OpenMM",
+        lambda path: path != "pipelines/molecules/nanoparticle/dynamics.py",
+        lambda name: belongs(name, "openmm"),
+    ),
     Rule("nothing imports everything of a module", lambda path: True, lambda name: name.endswith(".*")),
     Rule("nothing imports tf_keras", lambda path: True, lambda name: belongs(name, "tf_keras")),
 ]
@@ -154,6 +159,7 @@ def test_the_tree_keeps_the_rules():
         ("socialmd_tf/export.py", "from socialmd_tf import train"),
         ("socialmd_tf/export.py", "from .evaluate import evaluate"),
         ("pipelines/molecules/prepare.py", "def f():\n    import MDAnalysis"),
+        ("pipelines/molecules/nanoparticle/generate.py", "import openmm.app"),
         ("pipelines/config.py", "from pipelines.errors import *"),
         ("tests/test_model.py", "import tf_keras"),
         ("socialmd_tf/serving/client.py", "from socialmd_tf import export"),

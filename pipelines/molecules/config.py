@@ -8,6 +8,8 @@ from typing import Literal
 from pipelines.config import DataConfig
 from pipelines.errors import UserError, require
 
+DEFAULT_RADIUS = 0.35
+"""Radius of the sphere that stands for a molecule where none is stated, in nm: that of about ten heavy atoms."""
 SPLITS = ("train", "validation", "test")
 WATER = frozenset(
     "HOH WAT SOL H2O DOD TIP TIP2 TIP3 TIP3P TIP4 TIP4P TIP5 TP3 TP4 T3P T4P SPC SPCE OPC W PW WN WF".split()
@@ -58,6 +60,9 @@ class MoleculesConfig:
     auto: that of the format (PDB, DCD, NetCDF: angstrom; XTC, TRR, GRO: nm), refused if it cannot be."""
     length_unit: Literal["nm", "angstrom"] = "nm"
     """Unit of the dataset."""
+    radii: tuple[float, ...] = ()
+    """Radius of the sphere that stands for a molecule, of each of the names in turn or one for all.
+    In the length unit; 0.35 nm without it. `evaluate` measures the solvent accessible surface with them."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -93,6 +98,10 @@ class MoleculesConfig:
             "three shares of which the first is positive, none negative, and the sum 1",
             self.fractions,
         )
+
+        sizes = {0, 1, len(self.molecules)}
+        right = len(self.radii) in sizes and all(0 < radius < math.inf for radius in self.radii)
+        require(right, "radii", "one positive length, or one for each of the molecules", self.radii)
 
     @property
     def units_in_angstrom(self) -> float:

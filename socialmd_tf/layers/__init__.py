@@ -2,6 +2,7 @@
 
 from socialmd_tf.layers.cell import SocialLSTMCell
 from socialmd_tf.layers.density import DensityLayout
+from socialmd_tf.layers.displacement_head import DisplacementHead
 from socialmd_tf.layers.heads import AbsoluteHead
 from socialmd_tf.layers.interactions import CombinedInteraction, NoInteraction, StackedPoolingInteraction
 from socialmd_tf.layers.kinematic_head import KinematicHead
@@ -9,6 +10,7 @@ from socialmd_tf.layers.multiscale_interaction import MultiscalePoolingInteracti
 from socialmd_tf.layers.multiscale_pooling import MultiscalePooling
 from socialmd_tf.layers.pair_force import PairForce
 from socialmd_tf.layers.pairwise import PairwiseInteraction
+from socialmd_tf.layers.plain_cell import PlainLSTMCell
 from socialmd_tf.layers.pooled_convolution import PooledConvolution
 from socialmd_tf.layers.pooling import StackedStatePooling
 from socialmd_tf.layers.rollout import Rollout
@@ -18,12 +20,14 @@ __all__ = [
     "AbsoluteHead",
     "CombinedInteraction",
     "DensityLayout",
+    "DisplacementHead",
     "KinematicHead",
     "MultiscalePooling",
     "MultiscalePoolingInteraction",
     "NoInteraction",
     "PairForce",
     "PairwiseInteraction",
+    "PlainLSTMCell",
     "PooledConvolution",
     "Rollout",
     "SocialLSTMCell",

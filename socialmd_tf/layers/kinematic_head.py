@@ -110,9 +110,7 @@ class KinematicHead(keras.layers.Layer):
         factor = self.layout.scale_tril(factor_entries(self.scale(outputs), self.layout.num_dimensions, floor))
         factor = self.acceleration_scale * factor
         noise = ops.matmul(factor, ops.swapaxes(factor, -1, -2))
-        position, mixed, velocity = state
-        velocity_new = velocity + noise
-        state = (position + mixed + ops.swapaxes(mixed, -1, -2) + velocity_new, mixed + velocity_new, velocity_new)
+        state = self.propagate(state, noise, outputs)
         scales = _cholesky_entries(state[0], self.scale_floor)[..., None, :]
         logits = None
         if self.layout.num_components > 1:
@@ -124,6 +122,18 @@ class KinematicHead(keras.layers.Layer):
             scales = scales * widths[..., None]
         means = ops.repeat(mean[..., None, :], self.layout.num_components, axis=-2)
         return self.layout.join(logits, means, scales), state
+
+    def propagate(self, state, noise, outputs):
+        """The covariances of the next frame, that of the position first.
+
+        Args:
+            state: Those of this frame, each `[B, N, D, D]`.
+            noise: Q `[B, N, D, D]`.
+            outputs: What the cell gives, compressed `[B, N, C]`; unused here.
+        """
+        position, mixed, velocity = state
+        velocity_new = velocity + noise
+        return position + mixed + ops.swapaxes(mixed, -1, -2) + velocity_new, mixed + velocity_new, velocity_new
 
     def get_config(self):
         """Arguments of the layer."""

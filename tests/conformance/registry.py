@@ -156,6 +156,17 @@ def cell(num_dimensions):
     return Example(f"SocialLSTMCell-{num_dimensions}d", make, inputs)
 
 
+def plain_cell(num_dimensions):
+    inputs = {"inputs": particles(num_dimensions), "states": [states(3), states(4)]}
+
+    def make(dtype=None):
+        layer = layers.PlainLSTMCell((4,), (2, 1), (3,), 0.5, dtype=dtype)
+        layer.build({name: value.shape for name, value in inputs["inputs"].items()})
+        return layer
+
+    return Example(f"PlainLSTMCell-{num_dimensions}d", make, inputs)
+
+
 def head(num_dimensions, num_components, correlated):
     return Example(
         f"AbsoluteHead-{num_dimensions}d-{num_components}-{'correlated' if correlated else 'diagonal'}",
@@ -175,6 +186,14 @@ def kinematic_head(num_dimensions, num_components=1):
         f"KinematicHead-{num_dimensions}d-{num_components}",
         lambda **options: layers.KinematicHead(num_dimensions, num_components, 0.1, 0.5, **options),
         {"outputs": states(), "inputs": particles(num_dimensions), "state": covariances(num_dimensions)},
+    )
+
+
+def displacement_head(num_dimensions, num_components=1):
+    return Example(
+        f"DisplacementHead-{num_dimensions}d-{num_components}",
+        lambda **options: layers.DisplacementHead(num_dimensions, num_components, 0.1, 0.5, **options),
+        {"outputs": states(), "inputs": particles(num_dimensions), "state": covariances(num_dimensions)[:1]},
     )
 
 
@@ -231,6 +250,8 @@ EXAMPLES = [
             pairwise,
             no_interaction,
             cell,
+            plain_cell,
+            displacement_head,
             kinematic_head,
             pair_force,
             verlet_head,

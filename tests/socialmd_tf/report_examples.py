@@ -50,6 +50,30 @@ def full_result(**more):
     )
 
 
+MOLECULES = {
+    "radial_distance_OQL": {
+        "title": "mean distance of OQL from the centre",
+        "power": 1,
+        "steps": [1, 2, 3],
+        "rollout": [2.5, 2.25, 2.0],
+        "truth": [2.5, 2.5, 2.75],
+        "error": 0.25,
+        "error_standard_error": 0.03125,
+        "relative_error": 0.1,
+    },
+    "accessible_area": {
+        "title": "solvent accessible surface area",
+        "power": 2,
+        "steps": [1, 3],
+        "rollout": [150.0, 125.0],
+        "truth": [160.0, 170.0],
+        "error": 27.5,
+        "error_standard_error": float("nan"),
+        "relative_error": 0.1666,
+    },
+}
+"""What `molecule_statistics.compare` gives."""
+
 COMPARISONS = [
     {
         "first": "ours",

@@ -105,7 +105,19 @@ def test_null_means_none_where_a_field_may_be_none():
         ),
         ({"filters": (3, 0)}, "`filters` must be one or more integers of at least 1. Received: (3, 0)"),
         ({"bins": 7}, "`bins` must be at least 8, halved by each of the 3 poolings. Received: 7"),
-        ({"head": "leapfrog"}, "`head` must be 'absolute', 'kinematic' or 'verlet'. Received: 'leapfrog'"),
+        (
+            {"head": "leapfrog"},
+            "`head` must be 'absolute', 'displacement', 'kinematic' or 'verlet'. Received: 'leapfrog'",
+        ),
+        ({"cell": "gru"}, "`cell` must be 'social' or 'plain'. Received: 'gru'"),
+        ({"cell": "plain"}, "`interaction` must be 'none' for the plain cell. Received: 'stacked_pooling'"),
+        (
+            {"cell": "plain", "interaction": "none", "head": "kinematic"},
+            "`head` must be 'absolute' or 'displacement' for the plain cell. Received: 'kinematic'",
+        ),
+        ({"lstm_layers": ()}, "`lstm_layers` must be 1 or more integers of at least 1. Received: ()"),
+        ({"output_layers": (8, 0)}, "`output_layers` must be 0 or more integers of at least 1. Received: (8, 0)"),
+        ({"dropout": 1.0}, "`dropout` must be at least 0 and below 1. Received: 1.0"),
         (
             {"head": "verlet", "correlated": False},
             "`head` must be 'absolute' for diagonal covariances. Received: 'verlet'",

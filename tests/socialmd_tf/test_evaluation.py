@@ -276,6 +276,47 @@ def test_a_cheat_makes_no_error(data, tmp_path, monkeypatch, model):
     assert drift["rollout"] == drift["truth"] > 0
 
 
+def test_molecules_are_judged_by_their_own_statistics(tmp_path, write_dataset, random_trajectory):
+    trajectories = []
+    for number in (4, 3):
+        trajectory = random_trajectory(num_particles=number, num_features=2, seed=number)
+        trajectory[..., 2:] = np.eye(2)[np.arange(number) % 2]
+        trajectories.append(trajectory)
+    directory = write_dataset({"train": trajectories, "test": trajectories}, features=("OQL", "ONC"))
+    manifest = Manifest.load(directory)
+    provenance = {"command": "python -m socialmd_tf.prepare", "config": {"molecules": ["OQL", "ONC"]}}
+    dataclasses.replace(manifest, length_unit="nm", provenance=provenance).save(directory)
+    config = TrainConfig(
+        data="d", windows=WINDOWS, model=dataclasses.replace(SMALL, cell="plain", interaction="none", lstm_layers=(4,))
+    )
+    built = build_model(for_data(config.model, manifest, WINDOWS, (1.0, 1.0)))
+    card = model_card(config, built, manifest, RunState([{"epoch": 1, "val_loss": 1.0}]))
+    plain = Exported(export(built, tmp_path / "plain", card))
+    results = evaluation.evaluate([plain], directory, "test", tmp_path / "out")
+
+    errors = {kind: [] for kind in range(2)}
+    for file in manifest.splits["test"]:
+        frames = np.load(directory / file)[::2].astype(np.float64)
+        for last in range(1, len(frames) - 3, 2):
+            distances = np.linalg.norm(frames[last : last + 4, :, :2], axis=-1)
+            for kind in range(2):
+                mean = distances[:, kind::2].mean(axis=1)
+                errors[kind].append(np.abs(mean[1:] - mean[0]))
+    found = results["constant_position"]["molecules"]
+    assert set(found) == {"radial_distance_OQL", "radial_distance_ONC", "speed"}
+    for kind, name in enumerate(("OQL", "ONC")):
+        assert found[f"radial_distance_{name}"]["error"] == pytest.approx(np.mean(errors[kind]), rel=1e-5)
+    assert found["speed"]["rollout"] == pytest.approx([0, 0, 0])
+    assert "molecules_drawn" not in results["constant_position"]
+    # Of a Gaussian, what is drawn moves more than the means do.
+    assert (
+        results["plain"]["molecules_drawn"]["speed"]["rollout"][1]
+        > 2 * results["plain"]["molecules"]["speed"]["rollout"][1]
+    )
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "| plain, drawn " in report and "mean distance of OQL from the centre" in report
+
+
 FINER = dataclasses.replace(WINDOWS, subsample=1, rollout_steps=6)
 
 

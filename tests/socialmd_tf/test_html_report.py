@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import chi2
 
 from socialmd_tf import charts, html_report, player
-from tests.socialmd_tf.report_examples import COMPARISONS, HOSTILE, full_result, result, window
+from tests.socialmd_tf.report_examples import COMPARISONS, HOSTILE, MOLECULES, full_result, result, window
 
 
 class Page(html.parser.HTMLParser):
@@ -120,6 +120,24 @@ def test_summary_statistics_stand_beside_the_truths(page):
         for trace, y in zip(figure["data"], (true, predicted, predicted), strict=True):
             np.testing.assert_allclose(values_of(trace["x"]), x, rtol=1e-6)
             np.testing.assert_allclose(values_of(trace["y"]), y, rtol=1e-6)
+
+
+def test_statistics_of_molecules_stand_beside_the_truths(tmp_path):
+    better = {name: {**statistic, "error": statistic["error"] / 2} for name, statistic in MOLECULES.items()}
+    results = {"ours": result(molecules=MOLECULES, molecules_drawn=better), "theirs": result(molecules=MOLECULES)}
+    page = write(tmp_path / "molecules.html", results=results, comparisons=[], shown=[])
+    assert page.of("h2")[-1] == "Do the molecules' statistics hold?"
+    header, ours, drawn, theirs = rows_of(page)[1]
+    assert header[1:] == ["mean distance of OQL from the centre", "solvent accessible surface area"]
+    assert ours == ["ours", "0.250 ± 0.031, 10.0 %", "27.5 ± n/a, 16.7 %"]
+    assert (drawn[0], theirs[0]) == ("ours, drawn", "theirs")
+    assert " ".join(page.of("td", **{"class": "best"})[-1].split()) == drawn[2]
+    distance, area = figures_of(page)[-2:]
+    assert [trace["name"] for trace in area["data"]] == ["truth", "ours", "ours, drawn", "theirs"]
+    np.testing.assert_allclose(values_of(area["data"][0]["x"]), [1, 3])
+    np.testing.assert_allclose(values_of(area["data"][0]["y"]), [160, 170])
+    assert distance["layout"]["yaxis"]["title"]["text"] == "mean distance of OQL from the centre (nm)"
+    assert area["layout"]["yaxis"]["title"]["text"] == "solvent accessible surface area (nm squared)"
 
 
 def test_sections_of_what_is_not_there_are_left_out(tmp_path, page):

@@ -41,7 +41,17 @@ SMALL_KINEMATIC = dataclasses.replace(
     SMALL, head="kinematic", interaction="multiscale_pooling", bins=3, num_components=2
 )
 CONFIGS = {"2d": SMALL, "3d": SMALL_3D, "mixture": SMALL_MIXTURE}
-ALL_CONFIGS = {**CONFIGS, "kinematic": SMALL_KINEMATIC, "verlet": SMALL_VERLET}
+SMALL_PLAIN = dataclasses.replace(
+    SMALL, cell="plain", interaction="none", input_layers=(4,), lstm_layers=(5, 3), output_layers=()
+)
+SMALL_DISPLACEMENT = dataclasses.replace(SMALL, head="displacement", num_components=2)
+ALL_CONFIGS = {
+    **CONFIGS,
+    "kinematic": SMALL_KINEMATIC,
+    "verlet": SMALL_VERLET,
+    "plain": SMALL_PLAIN,
+    "displacement": SMALL_DISPLACEMENT,
+}
 
 
 @functools.cache
@@ -91,6 +101,7 @@ def test_the_thesis_has_its_number_of_parameters():
         ("thesis-mixture", 25, 143_968),
         ("thesis-monogrid", 5, 189_920),
         ("lstm", 5, 83_360),
+        ("molecules-lstm", 5, 239_296),
         ("pairwise", 5, 33_675),
         ("kinematic", 18, 222_601),
         ("verlet", 18, 37_133),

@@ -26,6 +26,22 @@ def test_aspects_make_the_tuples():
     assert with_values(base(), {"learning_rate": 0.5}).model == base().model
 
 
+def test_aspects_make_the_layers_of_the_plain_lstm():
+    values = {"model.lstm_layers.first": 8, "model.lstm_layers.others": 4, "model.input_layers.count": 2}
+    model = with_values(base("molecules-lstm"), values | {"model.output_layers.count": 0}).model
+    assert (model.input_layers, model.lstm_layers, model.output_layers) == ((64, 64), (8, 4), ())
+    assert with_values(base("molecules-lstm"), {"model.lstm_layers.count": 1}).model.lstm_layers == (128,)
+    assert (
+        with_values(base("molecules-lstm", output_layers=()), {"model.output_layers.count": 1}).model
+        == base("molecules-lstm").model
+    )
+
+
+def test_the_plain_cell_sees_no_neighbours():
+    config = with_values(base("thesis"), {"model.cell": "plain", "model.interaction": "stacked_pooling"})
+    assert (config.model.cell, config.model.interaction) == ("plain", "none")
+
+
 def test_a_kinematic_head_has_full_covariances():
     config = with_values(base("thesis-mixture"), {"model.head": "kinematic"})
     assert (config.model.num_components, config.model.correlated) == (5, True)
@@ -48,12 +64,17 @@ def test_a_preset_is_searched_by_what_matters_to_it():
     assert {"model.bins", "model.side_lengths.count", "model.correlated"} <= thesis - pairwise
     assert {"model.cutoff", "model.pair_units"} <= pairwise - thesis
     assert {"learning_rate", "clip_norm", "model.units"} <= thesis & pairwise
+    plain = names(base("molecules-lstm"))
+    sizes = {"input_layers.count", "input_layers.width", "lstm_layers.count", "lstm_layers.first"}
+    sizes |= {"lstm_layers.others", "output_layers.count", "output_layers.width", "dropout"}
+    assert {f"model.{name}" for name in sizes} <= plain - thesis
+    assert {"model.units", "model.input_embedding"} <= thesis - plain
     assert "batch_size" not in thesis | pairwise
     assert {"model.bins", "model.cutoff"} <= names(base(), {"model.interaction": "stacked_pooling,pairwise"})
 
 
 def test_only_the_named_ones():
-    parents = {"model.head", "model.interaction"}
+    parents = {"model.cell", "model.head", "model.interaction"}
     assert names(base(), {"batch_size": "8,16"}, ("model.units",)) == parents | {"batch_size", "model.units"}
     assert search_space(base(), {}, ("model.units",))["model.head"] == Range(("absolute",))
 
@@ -121,6 +142,9 @@ def test_what_is_no_range(text, kind):
         ({"model.bins": "4,32"}, "`bins` must be at least 8, halved by each of the 3 poolings. Received: 4"),
         ({"model.filters.count": "1:6"}, "`bins` must be at least 64, halved by each of the 6 poolings. Received: 16"),
         ({"model.head": "absolute,relative"}, "`head` must be 'absolute'"),
+        ({"model.dropout": "0:1"}, "`model.dropout` must be left out unless model.cell is plain. Received: 'social'"),
+        ({"model.cell": "plain", "model.dropout": "0.5:1"}, "`dropout` must be at least 0 and below 1. Received: 1.0"),
+        ({"model.cell": "plain", "model.lstm_layers.count": "0:2"}, "`lstm_layers` must be 1 or more integers"),
         ({"model.cutoff": "1:2"}, "`model.cutoff` must be left out unless model.interaction is pairwise or both"),
     ],
 )

@@ -27,6 +27,7 @@ SMALL = {
 KINDS = {
     "mixture": {"num_components": 2, "correlated": False},
     "both": {"interaction": "both", "head": "kinematic"},
+    "plain": {"cell": "plain", "interaction": "none", "lstm_layers": (4, 2), "head": "displacement"},
     "verlet": {"interaction": "pairwise", "head": "verlet", "num_components": 2, "charges": 2, "substeps": 2},
 }
 MAX_HORIZON = 20

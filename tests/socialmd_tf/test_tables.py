@@ -1,6 +1,7 @@
 import math
 
 from socialmd_tf import tables
+from tests.socialmd_tf.report_examples import MOLECULES
 
 RESULT = {
     "nll": 2.8379,
@@ -76,3 +77,13 @@ def test_strata_and_statistics_that_are_missing_are_dashes():
         "-",
         "5.00e-01 (1.00e-03)",
     ]
+
+
+def test_statistics_of_molecules_have_a_line_for_means_and_one_for_drawn_paths():
+    results = {"model": {"molecules": MOLECULES, "molecules_drawn": MOLECULES}, "constant_position": {}}
+    assert cells(tables.molecules(results)) == [
+        ["predictor", "mean distance of OQL from the centre", "solvent accessible surface area"],
+        ["model", "0.25 ± 0.031 (10.0 %)", "27.5 (16.7 %)"],
+        ["model, drawn", "0.25 ± 0.031 (10.0 %)", "27.5 (16.7 %)"],
+    ]
+    assert tables.molecules({"model": RESULT}) == ""

@@ -12,7 +12,7 @@ import tensorflow as tf
 from pipelines import dataset
 from pipelines.config import DataConfig
 from pipelines.trajectory import Manifest
-from socialmd_tf import training
+from socialmd_tf import pace, training
 from socialmd_tf.config import ModelConfig, TrainConfig, to_dict
 from socialmd_tf.model import build_model, rollout_layer
 
@@ -58,7 +58,7 @@ def test_the_optimizer_is_the_thesis_s(model):
 @pytest.mark.parametrize("spoiled", [math.nan, math.inf, 1e30])
 def test_a_gradient_that_overflows_changes_nothing(spoiled):
     weights = [keras.Variable(np.ones(2)), keras.Variable(np.ones(3))]
-    optimizer = training.SteadyNadam(0.1, global_clipnorm=1.0)
+    optimizer = pace.SteadyNadam(0.1, global_clipnorm=1.0)
     optimizer.build(weights)
     optimizer.apply([np.zeros(2, "float32"), np.float32([0, spoiled, 0])], weights)
     assert all(np.array_equal(weight, np.ones(weight.shape)) for weight in weights)
@@ -70,6 +70,27 @@ def test_a_gradient_that_overflows_changes_nothing(spoiled):
         reference.apply([size * np.ones(2, "float32"), size * np.ones(3, "float32")], plain)
     for weight, wanted in zip(weights, plain, strict=True):
         np.testing.assert_array_equal(weight, wanted)
+
+
+def test_what_is_dropped_out_depends_on_seed_and_epoch_alone():
+    """Not on how much was dropped out before: a run that goes on at an epoch does as if it had never ended."""
+    plain = build_model(dataclasses.replace(SMALL, cell="plain", interaction="none", output_layers=(16,), dropout=0.5))
+    inputs = {
+        "positions": tf.random.stateless_normal((1, 2, 3, 2), (0, 0)),
+        "features": tf.ones((1, 3, 1)),
+        "mask": tf.ones((1, 3)),
+    }
+
+    def predicted(seed, epoch):
+        callback = pace.SeedDropout(seed)
+        callback.set_model(plain)
+        callback.on_epoch_begin(epoch)
+        return plain(inputs, training=True).numpy()
+
+    first = predicted(0, 1)
+    others = [predicted(*chosen) for chosen in ((0, 2), (1, 1))]
+    assert all((first != other).any() for other in others)
+    np.testing.assert_array_equal(predicted(0, 1), first)
 
 
 def test_sample_weights_average_one_and_leave_out_padding(mixed_data):
@@ -269,12 +290,12 @@ def test_the_learning_rate_falls_from_batch_to_batch(mixed_data, tmp_path):
 
 def test_the_learning_rate_stays_or_falls_as_half_a_cosine():
     constant, falling = (TrainConfig(learning_rate=0.2, decay=decay, epochs=4) for decay in ("none", "cosine"))
-    assert [training.learning_rate(constant, epoch) for epoch in range(4)] == [0.2] * 4
+    assert [pace.learning_rate(constant, epoch) for epoch in range(4)] == [0.2] * 4
     expected = [0.2, 0.1 + 0.1 / math.sqrt(2), 0.1, 0.1 - 0.1 / math.sqrt(2)]
-    assert [training.learning_rate(falling, epoch) for epoch in range(4)] == pytest.approx(expected)
+    assert [pace.learning_rate(falling, epoch) for epoch in range(4)] == pytest.approx(expected)
     model = ModelConfig(head="kinematic")
     anew = TrainConfig(learning_rate=0.2, decay="cosine", epochs=5, calibration_epochs=2, model=model)
-    assert [training.learning_rate(anew, epoch) for epoch in range(5)] == pytest.approx([0.2, 0.15, 0.05, 0.2, 0.1])
+    assert [pace.learning_rate(anew, epoch) for epoch in range(5)] == pytest.approx([0.2, 0.15, 0.05, 0.2, 0.1])
 
 
 REPLICAS = """
@@ -286,7 +307,7 @@ import keras, numpy as np
 from pathlib import Path
 from pipelines import dataset
 from pipelines.config import DataConfig
-from socialmd_tf import training
+from socialmd_tf import pace, training
 from socialmd_tf.config import ModelConfig, from_dict
 from socialmd_tf.model import build_model
 

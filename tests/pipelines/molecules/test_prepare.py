@@ -289,6 +289,8 @@ def test_simulations_of_different_time_steps(tmp_path):
         ({"molecules": ("OQL", "OQL")}, "`molecules` must be one or more different names"),
         ({"time_between_frames": float("inf")}, "`time_between_frames` must be a positive number"),
         ({"num_slices": 0}, "`num_slices` must be at least 1"),
+        ({"radii": (0.3, 0.4, 0.5)}, "`radii` must be one positive length, or one for each of the molecules"),
+        ({"radii": (0.3, -0.4)}, "`radii` must be one positive length, or one for each of the molecules"),
     ],
 )
 def test_configurations_that_cannot_be(changes, message):

@@ -1,0 +1,86 @@
+"""The beads of a nanoparticle: a gold core, and strands that end in drug or background molecules."""
+
+import dataclasses
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.molecules.nanoparticle.config import NanoparticleConfig
+from pipelines.molecules.surface import sphere_points
+
+BEAD_DIAMETER = 0.47
+"""Of all beads, in nm: about four heavy atoms (Marrink et al. 2007)."""
+BOND_LENGTH = 0.42
+"""Of two beads of a strand, in nm."""
+GOLD, LIGAND = "AU", "LIG"
+GROUPS = ("OQL", "ONC", "OCQ", "OCN")
+"""Drug, background, and the ends of the ligands they hang on, in that order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Beads:
+    """All beads of a nanoparticle, the gold ones first."""
+
+    names: tuple[str, ...]
+    """Name of every bead, as in a PDB file."""
+    molecules: tuple[str, ...]
+    """Name of the molecule (residue) of every bead."""
+    numbers: npt.NDArray[np.intp]
+    """Number of its molecule, from 1."""
+    positions: npt.NDArray[np.float64]
+    """Where they start `[num_beads, 3]`, in nm; the core's centre is the origin."""
+    bonds: npt.NDArray[np.intp]
+    """Pairs of bound beads `[num_bonds, 2]`."""
+    fixed: npt.NDArray[np.bool_]
+    """Beads that never move: the gold, and the one of each strand that is tethered to it."""
+
+    @property
+    def is_gold(self) -> npt.NDArray[np.bool_]:
+        """Which beads are of the core."""
+        return np.array(self.molecules) == GOLD
+
+
+def build(config: NanoparticleConfig, index: int) -> Beads:
+    """Put a nanoparticle together, its strands straight.
+
+    Args:
+        config: Its sizes.
+        index: Number of the simulation, from 0; which strands end in a drug is random.
+
+    Returns:
+        The beads.
+    """
+    generator = np.random.default_rng([config.seed, index])
+    gold = gold_lattice(config.core_radius - BEAD_DIAMETER / 2)
+    length = 1 + config.chain_beads + 1 + config.head_beads
+    distances = config.core_radius + BEAD_DIAMETER / 2 + BOND_LENGTH * np.arange(length)
+    strands = sphere_points(config.num_strands)[:, None] * distances[:, None]
+    is_drug = generator.permutation(config.num_strands) < config.num_drugs(index)
+
+    names, molecules, numbers = [GOLD] * len(gold), [GOLD] * len(gold), [1] * len(gold)
+    for drug in is_drug:
+        head, end = ("OQL", "OCQ") if drug else ("ONC", "OCN")
+        parts = ((LIGAND, 1 + config.chain_beads), (end, 1), (head, config.head_beads))
+        for molecule, size in parts:
+            names += [f"C{bead + 1}" for bead in range(size)]
+            molecules += [molecule] * size
+            numbers += [numbers[-1] + 1] * size
+    first = np.arange(config.num_strands)[:, None] * length + len(gold)
+    along = np.arange(length - 1)
+    bonds = np.stack([first + along, first + along + 1], axis=-1).reshape(-1, 2)
+    fixed = np.zeros(len(names), dtype=bool)
+    fixed[: len(gold)] = fixed[first[:, 0]] = True
+    positions = np.concatenate([gold, strands.reshape(-1, 3)])
+    return Beads(tuple(names), tuple(molecules), np.array(numbers), positions, bonds, fixed)
+
+
+def gold_lattice(radius: float) -> npt.NDArray[np.float64]:
+    """Points of a face-centred cubic lattice, one bead diameter apart, within a radius `[n, 3]`; the first is 0."""
+    size = math.ceil(radius / BEAD_DIAMETER * math.sqrt(2)) + 1
+    axis = np.arange(-size, size + 1)
+    cubes = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = cubes[cubes.sum(axis=1) % 2 == 0] * (BEAD_DIAMETER / math.sqrt(2))
+    distances = np.linalg.norm(points, axis=1)
+    inside = points[distances <= max(radius, 0)]
+    return inside[np.lexsort((*inside.T, np.linalg.norm(inside, axis=1).round(9)))]

@@ -1,0 +1,72 @@
+"""Configuration of simulated nanoparticles."""
+
+import dataclasses
+import math
+from typing import Literal
+
+from pipelines.errors import require
+
+_STRANDS_PER_AREA = 3.3  # per nm^2 of the core's surface; dense enough for a brush, and for heads to change places
+
+
+@dataclasses.dataclass(frozen=True)
+class NanoparticleConfig:
+    """How many coarse-grained nanoparticles, of what, and how they are simulated."""
+
+    num_simulations: int = 12
+    """Simulations; each has its own random numbers."""
+    drug: Literal["hydrophobic", "hydrophilic"] = "hydrophobic"
+    """Whether the drug (OQL) avoids the solvent and sinks in, or competes with the background (ONC) for the surface."""
+    drug_fractions: tuple[float, ...] = (0.5, 0.3, 0.7)
+    """Share of the strands that end in a drug, in turn from simulation to simulation; the others end in background."""
+    num_strands: int = 200
+    """Strands tethered to the gold core, whose surface grows with them. 200 make 2 000 beads."""
+    chain_beads: int = 5
+    """Beads of the ligand between the core and the end of a strand."""
+    head_beads: int = 3
+    """Beads of a drug or background molecule."""
+    num_frames: int = 300
+    """Frames kept of each simulation, the first at the moment when the heads become different."""
+    steps_per_frame: int = 50
+    """Steps between two frames."""
+    relaxation_steps: int = 10_000
+    """Steps before the first frame, with equal heads, at a friction of 1 / ps."""
+    time_step: float = 0.02
+    """Time of one step, in ps."""
+    temperature: float = 300.0
+    """In K."""
+    friction: float = 4.0
+    """Of the Langevin dynamics, in 1 / ps: the solvent's. The higher, the slower heads change places."""
+    attraction: float = 1.5
+    """Depth of the attraction of two beads of hydrophobicity 1, in kJ / mol."""
+    seed: int = 0
+    """Seed of everything random; the same seed gives the same files on the same machine."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        require(self.drug in ("hydrophobic", "hydrophilic"), "drug", "'hydrophobic' or 'hydrophilic'", self.drug)
+        for name in ("num_simulations", "chain_beads", "head_beads", "num_frames", "steps_per_frame"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(self.num_strands >= 2, "num_strands", "at least 2", self.num_strands)
+        require(self.relaxation_steps >= 0, "relaxation_steps", "at least 0", self.relaxation_steps)
+        for name in ("time_step", "temperature", "friction", "attraction"):
+            value = getattr(self, name)
+            require(math.isfinite(value) and value > 0, name, "positive", value)
+        require(0 <= self.seed < 2**31, "seed", "at least 0 and below 2^31", self.seed)
+        right = len(self.drug_fractions) > 0 and all(0 < share < 1 for share in self.drug_fractions)
+        require(right, "drug_fractions", "one or more shares above 0 and below 1", self.drug_fractions)
+
+    @property
+    def core_radius(self) -> float:
+        """Radius of the gold core, in nm."""
+        return math.sqrt(self.num_strands / (4 * math.pi * _STRANDS_PER_AREA))
+
+    @property
+    def time_between_frames(self) -> float:
+        """In ps."""
+        return self.steps_per_frame * self.time_step
+
+    def num_drugs(self, index: int) -> int:
+        """Strands that end in a drug in a simulation (from 0): at least one, and not all."""
+        share = self.drug_fractions[index % len(self.drug_fractions)]
+        return min(max(round(share * self.num_strands), 1), self.num_strands - 1)

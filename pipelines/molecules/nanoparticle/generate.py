@@ -1,0 +1,124 @@
+"""Simulated nanoparticles on disk, a PDB file a frame, resumable.
+
+A directory holds `nanoparticle.json` (the configuration, written first), for every simulation
+`radial_distances/00000.json` and then `simulations/00000/` with its frames. That directory is filled under another name
+and renamed: a simulation is there whole or not at all, and one that was under way when the run was killed starts again.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.claim import claim
+from pipelines.molecules.nanoparticle.beads import GROUPS, Beads, build
+from pipelines.molecules.nanoparticle.config import NanoparticleConfig
+from pipelines.molecules.nanoparticle.dynamics import simulate
+from pipelines.molecules.nanoparticle.pdb_writer import pdb_text
+from pipelines.progress import Progress
+from pipelines.trajectory import write_json
+
+CONFIG_FILE = "nanoparticle.json"
+SIMULATIONS, DISTANCES = "simulations", "radial_distances"
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a directory of simulations holds; `str` of it is the report for the user."""
+
+    directory: Path
+    """Where it is."""
+    config: NanoparticleConfig
+    """What was asked for."""
+    num_beads: int
+    """Beads of a nanoparticle, the gold included."""
+    distances: npt.NDArray[np.float64]
+    """Mean distances from the core's centre of the beads of each of `GROUPS` `[simulations, frames, 4]`, in nm."""
+
+    def __str__(self) -> str:
+        config = self.config
+        last = config.num_frames - 1
+        chosen = sorted({0, last // 4, last // 2, 3 * last // 4, last})
+        lines = [
+            f"{self.directory}: {config.num_simulations} simulations of {self.num_beads} beads, {config.num_frames} "
+            f"frames {config.time_between_frames:g} ps apart, {config.drug} drug",
+            "a coarse-grained stand-in: its times and distances are not those of any real nanoparticle",
+            f"mean distance from the core's centre (nm) at {', '.join(f'{frame}' for frame in chosen)} frames, and its "
+            "standard error over simulations:",
+        ]
+        mean = self.distances.mean(axis=0)
+        error = self.distances.std(axis=0, ddof=1) / config.num_simulations**0.5 if config.num_simulations > 1 else None
+        for place, group in enumerate(GROUPS):
+            values = ", ".join(
+                f"{mean[frame, place]:.3f}" + ("" if error is None else f" ± {error[frame, place]:.3f}")
+                for frame in chosen
+            )
+            lines.append(f"  {group}: {values}")
+        folder = self.directory / SIMULATIONS
+        lines.append(
+            f"next: python -m socialmd_tf.prepare --trajectory {folder}/* --split-by file --time-between-frames "
+            f"{config.time_between_frames:g} --output DIR"
+        )
+        return "\n".join(lines)
+
+
+def generate(config: NanoparticleConfig, directory: Path) -> Summary:
+    """Simulate nanoparticles; a run that was stopped at any moment is finished by the same call.
+
+    Args:
+        config: What to simulate.
+        directory: Where the files go: new, empty, or one of the same `config`.
+
+    Returns:
+        The summary.
+
+    Raises:
+        UserError: The directory holds something else, OpenMM is missing, or the time step is too long.
+    """
+    directory = Path(directory)
+    claim(directory, CONFIG_FILE, json.loads(json.dumps(dataclasses.asdict(config))), "simulated nanoparticles")
+    with Progress("nanoparticle", config.num_simulations * config.num_frames) as progress:
+        for index in range(config.num_simulations):
+            if not _folder(directory, index).exists():
+                _generate_one(config, index, directory, progress)
+    return Summary(directory, config, len(build(config, 0).names), _load_distances(config, directory))
+
+
+def _folder(directory: Path, index: int) -> Path:
+    return directory / SIMULATIONS / f"{index:05d}"
+
+
+def _generate_one(config: NanoparticleConfig, index: int, directory: Path, progress: Progress) -> None:
+    beads, final = build(config, index), _folder(directory, index)
+    partial = final.with_name(f".{final.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    digits, rows = len(str(config.num_frames - 1)), []
+    for frame, positions in enumerate(simulate(config, beads, index)):
+        text = pdb_text(beads, positions, frame, frame * config.time_between_frames)
+        (partial / f"frame_{frame:0{digits}d}.pdb").write_text(text)
+        rows.append(mean_distances(beads, positions))
+        where = f"simulation {index + 1} of {config.num_simulations}, {frame + 1} frames"
+        progress.show(index * config.num_frames + frame + 1, where)
+    columns = np.array(rows).T.tolist()
+    write_json(directory / DISTANCES / f"{index:05d}.json", dict(zip(GROUPS, columns, strict=True)))
+    os.replace(partial, final)
+
+
+def mean_distances(beads: Beads, positions: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Mean distance from the origin of the beads of each of `GROUPS` `[4]`, in the unit of the positions."""
+    distances = np.linalg.norm(positions, axis=1)
+    molecules = np.array(beads.molecules)
+    return np.array([distances[molecules == group].mean() for group in GROUPS])
+
+
+def _load_distances(config: NanoparticleConfig, directory: Path) -> npt.NDArray[np.float64]:
+    rows = []
+    for index in range(config.num_simulations):
+        values = json.loads((directory / DISTANCES / f"{index:05d}.json").read_text())
+        rows.append(np.array([values[group] for group in GROUPS]).T)
+    return np.array(rows)

@@ -1,0 +1,33 @@
+"""A frame of beads as a PDB file."""
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.molecules.nanoparticle.beads import Beads
+
+_ANGSTROM = 10.0  # in a nm
+
+
+def pdb_text(beads: Beads, positions: npt.NDArray[np.floating], frame: int, time: float) -> str:
+    """A frame as the text of a PDB file.
+
+    Args:
+        beads: Names and numbers; numbers begin again after those that the format has room for.
+        positions: `[num_beads, 3]`, in nm.
+        frame: Its number, for a remark.
+        time: In ps, for a remark.
+
+    Returns:
+        The text.
+    """
+    lines = [f"REMARK   1 COARSE-GRAINED STAND-IN, FRAME {frame}, {time:.2f} PS AFTER THE HEADS BECAME DIFFERENT"]
+    for serial, (name, molecule, number, (x, y, z)) in enumerate(
+        zip(beads.names, beads.molecules, beads.numbers.tolist(), (positions * _ANGSTROM).tolist(), strict=True), 1
+    ):
+        element = name if name == "AU" else "C"
+        label = f"{name:<4s}" if len(element) == 2 else f" {name:<3s}"
+        lines.append(
+            f"HETATM{serial % 100_000:5d} {label} {molecule:>3s} A{number % 10_000:4d}    "
+            f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          {element:>2s}"
+        )
+    return "\n".join([*lines, "END", ""])

@@ -1,0 +1,119 @@
+"""The recurrent cell of the first experiment: every particle by itself, perceptrons before and after LSTMs."""
+
+import itertools
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class PlainLSTMCell(keras.layers.Layer):
+    """One step of the first experiment's network (thesis section 3.3, figure 19).
+
+    Every particle by itself, all with the same weights:
+
+        a_0 = [x_i, f_i];  a_k = dropout(relu(W_k a_(k-1) + b_k))      perceptron, the same at every step
+        h_l, c_l = LSTM_l(h_(l-1), (h_l, c_l)),  h_0 the last a        LSTMs, one on the other
+        o_k = dropout(relu(V_k o_(k-1) + d_k)),  o_0 the last h        perceptron, whose linear output is the head
+
+    The thesis leaves open how its network sees several particles; ours are alone, since their number differs from one
+    simulation to the next. It follows the protocol of `SocialLSTMCell`, with the states of all LSTMs side by side in
+    one hidden state and one cell state. Positions stay float32 under mixed precision.
+
+    Args:
+        input_layers: Units of the hidden layers of the first perceptron; may be none.
+        lstm_layers: Units of each LSTM.
+        output_layers: Units of the hidden layers of the second perceptron; may be none.
+        dropout: Share of the units of hidden layers that are left out at a step of training.
+    """
+
+    def __init__(self, input_layers, lstm_layers, output_layers, dropout, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.input_layers = self._dense(input_layers, "input", "float32")
+        self.lstms = [
+            keras.layers.LSTMCell(units, dtype=self.dtype_policy, name=f"lstm_{i}")
+            for i, units in enumerate(lstm_layers)
+        ]
+        self.output_layers = self._dense(output_layers, "output", self.dtype_policy)
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+
+    def _dense(self, sizes, name, dtype):
+        return [
+            keras.layers.Dense(units, activation="relu", dtype=dtype, name=f"{name}_{i}")
+            for i, units in enumerate(sizes)
+        ]
+
+    @property
+    def state_size(self):
+        """Sizes of a particle's hidden state and cell state."""
+        size = sum(self._lstm_units)
+        return [size, size]
+
+    @property
+    def _lstm_units(self):
+        return [lstm.units for lstm in self.lstms]
+
+    def get_initial_state(self, batch_size, num_particles):
+        """Zeros: hidden state and cell state, each `[B, N, H]` with H the units of all LSTMs."""
+        return [ops.zeros((batch_size, num_particles, size), self.compute_dtype) for size in self.state_size]
+
+    def build(self, inputs_shape, states_shape=None):
+        """Create the weights."""
+        width = inputs_shape["positions"][-1] + inputs_shape["features"][-1]
+        for layer in (*self.input_layers, *self.lstms, *self.output_layers):
+            layer.build((None, width))
+            width = layer.units
+
+    def call(self, inputs, states):
+        """Advance the states by one frame.
+
+        Args:
+            inputs: Dictionary of `positions` `[B, N, D]`, in units of length, and `features` `[B, N, F]`; what else is
+                in it is not read.
+            states: Hidden state and cell state, each `[B, N, H]`.
+
+        Returns:
+            What a head reads, the last o `[B, N, O]` in float32, and the new states.
+        """
+        own = ops.concatenate([inputs["positions"], inputs["features"]], axis=-1)
+        leading = ops.shape(own)[:-1]
+        hidden = self._perceptron(self.input_layers, ops.reshape(own, (-1, own.shape[-1])))
+        new_states = [[], []]
+        for lstm, *old in zip(self.lstms, *(self._split(state) for state in states), strict=True):
+            hidden, new = lstm(ops.cast(hidden, self.compute_dtype), old)
+            for kept, state in zip(new_states, new, strict=True):
+                kept.append(state)
+        outputs = ops.cast(self._perceptron(self.output_layers, hidden), "float32")
+        joined = [ops.concatenate(kept, axis=-1) for kept in new_states]
+        return _unflatten(outputs, leading), [_unflatten(state, leading) for state in joined]
+
+    def _perceptron(self, layers, values):
+        for layer in layers:
+            values = self.dropout(layer(values))
+        return values
+
+    def _split(self, state):
+        """`[B, N, H]` -> for every LSTM `[B N, units]`."""
+        flat = ops.reshape(state, (-1, self.state_size[0]))
+        edges = [sum(self._lstm_units[:i]) for i in range(len(self.lstms) + 1)]
+        return [flat[:, start:stop] for start, stop in itertools.pairwise(edges)]
+
+    def compute_output_shape(self, inputs_shape, states_shape=None):
+        """Shapes of the output and the states."""
+        leading = tuple(inputs_shape["positions"][:2])
+        last = (self.output_layers or self.lstms)[-1]
+        return (*leading, last.units), [(*leading, size) for size in self.state_size]
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {
+            **super().get_config(),
+            "input_layers": [layer.units for layer in self.input_layers],
+            "lstm_layers": self._lstm_units,
+            "output_layers": [layer.units for layer in self.output_layers],
+            "dropout": self.dropout.rate,
+        }
+
+
+def _unflatten(values, leading):
+    return ops.reshape(values, (*leading, values.shape[-1]))

@@ -1,0 +1,36 @@
+import pytest
+
+from pipelines.molecules.known_molecules import KnownMolecules, known_molecules
+from pipelines.trajectory import Manifest
+
+
+def manifest(features=("OQL", "ONC"), unit="nm", command="python -m socialmd_tf.prepare --molecules OQL ONC", **config):
+    provenance = {"command": command, "config": {"molecules": ["OQL", "ONC"], **config}}
+    return Manifest("molecules", 3, features, unit, 1.0, {}, provenance)
+
+
+def test_names_and_radii_are_those_of_prepare():
+    assert known_molecules(manifest(radii=[0.3, 0.4])) == KnownMolecules(("OQL", "ONC"), (0.3, 0.4), 0.14)
+    assert known_molecules(manifest(radii=[0.3])).radii == (0.3, 0.3)
+
+
+def test_without_radii_they_are_those_of_ten_heavy_atoms_whatever_the_unit():
+    for unit, length in (("nm", 1.0), ("angstrom", 10.0)):
+        found = known_molecules(manifest(unit=unit))
+        assert found.radii == pytest.approx((0.35 * length,) * 2)
+        assert found.probe == pytest.approx(0.14 * length)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        manifest(command="python -m socialmd_tf.simulate"),
+        manifest(features=("mass", "charge")),
+        manifest(unit="1"),
+        manifest(radii=[0.3, -0.4]),
+        manifest(radii=[0.3, 0.4, 0.5]),
+        Manifest("mine", 3, ("OQL", "ONC"), "nm", 1.0, {}, {}),
+    ],
+)
+def test_of_other_data_nothing_is_known(other):
+    assert known_molecules(other) is None

@@ -1,0 +1,195 @@
+import dataclasses
+import itertools
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.errors import UserError
+from pipelines.molecules.config import MoleculesConfig
+from pipelines.molecules.nanoparticle import dynamics, generate
+from pipelines.molecules.nanoparticle.beads import BEAD_DIAMETER, BOND_LENGTH, build, gold_lattice
+from pipelines.molecules.nanoparticle.config import NanoparticleConfig
+from pipelines.molecules.nanoparticle.pdb_writer import pdb_text
+from pipelines.molecules.prepare import prepare
+
+SMALL = NanoparticleConfig(
+    num_simulations=2, num_strands=6, chain_beads=2, num_frames=4, steps_per_frame=5, relaxation_steps=20
+)
+
+
+def contents(directory):
+    return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_strands_end_in_drug_or_background():
+    beads = build(SMALL, 0)
+    strands = ["LIG"] * 3 + ["OCQ"] + ["OQL"] * 3, ["LIG"] * 3 + ["OCN"] + ["ONC"] * 3
+    first = beads.is_gold.sum()
+    found = [list(beads.molecules[start : start + 7]) for start in range(first, len(beads.molecules), 7)]
+    assert [each == strands[0] for each in found].count(True) == 3  # half of them, in the first simulation
+    assert all(each in strands for each in found)
+    assert set(beads.molecules[:first]) == {"AU"}
+    assert len(set(beads.numbers[first:])) == 3 * 6
+
+
+def test_strands_are_tethered_to_the_core_and_bound():
+    beads = build(SMALL, 0)
+    bound = np.linalg.norm(np.diff(beads.positions[beads.bonds], axis=1)[:, 0], axis=-1)
+    np.testing.assert_allclose(bound, BOND_LENGTH)
+    assert len(beads.bonds) == 6 * 6
+    distances = np.linalg.norm(beads.positions, axis=1)
+    assert beads.fixed.sum() == beads.is_gold.sum() + 6
+    np.testing.assert_allclose(
+        distances[beads.fixed & ~beads.is_gold], SMALL.core_radius + BEAD_DIAMETER / 2, rtol=1e-12
+    )
+
+
+def test_gold_is_a_lattice_about_an_atom_in_the_middle():
+    gold = gold_lattice(1.2)
+    np.testing.assert_array_equal(gold[0], 0)
+    between = [np.linalg.norm(a - b) for a, b in itertools.combinations(gold, 2)]
+    assert min(between) == pytest.approx(BEAD_DIAMETER)
+    assert (np.linalg.norm(gold, axis=1) <= 1.2).all()
+    # Four points a cube of side sqrt(2) diameters: as many as there is room for, but for the rim.
+    assert len(gold) == pytest.approx(4 / 3 * np.pi * 1.2**3 * np.sqrt(2) / BEAD_DIAMETER**3, rel=0.15)
+
+
+def test_the_energy_is_that_of_ashbaugh_and_hatch():
+    mm = pytest.importorskip("openmm")
+    diameter, depth = BEAD_DIAMETER, 1.5
+    for hydrophobicity in (0.0, 0.65, 1.3):
+        force = mm.CustomNonbondedForce(dynamics._ASHBAUGH_HATCH)
+        force.addGlobalParameter("diameter", diameter)
+        force.addGlobalParameter("attraction", depth)
+        force.addPerParticleParameter("lambda")
+        system = mm.System()
+        for value in (hydrophobicity / 2, 3 * hydrophobicity / 2):  # the mean counts
+            system.addParticle(1.0)
+            force.addParticle([value])
+        system.addForce(force)
+        context = mm.Context(system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference"))
+        for distance in (0.4, 0.47, 0.52, 0.53, 0.6, 0.9):
+            context.setPositions(np.array([[0, 0, 0], [distance, 0, 0]]))
+            found = context.getState(getEnergy=True).getPotentialEnergy()._value
+            lennard_jones = 4 * depth * ((diameter / distance) ** 12 - (diameter / distance) ** 6)
+            if distance < 2 ** (1 / 6) * diameter:
+                expected = lennard_jones + (1 - hydrophobicity) * depth
+            else:
+                expected = hydrophobicity * lennard_jones
+            assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_frames_are_files_that_prepare_takes(tmp_path):
+    pytest.importorskip("openmm")
+    pytest.importorskip("MDAnalysis")
+    summary = generate.generate(SMALL, tmp_path / "out")
+    folders = sorted((tmp_path / "out" / "simulations").iterdir())
+    assert [folder.name for folder in folders] == ["00000", "00001"]
+    assert [path.name for path in sorted(folders[0].iterdir())] == [f"frame_{i}.pdb" for i in range(4)]
+    config = MoleculesConfig(
+        tuple(folders), split_by="file", fractions=(0.5, 0.5, 0.0), min_frames=4, time_between_frames=0.1
+    )
+    prepared = prepare(config, tmp_path / "data", command="")
+    assert [record.molecules["OQL"] for record in prepared.records] == [3, 2]
+    frames = np.load(tmp_path / "data" / "train" / "00000.npy")
+    assert frames.shape == (4, 6, 5)
+    # The middle bead of three stands for a molecule; a PDB file holds thousandths of an angstrom.
+    beads = build(SMALL, 0)
+    (first, *_) = dynamics.simulate(SMALL, beads, 0)
+    heads = [bead for bead, name in enumerate(beads.molecules) if name in ("OQL", "ONC") and beads.names[bead] == "C2"]
+    np.testing.assert_allclose(frames[0, :, :3], first[heads], atol=1e-4)
+    rows = np.linalg.norm(first[np.array(beads.molecules) == "OQL"], axis=1)
+    assert summary.distances[0, 0, 0] == pytest.approx(rows.mean())
+    assert "stand-in" in str(summary) and "--time-between-frames 0.1 " in str(summary)
+
+
+def test_the_same_seed_gives_the_same_files_and_another_one_others(tmp_path):
+    pytest.importorskip("openmm")
+    one = dataclasses.replace(SMALL, num_simulations=1)
+    for name, config in (("a", one), ("b", one), ("c", dataclasses.replace(one, seed=1))):
+        generate.generate(config, tmp_path / name)
+    a, b, c = (contents(tmp_path / name / "simulations") for name in "abc")
+    assert a == b != c
+
+
+def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
+    pytest.importorskip("openmm")
+    flags = ["--num-simulations", "3", "--num-strands", "6", "--num-frames", "30", "--relaxation-steps", "10"]
+    command = [sys.executable, "-m", "socialmd_tf.nanoparticle", *flags, "--steps-per-frame", "20", "--output"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([*command, str(killed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not list((killed / "simulations").glob(".00001.partial/*1.pdb")):
+        assert process.poll() is None and time.sleep(0.002) is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    folders = [path.name for path in (killed / "simulations").iterdir() if not path.name.startswith(".")]
+    assert folders == ["00000"]
+    subprocess.run([*command, str(killed)], check=True, capture_output=True)
+    assert contents(killed) == contents(tmp_path / "whole")
+
+
+def test_numbers_that_do_not_fit_into_a_pdb_file_begin_again():
+    beads = build(SMALL, 0)
+    many = dataclasses.replace(beads, numbers=beads.numbers + 9998)
+    line = pdb_text(many, beads.positions, 3, 0.3).splitlines()[1]
+    assert line[22:26] == "9999"
+    assert pdb_text(many, beads.positions, 3, 0.3).splitlines()[1 + int(beads.is_gold.sum())][22:26] == "   0"
+    assert len(line) == 78 and line[76:78] == "AU" and line[12:16] == "AU  "
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"drug": "salty"}, "`drug` must be 'hydrophobic' or 'hydrophilic'. Received: 'salty'"),
+        ({"num_frames": 0}, "`num_frames` must be at least 1. Received: 0"),
+        ({"num_strands": 1}, "`num_strands` must be at least 2. Received: 1"),
+        ({"relaxation_steps": -1}, "`relaxation_steps` must be at least 0. Received: -1"),
+        ({"friction": 0.0}, "`friction` must be positive. Received: 0.0"),
+        ({"drug_fractions": (0.5, 1.0)}, "`drug_fractions` must be one or more shares above 0 and below 1. Received"),
+        ({"seed": -1}, "`seed` must be at least 0 and below 2^31. Received: -1"),
+    ],
+)
+def test_refuses_what_cannot_be(changes, message):
+    with pytest.raises(UserError) as error:
+        dataclasses.replace(SMALL, **changes)
+    assert str(error.value).startswith(message)
+
+
+def test_a_time_step_that_is_too_long_is_said(tmp_path):
+    pytest.importorskip("openmm")
+    with pytest.raises(UserError, match=r"^`time_step` must be short enough .* Received: 5.0 ps"):
+        generate.generate(dataclasses.replace(SMALL, time_step=5.0), tmp_path / "out")
+    assert not list((tmp_path / "out" / "simulations").glob("[0-9]*"))
+
+
+def test_without_openmm_one_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openmm", None)
+    with pytest.raises(UserError, match=r"needs OpenMM, which is not installed; expected: pip install"):
+        generate.generate(SMALL, tmp_path / "out")
+
+
+def test_refuses_a_directory_of_something_else(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty and not simulated nanoparticles"):
+        generate.generate(SMALL, tmp_path)
+    assert Path(tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_a_hydrophobic_drug_sinks_in_and_a_hydrophilic_one_does_not(tmp_path):
+    """Figure 16 of the thesis, of a small nanoparticle: about a minute."""
+    pytest.importorskip("openmm")
+    config = NanoparticleConfig(num_simulations=3, num_strands=40, num_frames=120, drug_fractions=(0.5,))
+    moves = {}
+    for drug in ("hydrophobic", "hydrophilic"):
+        distances = generate.generate(dataclasses.replace(config, drug=drug), tmp_path / drug).distances
+        moves[drug] = distances[:, -20:].mean(axis=(0, 1)) - distances[:, :3].mean(axis=(0, 1))
+    sunk = moves["hydrophobic"][0] - moves["hydrophobic"][1]  # the drug's way against the background's
+    assert sunk < -0.15
+    assert abs(moves["hydrophilic"][0] - moves["hydrophilic"][1]) < 0.1
