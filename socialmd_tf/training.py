@@ -25,12 +25,14 @@ def visible_devices():
 def compile_for_training(model, learning_rate, clip_norm=0.0):
     """Set loss (negative log likelihood of the rollout), metric (mean absolute error) and optimizer (Nadam).
 
-    The optimizer is `pace.SteadyNadam`, with the thesis's constants (section 4.5). Gradients longer than `clip_norm`, over
-    all weights, are shortened to it, on each device by itself; 0 is no limit.
+    The optimizer is `pace.SteadyNadam`, with the thesis's constants (section 4.5). Gradients longer than `clip_norm`,
+    over all weights, are shortened to it, on each device by itself; 0 is no limit.
     """
     layout = rollout_layer(model).head.layout
     model.compile(
-        optimizer=SteadyNadam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, global_clipnorm=clip_norm or None),
+        optimizer=pace.SteadyNadam(
+            learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, global_clipnorm=clip_norm or None
+        ),
         loss=mixture.NegativeLogLikelihood(layout),
         weighted_metrics=[metrics.MeanAbsoluteError(layout)],
         jit_compile=False,  # measured: no gain on a CPU, and more than one replica cannot
