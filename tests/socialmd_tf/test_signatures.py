@@ -167,7 +167,7 @@ def test_a_step_refuses_rows_one_by_one(both):
         np.testing.assert_allclose(found[name][[0, 2]], undisturbed[name][[0, 2]], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("both", "share"), [("pairwise", 1), ("verlet", (1 + 1 / 16) / 2)], indirect=["both"])
+@pytest.mark.parametrize(("both", "share"), [("both", 1), ("verlet", (1 + 1 / 16) / 2)], indirect=["both"])
 def test_a_head_that_adds_up_starts_anew_where_a_frame_was_observed(both, share):
     """Uncertainty grows from one frame fed back to the next, row by row; components have shares of what adds up."""
     _, signatures = both
