@@ -120,7 +120,7 @@ def run_epochs(model, config, directory, first_epoch, callbacks, verbose=0):
     rollout.unroll = config.unroll
     for epochs, num_steps, calibrates in _stages(config, first_epoch):
         rollout.training_steps = num_steps
-        frozen = [rollout.cell, *rollout.head.motion_layers] if calibrates else []
+        frozen = _motion_layers(rollout) if calibrates else []
         for layer in frozen:
             layer.trainable = False
         model.make_train_function(force=True)
@@ -131,6 +131,11 @@ def run_epochs(model, config, directory, first_epoch, callbacks, verbose=0):
         if model.stop_training:
             break
     return history
+
+
+def _motion_layers(rollout):
+    """The layers on which means depend, all that calibration leaves as they are."""
+    return [*([rollout.cell] if rollout.head.is_moved_by_cell else []), *rollout.head.motion_layers]
 
 
 def _stages(config, first_epoch):

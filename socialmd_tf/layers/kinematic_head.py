@@ -64,6 +64,11 @@ class KinematicHead(keras.layers.Layer):
             self.mixture.build(outputs_shape)
 
     @property
+    def is_moved_by_cell(self):
+        """Whether means depend on what the cell gives."""
+        return True
+
+    @property
     def motion_layers(self):
         """Layers that predict means, and not how far the truth is from them."""
         return [self.acceleration]

@@ -79,6 +79,11 @@ class VerletHead(KinematicHead):
         self.force.build(inputs_shape["positions"], inputs_shape["features"])
 
     @property
+    def is_moved_by_cell(self):
+        """Whether means depend on what the cell gives: by the learned acceleration alone."""
+        return self.is_corrected
+
+    @property
     def motion_layers(self):
         """Layers that predict means, and not how far the truth is from them."""
         return [*super().motion_layers, self.force] if self.is_corrected else [self.force]
