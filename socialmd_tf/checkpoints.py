@@ -10,7 +10,7 @@ import numpy as np
 
 from pipelines.errors import UserError
 from pipelines.trajectory import write_json
-from socialmd_tf.config import TrainConfig, load_json, to_dict
+from socialmd_tf.config import TrainConfig, from_dict, load_json, to_dict
 
 _CONFIG = "config.json"
 _WEIGHTS = "model.weights.h5"
@@ -68,7 +68,7 @@ def _refuse_other(path, settings):
 
 def _difference(path, settings):
     """The first of the flat settings that a run's `config.json` has otherwise, in words, or None."""
-    saved = flatten(load_json(path))
+    saved = flatten(to_dict(from_dict(TrainConfig, load_json(path))))  # with what fields that are newer were then
     for key, value in settings.items():
         if key not in _MAY_CHANGE and saved.get(key) != value:
             return f"`{key}` is {saved.get(key)!r} there and {value!r} here"
