@@ -221,10 +221,13 @@ def test_a_curriculum_predicts_few_frames_first_and_judges_all(mixed_data, tmp_p
     assert history.epoch == [0, 1, 2, 3, 4]
 
 
-def test_calibration_trains_the_spread_over_whole_rollouts_and_leaves_the_motion(mixed_data, tmp_path):
+@pytest.mark.parametrize(
+    ("head", "frozen"), [("kinematic", {"cell", "acceleration"}), ("verlet", {"force"})], ids=["kinematic", "verlet"]
+)
+def test_calibration_trains_the_spread_over_whole_rollouts_and_leaves_the_motion(mixed_data, tmp_path, head, frozen):
     config = TrainConfig(
         windows=WINDOWS,
-        model=dataclasses.replace(SMALL, head="kinematic", interaction="none", num_components=2),
+        model=dataclasses.replace(SMALL, head=head, interaction="none", num_components=2),
         curriculum=(1, 1),
         calibration_epochs=1,
         epochs=2,
@@ -242,8 +245,9 @@ def test_calibration_trains_the_spread_over_whole_rollouts_and_leaves_the_motion
     training.run_epochs(model, config, mixed_data, 0, [Watch()])
     (first, _), (second, before) = kept
     assert (first, second) == (1, 3)
-    changed = {w.path.split("/head/")[-1] for w in model.weights if not np.array_equal(w.numpy(), before[w.path])}
-    assert changed == {f"{layer}/{name}" for layer in ("scale", "mixture") for name in ("kernel", "bias")}
+    parts = {w.path: w.path.split("/")[2 if "/head/" in w.path else 1] for w in model.weights}
+    changed = {parts[w.path] for w in model.weights if not np.array_equal(w.numpy(), before[w.path])}
+    assert changed == set(parts.values()) - frozen and {"scale", "mixture"} <= changed
     assert len(model.trainable_weights) == len(model.weights)
 
 
