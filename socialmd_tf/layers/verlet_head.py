@@ -7,7 +7,7 @@ from socialmd_tf.layers.kinematic_head import KinematicHead
 from socialmd_tf.layers.pair_force import PairForce
 from socialmd_tf.layers.pairs import difference, on_pairs
 
-_MAX_STEPS = 5000
+_MAX_STEPS = 1000
 _TINY = 1e-30
 
 
@@ -24,7 +24,7 @@ class VerletHead(KinematicHead):
         h = min(1 / n, eta min over pairs of min(r / |v_ij|, (r / |a_ij|)^(1/2))),   r^2 = |x_j - x_i|^2 + softening^2
 
     with the relative velocities v_ij and accelerations a_ij, so that a close encounter is resolved and costs little
-    elsewhere. A frame takes 5000 steps at most: the last ones are then longer. Fed back on its mean, the head carries v
+    elsewhere. A frame takes 1000 steps at most: the last ones are then longer. Fed back on its mean, the head carries v
     on. Of an observed frame v is not known: it is what was predicted, corrected by what the position was wrong by,
 
         v <- v + (x - predicted x),
