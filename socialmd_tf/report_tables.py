@@ -85,7 +85,7 @@ def molecules(found):
     cells = []
     for name in first:
         errors = [statistics[name]["error"] for statistics in found.values()]
-        decimals = _decimals(errors)
+        decimals = decimals_for(errors)
         cells.append(
             [
                 (

@@ -1,6 +1,8 @@
 import math
 
-from socialmd_tf import tables
+import pytest
+
+from socialmd_tf import digits, tables
 from tests.socialmd_tf.report_examples import MOLECULES
 
 RESULT = {
@@ -41,16 +43,24 @@ def cells(text):
 def test_a_line_for_every_predictor():
     found = cells(tables.predictors({"model": RESULT, "constant_position": RESULT}))
     assert [row[0] for row in found] == ["predictor", "model", "constant_position"]
-    assert found[1][1:] == ["2.838 ± 0.000", "1.00 ± 0.01", "1.00", "1.41", "1.41", "0.0 %", "100.0 %"]
+    assert found[1][1:] == ["2.838 ± 0.000", "1.00 ± 0.012", "1.00", "1.41", "1.41", "0.0 %", "100.0 %"]
 
 
 def test_small_errors_are_not_shown_as_zero_and_no_error_bar_stands_where_there_is_none():
     model, exact = {**RESULT, "mae": 0.0645}, {**RESULT, "mae": 2.34567e-5, "mae_standard_error": math.nan}
     assert [row[2] for row in cells(tables.predictors({"model": model, "exact": exact, "other": RESULT}))[1:]] == [
         "0.0645 ± 0.0123",
-        "2.3e-05",
+        "0.000023",
         "1.0000 ± 0.0123",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.000"), (12.3456, "12.346"), (0.0016, "0.0016"), (-0.0016, "-0.0016"), (7.2e-7, "7.2e-07"), (None, "n/a")],
+)
+def test_at_least_two_significant_digits(value, text):
+    assert digits.number(value, 3) == text
 
 
 def test_comparisons_have_signs():
