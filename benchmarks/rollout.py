@@ -1,16 +1,19 @@
 """Time predicted frames against integrated ones, for growing systems and batches.
 
     python benchmarks/rollout.py [--presets thesis pairwise verlet] [--particles 25 100 400 1000] [--batch-sizes 1 8 64]
+                                 [--exports saved_models/nbody] [--cpu-time]
 
 A frame of the N-body data is 20 000 steps of velocity Verlet away from the last. Models are exported and their
 SavedModel is timed, in rounds that alternate with the integrator of `simulate`, which is timed for fewer steps and
 scaled up. Weights are new, but set so that particles of the thesis's model stay where they are instead of meeting at
-the origin. Prints scene-frames per second: systems x frames / seconds.
+the origin. Prints scene-frames per second: systems x frames / seconds. On a busy machine, seconds of CPU time on one
+thread (TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1) say more than those of the clock.
 """
 
 import argparse
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +21,7 @@ import tensorflow as tf
 VERLET_STEPS = 20_000
 DENSITY = 25 / (np.pi * 3.5**2)  # that of the N-body data
 TARGET_SECONDS = 2.0
+clock = time.perf_counter
 
 
 def main():
@@ -26,9 +30,15 @@ def main():
     parser.add_argument("--particles", type=int, nargs="+", default=[25, 100, 400, 1000])
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--exports", nargs="+", default=[], help="directories of trained models, of which the newest")
+    parser.add_argument("--cpu-time", action="store_true", help="CPU time of all threads in place of the clock's")
     arguments = parser.parse_args()
+    if arguments.cpu_time:
+        global clock
+        clock = time.process_time
     with tempfile.TemporaryDirectory() as directory:
         rollouts = {name: exported(name, f"{directory}/{name}") for name in arguments.presets}
+        rollouts |= {Path(path).name: loaded(max(Path(path).iterdir())) for path in arguments.exports}
         titles = "".join(f" {name:>12s} {'/ Verlet':>10s}" for name in rollouts)
         print(f"scene-frames/s\n{'N':>5s} {'B':>3s} {'Verlet':>10s}{titles}")
         for num_particles in arguments.particles:
@@ -45,9 +55,14 @@ def exported(preset, directory):
     model = build_model(preset)
     if PRESETS[preset].head == "absolute":
         stay(rollout_layer(model))
-    loaded = tf.saved_model.load(export(model, directory, {}))
+    return loaded(export(model, directory, {}))
+
+
+def loaded(directory):
+    """The rollout of a SavedModel."""
+    model = tf.saved_model.load(str(directory))
     # The signature alone would let the variables go.
-    return lambda **inputs: loaded.signatures["rollout"](**inputs)
+    return lambda **inputs: model.signatures["rollout"](**inputs)
 
 
 def stay(rollout):
@@ -91,9 +106,9 @@ def prediction(rollout, frames, features):
     inputs = {"positions": tf.constant(frames), "features": tf.constant(features)}
 
     def seconds(num_frames):
-        started = time.perf_counter()
+        started = clock()
         rollout(**inputs, horizon=tf.constant(num_frames))
-        return (time.perf_counter() - started) * num_frames / (num_frames + frames.shape[1] - 1)
+        return (clock() - started) * num_frames / (num_frames + frames.shape[1] - 1)
 
     return seconds
 
@@ -107,9 +122,9 @@ def integration(positions, velocities, masses, charges):
     pairs = np.stack([couplings(m, q, 300.0, 20.0) for m, q in zip(masses, charges, strict=True)], axis=-1)
 
     def seconds(num_steps):
-        started = time.perf_counter()
+        started = clock()
         advance(*last, pairs, 1e-7, num_steps)
-        return time.perf_counter() - started
+        return clock() - started
 
     return seconds
 

@@ -1,9 +1,9 @@
 """The tables of the report, each a piece of HTML, or nothing where there is nothing to show."""
 
 import html
-import math
 
 from socialmd_tf import plots
+from socialmd_tf.digits import decimals_for, is_number, number
 
 
 def escaped(value):
@@ -65,7 +65,7 @@ def observables(found, unit):
     cells = []
     for _, name, key in columns:
         values = [statistics.get(name, {}).get(key) for statistics in found.values()]
-        cells.append([_number(value, _decimals(values)) for value in values])
+        cells.append([_number(value, decimals_for(values)) for value in values])
     truth = next(iter(found.values()))
     rows = list(zip(found, *cells, strict=True))
     rows.append(("truth", *(_true_drift(truth.get(name, {})) if key == "rollout" else "" for _, name, key in columns)))
@@ -85,7 +85,7 @@ def molecules(found):
     cells = []
     for name in first:
         errors = [statistics[name]["error"] for statistics in found.values()]
-        decimals = _decimals(errors)
+        decimals = decimals_for(errors)
         cells.append(
             [
                 (
@@ -109,18 +109,18 @@ def molecules(found):
 
 
 def _true_drift(drift):
-    return _number(drift.get("truth"), _decimals([drift.get("truth")]))
+    return _number(drift.get("truth"), decimals_for([drift.get("truth")]))
 
 
 def _differences(comparisons, kind):
     """Cells of a column of differences with their intervals."""
-    decimals = _decimals([row[f"{kind}_difference"] for row in comparisons])
+    decimals = decimals_for([row[f"{kind}_difference"] for row in comparisons])
     cells = []
     for row in comparisons:
         low, high = row[f"{kind}_interval"]
         interval = f"[{_number(low, decimals)}, {_number(high, decimals)}]"
         difference = _number(row[f"{kind}_difference"], decimals)
-        is_sure = _is_number(low) and _is_number(high) and low * high > 0
+        is_sure = is_number(low) and is_number(high) and low * high > 0
         cells.append((f"{difference} <small>{interval}</small>", "best" if is_sure else ""))
     return cells
 
@@ -128,36 +128,22 @@ def _differences(comparisons, kind):
 def _column(results, key, error_key):
     """Cells of a column, all with the same decimals."""
     values = [result[key] for result in results.values()]
-    decimals = 3 if key.startswith("nll") else _decimals(values)  # the zero of an NLL means nothing
-    lowest = min(filter(_is_number, values), default=None)
+    decimals = 3 if key.startswith("nll") else decimals_for(values)  # the zero of an NLL means nothing
+    lowest = min(filter(is_number, values), default=None)
     cells = []
     for value, result in zip(values, results.values(), strict=True):
         error = result.get(error_key)
-        spread = f" <small>± {error:.{decimals}f}</small>" if _is_number(error) else ""
+        spread = f" <small>± {_number(error, decimals)}</small>" if is_number(error) else ""
         cells.append((_number(value, decimals) + spread, "best" if value == lowest else ""))
     return cells
 
 
-def _is_number(value):
-    return value is not None and math.isfinite(value)
-
-
-def _decimals(values):
-    """Decimals that give the middle one of the values, by size, three significant digits; 6 at most."""
-    sizes = sorted(abs(value) for value in values if _is_number(value) and value)
-    return min(max(0, 2 - math.floor(math.log10(sizes[len(sizes) // 2]))), 6) if sizes else 2
-
-
 def _number(value, decimals):
-    """A number with these decimals; two significant digits where that would be zero and the number is not."""
-    if not _is_number(value):
-        return "n/a"
-    text = f"{value:.{decimals}f}" if not value or abs(value) >= 0.5 * 10**-decimals else f"{value:.1e}"
-    return text.replace("-", "\u2212")
+    return number(value, decimals).replace("-", "\u2212")
 
 
 def _percent(share):
-    return f"{100 * share:.1f} %" if _is_number(share) else "n/a"
+    return f"{100 * share:.1f} %" if is_number(share) else "n/a"
 
 
 def _table(header, rows):

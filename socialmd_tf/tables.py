@@ -1,8 +1,10 @@
 """What was found, as tables for people: Markdown that also reads as plain text."""
 
-import math
-
 from socialmd_tf import molecule_statistics
+from socialmd_tf.digits import decimals_for, is_number, number, with_error
+
+_NLL_DECIMALS = 3
+"""The zero of a NLL means nothing: none of its digits are more significant than others."""
 
 
 def markdown(header, rows):
@@ -21,42 +23,55 @@ def predictors(results):
         results: Dictionary of name -> what `metrics.summary` returns.
     """
     header = ("predictor", "NLL", "MAE", "median AE", "ADE", "FDE", "50 % region", "90 % region")
-    rows = [
-        (
-            name,
-            f"{result['nll']:.3f} ± {result['nll_standard_error']:.3f}",
-            f"{result['mae']:.4f} ± {result['mae_standard_error']:.4f}",
-            *(f"{result[key]:.4f}" for key in ("median_ae", "ade", "fde")),
-            *(f"{100 * result[key]:.1f} %" for key in ("coverage_50", "coverage_90")),
-        )
-        for name, result in results.items()
-    ]
-    return markdown(header, rows)
+    errors = {"nll": "nll_standard_error", "mae": "mae_standard_error"}
+    columns = []
+    for key in ("nll", "mae", "median_ae", "ade", "fde"):
+        decimals = _NLL_DECIMALS if key == "nll" else decimals_for([result[key] for result in results.values()])
+        columns.append([with_error(row[key], row.get(errors.get(key)), decimals) for row in results.values()])
+    for key in ("coverage_50", "coverage_90"):
+        columns.append([f"{100 * result[key]:.1f} %" for result in results.values()])
+    return markdown(header, zip(results, *columns, strict=True))
 
 
 def comparisons(rows):
     """A line for every compared pair, see `comparison.compare`."""
     header = ("first - second", "MAE", "95 % interval", "NLL", "95 % interval")
+    decimals = {"mae": decimals_for([row["mae_difference"] for row in rows]), "nll": _NLL_DECIMALS}
     lines = []
     for row in rows:
         cells = [f"{row['first']} - {row['second']}"]
-        for kind, digits in (("mae", 4), ("nll", 3)):
-            low, high = row[f"{kind}_interval"]
-            cells += [f"{row[f'{kind}_difference']:+.{digits}f}", f"[{low:+.{digits}f}, {high:+.{digits}f}]"]
+        for kind, digits in decimals.items():
+            low, high = (number(end, digits, "+") for end in row[f"{kind}_interval"])
+            cells += [number(row[f"{kind}_difference"], digits, "+"), f"[{low}, {high}]"]
         lines.append(tuple(cells))
     return markdown(header, lines)
 
 
 def strata(results):
     """MAE and median absolute error of every predictor, particles told apart by how closely they meet."""
-    first = next(iter(results.values()))["strata"]
-    rows = []
-    for kind, stratum_name in (("closest_approach", _approach), ("crossing", _crossing)):
-        for place, stratum in enumerate(first[kind]):
-            entries = [result["strata"][kind][place] for result in results.values()]
-            cells = [f"{entry['mae']:.4f} / {entry['median_ae']:.4f}" if entry["count"] else "-" for entry in entries]
-            rows.append((stratum_name(stratum), f"{stratum['count']}", *cells))
-    return markdown(("closest approach in mean moves", "particles", *results), rows)
+    names, counts = [], []
+    for stratum in _strata(next(iter(results.values()))):
+        names.append(_crossing(stratum) if "crossing" in stratum else _approach(stratum))
+        counts.append(f"{stratum['count']}")
+    columns = []
+    for result in results.values():
+        entries = _strata(result)
+        digits = [decimals_for([entry[key] for entry in entries]) for key in ("mae", "median_ae")]
+        columns.append(
+            [
+                f"{number(entry['mae'], digits[0])} / {number(entry['median_ae'], digits[1])}"
+                if entry["count"]
+                else "-"
+                for entry in entries
+            ]
+        )
+    return markdown(
+        ("closest approach in mean moves", "particles", *results), zip(names, counts, *columns, strict=True)
+    )
+
+
+def _strata(result):
+    return [*result["strata"]["closest_approach"], *result["strata"]["crossing"]]
 
 
 def _approach(stratum):
@@ -70,13 +85,13 @@ def _crossing(stratum):
 def observables(results):
     """Distances of the summary statistics from the truth's, and drifts beside the truth's."""
     header = ("predictor", "NLL per mean move", "speed", "pair distance", "MSD", "energy drift", "momentum drift")
-    rows = []
-    for name, result in results.items():
-        found = result["observables"]
-        distances = (found[key]["distance"] for key in ("speed", "radial_distribution", "mean_squared_displacement"))
-        drifts = (found.get(key) for key in ("energy_drift", "momentum_drift"))
-        rows.append((name, _number(result["nll_per_move"], 3), *map(_number, distances), *map(_drift, drifts)))
-    return markdown(header, rows)
+    columns = [[number(result["nll_per_move"], _NLL_DECIMALS) for result in results.values()]]
+    for key in ("speed", "radial_distribution", "mean_squared_displacement"):
+        distances = [result["observables"][key]["distance"] for result in results.values()]
+        columns.append([number(distance, decimals_for(distances)) for distance in distances])
+    for key in ("energy_drift", "momentum_drift"):
+        columns.append([_drift(result["observables"].get(key)) for result in results.values()])
+    return markdown(header, zip(results, *columns, strict=True))
 
 
 def molecules(results):
@@ -92,12 +107,8 @@ def molecules(results):
 
 def _error(statistic):
     spread = statistic["error_standard_error"]
-    spread = f" ± {spread:.2g}" if math.isfinite(spread) else ""
+    spread = f" ± {spread:.2g}" if is_number(spread) else ""
     return f"{statistic['error']:.4g}{spread} ({100 * statistic['relative_error']:.1f} %)"
-
-
-def _number(value, digits=4):
-    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
 def _drift(values):

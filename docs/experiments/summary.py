@@ -12,6 +12,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from socialmd_tf.digits import number, with_error
+
 RUNS = Path("runs/comparisons")
 MODELS = {
     "stacked": "four stacked grids, 4 x 4 filters, one Gaussian, every 20th frame",
@@ -54,11 +56,10 @@ def num_parameters(name):
 
 def numbers(result):
     means = (
-        f"{result[key]:.{digits}f} ± {result[f'{key}_standard_error']:.{digits}f}"
-        for key, digits in (("nll", 3), ("mae", 4))
+        with_error(result[key], result[f"{key}_standard_error"], digits) for key, digits in (("nll", 3), ("mae", 4))
     )
     shares = (f"{100 * result[key]:.1f} %" for key in ("coverage_50", "coverage_90"))
-    return " | ".join([*means, f"{result['median_ae']:.4f}", f"{result['fde']:.3f}", *shares])
+    return " | ".join([*means, number(result["median_ae"], 4), number(result["fde"], 3), *shares])
 
 
 def print_pairs(reports):

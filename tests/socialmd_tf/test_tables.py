@@ -1,6 +1,8 @@
 import math
 
-from socialmd_tf import tables
+import pytest
+
+from socialmd_tf import digits, tables
 from tests.socialmd_tf.report_examples import MOLECULES
 
 RESULT = {
@@ -41,7 +43,24 @@ def cells(text):
 def test_a_line_for_every_predictor():
     found = cells(tables.predictors({"model": RESULT, "constant_position": RESULT}))
     assert [row[0] for row in found] == ["predictor", "model", "constant_position"]
-    assert found[1][1:] == ["2.838 ± 0.000", "1.0000 ± 0.0123", "1.0000", "1.4142", "1.4142", "0.0 %", "100.0 %"]
+    assert found[1][1:] == ["2.838 ± 0.000", "1.00 ± 0.012", "1.00", "1.41", "1.41", "0.0 %", "100.0 %"]
+
+
+def test_small_errors_are_not_shown_as_zero_and_no_error_bar_stands_where_there_is_none():
+    model, exact = {**RESULT, "mae": 0.0645}, {**RESULT, "mae": 2.34567e-5, "mae_standard_error": math.nan}
+    assert [row[2] for row in cells(tables.predictors({"model": model, "exact": exact, "other": RESULT}))[1:]] == [
+        "0.0645 ± 0.0123",
+        "0.000023",
+        "1.0000 ± 0.0123",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.000"), (12.3456, "12.346"), (0.0016, "0.0016"), (-0.0016, "-0.0016"), (7.2e-7, "7.2e-07"), (None, "n/a")],
+)
+def test_at_least_two_significant_digits(value, text):
+    assert digits.number(value, 3) == text
 
 
 def test_comparisons_have_signs():
@@ -55,8 +74,8 @@ def test_comparisons_have_signs():
     }
     assert cells(tables.comparisons([row]))[1] == [
         "a - b",
-        "-0.5000",
-        "[-1.0000, +0.0000]",
+        "-0.500",
+        "[-1.000, +0.000]",
         "+2.000",
         "[+1.000, +3.000]",
     ]
@@ -64,16 +83,16 @@ def test_comparisons_have_signs():
 
 def test_strata_and_statistics_that_are_missing_are_dashes():
     assert cells(tables.strata({"model": RESULT}))[1:] == [
-        ["0 to 8", "3", "0.5000 / 0.2500"],
+        ["0 to 8", "3", "0.50 / 0.25"],
         ["8 or more", "0", "-"],
-        ["crossing", "2", "2.0000 / 1.0000"],
+        ["crossing", "2", "2.00 / 1.00"],
     ]
     assert cells(tables.observables({"model": RESULT}))[1] == [
         "model",
-        "-",
-        "0.2500",
-        "-",
-        "1.0000",
+        "n/a",
+        "0.250",
+        "n/a",
+        "1.00",
         "-",
         "5.00e-01 (1.00e-03)",
     ]
