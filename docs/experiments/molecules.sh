@@ -29,11 +29,11 @@ long="--warm-up-steps 25 --rollout-steps 125"
 train lstm-3d $long --data data/np3d $plain --window-shift 50 --rotations 2 --batch-size 8 --epochs 15
 train displacement-3d $long --data data/np3d $plain --model.head displacement --window-shift 50 --rotations 2 \
     --batch-size 8 --epochs 8
-train stacked-3d $long --data data/np3d $stacked --model.bins 8 --model.state-embedding 4 --window-shift 150 \
-    --rotations 1 --batch-size 4 --epochs 4
-train stacked-2d $long --data data/np2d $stacked --model.bins 16 --window-shift 150 --rotations 1 --batch-size 16 \
+train stacked-3d $long --data data/np3d $stacked --model.bins 4 --model.filters 8 --model.state-embedding 4 --window-shift 150 \
+    --rotations 1 --batch-size 4 --epochs 5
+train stacked-2d $long --data data/np2d $stacked --model.bins 8 --window-shift 150 --rotations 1 --batch-size 16 \
     --epochs 5
-train lstm-2d $long --data data/np2d $plain --window-shift 150 --rotations 1 --batch-size 32 --epochs 10
+train lstm-2d $long --data data/np2d $plain --window-shift 150 --rotations 1 --batch-size 32 --epochs 12
 short="--warm-up-steps 5 --rollout-steps 10"
 train lnb-displacement $short --data data/lnb $plain --model.head displacement --window-shift 2 --rotations 2 \
     --batch-size 8 --epochs 6
