@@ -4,6 +4,7 @@ from socialmd_tf import charts, molecule_statistics, player, plots, report_table
 from socialmd_tf.report_tables import escaped
 
 _MAX_DENSITIES = 6000
+_FARTHEST = 1.5
 
 
 def steps(results, unit):
@@ -125,13 +126,17 @@ def molecules(results, unit):
         return ""
     pictures = []
     for key, true in next(iter(chosen.values())).items():
-        series = {name: (found[key]["steps"], found[key]["rollout"]) for name, found in chosen.items()}
+        near = {name: found[key] for name, found in chosen.items() if found[key]["relative_error"] <= _FARTHEST}
+        if not near:
+            continue
+        series = {name: (found["steps"], found["rollout"]) for name, found in near.items()}
         reference = ("truth", true["steps"], true["truth"])
         title = plots.length(true["title"], unit if unit == "1" or true["power"] == 1 else f"{unit} squared")
         heading = true["title"][0].upper() + true["title"][1:]
         figure = charts.lines(series, "predicted step", title, references=[reference])
         pictures.append(_figure(heading, figure, heading))
-    return f'{report_tables.molecules(chosen)}<div class="row">{"".join(pictures)}</div>'
+    note = f"Errors of more than {_FARTHEST:g} times the truth are in the table alone: they would hide all others."
+    return f'{report_tables.molecules(chosen)}<p class="note">{note}</p><div class="row">{"".join(pictures)}</div>'
 
 
 def _beside_truth(chosen, name, suffix, x_key, x_title, y_title, heading):

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 REPORTS = {name: Path("runs") / f"molecules-{name}" / "metrics.json" for name in ("3d", "2d", "real")}
 SIMULATED = Path("data/nanoparticles/radial_distances")
-LEFT_OUT = ("constant_acceleration",)  # its errors would hide all others
+LEFT_OUT = ("constant_velocity", "constant_acceleration")  # their errors would hide all others
 
 
 def main():
@@ -96,7 +96,8 @@ def distances(axis, name, predictors):
         axis.plot(found["steps"], found["truth"], color=color, lw=6, alpha=0.3)
         low, high = min(found["truth"]), max(found["truth"])
         axis.set_ylim(min(axis.get_ylim()[0], low), max(axis.get_ylim()[1], high))
-    axis.set(title=f"test windows, {name.upper()}: OQL red, ONC blue, truth wide", xlabel="predicted step")
+    axis.set(title=f"test, {name.upper()}: truth wide, OQL red", xlabel="predicted step")
+    axis.set_ylabel("mean distance from the centre (nm)")
     axis.legend(fontsize="x-small")
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything behind docs/experiments/molecules.md. Each command, stopped and run again, goes on where it was.
 #
-#   sh docs/experiments/molecules.sh            all, hours on two cores that others use too
+#   sh docs/experiments/molecules.sh            all, about an hour of CPU time
 #   python docs/experiments/molecules.py        the tables and the picture
 #
 # data/lnb wants lnb.gro and lnb.xtc, taken out of the wheel of lnb-mdt as benchmarks/molecules.py does, in runs/real.
@@ -29,11 +29,12 @@ long="--warm-up-steps 25 --rollout-steps 125"
 train lstm-3d $long --data data/np3d $plain --window-shift 50 --rotations 2 --batch-size 8 --epochs 15
 train displacement-3d $long --data data/np3d $plain --model.head displacement --window-shift 50 --rotations 2 \
     --batch-size 8 --epochs 8
-train stacked-3d $long --data data/np3d $stacked --model.bins 8 --model.state-embedding 4 --window-shift 150 \
-    --rotations 1 --batch-size 4 --epochs 4
-train stacked-2d $long --data data/np2d $stacked --model.bins 16 --window-shift 150 --rotations 1 --batch-size 16 \
-    --epochs 5
-train lstm-2d $long --data data/np2d $plain --window-shift 150 --rotations 1 --batch-size 32 --epochs 10
+train stacked-3d $long --data data/np3d $stacked --model.bins 4 --model.filters 8 --model.state-embedding 4 \
+    --window-shift 150 --rotations 1 --batch-size 8 --epochs 4 --curriculum 5 5 5 5
+flat="--data data/np2d --window-shift 150 --rotations 1"
+train stacked-2d $long $flat $stacked --model.bins 8 --batch-size 16 --epochs 5
+train displacement-stacked-2d $long $flat $stacked --model.bins 8 --model.head displacement --batch-size 16 --epochs 4
+train lstm-2d $long $flat $plain --batch-size 32 --epochs 12
 short="--warm-up-steps 5 --rollout-steps 10"
 train lnb-displacement $short --data data/lnb $plain --model.head displacement --window-shift 2 --rotations 2 \
     --batch-size 8 --epochs 6
@@ -45,6 +46,6 @@ evaluate() {
     shift 2
     $p.evaluate --model "$@" --data "data/$data" --split test --output "runs/molecules-$output"
 }
-evaluate np3d 3d saved_models/lstm-3d saved_models/stacked-3d saved_models/displacement-3d
-evaluate np2d 2d saved_models/lstm-2d saved_models/stacked-2d
-evaluate lnb real saved_models/lnb-lstm saved_models/lnb-displacement
+evaluate np3d 3d saved_models/stacked-3d saved_models/lstm-3d saved_models/displacement-3d
+evaluate np2d 2d saved_models/displacement-stacked-2d saved_models/stacked-2d saved_models/lstm-2d
+evaluate lnb real saved_models/lnb-displacement saved_models/lnb-lstm
