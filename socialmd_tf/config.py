@@ -35,6 +35,11 @@ class ModelConfig:
     interaction: Literal["none", "stacked_pooling", "pairwise", "both"] = "stacked_pooling"
     """How a particle sees its neighbours: not at all, in stacked pooling grids, pair by pair, or in both ways at once
     (the results are weighed and added by what reads them)."""
+    pooling: Literal["stacked", "multiscale"] = "stacked"
+    """How neighbours are pooled: as in the thesis, where grids of all sizes are added up and read by convolutions, or
+    with grids that stay apart and are read bin by bin, which need a head that does not predict absolute positions."""
+    left_out: tuple[str, ...] = ()
+    """What multiscale pooling does without: states, velocities, features, response, range, sharing."""
     interaction_embedding: int = 32
     """Width of what a particle learns from its neighbours (E)."""
     state_embedding: int = 32
@@ -112,8 +117,9 @@ class ModelConfig:
             self.filters,
         )
         smallest = 2 ** len(self.filters)
+        require(self.pooling in ("stacked", "multiscale"), "pooling", "'stacked' or 'multiscale'", self.pooling)
         require(
-            self.bins >= smallest,
+            self.pooling == "multiscale" or self.bins >= smallest,
             "bins",
             f"at least {smallest}, halved by each of the {len(self.filters)} poolings",
             self.bins,
@@ -135,6 +141,16 @@ PRESETS: Mapping[str, ModelConfig] = {
     "thesis-monogrid": ModelConfig(bins=64, side_lengths=(11.0,)),
     "lstm": ModelConfig(interaction="none"),
     "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-5),
+    "kinematic": ModelConfig(
+        head="kinematic",
+        pooling="multiscale",
+        units=64,
+        state_embedding=8,
+        bins=8,
+        side_lengths=tuple(11 / 2**k for k in range(7)),
+        num_components=3,
+        scale_floor=1e-5,
+    ),
     "verlet": ModelConfig(
         head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.02, scale_floor=1e-5
     ),

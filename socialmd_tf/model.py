@@ -10,6 +10,7 @@ from socialmd_tf.layers import (
     AbsoluteHead,
     CombinedInteraction,
     KinematicHead,
+    MultiscalePoolingInteraction,
     NoInteraction,
     PairwiseInteraction,
     Rollout,
@@ -98,6 +99,16 @@ def build_pairwise(config, name):
 
 def build_stacked_pooling(config, name):
     """The stacked pooling of a configuration."""
+    if config.pooling == "multiscale":
+        return MultiscalePoolingInteraction(
+            bins=config.bins,
+            side_lengths=config.side_lengths,
+            state_embedding=config.state_embedding,
+            embedding=config.interaction_embedding,
+            move_scale=config.move_scale,
+            left_out=config.left_out,
+            name=name,
+        )
     return StackedPoolingInteraction(
         bins=config.bins,
         side_lengths=config.side_lengths,

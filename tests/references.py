@@ -23,6 +23,26 @@ def stacked_pooling(positions, states, mask, bins, side_lengths):
     return pooled
 
 
+def multiscale_pooling(positions, states, mask, bins, side_lengths):
+    """Share states `[B, N, N, C]`, of j as i sees it, between the bins around: `[B, N, S, bins, (bins,)... C]`.
+
+    In grid s bin m gets of a neighbour at the place u, in bins from the centre of the first one, the share
+    prod max(0, 1 - |u - m|).
+    """
+    positions, states = np.asarray(positions, np.float64), np.asarray(states, np.float64)
+    num_systems, num_particles, num_dimensions = positions.shape
+    grids = len(side_lengths), *(bins,) * num_dimensions
+    pooled = np.zeros((num_systems, num_particles, *grids, states.shape[-1]))
+    for b, i, j in itertools.product(range(num_systems), range(num_particles), range(num_particles)):
+        if i == j or not mask[b, i] or not mask[b, j]:
+            continue
+        for s, side in enumerate(side_lengths):
+            place = (positions[b, j] - positions[b, i]) / side * bins + (bins - 1) / 2
+            for m in itertools.product(range(bins), repeat=num_dimensions):
+                pooled[(b, i, s, *m)] += np.maximum(0, 1 - np.abs(place - m)).prod() * states[b, i, j]
+    return pooled
+
+
 def convolution(grid, kernel, bias, strides=1):
     """Convolve a grid `[n, (n,)... C]` with a kernel `[k, (k,)... C, filters]`: zero padding, "same" size.
 
@@ -89,6 +109,26 @@ def pair_force(positions, features, mask, weights, softening, cutoff, accelerati
         size = (charges("response", features[b, i]) * charges("source", features[b, j]) * strengths).sum()
         accelerations[b, i] += acceleration_scale * size * displacement / r**3
     return accelerations
+
+
+def multiscale_interaction(inputs, weights, bins, side_lengths, move_scale):
+    """gamma `[B, N, E]` of a `MultiscalePoolingInteraction`: sums over pairs and bins, times the response."""
+    positions, velocities, features, hidden_state, mask = (np.asarray(value, np.float64) for value in inputs)
+    seen = np.concatenate(
+        [np.ones_like(features[..., :1]), features, hidden_state @ weights["state_embedding/kernel"]], -1
+    )
+    num_particles = positions.shape[1]
+    relative = (velocities[:, None] - velocities[:, :, None]) / move_scale
+    seen = np.repeat(seen[:, None], num_particles, axis=1)
+    states = np.concatenate([seen[..., :1], relative, seen[..., 1:]], axis=-1)
+    pooled = multiscale_pooling(positions, states, mask, bins, side_lengths)
+    factors = [(side_lengths[0] / side) ** 2 for side in side_lengths]
+    scaled = np.moveaxis(np.moveaxis(pooled, 2, -1) * factors, -1, 2)
+    readout = next(value for name, value in weights.items() if name.endswith("/readout"))
+    response = silu(features @ weights["response_hidden/kernel"] + weights["response_hidden/bias"])
+    response = response @ weights["response/kernel"] + weights["response/bias"]
+    flat = scaled.reshape(*positions.shape[:2], -1)
+    return flat @ readout.reshape(flat.shape[-1], -1) * response
 
 
 def lstm_step(inputs, hidden_state, cell_state, kernel, recurrent_kernel, bias):

@@ -5,6 +5,8 @@ from socialmd_tf.layers.density import DensityLayout
 from socialmd_tf.layers.heads import AbsoluteHead
 from socialmd_tf.layers.interactions import CombinedInteraction, NoInteraction, StackedPoolingInteraction
 from socialmd_tf.layers.kinematic_head import KinematicHead
+from socialmd_tf.layers.multiscale_interaction import MultiscalePoolingInteraction
+from socialmd_tf.layers.multiscale_pooling import MultiscalePooling
 from socialmd_tf.layers.pair_force import PairForce
 from socialmd_tf.layers.pairwise import PairwiseInteraction
 from socialmd_tf.layers.pooled_convolution import PooledConvolution
@@ -17,6 +19,8 @@ __all__ = [
     "CombinedInteraction",
     "DensityLayout",
     "KinematicHead",
+    "MultiscalePooling",
+    "MultiscalePoolingInteraction",
     "NoInteraction",
     "PairForce",
     "PairwiseInteraction",

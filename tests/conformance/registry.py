@@ -80,6 +80,14 @@ def pooled_convolution(num_dimensions):
     )
 
 
+def multiscale_pooling(num_dimensions):
+    return Example(
+        f"MultiscalePooling-{num_dimensions}d",
+        lambda **options: layers.MultiscalePooling(4, (6.0, 3.0), **options),
+        {"positions": positions(num_dimensions), "states": states(), "mask": mask()},
+    )
+
+
 def make_interaction(**options):
     return layers.StackedPoolingInteraction(
         bins=4,
@@ -100,6 +108,14 @@ def seen_by_an_interaction(num_dimensions):
 def stacked_pooling(num_dimensions):
     inputs = seen_by_an_interaction(num_dimensions)
     return Example(f"StackedPoolingInteraction-{num_dimensions}d", make_interaction, inputs)
+
+
+def multiscale_interaction(num_dimensions):
+    return Example(
+        f"MultiscalePoolingInteraction-{num_dimensions}d",
+        lambda **options: layers.MultiscalePoolingInteraction(3, (6.0, 3.0), 2, 4, 2.0, units=3, **options),
+        seen_by_an_interaction(num_dimensions),
+    )
 
 
 def no_interaction(num_dimensions):
@@ -199,10 +215,10 @@ EXAMPLES = [
         for make in (
             pooling,
             pooled_convolution,
+            multiscale_pooling,
             stacked_pooling,
             pairwise,
             no_interaction,
-            combined,
             cell,
             kinematic_head,
             pair_force,
@@ -211,6 +227,8 @@ EXAMPLES = [
         )
         for num_dimensions in (2, 3)
     ),
+    multiscale_interaction(2),
+    combined(2),
     head(2, 1, True),
     head(2, 3, False),
     head(3, 1, True),

@@ -10,7 +10,14 @@ from pipelines.config import DataConfig
 from pipelines.errors import UserError
 from pipelines.trajectory import Manifest
 from socialmd_tf.config import ModelConfig
-from socialmd_tf.layers import NoInteraction, PairwiseInteraction, StackedPoolingInteraction, neighbor_list, pairs
+from socialmd_tf.layers import (
+    MultiscalePoolingInteraction,
+    NoInteraction,
+    PairwiseInteraction,
+    StackedPoolingInteraction,
+    neighbor_list,
+    pairs,
+)
 from socialmd_tf.mixture import NegativeLogLikelihood
 from socialmd_tf.model import build_interaction, build_model, for_data, rollout_layer
 
@@ -30,8 +37,9 @@ SMALL_MIXTURE = dataclasses.replace(SMALL, num_components=3, correlated=False)
 SMALL_VERLET = dataclasses.replace(
     SMALL, head="verlet", interaction="pairwise", num_components=2, charges=2, substeps=2, pair_units=4, pair_channels=2
 )
+SMALL_KINEMATIC = dataclasses.replace(SMALL, head="kinematic", pooling="multiscale", bins=3, num_components=2)
 CONFIGS = {"2d": SMALL, "3d": SMALL_3D, "mixture": SMALL_MIXTURE}
-ALL_CONFIGS = {**CONFIGS, "verlet": SMALL_VERLET}
+ALL_CONFIGS = {**CONFIGS, "kinematic": SMALL_KINEMATIC, "verlet": SMALL_VERLET}
 
 
 @functools.cache
@@ -82,6 +90,7 @@ def test_the_thesis_has_its_number_of_parameters():
         ("thesis-monogrid", 5, 189_920),
         ("lstm", 5, 83_360),
         ("pairwise", 5, 33_675),
+        ("kinematic", 18, 222_601),
         ("verlet", 18, 37_133),
     ],
 )
@@ -159,6 +168,7 @@ def test_interaction_is_the_one_named():
     assert isinstance(build_interaction(dataclasses.replace(SMALL, interaction="none")), NoInteraction)
     both = build_interaction(dataclasses.replace(SMALL, interaction="both"))
     assert [type(part) for part in both.interactions] == [StackedPoolingInteraction, PairwiseInteraction]
+    assert isinstance(build_interaction(SMALL_KINEMATIC), MultiscalePoolingInteraction)
 
 
 def test_particles_see_each_other():
@@ -188,9 +198,19 @@ def test_for_data_takes_dimensions_features_and_steps_from_the_data():
     assert config == dataclasses.replace(SMALL, **sizes, move_scale=0.5, acceleration_scale=0.1)
 
 
-@pytest.mark.parametrize("settings", [{"head": "kinematic"}, {"head": "verlet", "substeps": 2}], ids=str)
-def test_the_pairwise_model_does_not_depend_on_where_the_system_is(settings):
-    model = build_model(ModelConfig(interaction="pairwise", units=5, input_embedding=3, rollout_steps=3, **settings))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"head": "kinematic", "interaction": "pairwise"},
+        {"head": "verlet", "interaction": "pairwise", "substeps": 2},
+        {"head": "kinematic", "interaction": "both", "pooling": "multiscale"},
+        {"head": "kinematic", "interaction": "stacked_pooling"},
+    ],
+    ids=str,
+)
+def test_nothing_depends_on_where_the_system_is(settings):
+    settings = {"bins": 4, "filters": (2, 2), "units": 5, "input_embedding": 3, "rollout_steps": 3, **settings}
+    model = build_model(ModelConfig(**settings))
     generator = np.random.default_rng(0)
     model.set_weights([generator.normal(scale=0.1, size=weight.shape) for weight in model.weights])
     inputs, _ = make_batch()
