@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tyro
 
@@ -13,6 +13,7 @@ from pipelines.config import DataConfig
 from pipelines.errors import UserError, require
 
 _Config = TypeVar("_Config")
+Interaction = Literal["none", "stacked_pooling", "multiscale_pooling", "pairwise", "both"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +33,10 @@ class ModelConfig:
     head: Literal["absolute", "kinematic", "verlet"] = "absolute"
     """What is predicted: positions in absolute coordinates, a correction of straight motion, or a correction of motion
     under learned pair forces. With the latter two nothing depends on where in space the system is."""
-    interaction: Literal["none", "stacked_pooling", "pairwise", "both"] = "stacked_pooling"
-    """How a particle sees its neighbours: not at all, in stacked pooling grids, pair by pair, or in both ways at once
-    (the results are weighed and added by what reads them)."""
-    pooling: Literal["stacked", "multiscale"] = "stacked"
-    """How neighbours are pooled: as in the thesis, where grids of all sizes are added up and read by convolutions, or
-    with grids that stay apart and are read bin by bin, which need a head that does not predict absolute positions."""
-    left_out: tuple[str, ...] = ()
-    """What multiscale pooling does without: states, velocities, features, response, range, sharing."""
+    interaction: Interaction = "stacked_pooling"
+    """How a particle sees its neighbours: not at all; in the thesis's pooling grids, added up and read by convolutions;
+    in grids that stay apart and are read bin by bin; pair by pair; or both in the latter way and pair by pair, weighed
+    and added by what reads them."""
     interaction_embedding: int = 32
     """Width of what a particle learns from its neighbours (E)."""
     state_embedding: int = 32
@@ -98,12 +95,8 @@ class ModelConfig:
             require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
         heads = ("absolute", "kinematic", "verlet")
         require(self.head in heads, "head", "'absolute', 'kinematic' or 'verlet'", self.head)
-        require(
-            self.interaction in ("none", "stacked_pooling", "pairwise", "both"),
-            "interaction",
-            "'none', 'stacked_pooling', 'pairwise' or 'both'",
-            self.interaction,
-        )
+        interactions = get_args(Interaction)
+        require(self.interaction in interactions, "interaction", f"one of {', '.join(interactions)}", self.interaction)
         require(
             len(self.side_lengths) > 0 and all(0 < side < math.inf for side in self.side_lengths),
             "side_lengths",
@@ -117,9 +110,8 @@ class ModelConfig:
             self.filters,
         )
         smallest = 2 ** len(self.filters)
-        require(self.pooling in ("stacked", "multiscale"), "pooling", "'stacked' or 'multiscale'", self.pooling)
         require(
-            self.pooling == "multiscale" or self.bins >= smallest,
+            self.interaction in ("multiscale_pooling", "both") or self.bins >= smallest,
             "bins",
             f"at least {smallest}, halved by each of the {len(self.filters)} poolings",
             self.bins,
@@ -143,7 +135,7 @@ PRESETS: Mapping[str, ModelConfig] = {
     "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-5),
     "kinematic": ModelConfig(
         head="kinematic",
-        pooling="multiscale",
+        interaction="multiscale_pooling",
         units=64,
         state_embedding=8,
         bins=8,
@@ -180,7 +172,7 @@ class TrainConfig:
     """Directory of the data set. Without it, 40 N-body simulations are made once, under data/demo."""
     preset: str = "thesis"
     """Which model: thesis, thesis-mixture, thesis-monogrid, lstm (without neighbours),
-    pairwise or verlet. The --model flags change its settings."""
+    kinematic, pairwise or verlet. The --model flags change its settings."""
     run_directory: str = "runs/thesis"
     """Checkpoints, logs, table and picture go here; the same command run again continues."""
     export_directory: str = "saved_models/thesis"

@@ -81,7 +81,9 @@ def build_interaction(config):
         return build_pairwise(config, "interaction")
     if config.interaction == "stacked_pooling":
         return build_stacked_pooling(config, "interaction")
-    parts = build_stacked_pooling(config, "stacked_pooling"), build_pairwise(config, "pairwise")
+    if config.interaction == "multiscale_pooling":
+        return build_multiscale_pooling(config, "interaction")
+    parts = build_multiscale_pooling(config, "multiscale_pooling"), build_pairwise(config, "pairwise")
     return CombinedInteraction(parts, name="interaction")
 
 
@@ -99,16 +101,6 @@ def build_pairwise(config, name):
 
 def build_stacked_pooling(config, name):
     """The stacked pooling of a configuration."""
-    if config.pooling == "multiscale":
-        return MultiscalePoolingInteraction(
-            bins=config.bins,
-            side_lengths=config.side_lengths,
-            state_embedding=config.state_embedding,
-            embedding=config.interaction_embedding,
-            move_scale=config.move_scale,
-            left_out=config.left_out,
-            name=name,
-        )
     return StackedPoolingInteraction(
         bins=config.bins,
         side_lengths=config.side_lengths,
@@ -116,6 +108,18 @@ def build_stacked_pooling(config, name):
         kernel_size=config.kernel_size,
         state_embedding=config.state_embedding,
         embedding=config.interaction_embedding,
+        name=name,
+    )
+
+
+def build_multiscale_pooling(config, name):
+    """The multiscale pooling of a configuration."""
+    return MultiscalePoolingInteraction(
+        bins=config.bins,
+        side_lengths=config.side_lengths,
+        state_embedding=config.state_embedding,
+        embedding=config.interaction_embedding,
+        move_scale=config.move_scale,
         name=name,
     )
 

@@ -7,10 +7,10 @@ at once.
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pipelines.errors import UserError, require
-from socialmd_tf.config import TrainConfig, from_dict
+from socialmd_tf.config import Interaction, TrainConfig, from_dict
 
 Value = bool | int | float | str
 
@@ -53,7 +53,8 @@ class Hyperparameter:
     """Whether it is searched only if the user names it."""
 
 
-_POOLING = ("model.interaction", ("stacked_pooling", "both"))
+_STACKED = ("model.interaction", ("stacked_pooling",))
+_POOLING = ("model.interaction", ("stacked_pooling", "multiscale_pooling", "both"))
 _PAIRWISE = ("model.interaction", ("pairwise", "both"))
 _ABSOLUTE = ("model.head", ("absolute",))
 _VERLET = ("model.head", ("verlet",))
@@ -63,18 +64,18 @@ TABLE = (
     Hyperparameter("clip_norm", Range((0.0, 0.1, 1.0, 10.0))),
     Hyperparameter("batch_size", Range((16, 32, 64)), on_request=True),
     Hyperparameter("model.head", Range(("absolute", "kinematic", "verlet")), on_request=True),
-    Hyperparameter("model.interaction", Range(("none", "stacked_pooling", "pairwise", "both")), on_request=True),
+    Hyperparameter("model.interaction", Range(get_args(Interaction)), on_request=True),
     Hyperparameter("model.units", Range((32, 64, 128, 256))),
     Hyperparameter("model.input_embedding", Range((16, 32, 64))),
     Hyperparameter("model.num_components", Range(low=1, high=5, step=1)),
     Hyperparameter("model.correlated", Range((False, True)), when=_ABSOLUTE),
-    Hyperparameter("model.side_lengths.count", Range(low=1, high=4, step=1), when=_POOLING),
+    Hyperparameter("model.side_lengths.count", Range(low=1, high=4, step=1), when=_STACKED),
     Hyperparameter("model.side_lengths.largest", Range(low=0.5, high=2.0, log=True), relative=True, when=_POOLING),
-    Hyperparameter("model.bins", Range((16, 32, 64)), when=_POOLING),
-    Hyperparameter("model.filters.count", Range(low=1, high=3, step=1), when=_POOLING),
-    Hyperparameter("model.filters.width", Range((8, 16, 32)), when=_POOLING),
-    Hyperparameter("model.kernel_size", Range(low=2, high=5, step=1), when=_POOLING),
-    Hyperparameter("model.state_embedding", Range((16, 32, 64)), when=_POOLING),
+    Hyperparameter("model.bins", Range((16, 32, 64)), when=_STACKED),
+    Hyperparameter("model.filters.count", Range(low=1, high=3, step=1), when=_STACKED),
+    Hyperparameter("model.filters.width", Range((8, 16, 32)), when=_STACKED),
+    Hyperparameter("model.kernel_size", Range(low=2, high=5, step=1), when=_STACKED),
+    Hyperparameter("model.state_embedding", Range((16, 32, 64)), when=_STACKED),
     Hyperparameter("model.interaction_embedding", Range((16, 32, 64)), when=_POOLING),
     Hyperparameter("model.cutoff", Range(low=0.25, high=1.0, log=True), relative=True, when=_PAIRWISE),
     Hyperparameter("model.softening", Range(low=0.2, high=5.0, log=True), relative=True, when=_PAIRWISE),

@@ -27,24 +27,10 @@ ROLLOUT = DataConfig(subsample_phases=1, rotations=0)
 KINEMATIC = PRESETS["kinematic"]
 PAIRWISE = dataclasses.replace(PRESETS["pairwise"], num_components=3)
 STACKED = dataclasses.replace(PRESETS["thesis"], head="kinematic", units=64, num_components=3, scale_floor=1e-5)
-FOUR_GRIDS = STACKED.side_lengths
-
-
-def without(*names, **changes):
-    return dataclasses.replace(KINEMATIC, left_out=names, **changes)
-
-
 VARIANTS = {
     "none": dataclasses.replace(PAIRWISE, interaction="none"),
     "stacked": STACKED,
-    "apart": without("velocities", "features", "response", "range", "sharing", side_lengths=FOUR_GRIDS),
-    "features": without("range", "sharing", side_lengths=FOUR_GRIDS),
-    "seven-grids": without("range", "sharing"),
-    "sharing": without("range"),
     "multiscale": KINEMATIC,
-    "no-states": without("states"),
-    "no-velocities": without("velocities"),
-    "no-response": without("response"),
     "pairwise": PAIRWISE,
     "both": dataclasses.replace(KINEMATIC, interaction="both"),
 }

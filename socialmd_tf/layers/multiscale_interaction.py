@@ -11,8 +11,8 @@ from socialmd_tf.layers.multiscale_pooling import MultiscalePooling
 class MultiscalePoolingInteraction(keras.layers.Layer):
     """Neighbours through pooling grids of several sizes, read where they are.
 
-    What is pooled of a neighbour beside its embedded hidden state is that it is there, its features and its velocity:
-    with s_j = [1, f_j, v_j, W_beta h_j], H_i = `MultiscalePooling` of s, and v_j made relative, v_j - v_i,
+    What is pooled of a neighbour is that it is there, its velocity, its features and its embedded hidden state,
+    s_j = [1, v_j - v_i, f_j, W_beta h_j]. With H_i = `MultiscalePooling` of s,
 
         gamma_i = u(f_i) * W [(side_0 / side_s)^2 H_i[s]]
 
@@ -27,21 +27,17 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         state_embedding: Width of W_beta h.
         embedding: E, width of gamma.
         move_scale: Typical move of a particle between two frames, in units of length; divides velocities.
-        left_out: What is left out: "states", "velocities", "features", "response", "range" (the factors), "sharing".
         units: Units of the hidden layer of u.
     """
 
-    def __init__(self, bins, side_lengths, state_embedding, embedding, move_scale, left_out=(), units=32, **kwargs):
+    def __init__(self, bins, side_lengths, state_embedding, embedding, move_scale, units=32, **kwargs):
         super().__init__(autocast=False, **kwargs)
+        self.embedding = embedding
         self.move_scale = move_scale
-        self.left_out = tuple(left_out)
-        self.pooling = MultiscalePooling(
-            bins, side_lengths, shared="sharing" not in left_out, dtype="float32", name="pooling"
-        )
+        self.pooling = MultiscalePooling(bins, side_lengths, dtype="float32", name="pooling")
         self.state_embedding = keras.layers.Dense(
             state_embedding, use_bias=False, dtype="float32", name="state_embedding"
         )
-        self.embedding = embedding
         self.response = [
             keras.layers.Dense(units, "silu", dtype="float32", name="response_hidden"),
             keras.layers.Dense(embedding, bias_initializer="ones", dtype="float32", name="response"),
@@ -49,21 +45,16 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
 
     def build(self, positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape=None):
         """Create the weights."""
-        width = 1 + ("features" not in self.left_out) * features_shape[-1]
-        if "states" not in self.left_out:
-            self.state_embedding.build(hidden_state_shape)
-            width += self.state_embedding.units
-        if "velocities" not in self.left_out:
-            width += positions_shape[-1]
         num_bins = len(self.pooling.side_lengths) * self.pooling.bins ** positions_shape[-1]
+        width = 1 + velocities_shape[-1] + features_shape[-1] + self.state_embedding.units
+        self.state_embedding.build(hidden_state_shape)
         # Small, so that few and near neighbours, which weigh most, do not rule before they are learned.
         initializer = keras.initializers.RandomNormal(stddev=1e-3)
         self.readout = self.add_weight(
             (num_bins, width, self.embedding), initializer=initializer, dtype="float32", name="readout"
         )
-        if "response" not in self.left_out:
-            self.response[0].build(features_shape)
-            self.response[1].build((None, self.response[0].units))
+        self.response[0].build(features_shape)
+        self.response[1].build((None, self.response[0].units))
 
     def call(self, positions, velocities, features, hidden_state, mask):
         """See the neighbours.
@@ -79,34 +70,22 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
             gamma `[B, N, E]`.
         """
         moves = velocities / self.move_scale
-        states = [ops.ones_like(positions[..., :1])]
-        if "velocities" not in self.left_out:
-            states.append(moves)
-        if "features" not in self.left_out:
-            states.append(features)
-        if "states" not in self.left_out:
-            states.append(ops.cast(self.state_embedding(hidden_state), "float32"))
-        gamma = self._read(self.pooling(positions, ops.concatenate(states, axis=-1), mask), moves)
-        if "response" in self.left_out:
-            return gamma
+        beta = ops.cast(self.state_embedding(hidden_state), "float32")
+        states = ops.concatenate([ops.ones_like(moves[..., :1]), moves, features, beta], axis=-1)
+        gamma = self._read(self.pooling(positions, states, mask), moves)
         return gamma * self.response[1](self.response[0](features))
 
     def _read(self, pooled, moves):
-        """W [(side_0 / side_s)^2 H] of pooled states `[B, N, S, bins, (bins,)... C]`, `[B, N, E]`."""
+        """W [(side_0 / side_s)^2 H], `[B, N, E]`, of pooled states `[B, N, S, bins, (bins,)... C]`."""
         num_dimensions = moves.shape[-1]
         num_bins, num_channels, _ = self.readout.shape
         pooled = ops.reshape(pooled, (*ops.shape(moves)[:2], num_bins, num_channels))
-        readout = self.readout
-        if "range" not in self.left_out:
-            sides = np.array(self.pooling.side_lengths)
-            factors = np.repeat((sides[0] / sides) ** 2, num_bins // len(sides))
-            readout = readout * ops.convert_to_tensor(factors[:, None, None], dtype="float32")
-        gamma = ops.tensordot(pooled, readout, axes=2)
-        if "velocities" not in self.left_out:
-            # sum_j (v_j - v_i) = sum_j v_j - v_i sum_j 1, of every bin
-            counted = ops.tensordot(pooled[..., 0], readout[:, 1 : 1 + num_dimensions], axes=1)
-            gamma = gamma - ops.sum(counted * moves[..., None], axis=-2)
-        return gamma
+        sides = np.array(self.pooling.side_lengths)
+        factors = np.repeat((sides[0] / sides) ** 2, num_bins // len(sides))
+        readout = self.readout * ops.convert_to_tensor(factors[:, None, None], dtype="float32")
+        # Velocities were pooled as they are: sum_j (v_j - v_i) = sum_j v_j - v_i sum_j 1, in every bin.
+        counted = ops.tensordot(pooled[..., 0], readout[:, 1 : 1 + num_dimensions], axes=1)
+        return ops.tensordot(pooled, readout, axes=2) - ops.sum(counted * moves[..., None], axis=-2)
 
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
         """`[B, N, E]`."""
@@ -121,6 +100,5 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
             "state_embedding": self.state_embedding.units,
             "embedding": self.embedding,
             "move_scale": self.move_scale,
-            "left_out": self.left_out,
             "units": self.response[0].units,
         }

@@ -28,14 +28,12 @@ class MultiscalePooling(keras.layers.Layer):
     Args:
         bins: Bins along one axis of every grid.
         side_lengths: Physical side of each grid, in the unit of the positions.
-        shared: Whether states are shared between bins; else they go to the nearest centre, H then has steps.
     """
 
-    def __init__(self, bins, side_lengths, shared=True, **kwargs):
+    def __init__(self, bins, side_lengths, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.bins = bins
         self.side_lengths = tuple(side_lengths)
-        self.shared = shared
 
     def call(self, positions, states, mask=None):
         """Pool the states.
@@ -74,17 +72,15 @@ class MultiscalePooling(keras.layers.Layer):
             they get, each `[M, 2^D]`; a bin outside the grid gets 0.
         """
         places = displacements * (self.bins / side_length) + (self.bins - 1) / 2
-        lower = ops.floor(places) if self.shared else ops.floor(places + 0.5)
-        outermost = -1 if self.shared else 0
-        entry = ops.nonzero(ops.all(ops.logical_and(lower >= outermost, lower < self.bins), axis=-1))[0]
+        lower = ops.floor(places)
+        entry = ops.nonzero(ops.all(ops.logical_and(lower >= -1, lower < self.bins), axis=-1))[0]
         places, lower = ops.take(places, entry, axis=0)[:, None], ops.take(lower, entry, axis=0)[:, None]
-        corners = np.array(list(itertools.product((0, 1) if self.shared else (0,), repeat=displacements.shape[-1])))
+        corners = np.array(list(itertools.product((0, 1), repeat=displacements.shape[-1])))
         around = lower + ops.convert_to_tensor(corners, dtype=places.dtype)
         inside = ops.all(ops.logical_and(around >= 0, around < self.bins), axis=-1)
         shares, bins = ops.cast(inside, places.dtype), 0
         for axis in range(displacements.shape[-1]):
-            if self.shared:
-                shares = shares * (1 - ops.abs(places[..., axis] - around[..., axis]))
+            shares = shares * (1 - ops.abs(places[..., axis] - around[..., axis]))
             bins = bins * self.bins + ops.cast(ops.clip(around[..., axis], 0, self.bins - 1), "int64")
         return ops.take(neighbors, entry, axis=0), bins, shares
 
@@ -98,5 +94,4 @@ class MultiscalePooling(keras.layers.Layer):
 
     def get_config(self):
         """Arguments of the layer."""
-        own = {"bins": self.bins, "side_lengths": self.side_lengths, "shared": self.shared}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "bins": self.bins, "side_lengths": self.side_lengths}

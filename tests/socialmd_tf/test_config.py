@@ -87,7 +87,7 @@ def test_null_means_none_where_a_field_may_be_none():
         ({"kernel_size": 2.5}, "`kernel_size` must be an integer of at least 1. Received: 2.5"),
         (
             {"interaction": "all"},
-            "`interaction` must be 'none', 'stacked_pooling', 'pairwise' or 'both'. Received: 'all'",
+            "`interaction` must be one of none, stacked_pooling, multiscale_pooling, pairwise, both. Received: 'all'",
         ),
         ({"side_lengths": ()}, "`side_lengths` must be one or more positive lengths. Received: ()"),
         (

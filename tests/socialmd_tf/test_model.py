@@ -37,7 +37,9 @@ SMALL_MIXTURE = dataclasses.replace(SMALL, num_components=3, correlated=False)
 SMALL_VERLET = dataclasses.replace(
     SMALL, head="verlet", interaction="pairwise", num_components=2, charges=2, substeps=2, pair_units=4, pair_channels=2
 )
-SMALL_KINEMATIC = dataclasses.replace(SMALL, head="kinematic", pooling="multiscale", bins=3, num_components=2)
+SMALL_KINEMATIC = dataclasses.replace(
+    SMALL, head="kinematic", interaction="multiscale_pooling", bins=3, num_components=2
+)
 CONFIGS = {"2d": SMALL, "3d": SMALL_3D, "mixture": SMALL_MIXTURE}
 ALL_CONFIGS = {**CONFIGS, "kinematic": SMALL_KINEMATIC, "verlet": SMALL_VERLET}
 
@@ -167,7 +169,7 @@ def test_interaction_is_the_one_named():
     assert isinstance(build_interaction(SMALL), StackedPoolingInteraction)
     assert isinstance(build_interaction(dataclasses.replace(SMALL, interaction="none")), NoInteraction)
     both = build_interaction(dataclasses.replace(SMALL, interaction="both"))
-    assert [type(part) for part in both.interactions] == [StackedPoolingInteraction, PairwiseInteraction]
+    assert [type(part) for part in both.interactions] == [MultiscalePoolingInteraction, PairwiseInteraction]
     assert isinstance(build_interaction(SMALL_KINEMATIC), MultiscalePoolingInteraction)
 
 
@@ -203,7 +205,7 @@ def test_for_data_takes_dimensions_features_and_steps_from_the_data():
     [
         {"head": "kinematic", "interaction": "pairwise"},
         {"head": "verlet", "interaction": "pairwise", "substeps": 2},
-        {"head": "kinematic", "interaction": "both", "pooling": "multiscale"},
+        {"head": "kinematic", "interaction": "both"},
         {"head": "kinematic", "interaction": "stacked_pooling"},
     ],
     ids=str,

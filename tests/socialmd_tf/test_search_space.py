@@ -8,7 +8,7 @@ from socialmd_tf.search_ranges import search_space, value_in  # noqa: E402
 from socialmd_tf.search_space import SearchSpace  # noqa: E402
 
 EVERYTHING = {
-    "model.interaction": "none,stacked_pooling,pairwise,both",
+    "model.interaction": "none,stacked_pooling,multiscale_pooling,pairwise,both",
     "model.head": "absolute,kinematic,verlet",
     "batch_size": "8,16",
 }
@@ -42,12 +42,14 @@ def test_conditional_ones_appear_with_their_parents_alone():
     seen = set()
     for hp in drawn(build(ranges=EVERYTHING), 100):
         interaction, head = hp.values["model.interaction"], hp.values["model.head"]
-        assert ("model.bins" in hp.values) == (interaction in ("stacked_pooling", "both"))
+        assert ("model.bins" in hp.values) == (interaction == "stacked_pooling")
+        pooling = ("stacked_pooling", "multiscale_pooling", "both")
+        assert ("model.side_lengths.largest" in hp.values) == (interaction in pooling)
         assert ("model.cutoff" in hp.values) == (interaction in ("pairwise", "both"))
         assert ("model.correlated" in hp.values) == (head == "absolute")
         assert ("model.charges" in hp.values) == (head == "verlet")
         seen.add((interaction, head))
-    assert len(seen) == 12
+    assert len(seen) == 15
 
 
 def test_a_parent_with_one_value_needs_no_scope():

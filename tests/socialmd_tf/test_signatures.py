@@ -26,7 +26,7 @@ SMALL = {
 }
 KINDS = {
     "mixture": {"num_components": 2, "correlated": False},
-    "both": {"interaction": "both", "pooling": "multiscale", "head": "kinematic"},
+    "both": {"interaction": "both", "head": "kinematic"},
     "verlet": {"interaction": "pairwise", "head": "verlet", "num_components": 2, "charges": 2, "substeps": 2},
 }
 MAX_HORIZON = 20
