@@ -54,7 +54,7 @@ class PairForce(keras.layers.Layer):
 
     def charges(self, features):
         """Response and source charges of particles with features `[B, N, F]`, each `[B, N, K]`."""
-        known = ops.concatenate([features, ops.ones_like(features[..., :1])], axis=-1)
+        known = ops.concatenate([features, ops.ones((*ops.shape(features)[:-1], 1))], axis=-1)
         return tuple(_chain(layers, known) for layers in (self.responses, self.sources))
 
     def call(self, positions, features, mask=None):

@@ -53,6 +53,15 @@ def central_difference(function, values, index, step=1e-4):
     return (around[0] - around[1]) / (2 * step)
 
 
+def test_particles_without_features_are_all_alike():
+    force = make(num_features=0)
+    positions, features, mask = system()
+    arrays = positions, features[..., :0], mask
+    expected = slow(force, *arrays)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(force(*arrays), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_gradients_are_those_of_the_loops(num_dimensions, held):
     force = make(num_dimensions)

@@ -1,0 +1,109 @@
+"""How short the Verlet head's steps must be: its motion under the true forces, against the simulation.
+
+    python -m socialmd_tf.simulate --output data/nbody
+    python benchmarks/integration.py --data data/nbody
+
+The head observes 5 frames of every window of the validation split, one phase of subsampling, and predicts 30, with the
+true forces in place of learned ones, so that what is wrong is what its steps and its estimate of the velocity make wrong.
+Printed are the mean absolute error of a coordinate, in the data's length unit, its median, and the steps a frame of a
+system, mean and largest of a batch of all windows. Fixed steps are those of a very large fraction.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import dataset
+from pipelines.config import DataConfig
+from pipelines.nbody.known_forces import known_forces
+from pipelines.trajectory import Manifest
+from socialmd_tf.layers import VerletHead
+from socialmd_tf.layers.pairs import difference
+
+FIXED = 1e9
+VARIANTS = [(8, FIXED), (16, FIXED), (32, FIXED), (64, FIXED), (8, 0.3), (8, 0.2), (8, 0.1), (8, 0.05)]
+
+
+class TrueForce:
+    """What stands in for a `PairForce`: accelerations of the N-body system, in units of the frame interval."""
+
+    def __init__(self, forces, interval, features, softening):
+        masses, charges = features[..., forces.mass], features[..., forces.charge]
+        coulomb = forces.coulomb_constant * charges[:, :, None] * charges[:, None] / masses[:, :, None]
+        gravity = forces.gravitational_constant * masses[:, None]
+        self.weights = tf.constant(interval**2 * (gravity - coulomb), tf.float32)
+        self.softening, self.cutoff = softening, 1e3
+
+    def charges(self, features):
+        """There are none to learn."""
+        return ()
+
+    def on(self, pairs, positions, charges):
+        """Accelerations `[B, N, D]`."""
+
+        def forces(own, other, near):
+            displacement = difference(own[0], other[0])
+            squared = tf.reduce_sum(displacement**2, axis=0) + self.softening**2
+            sums = tf.reduce_sum(self.weights * near * tf.math.rsqrt(squared) ** 3 * displacement, axis=3)
+            return tf.transpose(sums, (1, 2, 0))
+
+        return pairs.sum(forces, positions)
+
+
+class CountingHead(VerletHead):
+    """A Verlet head that counts the steps of every system, when it is not in a graph."""
+
+    steps = 0
+
+    def _step(self, pairs, number, left, *others):
+        self.steps = self.steps + (left.numpy() > 0)
+        return super()._step(pairs, number, left, *others)
+
+
+def rollout(head, inputs, num_frames):
+    """Positions `[B, num_frames, N, D]` after the observed ones."""
+    frames, features = tf.unstack(inputs["positions"], axis=1), inputs["features"]
+    state = head.get_initial_state(frames[0])
+    for frame in frames:
+        velocities = head.observe(state, frame)[-1]
+        positions, velocities = head.integrate(frame, velocities, features, None)
+        state = (*state[:3], positions, velocities)
+    predicted = [positions]
+    head.steps = 0
+    for _ in range(num_frames - 1):
+        positions, velocities = head.integrate(positions, velocities, features, None)
+        predicted.append(positions)
+    return np.stack(predicted, axis=1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/nbody"))
+    directory = parser.parse_args().data
+    config = DataConfig(rotations=0, subsample_phases=1)
+    manifest = Manifest.load(directory)
+    interval = manifest.time_between_frames * config.subsample
+    batches = dataset.batches(directory, "validation", config, batch_size=1000, seed=0, shuffle=False)
+    inputs, targets = next(iter(batches))
+    print(f"{len(targets)} windows of {config.warm_up_steps} + {config.rollout_steps} frames")
+    print("steps at least  fraction     MAE  median AE  steps a frame  largest")
+    for substeps, fraction in VARIANTS:
+        head = CountingHead(
+            manifest.num_dimensions, 1, 1e-6, 1.0, 1, 0.001, 1e3, substeps=substeps, step_fraction=fraction,
+            is_corrected=False,
+        )  # fmt: skip
+        head.force = TrueForce(known_forces(manifest), interval, inputs["features"].numpy(), head.force.softening)
+        errors = np.abs(rollout(head, inputs, config.rollout_steps) - targets)
+        counts = head.steps / (config.rollout_steps - 1)
+        shown = "fixed" if fraction == FIXED else f"{fraction:g}"
+        print(
+            f"{substeps:14d} {shown:>9s} {errors.mean():7.4f} {np.median(errors):10.6f} "
+            f"{counts.mean():14.1f} {counts.max():8.1f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
