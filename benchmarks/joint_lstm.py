@@ -101,8 +101,13 @@ def load_model(run_directory):
     config = json.loads((Path(run_directory) / CONFIG_FILE).read_text())
     model = JointLSTM(config["num_particles"], config["units"])
     newest = tf.train.latest_checkpoint(run_directory)
-    tf.train.Checkpoint(model=model).restore(newest).expect_partial()
+    tf.train.Checkpoint(weights=tensors(model)).restore(newest).expect_partial().assert_existing_objects_matched()
     return model, config
+
+
+def tensors(owner):
+    """TensorFlow's variables of a model or an optimizer, in order; a checkpoint does not look into lists of layers."""
+    return [variable.value for variable in (owner.weights if isinstance(owner, keras.Model) else owner.variables)]
 
 
 def num_parameters(model):
@@ -133,7 +138,7 @@ def train(arguments, states, validation):
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
     optimizer.build(model.trainable_variables)
     done = tf.Variable(0, dtype=tf.int64)
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, done=done)
+    checkpoint = tf.train.Checkpoint(weights=tensors(model), optimizer=tensors(optimizer), done=done)
     manager = tf.train.CheckpointManager(checkpoint, arguments.run_directory, max_to_keep=1)
     checkpoint.restore(manager.latest_checkpoint)
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(arguments).items()}
