@@ -24,7 +24,14 @@ def number(value, decimals, sign=""):
     return f"{value:{sign}.1e}" if needed > _MOST_DECIMALS else f"{value:{sign}.{max(decimals, needed)}f}"
 
 
+def error_of(text, error):
+    """A standard error to stand behind a number's text, with as many decimals unless that would be zero."""
+    decimals = len(text.partition(".")[2]) if "e" not in text else 0
+    rounded = f"{error:.{decimals}f}"
+    return rounded if float(rounded) or not error else number(error, decimals)
+
+
 def with_error(value, error, decimals):
     """A number and its standard error, where there is one."""
     text = number(value, decimals)
-    return f"{text} ± {number(error, decimals)}" if is_number(error) else text
+    return f"{text} ± {error_of(text, error)}" if is_number(error) else text

@@ -3,7 +3,7 @@
 import html
 
 from socialmd_tf import plots
-from socialmd_tf.digits import decimals_for, is_number, number
+from socialmd_tf.digits import decimals_for, error_of, is_number, number
 
 
 def escaped(value):
@@ -133,8 +133,9 @@ def _column(results, key, error_key):
     cells = []
     for value, result in zip(values, results.values(), strict=True):
         error = result.get(error_key)
-        spread = f" <small>± {_number(error, decimals)}</small>" if is_number(error) else ""
-        cells.append((_number(value, decimals) + spread, "best" if value == lowest else ""))
+        text = _number(value, decimals)
+        spread = f" <small>± {error_of(text, error)}</small>" if is_number(error) else ""
+        cells.append((text + spread, "best" if value == lowest else ""))
     return cells
 
 

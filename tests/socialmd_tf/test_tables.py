@@ -43,7 +43,7 @@ def cells(text):
 def test_a_line_for_every_predictor():
     found = cells(tables.predictors({"model": RESULT, "constant_position": RESULT}))
     assert [row[0] for row in found] == ["predictor", "model", "constant_position"]
-    assert found[1][1:] == ["2.838 ± 0.000", "1.00 ± 0.012", "1.00", "1.41", "1.41", "0.0 %", "100.0 %"]
+    assert found[1][1:] == ["2.838 ± 0.000", "1.00 ± 0.01", "1.00", "1.41", "1.41", "0.0 %", "100.0 %"]
 
 
 def test_small_errors_are_not_shown_as_zero_and_no_error_bar_stands_where_there_is_none():
