@@ -4,9 +4,9 @@
     python benchmarks/integration.py --data data/nbody
 
 The head observes 5 frames of every window of the validation split, one phase of subsampling, and predicts 30, with the
-true forces in place of learned ones, so that what is wrong is what its steps and its estimate of the velocity make wrong.
+true forces in place of learned ones, so that all that is wrong is due to its steps and its estimate of the velocity.
 Printed are the mean absolute error of a coordinate, in the data's length unit, its median, and the steps a frame of a
-system, mean and largest of a batch of all windows. Fixed steps are those of a very large fraction.
+system, mean and largest over the windows. Fixed steps are those of a very large fraction.
 """
 
 import argparse

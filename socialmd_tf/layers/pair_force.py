@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.full_precision import FullPrecisionDense
 from socialmd_tf.layers.pairs import difference, on_pairs
 
 _CHARGE_UNITS = 32
@@ -37,10 +38,8 @@ class PairForce(keras.layers.Layer):
         self.acceleration_scale = acceleration_scale
         self.responses = _charge_layers("response", charges, last="zeros")
         self.sources = _charge_layers("source", charges, last="glorot_uniform")
-        self.range_hidden = keras.layers.Dense(units, "silu", dtype="float32", name="range_hidden")
-        self.range = keras.layers.Dense(
-            charges, kernel_initializer="zeros", bias_initializer="ones", dtype="float32", name="range"
-        )
+        self.range_hidden = FullPrecisionDense(units, "silu", name="range_hidden")
+        self.range = FullPrecisionDense(charges, kernel_initializer="zeros", bias_initializer="ones", name="range")
 
     def build(self, positions_shape, features_shape, mask_shape=None):
         """Create the weights."""

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.full_precision import FullPrecisionDense
 from socialmd_tf.layers.pairs import difference, on_pairs
 
 
@@ -32,8 +33,8 @@ class PairwiseInteraction(keras.layers.Layer):
         self.softening = softening
         self.channels = channels
         self.move_scale = move_scale
-        self.hidden = [keras.layers.Dense(units, "silu", dtype="float32", name=f"hidden_{i}") for i in range(2)]
-        self.output_layer = keras.layers.Dense(2 * channels, dtype="float32", name="output")
+        self.hidden = [FullPrecisionDense(units, "silu", name=f"hidden_{i}") for i in range(2)]
+        self.output_layer = FullPrecisionDense(2 * channels, name="output")
 
     def build(self, positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape=None):
         """Create the weights."""

@@ -222,7 +222,7 @@ def verlet_head(num_dimensions):
             substeps=2,
             step_fraction=0.5,
             is_corrected=True,
-            walls=9.0,
+            walls=1e4,
             **options,
         ),
         {"outputs": states(), "inputs": frame, "state": (*covariances(num_dimensions), *moving)},
