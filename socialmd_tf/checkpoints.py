@@ -84,12 +84,18 @@ def open_initial(config: TrainConfig) -> Path | None:
     if config.initial_weights is None:
         return None
     run = Path(config.initial_weights)
-    if load_state(run).best_epoch is None or not (run / _SCALES).exists():
+    if not (run / _SCALES).exists() or not load_state(run).epochs:
         raise UserError(f"`initial_weights` must be a run with at least one finished epoch. Received: {run}")
     different = _difference(run / _CONFIG, flatten({"model": to_dict(config.model)}))
     if different:
         raise UserError(f"`initial_weights` must be a run of the same model. In {run} {different}")
     return run
+
+
+def load_best_weights(model, run):
+    """Load the weights of a run's best epoch."""
+    monitor = from_dict(TrainConfig, load_json(run / _CONFIG)).monitor
+    load_weights(model, run, load_state(run, monitor).best_epoch)
 
 
 def scales(run, initial, compute):
@@ -122,12 +128,14 @@ class RunState:
 
     epochs: list = dataclasses.field(default_factory=list)
     """Losses and metrics of every epoch."""
+    monitor: str = "loss"
+    """Which of them, on the validation split, is to be low."""
 
     @property
     def best_epoch(self):
-        """Number (from 0) of the epoch with the lowest validation loss, or None before the first."""
-        losses = [epoch["val_loss"] for epoch in self.epochs]
-        return int(np.argmin(losses)) if losses else None
+        """Number (from 0) of the epoch with the lowest validation figure, or None before the first."""
+        figures = [epoch[f"val_{self.monitor}"] for epoch in self.epochs]
+        return int(np.argmin(figures)) if figures else None
 
     def is_finished(self, config):
         """Whether all epochs are done, or `patience` of them after the curriculum have brought no improvement.
@@ -146,10 +154,10 @@ def checkpoint_directory(run, epoch):
     return Path(run) / "checkpoints" / f"{epoch + 1:04d}"
 
 
-def load_state(run):
+def load_state(run, monitor=RunState.monitor):
     """The state of a run after its last whole epoch."""
     checkpoints = sorted((Path(run) / "checkpoints").glob("[0-9]*"))
-    return RunState(load_json(checkpoints[-1] / _STATE)) if checkpoints else RunState()
+    return RunState(load_json(checkpoints[-1] / _STATE) if checkpoints else [], monitor)
 
 
 def load_weights(model, run, epoch):

@@ -227,8 +227,11 @@ class TrainConfig:
     calibration_epochs: int = 0
     """Of the epochs so many, the last ones, in which only the spread of the predicted densities is trained, over whole
     rollouts, and the motion stays as it is. Not for heads that predict absolute positions."""
+    monitor: Literal["loss", "mae"] = "loss"
+    """What the best epoch has the lowest of on the validation split, the negative log likelihood or the mean absolute
+    error. Where training predicts one frame and validation many, the first says little of the motion."""
     patience: int = 4
-    """Stop after so many epochs without a lower validation loss, those of the curriculum not counted. With
+    """Stop after so many epochs without a lower figure of `monitor`, those of the curriculum not counted. With
     calibration epochs, which come last, training never stops early."""
     batch_size: int = 32
     """Windows of a batch, shared out to all devices."""
@@ -276,6 +279,7 @@ class TrainConfig:
             "0 with `walls`, which do not turn with the particles",
             self.windows.rotations,
         )
+        require(self.monitor in ("loss", "mae"), "monitor", "'loss' or 'mae'", self.monitor)
         require(self.decay in ("none", "cosine"), "decay", "'none' or 'cosine'", self.decay)
         require(
             math.isfinite(self.learning_rate) and self.learning_rate > 0,

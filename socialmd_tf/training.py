@@ -96,7 +96,7 @@ def new_model(config, manifest, scales, strategy, initial=None):
     with strategy.scope():
         model = build_model(for_data(config.model, manifest, config.windows, scales))
         if initial is not None:
-            checkpoints.load_weights(model, initial, checkpoints.load_state(initial).best_epoch)
+            checkpoints.load_best_weights(model, initial)
         compile_for_training(model, config.learning_rate, config.clip_norm)
         model.optimizer.build(model.trainable_variables)
     return model
@@ -204,7 +204,7 @@ def fit(config, directory):
     trajectory.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
     initial = checkpoints.open_initial(config)
     run = checkpoints.open_run(config)
-    state = checkpoints.load_state(run)
+    state = checkpoints.load_state(run, config.monitor)
     strategy = tf.distribute.MirroredStrategy(visible_devices())
     scales = checkpoints.scales(run, initial, lambda: motion_scales(directory, config))
     model = new_model(config, manifest, scales, strategy, initial)

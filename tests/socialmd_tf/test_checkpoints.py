@@ -65,6 +65,13 @@ def test_a_run_ends_after_patience_epochs_without_improvement(losses, best, fini
     assert state(*losses).is_finished(config("run")) is finished
 
 
+def test_the_best_epoch_can_be_that_of_the_least_error():
+    epochs = [{"val_loss": loss, "val_mae": error} for loss, error in ((1.0, 3.0), (2.0, 1.0), (3.0, 2.0))]
+    assert [RunState(epochs, monitor).best_epoch for monitor in ("loss", "mae")] == [0, 1]
+    assert not RunState(epochs, "mae").is_finished(config("run"))
+    assert RunState(epochs, "loss").is_finished(config("run"))
+
+
 def test_patience_does_not_count_the_curriculum_and_waits_for_calibration():
     run = state(3.0, 4.0, 5.0)
     assert not run.is_finished(config("run", curriculum=(1, 1)))
