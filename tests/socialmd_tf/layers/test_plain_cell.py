@@ -77,7 +77,8 @@ def test_a_rollout_drops_other_units_at_every_step_of_training():
     rollout(inputs)
     for weight in cell.lstms[0].weights:
         weight.assign(tf.zeros_like(weight))
-    head.dense.kernel.assign(tf.concat([tf.zeros((64, 2)), tf.ones((64, 3))], axis=1))
+    weights = tf.sqrt(tf.range(1.0, 65.0))[:, None]  # so that no two choices of units have the same sum
+    head.dense.kernel.assign(tf.concat([tf.zeros((64, 2)), tf.repeat(weights, 3, axis=1)], axis=1))
     cell.output_layers[0].bias.assign(tf.ones(64))
     predict = tf.function(rollout)
     scales = np.asarray(predict(inputs, training=True))[0, :, 0, 2]
