@@ -108,6 +108,24 @@ def test_frames_are_files_that_prepare_takes(tmp_path):
     assert "stand-in" in str(summary) and "--time-between-frames 0.1 " in str(summary)
 
 
+def test_frames_simulated_before_are_prepared_where_there_is_no_openmm(tmp_path):
+    """`stand_in` is of `nanoparticle --num-simulations 1 --num-strands 8 --num-frames 5 --relaxation-steps 500`."""
+    pytest.importorskip("MDAnalysis")
+    folder = Path(__file__).parent / "stand_in"
+    config = MoleculesConfig((folder,), fractions=(0.4, 0.4, 0.2), min_frames=1, time_between_frames=1.0)
+    prepared = prepare(config, tmp_path / "data", command="")
+    assert prepared.records[0].molecules["OQL"] == prepared.records[0].molecules["ONC"] == 4
+    frames = np.concatenate(
+        [np.load(tmp_path / "data" / name / "00000.npy") for name in ("train", "validation", "test")]
+    )
+    assert frames.shape == (5, 8, 5)
+    for number, positions in enumerate(frames[..., :3]):
+        lines = (folder / f"frame_{number}.pdb").read_text().splitlines()
+        heads = [line for line in lines if line[17:20] in ("OQL", "ONC") and line[12:16].strip() == "C2"]
+        written = np.array([[float(line[start : start + 8]) for start in (30, 38, 46)] for line in heads])
+        np.testing.assert_allclose(positions, written / 10, atol=1e-4)  # angstrom to nm
+
+
 def test_the_same_seed_gives_the_same_files_and_another_one_others(tmp_path):
     pytest.importorskip("openmm")
     one = dataclasses.replace(SMALL, num_simulations=1)
