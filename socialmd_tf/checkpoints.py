@@ -161,8 +161,17 @@ def load_state(run, monitor=RunState.monitor):
 
 
 def load_weights(model, run, epoch):
-    """Load weights, and of a compiled model the optimizer's state, as they were after an epoch (from 0)."""
-    model.load_weights(checkpoint_directory(run, epoch) / _WEIGHTS)
+    """Load weights, and of a compiled model the optimizer's state, as they were after an epoch (from 0).
+
+    Raises:
+        UserError: The weights are not this model's, such as those that another version of this program wrote.
+    """
+    path = checkpoint_directory(run, epoch) / _WEIGHTS
+    try:
+        model.load_weights(path)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} must hold the weights of this model, as this version builds it. {reason}") from None
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -112,6 +112,14 @@ def test_what_is_kept_is_the_last_and_the_best(tmp_path):
     ]
 
 
+def test_weights_of_another_model_are_refused_in_one_line(tmp_path):
+    fit(linear_model(), tmp_path, config(tmp_path, epochs=1), state())
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1), keras.layers.Dense(1)])
+    with pytest.raises(UserError, match="must hold the weights of this model") as refused:
+        checkpoints.load_weights(other, tmp_path, 0)
+    assert "\n" not in str(refused.value)
+
+
 def test_going_on_is_as_if_never_stopped(tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     unbroken = linear_model()
