@@ -10,7 +10,7 @@ train: .venv/installed
 		--learning-rate 1e-2 --decay cosine --clip-norm 1 --model.step-fraction 0.2
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: .venv/installed
 	$(BIN)/ruff check .
