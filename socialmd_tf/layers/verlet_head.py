@@ -24,8 +24,10 @@ class VerletHead(KinematicHead):
         h = min(1 / n, eta min over pairs of min(r / |v_ij|, (r / |a_ij|)^(1/2))),   r^2 = |x_j - x_i|^2 + softening^2
 
     with the relative velocities v_ij and accelerations a_ij, so that a close encounter is resolved and costs little
-    elsewhere. A frame takes 1000 steps at most: the last ones are then longer. Fed back on its mean, the head carries v
-    on. Of an observed frame v is not known: it is what was predicted, corrected by what the position was wrong by,
+    elsewhere; nor do other systems of a batch wait for it: once half of them have reached the next frame, only the
+    others are computed. A frame takes 1000 steps at most: the last ones are then longer. Fed back on its mean, the head
+    carries v on. Of an observed frame v is not known: it is what was predicted, corrected by what the position was
+    wrong by,
 
         v <- v + (x - predicted x),
 
@@ -128,27 +130,44 @@ class VerletHead(KinematicHead):
     def integrate(self, positions, velocities, features, mask):
         """Positions and velocities a frame later, each `[B, N, D]`."""
         charges = self.force.charges(features)
+        mask = ops.ones_like(positions[..., 0]) if mask is None else mask
 
-        def move(pairs):
-            def advance(number, left, x, v, acceleration):
-                step = self._step(pairs, number, left, x, v, acceleration)
-                h = step[:, None, None]
-                x = x + v * h + acceleration * (h**2 / 2)
-                if self.walls:
-                    x, v, acceleration = self._reflect(x, v, acceleration)
-                following = self.force.on(pairs, x, charges)
-                v = v + (acceleration + following) * (h / 2)
-                return number + 1, left - step, x, v, following
+        def go_on(number, *moving):
+            """Steps of the systems that have not reached the next frame, until half of these have."""
+            rows = ops.nonzero(moving[0] > 0)[0]
+            left, x, v, seen, real, *own_charges = (
+                ops.take(value, rows, axis=0) for value in (*moving, positions, mask, *charges)
+            )
+            number, *moved = on_pairs(
+                lambda pairs: self._advance(pairs, own_charges, number, left, x, v), seen, real, self.force.cutoff
+            )
+            places = rows[:, None]
+            return number, *(ops.scatter_update(old, places, new) for old, new in zip(moving, moved, strict=True))
 
-            start = (0, ops.ones_like(positions[:, 0, 0]), positions, velocities)
-            return ops.while_loop(
-                lambda number, left, *_: ops.any(left > 0),
-                advance,
-                (*start, self.force.on(pairs, positions, charges)),
-                maximum_iterations=_MAX_STEPS,
-            )[2:4]
+        start = (0, ops.ones_like(positions[:, 0, 0]), positions, velocities)
+        return ops.while_loop(lambda number, left, *_: ops.any(left > 0), go_on, start)[2:]
 
-        return on_pairs(move, positions, mask, self.force.cutoff)
+    def _advance(self, pairs, charges, number, left, x, v):
+        """Steps of A systems while more than half of them have not reached the next frame.
+
+        Gives the number of steps since the last frame, what is left to the next, `[A]`, positions and velocities.
+        """
+
+        def advance(number, left, x, v, acceleration):
+            step = self._step(pairs, number, left, x, v, acceleration)
+            h = step[:, None, None]
+            x = x + v * h + acceleration * (h**2 / 2)
+            if self.walls:
+                x, v, acceleration = self._reflect(x, v, acceleration)
+            following = self.force.on(pairs, x, charges)
+            v = v + (acceleration + following) * (h / 2)
+            return number + 1, left - step, x, v, following
+
+        return ops.while_loop(
+            lambda number, left, *_: 2 * ops.count_nonzero(left > 0) > ops.shape(left)[0],
+            advance,
+            (number, left, x, v, self.force.on(pairs, x, charges)),
+        )[:4]
 
     def _step(self, pairs, number, left, positions, velocities, accelerations):
         """Length of every system's next step, `[B]`, in frame intervals, of what is `left` of one, `[B]`."""

@@ -140,6 +140,24 @@ def test_steps_follow_the_closest_pair_as_in_a_slow_loop(num_dimensions):
     assert counts[0] != counts[1]
 
 
+def test_a_batch_costs_at_most_twice_the_steps_of_its_systems():
+    head = make(step_fraction=0.05, substeps=2)
+    far, velocities = passing(9.0)
+    near, _ = passing(0.1)
+    counts = [steps_taken(head, inputs, velocities)[-1] for inputs in (far, near)]
+    assert counts[1] > 4 * counts[0]
+    batch = {name: np.concatenate([far[name]] * 7 + [near[name]]) for name in far}
+    sizes, on = [], head.force.on
+    head.force.on = lambda pairs, x, charges: sizes.append(len(x)) or on(pairs, x, charges)
+    together = integrate(head, batch, np.repeat(velocities, 8, axis=0))
+    assert sizes[0] == 8
+    assert sizes[-1] == 1
+    assert sum(sizes) <= 2 * (7 * counts[0] + counts[1])
+    for row, inputs in ((0, far), (7, near)):
+        for values, wanted in zip(together, integrate(head, inputs, velocities), strict=True):
+            np.testing.assert_allclose(values[row], wanted[0], rtol=1e-5, atol=1e-5)
+
+
 def test_an_encounter_is_resolved_and_costs_nothing_where_there_is_none():
     inputs, velocities = passing(0.05)
     exact = slow_motion(attracting(softening=0.01), inputs, velocities, 20_000)
