@@ -8,6 +8,9 @@ Every variant has a kinematic head with a mixture of three Gaussians, seed 0, an
 5 000 windows to predict one frame from two: it learns what forces it can see. It is judged on the validation split, one
 frame ahead, and in free rollouts of 30 frames after 5, which it was not trained for. A variant that is trained already
 is not trained again.
+
+The last three are `multiscale` with training batches changed: half of the windows mirrored, half of them read backwards
+in time, or their observed positions off by a tenth of a mean second difference.
 """
 
 import dataclasses
@@ -15,11 +18,16 @@ import json
 import sys
 import time
 from pathlib import Path
+from unittest import mock
+
+import tensorflow as tf
 
 from pipelines.common_windows import CommonWindows
 from pipelines.config import DataConfig
 from pipelines.trajectory import Manifest
+from socialmd_tf import metrics, training
 from socialmd_tf.config import PRESETS, TrainConfig
+from socialmd_tf.model import rollout_layer
 
 RUNS, DATA = Path("runs/interactions"), Path("data/nbody")
 FRAME = DataConfig(warm_up_steps=2, rollout_steps=1, rotations=1)
@@ -33,7 +41,12 @@ VARIANTS = {
     "multiscale": KINEMATIC,
     "pairwise": PAIRWISE,
     "both": dataclasses.replace(KINEMATIC, interaction="both"),
+    "mirrored": KINEMATIC,
+    "backwards": KINEMATIC,
+    "noise": KINEMATIC,
 }
+NOISE = 0.1
+"""Share of a mean second difference."""
 
 
 def main():
@@ -49,10 +62,6 @@ def main():
 
 def train(name):
     """Train a variant and judge it, unless that has been done."""
-    import tensorflow as tf
-
-    from socialmd_tf import training
-
     done = RUNS / f"{name}.json"
     if done.exists():
         return
@@ -65,10 +74,12 @@ def train(name):
         windows=FRAME,
         model=VARIANTS[name],
     )
-    begin = time.process_time()
-    model, _ = training.fit(config, DATA)
-    seconds = time.process_time() - begin
     scales = training.motion_scales(DATA, config)
+    changes = {"mirrored": mirror, "backwards": turn_back, "noise": lambda *batch: add_noise(NOISE * scales[1], *batch)}
+    begin = time.process_time()
+    with mock.patch.object(training.dataset, "batches", changed(changes.get(name))):
+        model, _ = training.fit(config, DATA)
+    seconds = time.process_time() - begin
     longer = dataclasses.replace(config, windows=ROLLOUT)
     rollout = training.new_model(longer, Manifest.load(DATA), scales, tf.distribute.get_strategy())
     rollout.set_weights(model.get_weights())
@@ -78,11 +89,43 @@ def train(name):
     print(row(name), flush=True)
 
 
+def changed(change):
+    """`pipelines.dataset.batches` whose training batches are changed, if there is a change."""
+    batches = training.dataset.batches
+
+    def changed_batches(directory, split, *args, **options):
+        found = batches(directory, split, *args, **options)
+        return found.map(change) if change and split == "train" else found
+
+    return changed_batches
+
+
+def mirror(inputs, targets):
+    """Half of the windows with x in place of -x."""
+    signs = tf.where(chosen(targets), [-1.0, 1.0], [1.0, 1.0])
+    return {**inputs, "positions": inputs["positions"] * signs}, targets * signs
+
+
+def turn_back(inputs, targets):
+    """Half of the windows with the last frame first."""
+    frames = tf.concat([inputs["positions"], targets], axis=1)
+    frames = tf.where(chosen(targets), tf.reverse(frames, [1]), frames)
+    return {**inputs, "positions": frames[:, : FRAME.warm_up_steps]}, frames[:, FRAME.warm_up_steps :]
+
+
+def add_noise(deviation, inputs, targets):
+    """Observed positions of real particles with normal noise."""
+    noise = tf.random.normal(tf.shape(inputs["positions"]), stddev=deviation, seed=0) * inputs["mask"][:, None, :, None]
+    return {**inputs, "positions": inputs["positions"] + noise}, targets
+
+
+def chosen(targets):
+    """Half of the windows, at random, `[B, 1, 1, 1]`."""
+    return tf.random.uniform((tf.shape(targets)[0], 1, 1, 1), seed=0) < 0.5
+
+
 def judge(model, windows):
     """What `metrics.summary` says of all windows of the validation split."""
-    from socialmd_tf import metrics
-    from socialmd_tf.model import rollout_layer
-
     common = CommonWindows([windows])
     index, layout = common.index(DATA, "validation"), rollout_layer(model).head.layout
     scores = [
