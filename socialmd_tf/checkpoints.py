@@ -76,12 +76,12 @@ def _difference(path, settings):
 
 
 def open_initial(config: TrainConfig) -> Path | None:
-    """The run with whose best weights another begins, or None.
+    """The run with whose best weights another begins; None if there is none, or if it has begun already.
 
     Raises:
         UserError: There is none in `initial_weights`, it has no weights yet, or they are of another model.
     """
-    if config.initial_weights is None:
+    if config.initial_weights is None or load_state(config.run_directory).epochs:
         return None
     run = Path(config.initial_weights)
     if not (run / _SCALES).exists() or not load_state(run).epochs:

@@ -3,7 +3,7 @@
 #
 #   python -m socialmd_tf.simulate --output data/nbody      # once, minutes
 #   docs/experiments/comparisons.sh train                   # all models, or only those named after `train`
-#   docs/experiments/comparisons.sh compare                 # two reports, in runs/comparisons/reports
+#   docs/experiments/comparisons.sh compare                 # three reports, in runs/comparisons/reports, or only one
 #
 # Every model sees the same 800 windows an epoch, 8 of each of 100 simulations, in six epochs of 100 steps: two that
 # predict one frame of 20 stored ones (or the same time), two that predict 5, one 15, one all 30. A model that is trained
@@ -15,7 +15,9 @@ settings=(--data data/nbody --batch-size 8 --epochs 6 --patience 6 --learning-ra
 every_20th=(--subsample 20 --warm-up-steps 5 --rollout-steps 30 --window-shift 2 --curriculum 1 1 5 5 15)
 every_10th=(--subsample 10 --warm-up-steps 9 --rollout-steps 60 --window-shift 4 --curriculum 2 2 10 10 30)
 every_5th=(--subsample 5 --warm-up-steps 17 --rollout-steps 120 --window-shift 8 --curriculum 4 4 20 20 60)
-models=(stacked stacked-seed-1 single-grid filters-2x2 mixture lstm every-10th every-5th)
+models=(stacked single-grid filters-2x2 mixture lstm every-10th every-5th
+        stacked-seed-1 stacked-seed-2 lstm-seed-1 lstm-seed-2)
+reports=(models sampling seeds)
 
 train() {  # name, preset, further flags
     local name=$1 preset=$2 begin=$SECONDS
@@ -25,33 +27,37 @@ train() {  # name, preset, further flags
     echo "$name: $((SECONDS - begin)) s"
 }
 
-train_one() {
-    case $1 in
-        stacked) train stacked thesis "${every_20th[@]}" ;;
-        stacked-seed-1) train stacked-seed-1 thesis "${every_20th[@]}" --seed 1 ;;
-        single-grid) train single-grid thesis-monogrid "${every_20th[@]}" ;;
-        filters-2x2) train filters-2x2 thesis "${every_20th[@]}" --model.kernel-size 2 ;;
-        mixture) train mixture thesis-mixture "${every_20th[@]}" ;;
-        lstm) train lstm lstm "${every_20th[@]}" ;;
-        every-10th) train every-10th thesis "${every_10th[@]}" ;;
-        every-5th) train every-5th thesis "${every_5th[@]}" ;;
+train_one() {  # name, which may end in -seed-1, -seed-2, ...
+    local seed=0
+    if [[ $1 == *-seed-* ]]; then seed=${1##*-seed-}; fi
+    case ${1%-seed-*} in
+        stacked) train "$1" thesis --seed "$seed" "${every_20th[@]}" ;;
+        single-grid) train "$1" thesis-monogrid --seed "$seed" "${every_20th[@]}" ;;
+        filters-2x2) train "$1" thesis --seed "$seed" "${every_20th[@]}" --model.kernel-size 2 ;;
+        mixture) train "$1" thesis-mixture --seed "$seed" "${every_20th[@]}" ;;
+        lstm) train "$1" lstm --seed "$seed" "${every_20th[@]}" ;;
+        every-10th) train "$1" thesis --seed "$seed" "${every_10th[@]}" ;;
+        every-5th) train "$1" thesis --seed "$seed" "${every_5th[@]}" ;;
         *) echo "no model $1; there are ${models[*]}" >&2; exit 2 ;;
     esac
 }
 
-compare() {  # report's name, models
-    local name=$1
-    shift
-    python -m socialmd_tf.evaluate "${@/#/--model=saved_models/}" --data data/nbody --split test \
-        --output "runs/comparisons/reports/$name"
+compare() {  # report's name
+    local compared
+    case $1 in
+        models) compared=(stacked single-grid filters-2x2 mixture lstm) ;;
+        sampling) compared=(stacked every-10th every-5th) ;;
+        seeds) compared=(stacked{,-seed-1,-seed-2} lstm{,-seed-1,-seed-2}) ;;
+        *) echo "no report $1; there are ${reports[*]}" >&2; exit 2 ;;
+    esac
+    python -m socialmd_tf.evaluate "${compared[@]/#/--model=saved_models/}" --data data/nbody --split test \
+        --output "runs/comparisons/reports/$1"
 }
 
-case ${1:-} in
-    train)
-        shift
-        for name in "${@:-${models[@]}}"; do train_one "$name"; done ;;
-    compare)
-        compare models stacked single-grid filters-2x2 mixture lstm stacked-seed-1
-        compare sampling stacked every-10th every-5th ;;
+command=${1:-}
+shift || true
+case $command in
+    train) for name in "${@:-${models[@]}}"; do train_one "$name"; done ;;
+    compare) for name in "${@:-${reports[@]}}"; do compare "$name"; done ;;
     *) sed -n '2,11p' "$0"; exit 2 ;;
 esac

@@ -17,13 +17,16 @@ from socialmd_tf.digits import number, with_error
 RUNS = Path("runs/comparisons")
 MODELS = {
     "stacked": "four stacked grids, 4 x 4 filters, one Gaussian, every 20th frame",
-    "stacked-seed-1": "the same, another seed",
     "single-grid": "one 64 x 64 grid",
     "filters-2x2": "2 x 2 filters",
     "mixture": "mixture of five Gaussians",
     "lstm": "plain LSTM, no neighbours",
     "every-10th": "every 10th frame",
     "every-5th": "every 5th frame",
+    "stacked-seed-1": "`stacked`, seed 1",
+    "stacked-seed-2": "`stacked`, seed 2",
+    "lstm-seed-1": "`lstm`, seed 1",
+    "lstm-seed-2": "`lstm`, seed 2",
 }
 BASELINES = ("constant_position", "constant_velocity", "exact_integrator")
 

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import shutil
 import subprocess
 import sys
 
@@ -273,6 +274,9 @@ def test_a_run_begins_with_the_best_weights_and_the_scales_of_another(mixed_data
     assert old_cell.velocity_scale == new_cell.velocity_scale
     scales = [json.loads((tmp_path / name / "scales.json").read_text()) for name in ("first", "second")]
     assert scales[0] == scales[1] == list(training.motion_scales(mixed_data, first))
+    shutil.rmtree(tmp_path / "first")  # a run that has begun needs the other no more
+    _, state = training.fit(dataclasses.replace(second, epochs=2), mixed_data)
+    assert len(state.epochs) == 2
 
 
 def test_the_learning_rate_falls_from_batch_to_batch(mixed_data, tmp_path):
