@@ -134,7 +134,7 @@ class VerletHead(KinematicHead):
 
         def go_on(number, *moving):
             """Steps of the systems that have not reached the next frame, until half of these have."""
-            rows = ops.nonzero(moving[0] > 0)[0]
+            rows = _under_way(moving[0])
             left, x, v, seen, real, *own_charges = (
                 ops.take(value, rows, axis=0) for value in (*moving, positions, mask, *charges)
             )
@@ -148,7 +148,7 @@ class VerletHead(KinematicHead):
         return ops.while_loop(lambda number, left, *_: ops.any(left > 0), go_on, start)[2:]
 
     def _advance(self, pairs, charges, number, left, x, v):
-        """Steps of A systems while more than half of them have not reached the next frame.
+        """Steps of A systems until half of those that have not reached the next frame do.
 
         Gives the number of steps since the last frame, what is left to the next, `[A]`, positions and velocities.
         """
@@ -163,8 +163,9 @@ class VerletHead(KinematicHead):
             v = v + (acceleration + following) * (h / 2)
             return number + 1, left - step, x, v, following
 
+        under_way = ops.count_nonzero(left > 0)
         return ops.while_loop(
-            lambda number, left, *_: 2 * ops.count_nonzero(left > 0) > ops.shape(left)[0],
+            lambda number, left, *_: 2 * ops.count_nonzero(left > 0) > under_way,
             advance,
             (number, left, x, v, self.force.on(pairs, x, charges)),
         )[:4]
@@ -204,3 +205,8 @@ class VerletHead(KinematicHead):
             "is_corrected": self.is_corrected,
             "walls": self.walls,
         }
+
+
+def _under_way(left):
+    """Numbers of the systems with time `left`, `[A]`; of all where shapes must not depend on values."""
+    return ops.arange(ops.shape(left)[0]) if keras.backend.backend() == "jax" else ops.nonzero(left > 0)[0]
