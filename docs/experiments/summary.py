@@ -8,6 +8,7 @@ tables in Markdown.
 
 import csv
 import json
+import statistics
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -36,6 +37,7 @@ def main():
     trained = [name for name in MODELS if num_parameters(name)]
     curves = {name: list(csv.DictReader((RUNS / name / "history.csv").open())) for name in trained}
     print_models(reports, trained)
+    print_seeds(reports)
     print_pairs(reports)
     draw(reports, curves)
 
@@ -65,11 +67,31 @@ def numbers(result):
     return " | ".join([*means, number(result["median_ae"], 4), number(result["fde"], 3), *shares])
 
 
+def print_seeds(reports):
+    """Mean and standard deviation over the seeds of a model, on the same windows."""
+    found = reports.get("seeds", {"predictors": {}})["predictors"]
+    print("| model | seeds | NLL | MAE |\n|---|---:|---:|---:|")
+    for model in dict.fromkeys(without_seed(name) for name in found if name in MODELS):
+        results = [result for name, result in found.items() if without_seed(name) == model]
+        nll, mae = (
+            f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+            for values, digits in (([r["nll"] for r in results], 3), ([r["mae"] for r in results], 4))
+        )
+        print(f"| `{model}` | {len(results)} | {nll} | {mae} |")
+    print()
+
+
+def without_seed(name):
+    return name.split("-seed-")[0]
+
+
 def print_pairs(reports):
+    """Differences of models of the same seed."""
     print("| comparison | difference of | mean | 95 % interval |\n|---|---|---:|---:|")
     for report in reports.values():
         for pair in report["comparisons"]:
-            if {pair["first"], pair["second"]} <= set(MODELS):
+            names = pair["first"], pair["second"]
+            if set(names) <= set(MODELS) and len({name.removeprefix(without_seed(name)) for name in names}) == 1:
                 for key in ("nll", "mae"):
                     low, high = pair[f"{key}_interval"]
                     difference = f"{pair[f'{key}_difference']:+.4f} | {low:+.4f} to {high:+.4f}"
