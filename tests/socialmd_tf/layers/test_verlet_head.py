@@ -158,6 +158,30 @@ def test_a_batch_costs_at_most_twice_the_steps_of_its_systems():
             np.testing.assert_allclose(values[row], wanted[0], rtol=1e-5, atol=1e-5)
 
 
+def test_gradients_of_a_batch_are_the_sums_of_those_of_its_systems():
+    head = make(step_fraction=0.1, substeps=2)
+    (far, velocities), (near, _), (middle, _) = (passing(distance) for distance in (9.0, 0.1, 0.5))
+    systems = [{**inputs, "features": draw(1, 2, 2, seed=seed)} for seed, inputs in enumerate((far, near, middle))]
+    assert len({steps_taken(head, inputs, velocities)[-1] for inputs in systems}) == 3
+
+    @tf.function(reduce_retracing=True)
+    def gradients(positions, features, velocities):
+        with tf.GradientTape() as tape:
+            x, v = head.integrate(positions, velocities, features, None)
+            loss = tf.reduce_sum(x * x + tf.sin(v))
+        return tape.gradient(loss, head.force.trainable_variables)
+
+    def of(inputs, velocities):
+        return gradients(*(tf.constant(a) for a in (inputs["positions"], inputs["features"], velocities)))
+
+    batch = {name: np.concatenate([inputs[name] for inputs in systems]) for name in far}
+    together = of(batch, np.repeat(velocities, 3, axis=0))
+    alone = zip(*(of(inputs, velocities) for inputs in systems), strict=True)
+    assert any(np.abs(gradient).max() > 0.1 for gradient in together)
+    for found, parts in zip(together, alone, strict=True):
+        np.testing.assert_allclose(found, sum(parts), rtol=1e-3, atol=1e-4)
+
+
 def test_an_encounter_is_resolved_and_costs_nothing_where_there_is_none():
     inputs, velocities = passing(0.05)
     exact = slow_motion(attracting(softening=0.01), inputs, velocities, 20_000)
