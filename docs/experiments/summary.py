@@ -101,10 +101,9 @@ def print_pairs(reports):
 def draw(reports, curves):
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    colors = {name: f"C{index}" for index, name in enumerate(MODELS)}
     for name, epochs in curves.items():
         errors = [float(epoch["val_mae"]) for epoch in epochs]
-        left.plot(range(1, len(epochs) + 1), errors, ".-", color=colors[name], label=name)
+        left.plot(range(1, len(epochs) + 1), errors, marker=".", label=name, **style(name))
     left.set(xlabel="epoch (100 steps of 8 windows)", ylabel="MAE (length unit of the data)")
     left.set(title="validation split, rollout of 30 frames")
     drawn = set()
@@ -113,15 +112,23 @@ def draw(reports, curves):
         for name, result in report["predictors"].items():
             if name not in drawn and (name in MODELS or name in BASELINES):
                 drawn.add(name)
-                style = {"color": colors[name]} if name in MODELS else {"color": "0.4", "linestyle": ":"}
-                right.plot(frames, result["mae_per_step"], **style)
+                right.plot(frames, result["mae_per_step"], **style(name))
                 if name in BASELINES:
                     right.annotate(name, (frames[-1], result["mae_per_step"][-1]), ha="right", va="bottom", fontsize=8)
     right.set(xlabel="stored frames after the last observed one", title="test split")
     for axes in (left, right):
         axes.set_ylim(bottom=0)
-    figure.legend(loc="outside lower center", ncols=len(curves))
+    figure.legend(loc="outside lower center", ncols=5)
     figure.savefig(Path(__file__).with_name("comparisons.png"), dpi=110, metadata={"Software": None})
+
+
+def style(name):
+    """A colour for every model, a kind of line for every seed."""
+    if name in BASELINES:
+        return {"color": "0.4", "linestyle": (0, (1, 1))}
+    model, _, seed = name.partition("-seed-")
+    models = list(dict.fromkeys(without_seed(name) for name in MODELS))
+    return {"color": f"C{models.index(model)}", "linestyle": ("-", "--", ":")[int(seed or 0)]}
 
 
 if __name__ == "__main__":
