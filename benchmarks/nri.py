@@ -229,10 +229,10 @@ class TrainedModel:
         config = from_dict(TrainConfig, load_json(run / "config.json"))
         manifest = Manifest.load(Path(config.data))
         self.infers_charges = manifest.features == (INFERRED,)
-        scales = training.motion_scales(Path(config.data), config)
+        scales = load_json(run / "scales.json")
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, substeps=substeps))
         self._model = training.new_model(config, manifest, scales, tf.distribute.get_strategy())
-        checkpoints.load_weights(self._model, run, checkpoints.load_state(run).best_epoch)
+        checkpoints.load_best_weights(self._model, run)
         self._layer = rollout_layer(self._model)
 
         @tf.function(reduce_retracing=True)
