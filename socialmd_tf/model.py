@@ -132,7 +132,6 @@ def build_multiscale_pooling(config, name):
         side_lengths=config.side_lengths,
         state_embedding=config.state_embedding,
         embedding=config.interaction_embedding,
-        move_scale=config.move_scale,
         name=name,
     )
 

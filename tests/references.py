@@ -24,7 +24,7 @@ def stacked_pooling(positions, states, mask, bins, side_lengths):
 
 
 def multiscale_pooling(positions, states, mask, bins, side_lengths):
-    """Share states `[B, N, N, C]`, of j as i sees it, between the bins around: `[B, N, S, bins, (bins,)... C]`.
+    """Share states `[B, N, C]` between the bins around: `[B, N, S, bins, (bins,)... C]`.
 
     In grid s bin m gets of a neighbour at the place u, in bins from the centre of the first one, the share
     prod max(0, 1 - |u - m|).
@@ -39,7 +39,7 @@ def multiscale_pooling(positions, states, mask, bins, side_lengths):
         for s, side in enumerate(side_lengths):
             place = (positions[b, j] - positions[b, i]) / side * bins + (bins - 1) / 2
             for m in itertools.product(range(bins), repeat=num_dimensions):
-                pooled[(b, i, s, *m)] += np.maximum(0, 1 - np.abs(place - m)).prod() * states[b, i, j]
+                pooled[(b, i, s, *m)] += np.maximum(0, 1 - np.abs(place - m)).prod() * states[b, j]
     return pooled
 
 
@@ -139,16 +139,12 @@ def adaptive_verlet(positions, velocities, acceleration, real, softening, fracti
     return x, v, count
 
 
-def multiscale_interaction(inputs, weights, bins, side_lengths, move_scale):
+def multiscale_interaction(inputs, weights, bins, side_lengths):
     """gamma `[B, N, E]` of a `MultiscalePoolingInteraction`: sums over pairs and bins, times the response."""
-    positions, velocities, features, hidden_state, mask = (np.asarray(value, np.float64) for value in inputs)
-    seen = np.concatenate(
+    positions, _, features, hidden_state, mask = (np.asarray(value, np.float64) for value in inputs)
+    states = np.concatenate(
         [np.ones_like(features[..., :1]), features, hidden_state @ weights["state_embedding/kernel"]], -1
     )
-    num_particles = positions.shape[1]
-    relative = (velocities[:, None] - velocities[:, :, None]) / move_scale
-    seen = np.repeat(seen[:, None], num_particles, axis=1)
-    states = np.concatenate([seen[..., :1], relative, seen[..., 1:]], axis=-1)
     pooled = multiscale_pooling(positions, states, mask, bins, side_lengths)
     factors = [(side_lengths[0] / side) ** 2 for side in side_lengths]
     scaled = np.moveaxis(np.moveaxis(pooled, 2, -1) * factors, -1, 2)

@@ -11,8 +11,8 @@ from socialmd_tf.layers.multiscale_pooling import MultiscalePooling
 class MultiscalePoolingInteraction(keras.layers.Layer):
     """Neighbours through pooling grids of several sizes, read where they are.
 
-    What is pooled of a neighbour is that it is there, its velocity, its features and its embedded hidden state,
-    s_j = [1, v_j - v_i, f_j, W_beta h_j]. With H_i = `MultiscalePooling` of s,
+    What is pooled of a neighbour is that it is there, its features and its embedded hidden state,
+    s_j = [1, f_j, W_beta h_j]. With H_i = `MultiscalePooling` of s,
 
         gamma_i = u(f_i) * W [(side_0 / side_s)^2 H_i[s]]
 
@@ -26,14 +26,12 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         side_lengths: Physical side of each grid, in units of length.
         state_embedding: Width of W_beta h.
         embedding: E, width of gamma.
-        move_scale: Typical move of a particle between two frames, in units of length; divides velocities.
         units: Units of the hidden layer of u.
     """
 
-    def __init__(self, bins, side_lengths, state_embedding, embedding, move_scale, units=32, **kwargs):
+    def __init__(self, bins, side_lengths, state_embedding, embedding, units=32, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.embedding = embedding
-        self.move_scale = move_scale
         self.pooling = MultiscalePooling(bins, side_lengths, dtype="float32", name="pooling")
         self.state_embedding = keras.layers.Dense(
             state_embedding, use_bias=False, dtype="float32", name="state_embedding"
@@ -46,7 +44,7 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
     def build(self, positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape=None):
         """Create the weights."""
         num_bins = len(self.pooling.side_lengths) * self.pooling.bins ** positions_shape[-1]
-        width = 1 + velocities_shape[-1] + features_shape[-1] + self.state_embedding.units
+        width = 1 + features_shape[-1] + self.state_embedding.units
         self.state_embedding.build(hidden_state_shape)
         # Small, so that few and near neighbours, which weigh most, do not rule before they are learned.
         initializer = keras.initializers.RandomNormal(stddev=1e-3)
@@ -61,7 +59,7 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
 
         Args:
             positions: `[B, N, D]`, in units of length.
-            velocities: Last moves `[B, N, D]`, in units of length.
+            velocities: Last moves `[B, N, D]`, in units of length; unused.
             features: `[B, N, F]`.
             hidden_state: `[B, N, H]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
@@ -69,23 +67,19 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         Returns:
             gamma `[B, N, E]`.
         """
-        moves = velocities / self.move_scale
         beta = ops.cast(self.state_embedding(hidden_state), "float32")
-        states = ops.concatenate([ops.ones_like(moves[..., :1]), moves, features, beta], axis=-1)
-        gamma = self._read(self.pooling(positions, states, mask), moves)
+        states = ops.concatenate([ops.ones_like(positions[..., :1]), features, beta], axis=-1)
+        gamma = self._read(self.pooling(positions, states, mask))
         return gamma * self.response[1](self.response[0](features))
 
-    def _read(self, pooled, moves):
+    def _read(self, pooled):
         """W [(side_0 / side_s)^2 H], `[B, N, E]`, of pooled states `[B, N, S, bins, (bins,)... C]`."""
-        num_dimensions = moves.shape[-1]
         num_bins, num_channels, _ = self.readout.shape
-        pooled = ops.reshape(pooled, (*ops.shape(moves)[:2], num_bins, num_channels))
+        pooled = ops.reshape(pooled, (*ops.shape(pooled)[:2], num_bins, num_channels))
         sides = np.array(self.pooling.side_lengths)
         factors = np.repeat((sides[0] / sides) ** 2, num_bins // len(sides))
         readout = self.readout * ops.convert_to_tensor(factors[:, None, None], dtype="float32")
-        # Velocities were pooled as they are: sum_j (v_j - v_i) = sum_j v_j - v_i sum_j 1, in every bin.
-        counted = ops.tensordot(pooled[..., 0], readout[:, 1 : 1 + num_dimensions], axes=1)
-        return ops.tensordot(pooled, readout, axes=2) - ops.sum(counted * moves[..., None], axis=-2)
+        return ops.tensordot(pooled, readout, axes=2)
 
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
         """`[B, N, E]`."""
@@ -99,6 +93,5 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
             "side_lengths": self.pooling.side_lengths,
             "state_embedding": self.state_embedding.units,
             "embedding": self.embedding,
-            "move_scale": self.move_scale,
             "units": self.response[0].units,
         }

@@ -113,7 +113,7 @@ def stacked_pooling(num_dimensions):
 def multiscale_interaction(num_dimensions):
     return Example(
         f"MultiscalePoolingInteraction-{num_dimensions}d",
-        lambda **options: layers.MultiscalePoolingInteraction(3, (6.0, 3.0), 2, 4, 2.0, units=3, **options),
+        lambda **options: layers.MultiscalePoolingInteraction(3, (6.0, 3.0), 2, 4, units=3, **options),
         seen_by_an_interaction(num_dimensions),
     )
 

@@ -18,15 +18,10 @@ def example(num_dimensions, num_particles=5):
     return positions, states, mask
 
 
-def of_pairs(states):
-    """States `[B, N, C]`, as every i sees them."""
-    return np.repeat(states[:, None], states.shape[1], axis=1)
-
-
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_is_the_definition(num_dimensions):
     positions, states, mask = example(num_dimensions)
-    expected = references.multiscale_pooling(positions, of_pairs(states), mask, **GRIDS)
+    expected = references.multiscale_pooling(positions, states, mask, **GRIDS)
     assert (np.abs(expected).max(axis=(0, 1, *range(3, expected.ndim))) > 0.1).all()  # all grids are in use
     np.testing.assert_allclose(MultiscalePooling(**GRIDS)(positions, states, mask), expected, atol=1e-5)
 
