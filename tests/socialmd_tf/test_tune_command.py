@@ -1,7 +1,6 @@
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from socialmd_tf import commands, tune
 from socialmd_tf.config import TrainConfig, load_json
 from socialmd_tf.search_ranges import value_in
 from socialmd_tf.train import parse
+from tests.tensorflow_log import without_tensorflow_log
 
 QUICK = Path(__file__).parent / "quick_search.py"
 ROOT = Path(__file__).parents[2]
@@ -142,9 +142,6 @@ def test_ctrl_c_stops_cleanly(start, runs):
     assert (process.returncode, error) == (130, "stopped; the same command run again continues\n")
 
 
-TENSORFLOW_LOG = re.compile(r"^[IWE]\d{4} \d\d:.*\n", re.MULTILINE)
-
-
 @pytest.fixture
 def train_for_real(tmp_path, data):
     """Run the command as users do, with tiny models and windows."""
@@ -155,7 +152,7 @@ def train_for_real(tmp_path, data):
     def run(*flags, module="tune"):
         command = [sys.executable, "-m", f"socialmd_tf.{module}", "--data", str(data), *flags]
         result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-        result.stderr = TENSORFLOW_LOG.sub("", result.stderr)  # what it says of a machine's processor is not ours
+        result.stderr = without_tensorflow_log(result.stderr)
         return result
 
     return run
