@@ -37,16 +37,17 @@ class TrueForce:
         self.softening, self.cutoff = softening, 1e3
 
     def charges(self, features):
-        """There are none to learn."""
-        return ()
+        """What belongs to every system: the weights of its pairs, and its number."""
+        return self.weights, tf.range(len(self.weights))
 
     def on(self, pairs, positions, charges):
-        """Accelerations `[B, N, D]`."""
+        """Accelerations `[A, N, D]` of the systems under way, whose numbers stay in `numbers`."""
+        weights, self.numbers = charges
 
         def forces(own, other, near):
             displacement = difference(own[0], other[0])
             squared = tf.reduce_sum(displacement**2, axis=0) + self.softening**2
-            sums = tf.reduce_sum(self.weights * near * tf.math.rsqrt(squared) ** 3 * displacement, axis=3)
+            sums = tf.reduce_sum(weights * near * tf.math.rsqrt(squared) ** 3 * displacement, axis=3)
             return tf.transpose(sums, (1, 2, 0))
 
         return pairs.sum(forces, positions)
@@ -55,10 +56,8 @@ class TrueForce:
 class CountingHead(VerletHead):
     """A Verlet head that counts the steps of every system, when it is not in a graph."""
 
-    steps = 0
-
     def _step(self, pairs, number, left, *others):
-        self.steps = self.steps + (left.numpy() > 0)
+        self.steps[self.force.numbers.numpy()] += left.numpy() > 0
         return super()._step(pairs, number, left, *others)
 
 
@@ -71,7 +70,7 @@ def rollout(head, inputs, num_frames):
         positions, velocities = head.integrate(frame, velocities, features, None)
         state = (*state[:3], positions, velocities)
     predicted = [positions]
-    head.steps = 0
+    head.steps[:] = 0
     for _ in range(num_frames - 1):
         positions, velocities = head.integrate(positions, velocities, features, None)
         predicted.append(positions)
@@ -94,6 +93,7 @@ def main():
             manifest.num_dimensions, 1, 1e-6, 1.0, 1, 0.001, 1e3, substeps=substeps, step_fraction=fraction,
             is_corrected=False,
         )  # fmt: skip
+        head.steps = np.zeros(len(targets), int)
         head.force = TrueForce(known_forces(manifest), interval, inputs["features"].numpy(), head.force.softening)
         errors = np.abs(rollout(head, inputs, config.rollout_steps) - targets)
         counts = head.steps / (config.rollout_steps - 1)
