@@ -229,7 +229,7 @@ class TrainedModel:
         config = from_dict(TrainConfig, load_json(run / "config.json"))
         manifest = Manifest.load(Path(config.data))
         self.infers_charges = manifest.features == (INFERRED,)
-        scales = load_json(run / "scales.json")
+        scales = checkpoints.scales(run, None, lambda: training.motion_scales(Path(config.data), config))
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, substeps=substeps))
         self._model = training.new_model(config, manifest, scales, tf.distribute.get_strategy())
         checkpoints.load_best_weights(self._model, run)

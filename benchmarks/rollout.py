@@ -18,7 +18,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-VERLET_STEPS = 20_000
+from pipelines.config import DataConfig, SimulationConfig
+
+VERLET_STEPS = DataConfig.subsample * SimulationConfig.save_every
+INTERVAL = VERLET_STEPS * SimulationConfig.time_step
 TARGET_SECONDS = 2.0
 clock = time.perf_counter
 
@@ -80,7 +83,8 @@ def report(rollouts, num_particles, batch_size, rounds):
     """Time all for systems of one size; print a line."""
     positions, velocities, masses, charges = systems(num_particles, batch_size)
     tasks = {"Verlet": (VERLET_STEPS, integration(positions, velocities, masses, charges))}
-    frames = (positions[:, None] + 2e-3 * velocities[:, None] * np.arange(-1, 1)[:, None, None]).astype("float32")
+    moves = INTERVAL * velocities[:, None]
+    frames = (positions[:, None] + moves * np.arange(-1, 1)[:, None, None]).astype("float32")
     features = np.stack([masses, charges], axis=-1).astype("float32")
     for name, rollout in rollouts.items():
         tasks[name] = (1, prediction(rollout, frames, features))
@@ -118,11 +122,12 @@ def integration(positions, velocities, masses, charges):
     from pipelines.nbody.verlet import advance
 
     last = [np.moveaxis(x, 0, -1) for x in (np.swapaxes(positions, 1, 2), np.swapaxes(velocities, 1, 2), masses)]
-    pairs = np.stack([couplings(m, q, 300.0, 20.0) for m, q in zip(masses, charges, strict=True)], axis=-1)
+    constants = SimulationConfig.coulomb_constant, SimulationConfig.gravitational_constant
+    pairs = np.stack([couplings(m, q, *constants) for m, q in zip(masses, charges, strict=True)], axis=-1)
 
     def seconds(num_steps):
         started = clock()
-        advance(*last, pairs, 1e-7, num_steps)
+        advance(*last, pairs, SimulationConfig.time_step, num_steps)
         return clock() - started
 
     return seconds
@@ -133,7 +138,6 @@ def systems(num_particles, batch_size):
 
     The disc grows with the number of particles, so that their density is the same.
     """
-    from pipelines.config import SimulationConfig
     from pipelines.nbody.initial_conditions import draw, generator
 
     radius = SimulationConfig.radius * np.sqrt(num_particles / SimulationConfig.num_particles)

@@ -128,7 +128,7 @@ class RunState:
 
     epochs: list = dataclasses.field(default_factory=list)
     """Losses and metrics of every epoch."""
-    monitor: str = "loss"
+    monitor: str = TrainConfig.monitor
     """Which of them, on the validation split, is to be low."""
 
     @property
