@@ -21,7 +21,7 @@ from pipelines.molecules.centers import molecule_starts, select
 from pipelines.molecules.config import WATER, MoleculesConfig
 from pipelines.molecules.reading import read_frames, read_topology
 from pipelines.molecules.series import find_simulations
-from pipelines.molecules.surface import accessible_areas
+from pipelines.molecules.solvent_accessible_area import accessible_areas
 
 PROBE = 0.14
 

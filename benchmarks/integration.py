@@ -17,10 +17,10 @@ import tensorflow as tf
 
 from pipelines import dataset
 from pipelines.config import DataConfig
+from pipelines.manifest import Manifest
 from pipelines.nbody.known_forces import known_forces
-from pipelines.trajectory import Manifest
 from socialmd_tf.layers import VerletHead
-from socialmd_tf.layers.pairs import difference
+from socialmd_tf.layers.pairs.on_pairs import difference
 
 FIXED = 1e9
 VARIANTS = [(8, FIXED), (16, FIXED), (32, FIXED), (64, FIXED), (8, 0.3), (8, 0.2), (8, 0.1), (8, 0.05)]

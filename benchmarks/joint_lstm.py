@@ -17,8 +17,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from pipelines.atomic_files import write_json
+from pipelines.manifest import Manifest
 from pipelines.nbody.charged_box import load_trajectories, load_velocities
-from pipelines.trajectory import Manifest, write_json
 
 FREE_STEPS = 10
 CHECKPOINT_EVERY = 100

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.manifest import Manifest
 from pipelines.nbody.charged_box import Extremes, load_trajectories, load_velocities
 from pipelines.nbody.hidden_charges import infer_charges
-from pipelines.trajectory import Manifest, save_trajectory
+from pipelines.npy_files import save_trajectory
 
 HORIZON = 20
 OBSERVED = 49
@@ -178,8 +179,8 @@ def straight_on(windows, speed):
 
 def integrate(windows, velocities):
     """What the simulator makes of the last positions and some velocities `[S, N, 2]`."""
-    from pipelines.config import ChargedBoxConfig
-    from pipelines.nbody.walls import advance
+    from pipelines.nbody.box_integrator import advance
+    from pipelines.nbody.config import ChargedBoxConfig
 
     config = ChargedBoxConfig()
     weights = windows.charges[:, :, None] * windows.charges[:, None] * (1 - np.eye(windows.charges.shape[1]))
@@ -222,17 +223,18 @@ class TrainedModel:
     def __init__(self, run, substeps):
         import tensorflow as tf
 
-        from socialmd_tf import checkpoints, training
         from socialmd_tf.config import TrainConfig, from_dict, load_json
         from socialmd_tf.model import rollout_layer
+        from socialmd_tf.training import loop
+        from socialmd_tf.training import run as runs
 
         config = from_dict(TrainConfig, load_json(run / "config.json"))
         manifest = Manifest.load(Path(config.data))
         self.infers_charges = manifest.features == (INFERRED,)
-        scales = checkpoints.scales(run, None, lambda: training.motion_scales(Path(config.data), config))
+        scales = runs.scales(run, None, lambda: loop.motion_scales(Path(config.data), config))
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, substeps=substeps))
-        self._model = training.new_model(config, manifest, scales, tf.distribute.get_strategy())
-        checkpoints.load_best_weights(self._model, run)
+        self._model = loop.new_model(config, manifest, scales, tf.distribute.get_strategy())
+        runs.load_best_weights(self._model, run)
         self._layer = rollout_layer(self._model)
 
         @tf.function(reduce_retracing=True)

@@ -36,12 +36,12 @@ def windows_per_second(directory, batch_size, num_epochs):
 
 def waiting_share(directory, batch_size, num_steps):
     """Seconds waited for each batch, and seconds of each whole step."""
-    from socialmd_tf import training
     from socialmd_tf.model import build_model
+    from socialmd_tf.training import loop
 
     model = build_model("thesis")
-    training.compile_for_training(model, 1e-3)
-    batches = training.with_sample_weights(
+    loop.compile_for_training(model, 1e-3)
+    batches = loop.with_sample_weights(
         dataset.batches(directory, "train", DataConfig(), batch_size=batch_size, seed=0, shuffle=True)
     )
     iterator = iter(batches)

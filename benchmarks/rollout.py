@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipelines.config import DataConfig, SimulationConfig
+from pipelines.config import DataConfig
+from pipelines.nbody.config import SimulationConfig
 
 VERLET_STEPS = DataConfig.subsample * SimulationConfig.save_every
 INTERVAL = VERLET_STEPS * SimulationConfig.time_step
@@ -51,7 +52,7 @@ def main():
 def exported(preset, directory):
     """The rollout of a new model, from its SavedModel."""
     from socialmd_tf.config import PRESETS
-    from socialmd_tf.export import export
+    from socialmd_tf.export.saved_model import export
     from socialmd_tf.model import build_model, rollout_layer
 
     model = build_model(preset)

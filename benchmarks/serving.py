@@ -22,7 +22,7 @@ NUM_FRAMES = 5  # observed, as in training
 
 def export_to(directory, preset):
     """Export a model with new weights, and load it."""
-    from socialmd_tf.export import Exported, export
+    from socialmd_tf.export.saved_model import Exported, export
     from socialmd_tf.model import build_model
 
     return Exported(export(build_model(preset), directory, {}))
@@ -60,7 +60,7 @@ def main():
     sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is no part of the installed packages
     from socialmd_tf.config import preset
     from socialmd_tf.serving import Client
-    from tests.serving.stand_in import serving
+    from tests.socialmd_tf.serving.stand_in import serving
 
     config = preset(arguments.preset)
     generator = np.random.default_rng(0)

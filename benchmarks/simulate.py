@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from pipelines.config import SimulationConfig
+from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.forces import couplings, forces
 from pipelines.nbody.initial_conditions import draw, generator
 from pipelines.nbody.verlet import advance, velocity_verlet

@@ -34,9 +34,10 @@ def build(variant):
     import keras
     from keras import ops
 
-    from socialmd_tf import layers, training
+    from socialmd_tf import layers
     from socialmd_tf import model as models
     from socialmd_tf.config import PRESETS
+    from socialmd_tf.training import loop
 
     class Staying(layers.AbsoluteHead):
         def call(self, outputs, inputs=None, state=()):
@@ -65,14 +66,14 @@ def build(variant):
         config = dataclasses.replace(config, interaction="none")
     models.AbsoluteHead = Staying
     if variant == "textbook":
-        from socialmd_tf.layers import interactions
+        from socialmd_tf.layers.interactions import stacked_pooling
 
-        interactions.PooledConvolution = lambda bins, sides, filters, kernel_size, pool_size, **kwargs: (
+        stacked_pooling.PooledConvolution = lambda bins, sides, filters, kernel_size, pool_size, **kwargs: (
             TextbookConvolution(bins, sides, **kwargs)
         )
     model = models.build_model(config)
     models.rollout_layer(model).unroll = variant == "unrolled"
-    training.compile_for_training(model, 1e-3)
+    loop.compile_for_training(model, 1e-3)
     return model
 
 

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from pipelines.config import DataConfig
 from pipelines.dataset import open_split
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest, StoredTrajectory
+from pipelines.manifest import Manifest
+from pipelines.npy_files import StoredTrajectory
 from pipelines.windows import phase_starts
 
 Array = npt.NDArray[np.float32]

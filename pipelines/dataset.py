@@ -8,7 +8,8 @@ import tensorflow as tf
 from pipelines import augment
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest, StoredTrajectory
+from pipelines.manifest import Manifest
+from pipelines.npy_files import StoredTrajectory
 from pipelines.windows import count_windows, read, slide, subsample
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.config import DataConfig
-from pipelines.trajectory import StoredTrajectory
+from pipelines.npy_files import StoredTrajectory
 
 Stage = Callable[[Any], Any]
 """`tf.data.Dataset -> tf.data.Dataset`, to be joined with `.apply`."""

@@ -8,7 +8,8 @@ from typing import Annotated
 import tyro
 
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest, check
+from pipelines.manifest import Manifest
+from pipelines.validation import check
 from socialmd_tf import commands
 
 PROG = "python -m socialmd_tf.evaluate"
@@ -41,13 +42,13 @@ def main() -> None:
         raise UserError("`--model` must name at least one SavedModel. Received none")
     Manifest.load(command.data)
     commands.load_tensorflow()
-    from socialmd_tf import evaluation
-    from socialmd_tf.export import Exported
+    from socialmd_tf.evaluation import evaluate
+    from socialmd_tf.export.saved_model import Exported
 
     models = [Exported(path) for path in paths]
-    min_frames = evaluation.common_windows(models).reference.min_frames
+    min_frames = evaluate.common_windows(models).reference.min_frames
     check(command.data, min_frames=min_frames, splits=("train", command.split))
-    evaluation.evaluate(models, command.data, command.split, command.output)
+    evaluate.evaluate(models, command.data, command.split, command.output)
     print((command.output / "report.md").read_text(), end="")
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest, open_trajectory
+from pipelines.manifest import Manifest
+from pipelines.npy_files import open_trajectory
 from socialmd_tf import commands
 
 PROG = "python -m socialmd_tf.rollout"
@@ -60,13 +61,13 @@ def main() -> None:
     manifest = Manifest.load(command.data)
     open_trajectory(command.input, manifest.num_dimensions + len(manifest.features))  # refused before the slow start
     commands.load_tensorflow()
-    from socialmd_tf import evaluation
-    from socialmd_tf.export import Exported
+    from socialmd_tf.evaluation import evaluate
+    from socialmd_tf.export.saved_model import Exported
 
     model = Exported(command.model)
-    evaluation.check_data(model, manifest)
+    evaluate.check_data(model, manifest)
     frames, features = read(command, model, manifest)
-    warm_up_steps = command.warm_up_steps or evaluation.windows_of(model).warm_up_steps
+    warm_up_steps = command.warm_up_steps or evaluate.windows_of(model).warm_up_steps
     if len(frames) < warm_up_steps:
         interval = model.card["windows"]["subsample"]
         raise UserError(
@@ -103,7 +104,7 @@ def read(command, model, manifest):
 
 def write(command, model, observed, mean, covariance, samples, truth):
     """Write the prediction as .npz, and the pictures beside it."""
-    from socialmd_tf import plots
+    from socialmd_tf.report import plots
 
     command.output.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"observed": observed, "mean": mean, "covariance": covariance, "truth": truth}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from pipelines.config import SimulationConfig
+from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
 from socialmd_tf.commands import load_tensorflow, parse, run
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from pipelines.config import ChargedBoxConfig
 from pipelines.nbody.charged_box import simulate
+from pipelines.nbody.config import ChargedBoxConfig
 from socialmd_tf.commands import load_tensorflow, parse, run
 
 PROG = "python -m socialmd_tf.simulate_charges"

@@ -5,9 +5,10 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from pipelines.config import SimulationConfig
+from pipelines.atomic_files import write_json
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest, write_json
+from pipelines.manifest import Manifest
+from pipelines.nbody.config import SimulationConfig
 from socialmd_tf import commands
 from socialmd_tf.config import TrainConfig, from_dict, load_json, preset
 
@@ -47,15 +48,15 @@ def main():
     if config.data is not None:
         Manifest.load(Path(config.data))  # refused before the slow start
     commands.load_tensorflow()
-    from socialmd_tf import training
-    from socialmd_tf.checkpoints import TrainingDiverged
-    from socialmd_tf.export import versions
+    from socialmd_tf.export.saved_model import versions
+    from socialmd_tf.training import loop
+    from socialmd_tf.training.run import TrainingDiverged
 
     versions(config.export_directory)  # refused now rather than after the training
     if config.data is None:
         config = dataclasses.replace(config, data=str(demo_data()))
     try:
-        model, state = training.fit(config, Path(config.data))
+        model, state = loop.fit(config, Path(config.data))
     except TrainingDiverged as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
@@ -73,8 +74,8 @@ def demo_data():
 
 def finish(config, model, state):
     """Export the trained model and judge what was exported, once; print the table."""
-    from socialmd_tf import evaluation
-    from socialmd_tf.export import Exported, add_metrics, export, model_card
+    from socialmd_tf.evaluation import evaluate
+    from socialmd_tf.export.saved_model import Exported, add_metrics, export, model_card
     from socialmd_tf.serving import warmup
 
     run, manifest = Path(config.run_directory), Manifest.load(Path(config.data))
@@ -89,7 +90,7 @@ def finish(config, model, state):
         if not warmup.is_possible():
             print("no warm-up requests for a model server in it; they need pip install 'socialmd_tf[serving]'")
         exported = Exported(path)
-        results = evaluation.evaluate([exported], config.data, split, run)
+        results = evaluate.evaluate([exported], config.data, split, run)
         add_metrics(path, split, results[exported.name])
         write_json(done, {**what, "exported": str(path)})
     print(f"\n{(run / 'report.md').read_text()}\nmodel: {load_json(done)['exported']}\npicture: {run / 'paths.png'}")

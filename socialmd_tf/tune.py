@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from pipelines.errors import UserError, require
-from pipelines.trajectory import Manifest
+from pipelines.manifest import Manifest
 from socialmd_tf import commands, train
 from socialmd_tf.config import TrainConfig, load_json
-from socialmd_tf.search_ranges import search_space
+from socialmd_tf.tuning.search_space import search_space
 
 PROG = "python -m socialmd_tf.tune"
 _DISTRIBUTIONS = {"keras_tuner": "keras-tuner", "optuna": "optuna", "rich": "rich"}
@@ -84,26 +84,26 @@ def main():
         Manifest.load(Path(config.data))  # refused before the slow start
     ranges = search_space(config.base(), config.given_ranges(), config.only)
     commands.load_tensorflow()
-    from socialmd_tf import tuning
+    from socialmd_tf.tuning import search
 
     if config.data is None:
         config = dataclasses.replace(config, data=str(train.demo_data()))
-    board, oracle = tuning.search(config, ranges, config.base())
+    board, oracle = search.search(config, ranges, config.base())
     print(f"the search ended: {oracle.stopped_because}")
-    if tuning.role() != "worker":
+    if search.role() != "worker":
         finish(config, ranges, board, oracle)
 
 
 def finish(config, ranges, board, oracle):
     """Write the best configuration and the pictures; print the table."""
-    from socialmd_tf import search_records
+    from socialmd_tf.tuning import search_directory
 
-    best = search_records.write_best(config, config.base(), ranges, oracle)
+    best = search_directory.write_best(config, config.base(), ranges, oracle)
     board.console.print(board.table())
     if best is None:
         print("no trial was completed")
         sys.exit(1)
-    print("pictures:", *search_records.draw(config, ranges, oracle))
+    print("pictures:", *search_directory.draw(config, ranges, oracle))
     print(f"best configuration: {best}")
     print(f"train it: python -m socialmd_tf.train --config {best}")
 

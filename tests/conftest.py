@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipelines.trajectory import Manifest, save_trajectory
+from pipelines.manifest import Manifest
+from pipelines.npy_files import save_trajectory
 
 Array = npt.NDArray[np.float32]
 

@@ -24,10 +24,11 @@ import tensorflow as tf
 
 from pipelines.common_windows import CommonWindows
 from pipelines.config import DataConfig
-from pipelines.trajectory import Manifest
-from socialmd_tf import metrics, training
+from pipelines.manifest import Manifest
 from socialmd_tf.config import PRESETS, TrainConfig
+from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import rollout_layer
+from socialmd_tf.training import loop
 
 RUNS, DATA = Path("runs/interactions"), Path("data/nbody")
 FRAME = DataConfig(warm_up_steps=2, rollout_steps=1, rotations=1)
@@ -74,14 +75,14 @@ def train(name):
         windows=FRAME,
         model=VARIANTS[name],
     )
-    scales = training.motion_scales(DATA, config)
+    scales = loop.motion_scales(DATA, config)
     changes = {"mirrored": mirror, "backwards": turn_back, "noise": lambda *batch: add_noise(NOISE * scales[1], *batch)}
     begin = time.process_time()
-    with mock.patch.object(training.dataset, "batches", changed(changes.get(name))):
-        model, _ = training.fit(config, DATA)
+    with mock.patch.object(loop.dataset, "batches", changed(changes.get(name))):
+        model, _ = loop.fit(config, DATA)
     seconds = time.process_time() - begin
     longer = dataclasses.replace(config, windows=ROLLOUT)
-    rollout = training.new_model(longer, Manifest.load(DATA), scales, tf.distribute.get_strategy())
+    rollout = loop.new_model(longer, Manifest.load(DATA), scales, tf.distribute.get_strategy())
     rollout.set_weights(model.get_weights())
     results = {"seconds": seconds, "parameters": model.count_params()}
     results |= {"frame": judge(model, dataclasses.replace(FRAME, rotations=0)), "rollout": judge(rollout, ROLLOUT)}
@@ -91,7 +92,7 @@ def train(name):
 
 def changed(change):
     """`pipelines.dataset.batches` whose training batches are changed, if there is a change."""
-    batches = training.dataset.batches
+    batches = loop.dataset.batches
 
     def changed_batches(directory, split, *args, **options):
         found = batches(directory, split, *args, **options)

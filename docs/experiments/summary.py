@@ -13,7 +13,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from socialmd_tf.digits import number, with_error
+from socialmd_tf.report.number_format import number, with_error
 
 RUNS = Path("runs/comparisons")
 MODELS = {

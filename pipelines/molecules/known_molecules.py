@@ -3,8 +3,8 @@
 import dataclasses
 import math
 
+from pipelines.manifest import Manifest
 from pipelines.molecules.config import DEFAULT_RADIUS
-from pipelines.trajectory import Manifest
 
 _WATER_RADIUS = 0.14
 _LENGTH_IN_NM = {"nm": 1.0, "angstrom": 0.1}

@@ -5,8 +5,8 @@ import dataclasses
 from pipelines.errors import UserError
 from pipelines.molecules.alignment import Aligner
 from pipelines.molecules.centers import Selection, select, unknown_name
-from pipelines.molecules.clock import Clock
 from pipelines.molecules.config import MoleculesConfig
+from pipelines.molecules.frame_times import Clock
 from pipelines.molecules.reading import read_frames, read_topology
 from pipelines.molecules.series import Simulation, find_simulations
 from pipelines.molecules.slices import Slice, cut_slice, slice_axes

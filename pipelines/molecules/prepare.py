@@ -17,19 +17,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.claim import check_claim, claim
+from pipelines.atomic_files import write_json
 from pipelines.errors import UserError
+from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.molecules.alignment import Aligner, Unwrapped
 from pipelines.molecules.centers import one_hot
-from pipelines.molecules.clock import Clock
 from pipelines.molecules.config import SPLITS, MoleculesConfig
+from pipelines.molecules.frame_times import Clock
 from pipelines.molecules.plan import Plan, make_plans
 from pipelines.molecules.reading import read_frames
 from pipelines.molecules.records import Record, Summary
 from pipelines.molecules.slices import Slice, thinness
 from pipelines.molecules.splits import cut_time
+from pipelines.npy_files import save_chunks
+from pipelines.output_directory import check_claim, claim
 from pipelines.progress import Progress
-from pipelines.trajectory import MANIFEST_FILE, Manifest, check, save_chunks, write_json
+from pipelines.validation import check
 
 CONFIG_FILE = "prepare.json"
 RECORDS = "simulations"

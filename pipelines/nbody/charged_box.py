@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.claim import claim
-from pipelines.config import ChargedBoxConfig
 from pipelines.errors import UserError
+from pipelines.manifest import MANIFEST_FILE, Manifest
+from pipelines.nbody.config import ChargedBoxConfig
 from pipelines.nbody.forces import Array, couplings
 from pipelines.nbody.initial_conditions import SPLITS, InitialState, generator
+from pipelines.npy_files import save_trajectory
+from pipelines.output_directory import claim
 from pipelines.progress import Progress
-from pipelines.trajectory import MANIFEST_FILE, Manifest, save_trajectory
 
 CONFIG_FILE = "simulation.json"
 SIMULATIONS_PER_CHUNK = 1000
@@ -126,7 +127,7 @@ def load_trajectories(directory: Path, split: str) -> npt.NDArray[np.float32]:
 
 
 def _simulate_chunk(config: ChargedBoxConfig, directory: Path, split: str, chunk: range) -> None:
-    from pipelines.nbody.walls import advance, reflect  # TensorFlow takes seconds; a refusal needn't wait for it
+    from pipelines.nbody.box_integrator import advance, reflect
 
     states = [draw(generator(config.seed, split, index, 0), config) for index in chunk]
     # Every call has the same number of systems, so that XLA compiles once and the bytes don't depend on the others.

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.config import SimulationConfig
 from pipelines.errors import UserError
+from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.forces import Array
 
 SPLITS = ("train", "validation", "test")

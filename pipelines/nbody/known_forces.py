@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from pipelines.trajectory import Manifest
+from pipelines.manifest import Manifest
 
 
 @dataclasses.dataclass(frozen=True)

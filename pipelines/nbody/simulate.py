@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.claim import claim
-from pipelines.config import SimulationConfig
+from pipelines.atomic_files import write_json
 from pipelines.errors import UserError
+from pipelines.manifest import Manifest
+from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.forces import Array, couplings, kinetic_energy, potential_energy
 from pipelines.nbody.initial_conditions import SPLITS, InitialState, draw, generator
+from pipelines.npy_files import save_trajectory
+from pipelines.output_directory import claim
 from pipelines.progress import Progress
-from pipelines.trajectory import Manifest, save_trajectory, write_json
 
 if TYPE_CHECKING:
     from pipelines.nbody.verlet import State
@@ -197,7 +199,7 @@ class _Group:
             )
 
     def advance(self) -> "State":
-        from pipelines.nbody.verlet import advance  # TensorFlow takes seconds; a refusal needn't wait for it
+        from pipelines.nbody.verlet import advance
 
         state = advance(
             self._positions,

@@ -1,20 +1,22 @@
 """The network's layers, one idea a file, written with `keras.ops`."""
 
-from socialmd_tf.layers.cell import SocialLSTMCell
+from socialmd_tf.layers.cells.plain import PlainLSTMCell
+from socialmd_tf.layers.cells.social import SocialLSTMCell
 from socialmd_tf.layers.density import DensityLayout
-from socialmd_tf.layers.displacement_head import DisplacementHead
-from socialmd_tf.layers.heads import AbsoluteHead
-from socialmd_tf.layers.interactions import CombinedInteraction, NoInteraction, StackedPoolingInteraction
-from socialmd_tf.layers.kinematic_head import KinematicHead
-from socialmd_tf.layers.multiscale_interaction import MultiscalePoolingInteraction
-from socialmd_tf.layers.multiscale_pooling import MultiscalePooling
-from socialmd_tf.layers.pair_force import PairForce
-from socialmd_tf.layers.pairwise import PairwiseInteraction
-from socialmd_tf.layers.plain_cell import PlainLSTMCell
-from socialmd_tf.layers.pooled_convolution import PooledConvolution
-from socialmd_tf.layers.pooling import StackedStatePooling
+from socialmd_tf.layers.heads.absolute import AbsoluteHead
+from socialmd_tf.layers.heads.displacement import DisplacementHead
+from socialmd_tf.layers.heads.kinematic import KinematicHead
+from socialmd_tf.layers.heads.verlet import VerletHead
+from socialmd_tf.layers.interactions.combined import CombinedInteraction
+from socialmd_tf.layers.interactions.multiscale_pooling import MultiscalePoolingInteraction
+from socialmd_tf.layers.interactions.none import NoInteraction
+from socialmd_tf.layers.interactions.pairwise import PairwiseInteraction
+from socialmd_tf.layers.interactions.stacked_pooling import StackedPoolingInteraction
+from socialmd_tf.layers.pairs.pair_force import PairForce
+from socialmd_tf.layers.pooling.multiscale_pooling import MultiscalePooling
+from socialmd_tf.layers.pooling.pooled_convolution import PooledConvolution
+from socialmd_tf.layers.pooling.stacked_state_pooling import StackedStatePooling
 from socialmd_tf.layers.rollout import Rollout
-from socialmd_tf.layers.verlet_head import VerletHead
 
 __all__ = [
     "AbsoluteHead",

@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from pipelines.atomic_files import write_text
 from pipelines.errors import UserError
-from pipelines.trajectory import write_text
 
 IMAGE = "tensorflow/serving:2.21.0"
 """A released image of the TensorFlow release that the models are made with."""

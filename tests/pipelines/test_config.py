@@ -2,8 +2,9 @@ import dataclasses
 
 import pytest
 
-from pipelines.config import DataConfig, SimulationConfig
+from pipelines.config import DataConfig
 from pipelines.errors import UserError
+from pipelines.nbody.config import SimulationConfig
 
 
 def test_defaults_are_the_thesis_settings():

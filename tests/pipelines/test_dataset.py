@@ -11,7 +11,7 @@ import tensorflow as tf
 from pipelines.config import DataConfig
 from pipelines.dataset import batches, num_windows, windows
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest
+from pipelines.manifest import Manifest
 
 SMALL = DataConfig(subsample=4, subsample_phases=2, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=3)
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from pipelines.config import DataConfig
-from pipelines.trajectory import Manifest
+from pipelines.manifest import Manifest
 from socialmd_tf import commands
-from socialmd_tf.checkpoints import RunState
 from socialmd_tf.config import ModelConfig, TrainConfig
 from socialmd_tf.evaluate import PROG, EvaluateCommand, main
-from socialmd_tf.export import export, model_card
+from socialmd_tf.export.saved_model import export, model_card
 from socialmd_tf.model import build_model, for_data
+from socialmd_tf.training.run import RunState
 
 WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=3, rollout_steps=3, window_shift=2, rotations=0)
 SMALL = ModelConfig(

@@ -8,16 +8,15 @@ import tensorflow as tf
 
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
-from pipelines.trajectory import Manifest
+from pipelines.manifest import Manifest
 from socialmd_tf.config import ModelConfig
 from socialmd_tf.layers import (
     MultiscalePoolingInteraction,
     NoInteraction,
     PairwiseInteraction,
     StackedPoolingInteraction,
-    neighbor_list,
-    pairs,
 )
+from socialmd_tf.layers.pairs import neighbor_list, on_pairs
 from socialmd_tf.mixture import NegativeLogLikelihood
 from socialmd_tf.model import build_interaction, build_model, for_data, rollout_layer
 
@@ -304,7 +303,7 @@ def test_loss_and_gradients_are_finite_for_a_lone_particle(config):
 @pytest.mark.slow  # test_pairs.py has the same in small
 def test_one_graph_trains_on_any_number_of_particles(monkeypatch):
     """Few are looked at all, many are listed; the graph that does not know the number chooses, step by step."""
-    for module in (pairs, neighbor_list):
+    for module in (on_pairs, neighbor_list):
         monkeypatch.setattr(module, "DENSE_LIMIT", 3)
     model = built(dataclasses.replace(SMALL_VERLET, interaction="none", substeps=1))
 

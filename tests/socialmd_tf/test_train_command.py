@@ -12,7 +12,8 @@ import pytest
 
 from pipelines.errors import UserError
 from socialmd_tf import commands, train
-from socialmd_tf.config import PRESETS, DataConfig, ModelConfig, TrainConfig, to_dict
+from socialmd_tf.config import PRESETS, ModelConfig, TrainConfig, to_dict
+from socialmd_tf.config.model import DataConfig
 from tests.tensorflow_log import without_tensorflow_log
 
 SETTINGS = {

@@ -15,11 +15,11 @@ pytest.importorskip("optuna", reason="needs the extra `tuning`")
 
 from socialmd_tf import commands, tune
 from socialmd_tf.config import TrainConfig, load_json
-from socialmd_tf.search_ranges import value_in
 from socialmd_tf.train import parse
+from socialmd_tf.tuning.search_space import value_in
 from tests.tensorflow_log import without_tensorflow_log
 
-QUICK = Path(__file__).parent / "quick_search.py"
+QUICK = Path(__file__).parent / "tuning" / "quick_search.py"
 ROOT = Path(__file__).parents[2]
 WAIT = 120
 
@@ -277,8 +277,8 @@ def test_half_an_environment_is_refused(call, monkeypatch):
     ],
 )
 def test_a_directory_of_another_search_is_refused(call, tmp_path, data, flags, words):
-    from socialmd_tf.search_ranges import search_space
-    from socialmd_tf.search_records import open_search
+    from socialmd_tf.tuning.search_directory import open_search
+    from socialmd_tf.tuning.search_space import search_space
 
     config = tune.TuneConfig(data=str(data), output=str(tmp_path / "search"))
     open_search(tmp_path / "search", config, search_space(config.base(), {}))
@@ -295,8 +295,8 @@ def test_a_directory_of_something_else_is_refused(call, tmp_path):
 
 
 def test_another_data_set_is_refused(call, tmp_path, data):
-    from socialmd_tf.search_ranges import search_space
-    from socialmd_tf.search_records import open_search
+    from socialmd_tf.tuning.search_directory import open_search
+    from socialmd_tf.tuning.search_space import search_space
 
     config = tune.TuneConfig(data=str(data), output=str(tmp_path / "search"))
     open_search(tmp_path / "search", config, search_space(config.base(), {}))

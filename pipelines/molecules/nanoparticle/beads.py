@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
-from pipelines.molecules.surface import sphere_points
+from pipelines.molecules.solvent_accessible_area import sphere_points
 
 BEAD_DIAMETER = 0.47
 """Of all beads, in nm: about four heavy atoms (Marrink et al. 2007)."""

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.claim import claim
+from pipelines.atomic_files import write_json
 from pipelines.molecules.nanoparticle.beads import GROUPS, Beads, build
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.nanoparticle.dynamics import simulate
 from pipelines.molecules.nanoparticle.pdb_writer import pdb_text
+from pipelines.output_directory import claim
 from pipelines.progress import Progress
-from pipelines.trajectory import write_json
 
 CONFIG_FILE = "nanoparticle.json"
 SIMULATIONS, DISTANCES = "simulations", "radial_distances"

@@ -1,7 +1,7 @@
 import pytest
 
+from pipelines.manifest import Manifest
 from pipelines.molecules.known_molecules import KnownMolecules, known_molecules
-from pipelines.trajectory import Manifest
 
 
 def manifest(features=("OQL", "ONC"), unit="nm", command="python -m socialmd_tf.prepare --molecules OQL ONC", **config):

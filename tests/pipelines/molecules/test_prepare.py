@@ -13,11 +13,12 @@ import pytest
 from pipelines.config import DataConfig
 from pipelines.dataset import num_windows
 from pipelines.errors import UserError
+from pipelines.manifest import Manifest
 from pipelines.molecules import prepare as prepare_module
 from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.prepare import prepare
 from pipelines.molecules.slices import slice_axes
-from pipelines.trajectory import Manifest, check
+from pipelines.validation import check
 from tests.pipelines.molecules.systems import Molecule, convert, nanoparticle, walk, write_pdb, write_series
 
 pytest.importorskip("MDAnalysis", reason="needs the extra `md`: pip install 'socialmd_tf[md]'")

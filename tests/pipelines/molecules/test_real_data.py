@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.molecules import fetch
+from pipelines.manifest import Manifest
 from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.periodic import minimum_image
 from pipelines.molecules.prepare import prepare
-from pipelines.trajectory import Manifest, check
+from pipelines.validation import check
 
 pytestmark = pytest.mark.slow
 

@@ -4,13 +4,14 @@ import json
 import numpy as np
 import pytest
 
-from pipelines.config import ChargedBoxConfig
 from pipelines.errors import UserError
+from pipelines.manifest import Manifest
 from pipelines.nbody import charged_box
+from pipelines.nbody.box_integrator import kick_and_drift, reflect
 from pipelines.nbody.charged_box import Extremes, draw, load_trajectories, load_velocities, simulate
+from pipelines.nbody.config import ChargedBoxConfig
 from pipelines.nbody.initial_conditions import generator
-from pipelines.nbody.walls import kick_and_drift, reflect
-from pipelines.trajectory import Manifest, validate
+from pipelines.validation import validate
 
 SMALL = ChargedBoxConfig(
     num_train=5, num_validation=2, num_test=1, num_frames=3, num_test_frames=4, save_every=20, half_width=1.5, seed=3

@@ -4,8 +4,8 @@ import itertools
 import numpy as np
 import pytest
 
-from pipelines.config import SimulationConfig
 from pipelines.errors import UserError
+from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.forces import distances
 from pipelines.nbody.initial_conditions import SPLITS, draw, generator
 

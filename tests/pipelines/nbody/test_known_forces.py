@@ -1,7 +1,7 @@
 import pytest
 
+from pipelines.manifest import Manifest
 from pipelines.nbody.known_forces import KnownForces, known_forces
-from pipelines.trajectory import Manifest
 
 CONFIG = {"coulomb_constant": 300.0, "gravitational_constant": 20}
 PROVENANCE = {"command": "python -m socialmd_tf.simulate --seed 0", "config": CONFIG}

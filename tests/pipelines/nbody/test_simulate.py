@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from pipelines import progress
-from pipelines.config import SimulationConfig
 from pipelines.errors import UserError
+from pipelines.manifest import Manifest
+from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.forces import forces, kinetic_energy, potential_energy
 from pipelines.nbody.initial_conditions import draw, generator
 from pipelines.nbody.simulate import Record, Summary, simulate
 from pipelines.nbody.verlet import velocity_verlet
-from pipelines.trajectory import Manifest, validate
+from pipelines.validation import validate
 
 # Dense enough that nearly half of the draws are redrawn.
 SMALL = SimulationConfig(

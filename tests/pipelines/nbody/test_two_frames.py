@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from pipelines.config import SimulationConfig
 from pipelines.nbody.adaptive import flow
+from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.forces import couplings, forces, kinetic_energy, potential_energy
 from pipelines.nbody.initial_conditions import draw, generator
 from pipelines.nbody.two_frames import continue_from

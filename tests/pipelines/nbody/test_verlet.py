@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from pipelines.config import SimulationConfig
+from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.forces import couplings, distances, forces, kinetic_energy, potential_energy
 from pipelines.nbody.initial_conditions import draw, generator
 from pipelines.nbody.verlet import advance, velocity_verlet

@@ -2,7 +2,7 @@
 
 import pytest
 
-from socialmd_tf.layers import neighbor_list, pairs
+from socialmd_tf.layers.pairs import neighbor_list, on_pairs
 
 LIMITS = {
     "all pairs": {},
@@ -18,7 +18,7 @@ def hold_pairs(monkeypatch):
     def hold(way):
         monkeypatch.undo()
         for name, value in LIMITS[way].items():
-            for module in (pairs, neighbor_list):
+            for module in (on_pairs, neighbor_list):
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, value)
 

@@ -1,0 +1,197 @@
+"""Summary statistics of rolled out paths: do they hold where single paths cannot be followed?
+
+A path is the last observed frame and the T' positions after it; a rollout's are the predicted means. Velocities are
+finite differences between two frames, for the truth just as for the rollout: they have an error of their own, and so
+the truth's value by the same estimator belongs beside every number.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from scipy.stats import wasserstein_distance
+
+from pipelines.nbody.forces import couplings
+from socialmd_tf.evaluation.log_histogram import Histogram
+
+_BLOCK = 2_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What is known of one window of n real particles before anything is predicted."""
+
+    frames: np.ndarray
+    """The last two observed frames `[2, n, D]`, or only the last."""
+    interval: float
+    """Time between the two."""
+    masses: np.ndarray | None
+    """`[n]`, or None if the data have none."""
+    charges: np.ndarray | None
+    """`[n]`."""
+    constants: dict | None
+    """`coulomb_constant` and `gravitational_constant`, or None if the forces are not known."""
+
+
+class Observables:
+    """Statistics of the paths of all windows of one predictor, or of the truth, gathered window by window.
+
+    Args:
+        interval: Time between two frames of a path.
+    """
+
+    def __init__(self, interval):
+        self.interval = interval
+        self.moves = Histogram()
+        """Euclidean moves of a particle from frame to frame."""
+        self.distances = Histogram()
+        """Distances of all pairs in the predicted frames."""
+        self.num_centers = 0
+        """Particles of all frames counted in `distances`."""
+        self.squared_displacement = [0.0, 0]
+        self.energy_drift = []
+        """Of every window |E_k - E_0| / K_0 `[T']`."""
+        self.momentum_drift = []
+        """Of every window |P_k - P_0| / sum of m |v_0| `[T']`."""
+
+    def add(self, path, start):
+        """Count a window.
+
+        Args:
+            path: `[T' + 1, n, D]`, real particles only, the last observed frame first.
+            start: The `Start` of the window.
+        """
+        path = np.asarray(path, np.float64)
+        self.num_dimensions = path.shape[-1]
+        self.moves.add(np.linalg.norm(np.diff(path, axis=0), axis=-1))
+        for frames in _blocks(path[1:]):
+            self.distances.add(_pair_distances(frames))
+        self.num_centers += path[1:, :, 0].size
+        self._displace(path)
+        if start.masses is not None and len(start.frames) == 2:
+            self._drift(path, start)
+
+    def _displace(self, path):
+        """Squared displacements over every lag, from every frame that has one so much later."""
+        steps = len(path) - 1
+        sums = [np.square(path[lag:] - path[:-lag]).sum() for lag in range(1, steps + 1)]
+        counts = (steps + 1 - np.arange(1, steps + 1)) * path.shape[1]
+        total, count = self.squared_displacement
+        self.squared_displacement = [total + np.array(sums), count + counts]
+
+    def _drift(self, path, start):
+        """Energy and momentum between two frames each, against those between the last two observed ones."""
+        masses = start.masses[:, None]
+        first = np.diff(start.frames, axis=0) / start.interval
+        velocities = np.concatenate([first, np.diff(path, axis=0) / self.interval])
+        momenta = (masses * velocities).sum(axis=1)
+        moving = (masses[:, 0] * np.linalg.norm(first[0], axis=-1)).sum()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.momentum_drift.append(np.linalg.norm(momenta[1:] - momenta[0], axis=-1) / moving)
+            if start.constants is None:
+                return
+            kinetic = 0.5 * (masses * np.square(velocities)).sum(axis=(1, 2))
+            middles = np.concatenate([start.frames.mean(axis=0)[None], (path[1:] + path[:-1]) / 2])
+            pairs = np.triu_indices(len(masses), k=1)
+            strengths = couplings(start.masses, start.charges, **start.constants)[pairs]
+            potential = [(strengths / _pair_distances(frames)).sum(axis=-1) for frames in _blocks(middles)]
+            energies = kinetic + np.concatenate(potential)
+            self.energy_drift.append(np.abs(energies[1:] - energies[0]) / kinetic[0])
+
+    def mean_squared_displacement(self):
+        """Mean squared displacement over 1, ..., T' frames `[T']`, over all first frames, windows and particles."""
+        total, count = self.squared_displacement
+        return total / count
+
+
+def _blocks(frames):
+    """Frames a few at a time, so that arrays over all pairs stay small."""
+    size = max(1, _BLOCK // frames.shape[1] ** 2)
+    return (frames[start : start + size] for start in range(0, len(frames), size))
+
+
+def _pair_distances(frames):
+    """`[k, n, D]` -> `[k, n (n - 1) / 2]`."""
+    first, second = np.triu_indices(frames.shape[1], k=1)
+    return np.linalg.norm(frames[:, first] - frames[:, second], axis=-1)
+
+
+def compare(rollout, truth):
+    """How the statistics of a rollout differ from those of the truth on the same windows.
+
+    Args:
+        rollout: `Observables` of a predictor.
+        truth: Those of the truth.
+
+    Returns:
+        Dictionary of, lengths in the unit of the data and each with `rollout`, `truth` and `distance`:
+
+        - `speed`: mean Euclidean move of a particle from frame to frame; the 1-Wasserstein distance of the
+          distributions of all moves;
+        - `radial_distribution`: mean number of other particles per unit of area (volume) at distance `r` of a
+          particle, a list over the middles `r` of shells, since an open domain has no mean density to divide by; the
+          1-Wasserstein distance of the distributions of all pair distances;
+        - `mean_squared_displacement`: lists over 1, ..., T' frames; sum |rollout - truth| / sum truth.
+
+        And where masses (for the energy also charges and constants) are known, each with `rollout` and `truth`, the
+        medians over windows at the last step, and both again as lists over the steps, `..._per_step`:
+
+        - `energy_drift`: |E_k - E_0| / K_0, with E between two frames from the velocity between and the positions
+          midway, and E_0, K_0 those between the last two observed frames;
+        - `momentum_drift`: |P_k - P_0| / sum of m |v_0|.
+    """
+    found = {
+        "speed": {
+            "rollout": rollout.moves.mean(),
+            "truth": truth.moves.mean(),
+            "distance": _wasserstein(rollout.moves, truth.moves),
+        },
+        "radial_distribution": _radial(rollout, truth),
+        "mean_squared_displacement": _displacement(rollout, truth),
+    }
+    for name in ("energy_drift", "momentum_drift"):
+        if getattr(truth, name):
+            found[name] = _drifts(getattr(rollout, name), getattr(truth, name))
+    return found
+
+
+def _wasserstein(first, second):
+    (values, weights), (other_values, other_weights) = first.weighted(), second.weighted()
+    if not (len(values) and len(other_values)):
+        return math.nan
+    return float(wasserstein_distance(values, other_values, weights, other_weights))
+
+
+def _radial(rollout, truth):
+    edges, counts = truth.distances.shells()
+    seen = np.flatnonzero(counts)
+    seen = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 0)
+    dimensions = truth.num_dimensions
+    unit_ball = math.pi if dimensions == 2 else 4 / 3 * math.pi
+    volumes = unit_ball * np.diff(edges**dimensions)
+    densities = [2 * each.distances.shells()[1] / each.num_centers / volumes for each in (rollout, truth)]
+    return {
+        "r": np.sqrt(edges[1:] * edges[:-1])[seen].tolist(),
+        "rollout": densities[0][seen].tolist(),
+        "truth": densities[1][seen].tolist(),
+        "distance": _wasserstein(rollout.distances, truth.distances),
+    }
+
+
+def _displacement(rollout, truth):
+    ours, true = rollout.mean_squared_displacement(), truth.mean_squared_displacement()
+    return {
+        "rollout": ours.tolist(),
+        "truth": true.tolist(),
+        "distance": float(np.abs(ours - true).sum() / true.sum()) if true.sum() > 0 else math.nan,
+    }
+
+
+def _drifts(rollout, truth):
+    ours, true = np.median(rollout, axis=0), np.median(truth, axis=0)
+    return {
+        "rollout": float(ours[-1]),
+        "truth": float(true[-1]),
+        "rollout_per_step": ours.tolist(),
+        "truth_per_step": true.tolist(),
+    }

@@ -1,0 +1,226 @@
+"""What an exported model can be asked: the functions that become the signatures of the SavedModel."""
+
+import tensorflow as tf
+
+from socialmd_tf import mixture
+from socialmd_tf.export import input_checks
+from socialmd_tf.layers.rollout import choose_rows
+from socialmd_tf.model import rollout_layer
+
+_DTYPES = {"horizon": tf.int32, "seed": tf.int32, "observed": tf.bool}
+
+
+class Signatures(tf.Module):
+    """The signatures around a model's rollout; `socialmd_tf.export.export` says what they take and give.
+
+    Args:
+        model: A model of `build_model`.
+        max_horizon: Largest number of frames that can be asked for.
+    """
+
+    def __init__(self, model, max_horizon):
+        super().__init__()
+        self._layer = rollout_layer(model)
+        self._layout = self._layer.head.layout
+        self._max_horizon = max_horizon
+        self.weights = [weight.value for weight in model.weights]  # what the SavedModel stores
+        num_dimensions, num_features = self._layout.num_dimensions, model.input["features"].shape[-1]
+        self.state_shapes = _state_shapes(self._layer)
+        observed, frame = {"positions": ("B", "T", "N", num_dimensions)}, {"positions": ("B", "N", num_dimensions)}
+        particles = {"features": ("B", "N", num_features)}
+        masked = {**particles, "mask": ("B", "N")}
+        self._shapes = {
+            "rollout": {**observed, **particles, "horizon": ()},
+            "sample": {**observed, **particles, "horizon": (), "seed": (2,)},
+            "density": {**observed, **masked, "horizon": ()},
+            "rollout_rows": {**observed, **masked, "horizon": ("B",), "seed": ("B", 2)},
+            "initial_state": frame,
+            "step": {**frame, **masked, "observed": ("B",), **self.state_shapes},
+        }
+        self._advance = tf.function(self._read_and_predict, input_signature=self._signature("step"))
+        self._add_functions()
+
+    def functions(self):
+        """The `tf.function`s by the name of their signature."""
+        return {name: getattr(self, name) for name in self._shapes}
+
+    def _add_functions(self):
+        horizon_in_training = tf.constant(min(self._layer.rollout_steps, self._max_horizon))
+        no_seed = tf.constant([0, 0])
+
+        # What a default that is a tensor becomes is a default of the SavedModel's signature.
+        def rollout(positions, features, horizon=horizon_in_training):
+            """Mean and covariance of every predicted frame, fed back on the mean."""
+            inputs = self._accept("rollout", positions=positions, features=features, horizon=horizon)
+            return self._moments(self._unroll(inputs)[0])
+
+        def sample(positions, features, horizon=horizon_in_training, seed=no_seed):
+            """One drawn trajectory, fed back on what was drawn."""
+            inputs = self._accept("sample", positions=positions, features=features, horizon=horizon, seed=seed)
+            return {"positions": self._unroll(inputs, lambda *step: self._draw(inputs["seed"], *step))[1]}
+
+        def density(positions, features, mask, horizon=horizon_in_training):
+            """Parameters of the density of every predicted frame, fed back on the mean."""
+            inputs = self._accept("density", positions=positions, features=features, mask=mask, horizon=horizon)
+            return {"parameters": self._unroll(inputs)[0]}
+
+        def rollout_rows(positions, features, mask, horizon, seed):
+            """Mean, covariance and a drawn trajectory of every row, each with a horizon and a seed of its own."""
+            inputs = {"positions": positions, "features": features, "mask": mask, "horizon": horizon, "seed": seed}
+            return self._answer_rows("rollout_rows", inputs, self._roll_rows)
+
+        def initial_state(positions):
+            """What `step` wants with the first frame; zeros for a row that does not fit, whose frame `step` refuses."""
+            state = self._answer_rows("initial_state", {"positions": positions}, self._start_rows)
+            return {name: state[name] for name in self.state_shapes}
+
+        def step(positions, features, mask, observed, state):
+            """Read a frame, predict the next."""
+            inputs = {"positions": positions, "features": features, "mask": mask, "observed": observed, **state}
+            return self._answer_rows("step", inputs, self._step_rows)
+
+        for function in (rollout, sample, density, rollout_rows, initial_state, step):
+            name = function.__name__
+            setattr(self, name, tf.function(function, input_signature=self._signature(name)))
+
+    def _signature(self, name):
+        """Specifications of a function's arguments; the state is one of them."""
+        specs = input_checks.specs(self._shapes[name], _DTYPES)
+        state = {key: specs.pop(key) for key in self.state_shapes if key in specs}
+        return [*specs.values(), state] if state else list(specs.values())
+
+    def _accept(self, signature, **inputs):
+        """The inputs, refused whole where they do not fit; with a mask, and a horizon for every row."""
+        inputs = input_checks.fitted(inputs, self._shapes[signature])
+        leading = tf.shape(inputs["positions"])[:1]
+        rows = {**inputs, "horizon": tf.fill(leading, inputs["horizon"])}
+        faults = input_checks.row_faults(rows, self._max_horizon)
+        with tf.control_dependencies([input_checks.refuse(tf.reduce_any(faults != ""), faults)]):
+            rows = {name: tf.identity(tensor) for name, tensor in rows.items()}
+        if "mask" not in rows:
+            rows["mask"] = tf.ones_like(rows["positions"][:, 0, :, 0])
+        return rows
+
+    def _answer_rows(self, signature, inputs, answer):
+        """Answer every row that fits, as if it were alone; refuse the request where none does.
+
+        A server puts the rows of several callers into one batch, where one caller's mistake is not the others'.
+        """
+        inputs = input_checks.fitted(inputs, self._shapes[signature])
+        faults = input_checks.row_faults(inputs, self._max_horizon)
+        fits = faults == ""
+        with tf.control_dependencies([input_checks.refuse(~tf.reduce_any(fits), faults)]):
+            # A row that does not fit is answered as one of padding at rest, and blanked.
+            harmless = {name: _keep(fits, tensor) for name, tensor in inputs.items()}
+        if "horizon" in harmless:
+            harmless["horizon"] = tf.maximum(harmless["horizon"], 1)
+        outputs = {name: _keep(fits, tensor) for name, tensor in answer(harmless).items()}
+        return {**outputs, "refused": faults}
+
+    def _roll_rows(self, inputs):
+        horizon, mask = inputs["horizon"], inputs["mask"]
+        real = tf.sequence_mask(horizon)[:, :, None] & (mask > 0)[:, None, :]  # [B, horizon, N]
+        outputs = self._moments(self._unroll(inputs)[0])
+        outputs["positions"] = self._unroll(inputs, lambda *step: self._draw_rows(inputs["seed"], *step))[1]
+        return {**{name: _keep(real, tensor) for name, tensor in outputs.items()}, "num_frames": horizon}
+
+    def _start_rows(self, inputs):
+        return _to_tensors(self._layer.get_initial_state(inputs["positions"]))
+
+    def _step_rows(self, inputs):
+        state = {name: inputs[name] for name in self.state_shapes}
+        parameters, state = self._advance(
+            inputs["positions"], inputs["features"], inputs["mask"], inputs["observed"], state
+        )
+        moments = {name: _keep(inputs["mask"] > 0, tensor) for name, tensor in self._moments(parameters).items()}
+        return {**moments, **state}
+
+    def _moments(self, parameters):
+        return {"mean": self._layout.mean(parameters), "covariance": self._layout.covariance(parameters)}
+
+    def _draw(self, seed, parameters, step):
+        """Positions `[B, N, D]` drawn from the densities with one seed `[2]` for all."""
+        step_seed = tf.random.experimental.stateless_fold_in(seed, step)
+        return mixture.distribution(parameters, self._layout).sample(seed=step_seed)
+
+    def _draw_rows(self, seeds, parameters, step):
+        """The same with a seed `[B, 2]` a row: what each row alone would draw with its own."""
+        spec = tf.TensorSpec([*parameters.shape[1:-1], self._layout.num_dimensions], tf.float32)
+        return tf.map_fn(
+            lambda row: self._draw(row[0], row[1][None], step)[0], (seeds, parameters), fn_output_signature=spec
+        )
+
+    def _read_and_predict(self, positions, features, mask, observed, state):
+        """Read a frame `[B, N, D]` that was `observed` `[B]`, or fed back, and predict the next.
+
+        Returns:
+            Parameters of the density `[B, N, P]`, and the new state.
+        """
+        state = self._layer.observe(positions, observed, _to_state(state, self._layer))
+        parameters, state = self._layer.step(positions, features, mask, state)
+        return parameters, _to_tensors(state)
+
+    def _unroll(self, inputs, draw=None):
+        """Predict `max(horizon)` frames, as `Rollout.run` does, but for what it keeps: no more than it gives.
+
+        Args:
+            inputs: `positions` `[B, T, N, D]`, `features`, `mask` and `horizon` `[B]`; a row past its own horizon
+                stands still.
+            draw: Which positions follow a prediction, of the parameters and of the frame's number, and are taken for
+                observed. By default the mean follows.
+
+        Returns:
+            Parameters `[B, horizon, N, P]` and the positions that followed `[B, horizon, N, D]`.
+        """
+        observed = tf.transpose(inputs["positions"], [1, 0, 2, 3])
+        last, horizon = tf.shape(observed)[0] - 1, tf.reduce_max(inputs["horizon"])
+        every_row = tf.ones_like(inputs["horizon"], tf.bool)
+        features, mask = inputs["features"], inputs["mask"]
+
+        def body(index, following, state, parameters, followed):
+            number = index - last  # of the frame to predict; those before frame 0 are observed
+            frame = tf.where(number <= 0, observed[tf.minimum(index, last)], following)
+            is_observed = every_row if draw else every_row & (number <= 0)  # what is drawn is taken for observed
+            predicted, state = self._advance(frame, features, mask, is_observed, state)
+            following = draw(predicted, number) if draw else self._layer.head.mean(predicted)
+            following = choose_rows(number < inputs["horizon"], following * mask[..., None], frame)
+            slot = tf.maximum(number, 0)
+            return index + 1, following, state, parameters.write(slot, predicted), followed.write(slot, following)
+
+        state = _to_tensors(self._layer.get_initial_state(observed[0]))
+        kept = [
+            tf.TensorArray(tf.float32, horizon, element_shape=[None, None, size])
+            for size in (self._layout.size, self._layout.num_dimensions)
+        ]
+        *_, parameters, followed = tf.while_loop(
+            lambda index, *_: index < last + horizon, body, (0, observed[0], state, *kept)
+        )
+        return [tf.transpose(array.stack(), [1, 0, 2, 3]) for array in (parameters, followed)]
+
+
+def _to_tensors(state):
+    """A state of the rollout as tensors by name."""
+    (hidden_state, cell_state), head = state["recurrent"], state["head"]
+    tensors = {"state_hidden": hidden_state, "state_cell": cell_state, "state_positions": state["positions"]}
+    tensors |= {f"state_head_{i}": tensor for i, tensor in enumerate(head)}
+    return {name: tf.cast(tensor, tf.float32) for name, tensor in tensors.items()}
+
+
+def _to_state(tensors, layer):
+    """The inverse of `_to_tensors`."""
+    dtype = layer.cell.compute_dtype
+    head = tuple(tensors[f"state_head_{i}"] for i in range(len(tensors) - 3))
+    recurrent = [tf.cast(tensors[name], dtype) for name in ("state_hidden", "state_cell")]
+    return {"recurrent": recurrent, "head": head, "positions": tensors["state_positions"]}
+
+
+def _state_shapes(layer):
+    """Shapes of the state's tensors by name, as `input_checks.specs` takes them."""
+    one = layer.get_initial_state(tf.zeros((1, 1, layer.head.layout.num_dimensions)))
+    return {name: ("B", "N", *tensor.shape[2:]) for name, tensor in _to_tensors(one).items()}
+
+
+def _keep(condition, tensor):
+    """Entries whose leading axes meet the condition; zeros for the others."""
+    missing = [1] * (tensor.shape.rank - condition.shape.rank)
+    return tf.where(tf.reshape(condition, tf.concat([tf.shape(condition), missing], 0)), tensor, tf.zeros_like(tensor))

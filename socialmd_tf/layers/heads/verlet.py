@@ -1,0 +1,212 @@
+"""The Verlet head: motion by learned pair forces, integrated in steps that follow the closest pair."""
+
+import keras
+from keras import ops
+
+from socialmd_tf.layers.heads.kinematic import KinematicHead
+from socialmd_tf.layers.pairs.on_pairs import difference, on_pairs
+from socialmd_tf.layers.pairs.pair_force import PairForce
+
+_MAX_STEPS = 1000
+_TINY = 1e-30
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class VerletHead(KinematicHead):
+    """Density of the next position around motion under learned pair forces.
+
+    From the position x and the velocity v of a frame, velocity Verlet steps under a `PairForce` give those of the next.
+    If asked for, a learned acceleration as that of the `KinematicHead` is added to both, for what no pair force
+    explains. The density of the `KinematicHead` is put around the position.
+
+    In units of the frame interval, every system's next step is as long as the system allows:
+
+        h = min(1 / n, eta min over pairs of min(r / |v_ij|, (r / |a_ij|)^(1/2))),   r^2 = |x_j - x_i|^2 + softening^2
+
+    with the relative velocities v_ij and accelerations a_ij, so that a close encounter is resolved and costs little
+    elsewhere; nor do other systems of a batch wait for it: once half of them have reached the next frame, only the
+    others are computed. A frame takes 1000 steps at most: the last ones are then longer. Fed back on its mean, the head
+    carries v on. Of an observed frame v is not known: it is what was predicted, corrected by what the position was
+    wrong by,
+
+        v <- v + (x - predicted x),
+
+    which takes the whole error of a velocity away if forces do not change with position, and most of it if they
+    do, so that every observed frame makes v better. It begins with v = 0 at the first frame.
+
+    n and eta are no part of the weights: steps can be shorter in use than in training.
+
+    Args:
+        num_dimensions: D, 2 or 3.
+        num_components: K, components of the mixture.
+        scale_floor: Smallest standard deviation of an acceleration, in units of length.
+        acceleration_scale: Typical second difference of positions, in units of length.
+        charges: Charges of the `PairForce`.
+        softening: Length below which the force flattens, in units of length.
+        cutoff: Largest distance of a force, in units of length. Which pairs are that near is seen once a frame.
+        substeps: n, the smallest number of steps between two frames.
+        step_fraction: eta.
+        is_corrected: Whether the learned acceleration is added.
+        walls: Elastic walls at plus and minus this in every dimension, in units of length: a step that leads beyond is
+            mirrored, and so is its velocity. 0 for none.
+    """
+
+    def __init__(
+        self,
+        num_dimensions,
+        num_components,
+        scale_floor,
+        acceleration_scale,
+        charges,
+        softening,
+        cutoff,
+        substeps,
+        step_fraction,
+        is_corrected,
+        walls=0.0,
+        **kwargs,
+    ):
+        super().__init__(num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs)
+        self.force = PairForce(charges, softening, cutoff, acceleration_scale, name="force")
+        self.substeps = substeps
+        self.step_fraction = step_fraction
+        self.is_corrected = is_corrected
+        self.walls = walls
+
+    def build(self, outputs_shape, inputs_shape, state_shape=None):
+        """Create the weights."""
+        self.build_spread(outputs_shape)
+        if self.is_corrected:
+            self.acceleration.build(outputs_shape)
+        self.force.build(inputs_shape["positions"], inputs_shape["features"])
+
+    @property
+    def is_moved_by_cell(self):
+        """Whether means depend on what the cell gives: by the learned acceleration alone."""
+        return self.is_corrected
+
+    @property
+    def motion_layers(self):
+        """Layers that predict means, and not how far the truth is from them."""
+        return [*super().motion_layers, self.force] if self.is_corrected else [self.force]
+
+    def get_initial_state(self, positions):
+        """The state of the first frame: P_xx, P_xv and P_vv of zero, the predicted position, and a velocity of zero."""
+        return (*super().get_initial_state(positions), positions, ops.zeros_like(positions))
+
+    def observe(self, state, positions):
+        """The state of a frame that was observed.
+
+        No gradient passes through the velocity: what was predicted before is not to blame for what comes after, and
+        along a whole window of observed frames the gradient would grow with the chaos of the motion.
+        """
+        *_, predicted, velocities = state
+        corrected = ops.stop_gradient(velocities + (positions - predicted))
+        return (*super().get_initial_state(positions), positions, corrected)
+
+    def call(self, outputs, inputs, state):
+        """Predict the density of the next positions.
+
+        Args:
+            outputs: What the cell gives, `[B, N, C]`.
+            inputs: What the cell read: `positions` `[B, N, D]`, in units of length, `features` `[B, N, F]` and `mask`
+                `[B, N]` or None.
+            state: P_xx, P_xv, P_vv, each `[B, N, D, D]`, in units of length squared; the predicted position and the
+                velocity, each `[B, N, D]`, in units of length, and of length per frame interval.
+
+        Returns:
+            Parameters `[B, N, P]` in the order of `DensityLayout`, and the new state.
+        """
+        *covariances, _, velocities = state
+        moved = self.integrate(inputs["positions"], velocities, inputs["features"], inputs["mask"])
+        # Nothing to learn, nothing to keep for it: calibration takes a third of the time and memory.
+        positions, velocities = moved if self.force.trainable else map(ops.stop_gradient, moved)
+        if self.is_corrected:
+            correction = self.correction(outputs)
+            positions, velocities = positions + correction, velocities + correction
+        parameters, covariances = self.spread(positions, outputs, covariances)
+        return parameters, (*covariances, positions, velocities)
+
+    def integrate(self, positions, velocities, features, mask):
+        """Positions and velocities a frame later, each `[B, N, D]`."""
+        charges = self.force.charges(features)
+        mask = ops.ones_like(positions[..., 0]) if mask is None else mask
+
+        def go_on(number, *moving):
+            """Steps of the systems that have not reached the next frame, until half of these have."""
+            rows = _under_way(moving[0])
+            left, x, v, seen, real, *own_charges = (
+                ops.take(value, rows, axis=0) for value in (*moving, positions, mask, *charges)
+            )
+            number, *moved = on_pairs(
+                lambda pairs: self._advance(pairs, own_charges, number, left, x, v), seen, real, self.force.cutoff
+            )
+            places = rows[:, None]
+            return number, *(ops.scatter_update(old, places, new) for old, new in zip(moving, moved, strict=True))
+
+        start = (0, ops.ones_like(positions[:, 0, 0]), positions, velocities)
+        return ops.while_loop(lambda number, left, *_: ops.any(left > 0), go_on, start)[2:]
+
+    def _advance(self, pairs, charges, number, left, x, v):
+        """Steps of A systems until half of those that have not reached the next frame do.
+
+        Gives the number of steps since the last frame, what is left to the next, `[A]`, positions and velocities.
+        """
+
+        def advance(number, left, x, v, acceleration):
+            step = self._step(pairs, number, left, x, v, acceleration)
+            h = step[:, None, None]
+            x = x + v * h + acceleration * (h**2 / 2)
+            if self.walls:
+                x, v, acceleration = self._reflect(x, v, acceleration)
+            following = self.force.on(pairs, x, charges)
+            v = v + (acceleration + following) * (h / 2)
+            return number + 1, left - step, x, v, following
+
+        under_way = ops.count_nonzero(left > 0)
+        return ops.while_loop(
+            lambda number, left, *_: 2 * ops.count_nonzero(left > 0) > under_way,
+            advance,
+            (number, left, x, v, self.force.on(pairs, x, charges)),
+        )[:4]
+
+    def _step(self, pairs, number, left, positions, velocities, accelerations):
+        """Length of every system's next step, `[B]`, in frame intervals, of what is `left` of one, `[B]`."""
+        shortest = pairs.minimum(self._times, positions, velocities, accelerations)
+        allowed = self.step_fraction * ops.sqrt(shortest)
+        # Steps of one length to the end, if nothing changes; a little less than a whole step is none.
+        steps = ops.ceil(left * ops.maximum(1 / allowed, self.substeps) - 1e-3)
+        remaining = ops.cast(_MAX_STEPS - number, left.dtype)
+        return ops.stop_gradient(left / ops.clip(steps, 1, remaining))
+
+    def _times(self, own, other):
+        """Squares of the times in which pairs change, as `AllPairs.minimum` wants them."""
+        squared, speed, change = (
+            ops.sum(ops.square(difference(*ends)), axis=0) for ends in zip(own, other, strict=True)
+        )
+        squared = squared + self.force.softening**2
+        return ops.minimum(squared / (speed + _TINY), ops.sqrt(squared / (change + _TINY)))
+
+    def _reflect(self, x, *vectors):
+        """Mirror what is beyond a wall: positions, and the components of vectors that lead there."""
+        beyond = ops.abs(x) > self.walls
+        mirrored = 2 * ops.clip(x, -self.walls, self.walls) - x
+        return mirrored, *(ops.where(beyond, -vector, vector) for vector in vectors)
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {
+            **super().get_config(),
+            "charges": self.force.range.units,
+            "softening": self.force.softening,
+            "cutoff": self.force.cutoff,
+            "substeps": self.substeps,
+            "step_fraction": self.step_fraction,
+            "is_corrected": self.is_corrected,
+            "walls": self.walls,
+        }
+
+
+def _under_way(left):
+    """Numbers of the systems with time `left`, `[A]`; of all where shapes must not depend on values."""
+    return ops.arange(ops.shape(left)[0]) if keras.backend.backend() == "jax" else ops.nonzero(left > 0)[0]

@@ -1,0 +1,117 @@
+"""Stacked state pooling read by a CNN: the thesis's interaction."""
+
+import math
+
+import keras
+from keras import ops
+
+from socialmd_tf.layers.pooling.pooled_convolution import PooledConvolution
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class StackedPoolingInteraction(keras.layers.Layer):
+    """Neighbours through stacked pooling grids and a CNN (thesis section 4.4).
+
+    beta_j = W_beta h_j;  H_i = stacked pooling of beta;  gamma_i = relu(W_gamma CNN(H_i))
+
+    The CNN has convolutions with biases, zero padding, each followed by ReLU and 2 x 2 (x 2) max pooling; W_beta
+    and W_gamma have no biases.
+
+    Args:
+        bins: Bins along one axis of a grid.
+        side_lengths: Physical side of each grid, in units of length.
+        filters: Filters of each convolution.
+        kernel_size: Side of the convolutions' kernels, in bins.
+        state_embedding: C, width of beta.
+        embedding: E, width of gamma.
+    """
+
+    def __init__(self, bins, side_lengths, filters, kernel_size, state_embedding, embedding, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.filters = tuple(filters)
+        self.kernel_size = kernel_size
+        self.pooled_convolution = PooledConvolution(
+            bins, side_lengths, filters[0], kernel_size, pool_size=2, dtype=self.dtype_policy, name="convolution_0"
+        )
+        self.state_embedding = keras.layers.Dense(
+            state_embedding, use_bias=False, dtype=self.dtype_policy, name="state_embedding"
+        )
+        self.embedding = keras.layers.Dense(
+            embedding, use_bias=False, activation="relu", dtype=self.dtype_policy, name="embedding"
+        )
+        self.convolutions = []
+
+    def build(self, positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape=None):
+        """Create the weights."""
+        num_dimensions = positions_shape[-1]
+        convolution = {2: keras.layers.Conv2D, 3: keras.layers.Conv3D}[num_dimensions]
+        self.state_embedding.build(hidden_state_shape)
+        states_shape = self.state_embedding.compute_output_shape(hidden_state_shape)
+        self.pooled_convolution.build(positions_shape, states_shape)
+        shape = (None, *self.pooled_convolution.compute_output_shape(positions_shape, states_shape)[2:])
+        for i, filters in enumerate(self.filters[1:], start=1):
+            layer = convolution(
+                filters,
+                self.kernel_size,
+                padding="same",
+                dtype=self.dtype_policy,
+                name=f"convolution_{i}",
+            )
+            layer.build(shape)
+            self.convolutions.append(layer)
+            shape = (None, *(size // 2 for size in shape[1:-1]), filters)
+        self.embedding.build((None, math.prod(shape[1:])))
+
+    def call(self, positions, velocities, features, hidden_state, mask):
+        """See the neighbours.
+
+        Args:
+            positions: `[B, N, D]`, in units of length.
+            velocities: `[B, N, D]`, unused here.
+            features: `[B, N, F]`, unused here.
+            hidden_state: `[B, N, H]`.
+            mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
+
+        Returns:
+            gamma `[B, N, E]`.
+        """
+        grids = ops.relu(self.pooled_convolution(positions, self.state_embedding(hidden_state), mask))
+        batch_size, num_particles = ops.shape(hidden_state)[:2]
+        hidden = ops.reshape(grids, (-1, *grids.shape[2:]))
+        for convolution in self.convolutions:
+            # Max pooling and ReLU commute: pooling first leaves a quarter of the work.
+            hidden = ops.relu(_max_pool(convolution(hidden)))
+        hidden = self.embedding(ops.reshape(hidden, (-1, math.prod(hidden.shape[1:]))))
+        return ops.reshape(hidden, (batch_size, num_particles, self.embedding.units))
+
+    def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
+        """`[B, N, E]`."""
+        return (*positions_shape[:2], self.embedding.units)
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {
+            **super().get_config(),
+            "bins": self.pooled_convolution.bins,
+            "side_lengths": self.pooled_convolution.side_lengths,
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "state_embedding": self.state_embedding.units,
+            "embedding": self.embedding.units,
+        }
+
+
+def _max_pool(grids):
+    """Max pooling of windows of side 2, `[rows, bins, (bins,)... C]`; of equal members the first gets the gradient."""
+    num_dimensions = len(grids.shape) - 2
+    if num_dimensions == 2:
+        return ops.max_pool(grids, 2)
+    # TensorFlow's 3D max pooling gives the gradient to every equal member, so the members are compared one by one.
+    halves = [size // 2 for size in grids.shape[1:-1]]
+    whole = grids[(slice(None), *(slice(0, 2 * half) for half in halves))]
+    split = [size for half in halves for size in (half, 2)]
+    members = ops.reshape(whole, (-1, *split, grids.shape[-1]))
+    for axis in range(num_dimensions):
+        first, second = ops.unstack(members, 2, axis=axis + 2)
+        members = ops.maximum(first, second)
+    return members

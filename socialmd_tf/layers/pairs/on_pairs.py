@@ -1,0 +1,224 @@
+"""Computing on pairs of particles: all of them when they are few or close together, else those in range of each other.
+
+What happens to pairs is computed by a function of two groups of particles, with the components of a value in front,
+`[C, R, n]` and `[C, R, m]`: one contiguous plane `[R, n, m]` a component of a pair is what processors are fast at.
+"""
+
+import math
+
+from keras import ops
+
+from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT, in_range, neighbor_list
+
+BLOCK = 100
+"""Particles of a block: what is computed of its pairs, some 30 numbers each, stays in a processor's cache."""
+
+CROWDED = 0.15
+"""Above this share of pairs in range, looking at all of many particles' pairs was measured to be faster."""
+
+_FAR = 1e12
+"""Lengths are cut at this, whose third power is still a float32."""
+
+_NUM_PROBES = 64
+
+
+def on_pairs(function, positions, mask, cutoff):
+    """Evaluate a function of the pairs of different real particles no farther apart than `cutoff`.
+
+    Args:
+        function: Called with an `AllPairs`, a `BlockedPairs` or a `ListedPairs`, which offer the same methods and give
+            the same sums.
+        positions: `[B, N, D]`, in units of length.
+        mask: `[B, N]`, 1 for real particles and 0 for padding, or None when all are real.
+        cutoff: Largest distance, in units of length.
+
+    Returns:
+        What the function returns, tensors that do not depend on how pairs are held.
+    """
+    mask = ops.ones_like(positions[..., 0]) if mask is None else ops.cast(mask, positions.dtype)
+    num_particles = ops.shape(positions)[1]
+
+    def held_by(kind):
+        return lambda: function(kind(positions, mask, cutoff))
+
+    def many():
+        is_crowded = _share_in_range(positions, mask, cutoff) > CROWDED
+        return ops.cond(is_crowded, held_by(BlockedPairs), held_by(ListedPairs))
+
+    if isinstance(num_particles, int):
+        return held_by(AllPairs)() if num_particles <= DENSE_LIMIT else many()
+    return ops.cond(num_particles <= DENSE_LIMIT, held_by(AllPairs), many)
+
+
+def difference(own, other):
+    """Values `[C, R, m]` of the others less own ones `[C, R, n]`, `[C, R, n, m]`."""
+    return other[..., None, :] - own[..., None]
+
+
+class AllPairs:
+    """All pairs of particles at once."""
+
+    def __init__(self, positions, mask, cutoff):
+        index, positions = ops.arange(ops.shape(positions)[1]), _components(positions)
+        self._near = _near((positions, mask, index), (positions, mask, index), cutoff)
+
+    def sum(self, function, *values):
+        """Sums over the neighbours of every particle.
+
+        Args:
+            function: Called with lists of what it needs of the values of n particles, `[C, R, n]`, and of m others,
+                `[C, R, m]`, and with which of these are their neighbours, 1 or 0, `[R, n, m]`; gives sums over the
+                neighbours among these, `[R, n, E]`.
+            values: Any number of `[B, N, C]`.
+
+        Returns:
+            `[B, N, E]`.
+        """
+        values = [_components(value) for value in values]
+        return function(values, values, self._near)
+
+    def sum_both(self, function, *values):
+        """The same, of a function that gives sums for the n particles and, besides, those for the m others."""
+        return self.sum(function, *values)[0]
+
+    def minimum(self, function, *values):
+        """Smallest value of a system's pairs, `[B]`; infinity where there is no pair.
+
+        Args:
+            function: Called with lists of values as for `sum`; gives `[R, n, m]`, the same from both ends of a pair.
+            values: Any number of `[B, N, C]`.
+        """
+        values = [_components(value) for value in values]
+        return _smallest(function(values, values), self._near)
+
+
+class BlockedPairs:
+    """All pairs of particles, the pairs of two blocks of particles at a time."""
+
+    def __init__(self, positions, mask, cutoff):
+        self._shape = ops.shape(positions)[:2]
+        self._num_blocks = -(-self._shape[1] // BLOCK)
+        self._size = -(-self._shape[1] // self._num_blocks)
+        self._cutoff = cutoff
+        self._places = [self._blocks(positions), self._blocks(mask[..., None])]
+
+    def sum(self, function, *values):
+        """Sums over the neighbours of every particle, as those of `AllPairs`."""
+        own, other = self._block_pairs(ops.ones)
+        return self._collect(self._map(function, own, other, values), own)
+
+    def sum_both(self, function, *values):
+        """The same, of a function that gives sums for both; every two blocks are looked at once."""
+        own, other = self._block_pairs(lambda shape: ops.triu(ops.ones(shape)))
+        to_own, to_other = self._map(function, own, other, values)
+        to_other = to_other * ops.cast(own != other, to_other.dtype)[:, None, None, None]
+        return self._collect(to_own, own) + self._collect(to_other, other)
+
+    def minimum(self, function, *values):
+        """Smallest value of a system's pairs, as that of `AllPairs`."""
+        own, other = self._block_pairs(lambda shape: ops.triu(ops.ones(shape)))
+        smallest = self._map(lambda mine, others, near: _smallest(function(mine, others), near), own, other, values)
+        return -ops.segment_max(-smallest[:, 0], own // self._num_blocks, self._shape[0])
+
+    def _blocks(self, values):
+        """Values `[B, N, C]` in blocks, the last one padded: `[B * num_blocks, C, size]`."""
+        batch_size, num_particles = self._shape
+        missing = self._num_blocks * self._size - num_particles
+        padding = ops.zeros((batch_size, missing, values.shape[-1]), values.dtype)
+        values = ops.reshape(ops.concatenate([values, padding], axis=1), (-1, self._size, values.shape[-1]))
+        return ops.swapaxes(_cut(values), 1, 2)
+
+    def _block_pairs(self, chosen):
+        """Numbers of the first and the second block of all pairs of blocks of the same system that are chosen."""
+        first, second = ops.nonzero(chosen((self._num_blocks, self._num_blocks)))
+        start = self._num_blocks * ops.arange(self._shape[0])[:, None]
+        return tuple(ops.reshape(start + ops.cast(block, start.dtype), (-1,)) for block in (first, second))
+
+    def _map(self, function, own, other, values):
+        """What the function gives for pairs of blocks, stacked: `[P, 1, size, E]`."""
+        everything = [*self._places, *(self._blocks(value) for value in values)]
+
+        def evaluate(numbers):
+            ends = []
+            for number in numbers:
+                positions, mask, *taken = (ops.take(value, number, axis=0)[:, None] for value in everything)
+                ends.append(((positions, mask[0], number * self._size + ops.arange(self._size)), taken))
+            (place, mine), (other_place, others) = ends
+            return function(mine, others, _near(place, other_place, self._cutoff))
+
+        return ops.map(evaluate, (own, other))
+
+    def _collect(self, sums, blocks):
+        """Add up sums `[P, 1, size, E]` for blocks `[P]`: `[B, N, E]`."""
+        batch_size, num_particles = self._shape
+        width = sums.shape[-1]
+        sums = ops.reshape(sums, (-1, self._size * width))
+        sums = ops.segment_sum(sums, blocks, batch_size * self._num_blocks)
+        return ops.reshape(sums, (batch_size, -1, width))[:, :num_particles]
+
+
+class ListedPairs:
+    """The pairs in range of each other, one by one."""
+
+    def __init__(self, positions, mask, cutoff):
+        self._shape = ops.shape(positions)[:2]
+        pairs = neighbor_list(positions, mask, cutoff)
+        self._i, self._j = pairs[:, 0], pairs[:, 1]
+
+    def sum(self, function, *values):
+        """Sums over the neighbours of every particle, as those of `AllPairs`, of a function called with n = m = 1."""
+        return self._collect(function(*self._ends(values)))
+
+    def sum_both(self, function, *values):
+        """The same, of a function that gives sums for both; every pair is listed for both."""
+        return self._collect(function(*self._ends(values))[0])
+
+    def minimum(self, function, *values):
+        """Smallest value of a system's pairs, as that of `AllPairs`; the largest float where there is no pair."""
+        batch_size, num_particles = self._shape
+        own, other, _ = self._ends(values)
+        return -ops.segment_max(-function(own, other)[:, 0, 0], self._i // num_particles, batch_size)
+
+    def _ends(self, values):
+        flat = [ops.reshape(_cut(value), (-1, value.shape[-1])) for value in values]
+        own, other = (
+            [_components(ops.take(value, end, axis=0)[:, None]) for value in flat] for end in (self._i, self._j)
+        )
+        return own, other, ops.ones((ops.shape(self._i)[0], 1, 1))
+
+    def _collect(self, sums):
+        batch_size, num_particles = self._shape
+        sums = ops.segment_sum(sums[:, 0], self._i, batch_size * num_particles)
+        return ops.reshape(sums, (batch_size, num_particles, sums.shape[-1]))
+
+
+def _cut(values):
+    # Pairs that do not count are computed too, and 0 times what overflows would be no number.
+    return ops.clip(values, -_FAR, _FAR)
+
+
+def _components(values):
+    """Values `[R, n, C]` as `[C, R, n]`."""
+    return ops.moveaxis(_cut(values), -1, 0)
+
+
+def _near(own, other, cutoff):
+    """Which are different, real and in range, of positions `[D, R, n]`, masks `[R, n]` and numbers `[n]`."""
+    (positions, mask, index), (other_positions, other_mask, other_index) = own, other
+    near = in_range(difference(positions, other_positions), cutoff, axis=0)
+    different = index[:, None] != other_index
+    return ops.cast(ops.logical_and(near, different), positions.dtype) * mask[..., None] * other_mask[:, None, :]
+
+
+def _smallest(values, near):
+    """Smallest of values `[R, n, m]` of pairs that are near, `[R]`."""
+    return ops.min(ops.where(near > 0, values, math.inf), axis=(1, 2))
+
+
+def _share_in_range(positions, mask, cutoff):
+    """Share of all pairs of particles, padding too, that are real and in range, estimated from some of them."""
+    num_particles = ops.shape(positions)[1]
+    probes = ops.arange(_NUM_PROBES) * num_particles // _NUM_PROBES
+    near = in_range(ops.take(positions, probes, axis=1)[:, :, None] - positions[:, None], cutoff)
+    real = ops.take(mask, probes, axis=1)[:, :, None] * mask[:, None]
+    return ops.mean(ops.cast(near, real.dtype) * real)

@@ -1,0 +1,124 @@
+"""A learned pair force: sums over neighbours of products of learned charges, along the line between two particles."""
+
+import keras
+from keras import ops
+
+from socialmd_tf.layers.full_precision import FullPrecisionDense
+from socialmd_tf.layers.pairs.on_pairs import difference, on_pairs
+
+_CHARGE_UNITS = 32
+_HIDDEN_LAYERS = 2
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class PairForce(keras.layers.Layer):
+    """Accelerations by forces between pairs, which act along the line between them.
+
+    Every particle has K source charges w and K response charges u, learned functions of its features, and K learned
+    functions g of the distance say how their products act:
+
+        a_i = sum_j sum_k u_k(f_i) w_k(f_j) g_k(log r) d / r^3,   d = r_j - r_i,  r^2 = |d|^2 + softening^2
+
+    u and w are MLPs with two hidden layers, g is one with one; new weights give u = 0, no force, and g = 1. Coulomb
+    forces and gravity are u = (q_i / m_i, 1), w = (-q_j, m_j) and constant g. Nothing depends on where the system is or
+    how it is turned.
+
+    Args:
+        charges: K.
+        softening: Length below which the force flattens, in units of length.
+        cutoff: Largest distance of a force, in units of length.
+        acceleration_scale: Typical acceleration in units of length per squared frame interval; multiplies all.
+        units: Units of the hidden layer of g.
+    """
+
+    def __init__(self, charges, softening, cutoff, acceleration_scale, units=16, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.softening = softening
+        self.cutoff = cutoff
+        self.acceleration_scale = acceleration_scale
+        self.responses = _charge_layers("response", charges, last="zeros")
+        self.sources = _charge_layers("source", charges, last="glorot_uniform")
+        self.range_hidden = FullPrecisionDense(units, "silu", name="range_hidden")
+        self.range = FullPrecisionDense(charges, kernel_initializer="zeros", bias_initializer="ones", name="range")
+
+    def build(self, positions_shape, features_shape, mask_shape=None):
+        """Create the weights."""
+        for layers in (self.responses, self.sources):
+            width = features_shape[-1] + 1
+            for layer in layers:
+                layer.build((None, width))
+                width = layer.units
+        self.range_hidden.build((None, 1))
+        self.range.build((None, self.range_hidden.units))
+
+    def charges(self, features):
+        """Response and source charges of particles with features `[B, N, F]`, each `[B, N, K]`."""
+        known = ops.concatenate([features, ops.ones((*ops.shape(features)[:-1], 1))], axis=-1)
+        return tuple(_chain(layers, known) for layers in (self.responses, self.sources))
+
+    def call(self, positions, features, mask=None):
+        """Accelerations `[B, N, D]`, in units of length per squared frame interval.
+
+        Args:
+            positions: `[B, N, D]`, in units of length.
+            features: `[B, N, F]`.
+            mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
+        """
+        charges = self.charges(features)
+        return on_pairs(lambda pairs: self.on(pairs, positions, charges), positions, mask, self.cutoff)
+
+    def on(self, pairs, positions, charges):
+        """The same on the pairs that `on_pairs` gives, with what `charges(features)` gives."""
+        return self.acceleration_scale * pairs.sum_both(self._forces, positions, *charges)
+
+    def _forces(self, own, other, near):
+        """Sums for n particles and for m others, as `AllPairs.sum_both` wants them."""
+        displacement = difference(own[0], other[0])
+        squared = ops.sum(ops.square(displacement), axis=0) + self.softening**2
+        strength = self._strength(0.5 * ops.log(squared)) * (near * ops.rsqrt(squared) ** 3)
+        (response, source), (other_response, other_source) = own[1:], other[1:]
+        size = ops.sum(strength * response[..., None] * other_source[..., None, :], axis=0)
+        other_size = ops.sum(strength * source[..., None] * other_response[..., None, :], axis=0)
+        to_own, to_other = ops.sum(size * displacement, axis=3), -ops.sum(other_size * displacement, axis=2)
+        return ops.moveaxis(to_own, 0, -1), ops.moveaxis(to_other, 0, -1)
+
+    def _strength(self, log_distance):
+        """g_k of log r `[R, n, m]`, `[K, R, n, m]`."""
+        flat = ops.reshape(log_distance, (1, -1))
+        # The bias as one more row of the kernel: adding it would take longer than the product.
+        kernel = ops.concatenate([self.range_hidden.kernel, self.range_hidden.bias[None]], axis=0)
+        hidden = ops.silu(ops.matmul(ops.transpose(kernel), ops.concatenate([flat, ops.ones_like(flat)], axis=0)))
+        strength = ops.matmul(ops.transpose(self.range.kernel), hidden) + self.range.bias[:, None]
+        return ops.reshape(strength, (-1, *ops.shape(log_distance)))
+
+    def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
+        """`[B, N, D]`."""
+        return positions_shape
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {
+            **super().get_config(),
+            "charges": self.range.units,
+            "softening": self.softening,
+            "cutoff": self.cutoff,
+            "acceleration_scale": self.acceleration_scale,
+            "units": self.range_hidden.units,
+        }
+
+
+def _charge_layers(name, charges, last):
+    """An MLP from features to charges, whose last layer has kernels that begin as `last` says."""
+    hidden = [
+        keras.layers.Dense(_CHARGE_UNITS, "silu", dtype="float32", name=f"{name}_{i}") for i in range(_HIDDEN_LAYERS)
+    ]
+    return [
+        *hidden,
+        keras.layers.Dense(charges, kernel_initializer=last, dtype="float32", name=f"{name}_{_HIDDEN_LAYERS}"),
+    ]
+
+
+def _chain(layers, values):
+    for layer in layers:
+        values = layer(values)
+    return values

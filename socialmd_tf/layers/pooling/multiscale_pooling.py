@@ -1,0 +1,97 @@
+"""Pooling into grids of several sizes that stay apart, every state shared between the bins around it."""
+
+import itertools
+
+import keras
+import numpy as np
+from keras import ops
+
+from socialmd_tf.layers.pairs.neighbor_list import neighbor_list
+from socialmd_tf.layers.pooling.sparse import sparse_matmul
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class MultiscalePooling(keras.layers.Layer):
+    r"""Sum the states of each particle's neighbours into grids of several sizes, kept apart.
+
+    Unlike `StackedStatePooling`, which says in which bin a neighbour is, it says where in the bin: a state is shared
+    (multi)linearly between the centres of the 2^D bins around it, as particle-in-cell codes do ("cloud in cell",
+    Hockney and Eastwood 1988, section 5-2). With the place of j in grid s, in bins,
+    u_s = (x_j - x_i) bins / side_s + (bins - 1) / 2, so that the centre of bin m is at u = m,
+
+        H_i[s, m] = sum over j != i of states_j prod over axes of max(0, 1 - |u_s - m|)
+
+    Grids are square (cubic), and a neighbour that moves out of one fades out of it: H changes continuously with the
+    positions, and has gradients by them. What a linear map makes of H is, pair by pair, a function of the displacement
+    that is interpolated (multi)linearly from a table.
+
+    Args:
+        bins: Bins along one axis of every grid.
+        side_lengths: Physical side of each grid, in the unit of the positions.
+    """
+
+    def __init__(self, bins, side_lengths, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.bins = bins
+        self.side_lengths = tuple(side_lengths)
+
+    def call(self, positions, states, mask=None):
+        """Pool the states.
+
+        Args:
+            positions: `[B, N, D]`, D = 2 or 3, in units of length.
+            states: `[B, N, C]`.
+            mask: `[B, N]`, 1 for real particles and 0 for padding, or None when all are real.
+
+        Returns:
+            `[B, N, S, bins, (bins,)... C]`, S grids with D axes of bins.
+        """
+        num_dimensions = positions.shape[-1]
+        num_bins = self.bins**num_dimensions
+        corner_of_largest = max(self.side_lengths) / 2 * (1 + 1 / self.bins) * num_dimensions**0.5
+        neighbors = ops.cast(neighbor_list(positions, mask, corner_of_largest), "int64")
+        flat = ops.reshape(positions, (-1, num_dimensions))
+        displacements = ops.take(flat, neighbors[:, 1], axis=0) - ops.take(flat, neighbors[:, 0], axis=0)
+        indices, weights = [], []
+        for number, side_length in enumerate(self.side_lengths):
+            pairs, bins, shares = self._shares(neighbors, displacements, side_length)
+            rows = (pairs[:, :1] * len(self.side_lengths) + number) * num_bins + bins
+            columns = ops.broadcast_to(pairs[:, 1:], ops.shape(rows))
+            indices.append(ops.reshape(ops.stack([rows, columns], axis=-1), (-1, 2)))
+            weights.append(ops.reshape(shares, (-1,)))
+        shape = self._output_shape(ops.shape(positions), states.shape)
+        num_rows = shape[0] * shape[1] * len(self.side_lengths) * num_bins
+        states = ops.reshape(ops.cast(states, positions.dtype), (-1, states.shape[-1]))
+        return ops.reshape(sparse_matmul(ops.concatenate(indices), ops.concatenate(weights), num_rows, states), shape)
+
+    def _shares(self, neighbors, displacements, side_length):
+        """How the neighbours seen in a grid are shared between its bins.
+
+        Returns:
+            The pairs `[M, 2]` of them, and for each the bins, indices into the flattened grid, and the shares that
+            they get, each `[M, 2^D]`; a bin outside the grid gets 0.
+        """
+        places = displacements * (self.bins / side_length) + (self.bins - 1) / 2
+        lower = ops.floor(places)
+        entry = ops.nonzero(ops.all(ops.logical_and(lower >= -1, lower < self.bins), axis=-1))[0]
+        places, lower = ops.take(places, entry, axis=0)[:, None], ops.take(lower, entry, axis=0)[:, None]
+        corners = np.array(list(itertools.product((0, 1), repeat=displacements.shape[-1])))
+        around = lower + ops.convert_to_tensor(corners, dtype=places.dtype)
+        inside = ops.all(ops.logical_and(around >= 0, around < self.bins), axis=-1)
+        shares, bins = ops.cast(inside, places.dtype), 0
+        for axis in range(displacements.shape[-1]):
+            shares = shares * (1 - ops.abs(places[..., axis] - around[..., axis]))
+            bins = bins * self.bins + ops.cast(ops.clip(around[..., axis], 0, self.bins - 1), "int64")
+        return ops.take(neighbors, entry, axis=0), bins, shares
+
+    def _output_shape(self, positions_shape, states_shape):
+        grids = len(self.side_lengths), *(self.bins,) * positions_shape[-1]
+        return (*positions_shape[:2], *grids, states_shape[-1])
+
+    def compute_output_shape(self, positions_shape, states_shape, mask_shape=None):
+        """Shape of the pooled states."""
+        return self._output_shape(positions_shape, states_shape)
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {**super().get_config(), "bins": self.bins, "side_lengths": self.side_lengths}

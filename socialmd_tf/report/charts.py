@@ -1,0 +1,147 @@
+"""Interactive charts of the report; the only file that imports plotly."""
+
+import base64
+import html
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from socialmd_tf.report import plots
+
+# The palette of Okabe and Ito (2008), which colour-blind readers tell apart; dashes tell lines apart without colour.
+_COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+_LOG_FROM = 30
+
+
+def library():
+    """The source of plotly.js, to be put into a page once."""
+    return get_plotlyjs()
+
+
+def plain(text):
+    """Text that plotly.js shows as it is: it reads HTML tags in what it is given."""
+    return html.escape(str(text), quote=False)
+
+
+def lines(series, x_title, y_title, *, references=(), shares="", log_x=False):
+    """Draw one line a name; the y axis is logarithmic where no value is negative and positive ones differ 30-fold.
+
+    Args:
+        series: Dictionary of name -> (x, y), lists of numbers; x may be labels of categories.
+        x_title: Title of the x axis, with the unit.
+        y_title: Title of the y axis, with the unit.
+        references: (name, x, y) of grey lines to compare with.
+        shares: The axes that are shares, from 0 to 1: "", "y" or "xy".
+        log_x: Whether the x axis is logarithmic; the y axis is not then.
+
+    Returns:
+        The figure as JSON for plotly.js.
+    """
+    values = np.concatenate([np.asarray(y, float) for _, y in series.values()])
+    is_log = "y" not in shares and not log_x and _spread(values) >= _LOG_FROM
+    left_out = ", zeros left out" if is_log and (values == 0).any() else ""
+    figure = go.Figure(layout=_layout(x_title, y_title + left_out))
+    for name, x, y in references:
+        _add_line(figure, name, x, y, {"color": "#8a8a8a", "width": 4}, mode="lines")
+    for index, (name, (x, y)) in enumerate(series.items()):
+        style = {**_style(index), "width": 3 if index == 0 else 2}
+        _add_line(figure, name, x, y, style, mode="lines+markers" if len(x) < 50 else "lines")
+    if is_log:
+        figure.update_yaxes(type="log", dtick=1, minor={"dtick": "D1", "showgrid": True, "gridcolor": "#f1f1f1"})
+    if log_x:
+        figure.update_xaxes(type="log")
+    if "x" in shares:
+        figure.update_xaxes(range=[0, 1])
+        figure.update_layout(hovermode="closest")
+    if "y" in shares:
+        figure.update_yaxes(range=[0, 1.02])
+    return figure.to_json()
+
+
+def paths(observed, truth, mean, densities, unit):
+    """Draw predicted paths (red) over the predicted density, and the true ones (white).
+
+    Args:
+        observed: Observed frames `[T, N, D]`, in units of length; D = 3 is seen along the third axis.
+        truth: True frames `[T', N, D]`.
+        mean: Predicted frames `[T', N, D]`.
+        densities: Means `[T'', N, D]` and covariances `[T'', N, D, D]` of the density to draw.
+        unit: Name of the unit of length; "1" for none.
+
+    Returns:
+        The figure as JSON for plotly.js.
+    """
+    extent = plots.square_around(np.concatenate([observed, truth, mean]))
+    png = base64.b64encode(plots.density_png(*densities, extent)).decode()
+    figure = go.Figure(layout=_layout(plots.length("x", unit), plots.length("y", unit)))
+    figure.add_layout_image(
+        source=f"data:image/png;base64,{png}",
+        xref="x",
+        yref="y",
+        x=extent[0],
+        y=extent[3],
+        sizex=extent[1] - extent[0],
+        sizey=extent[3] - extent[2],
+        sizing="stretch",
+        layer="below",
+    )
+    for name, frames, color in (
+        ("observed", observed, plots.OBSERVED),
+        ("true", np.concatenate([observed[-1:], truth]), plots.TRUE),
+        ("predicted", np.concatenate([observed[-1:], mean]), plots.PREDICTED),
+    ):
+        _add_paths(figure, name, frames, color, ends=name != "observed")
+    figure.update_layout(plot_bgcolor=plots.BACKGROUND, hovermode="closest", margin={"t": 10}, showlegend=False)
+    figure.update_xaxes(range=extent[:2], showgrid=False, constrain="domain")
+    figure.update_yaxes(range=extent[2:], showgrid=False, scaleanchor="x", constrain="domain")
+    return figure.to_json()
+
+
+def _add_line(figure, name, x, y, style, mode):
+    figure.add_scatter(
+        x=list(x) if isinstance(x[0], str) else np.asarray(x, np.float32),
+        y=np.asarray(y, np.float32),
+        name=plain(name),
+        mode=mode,
+        line=style,
+        marker={"size": 5},
+        hovertemplate="%{y:.4~g}",
+    )
+
+
+def _add_paths(figure, name, frames, color, ends):
+    """One trace of all particles' paths, cut apart by NaN, and one of the dots that end them."""
+    cut = np.concatenate([frames[..., :2], np.full_like(frames[:1, :, :2], np.nan)]).astype(np.float32)
+    x, y = cut.transpose(2, 1, 0).reshape(2, -1)
+    hover = {"name": name, "hovertemplate": "%{x:.4~g}, %{y:.4~g}"}
+    figure.add_scatter(x=x, y=y, mode="lines", line={"color": color, "width": 1.8}, **hover)
+    if ends:
+        x, y = cut[-2].T
+        figure.add_scatter(x=x, y=y, mode="markers", marker={"color": color, "size": 7}, **hover)
+
+
+def _style(index):
+    return {"color": _COLORS[index % len(_COLORS)], "dash": _DASHES[index % len(_DASHES)]}
+
+
+def _spread(values):
+    """How many times the smallest of the positive values the largest one is; 1 if any is negative."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    return positive.max() / positive.min() if len(positive) and not (values < 0).any() else 1.0
+
+
+def _layout(x_title, y_title):
+    axis = {"gridcolor": "#e6e6e6", "zeroline": False, "automargin": True, "ticks": "outside", "linecolor": "#888888"}
+    axis["exponentformat"] = "power"
+    return go.Layout(
+        template="none",
+        font={"family": "system-ui, sans-serif", "size": 13},
+        margin={"l": 60, "r": 15, "t": 35, "b": 50},
+        xaxis={"title": {"text": plain(x_title)}, **axis},
+        yaxis={"title": {"text": plain(y_title)}, **axis},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="x unified",
+        hoverlabel={"namelength": -1},
+    )

@@ -1,0 +1,139 @@
+"""What the report's player of rollouts is given: frames, thinned out to what a browser can move, as JSON."""
+
+import html
+import json
+
+import numpy as np
+from scipy.stats import chi2
+
+from socialmd_tf.report import plots
+
+MAX_PARTICLES = 200
+"""Particles of a window."""
+MAX_POINTS = 300_000
+"""Positions in the whole page: windows x predictors x frames x particles."""
+PROBABILITY = 0.9
+
+
+def thin_out(windows):
+    """Choose the particles and frames to show: evenly, `MAX_PARTICLES` and about `MAX_POINTS` at most.
+
+    Args:
+        windows: `ShownWindow`s.
+
+    Returns:
+        For every window (indices of particles, indices of observed frames, indices of predicted frames). Frames are
+        every k-th, counted back from the last observed and forward from it, and the last predicted one.
+    """
+    particles = [evenly(window.truth.shape[1], MAX_PARTICLES) for window in windows]
+    points = sum(
+        len(kept) * len(window.truth) * len(window.predictions) for window, kept in zip(windows, particles, strict=True)
+    )
+    every = max(1, -(-points // MAX_POINTS))
+    return [(kept, *_frames(window, every)) for window, kept in zip(windows, particles, strict=True)]
+
+
+def evenly(count, limit):
+    """At most `limit` of `count` indices, spread evenly over all of them."""
+    return np.unique(np.linspace(0, count - 1, min(count, limit)).astype(int))
+
+
+def caption(window):
+    """Which window it is, in words."""
+    return f"{window.label}: MAE {window.mae:.3g} (trajectory {window.trajectory}, frame {window.first_frame})"
+
+
+def data(windows, unit):
+    """The frames of every window and predictor.
+
+    An ellipse is the shadow on the x-y plane of the region that holds a Gaussian's D-dimensional position with
+    probability 90 %: mean + L (cos, sin), where L L^T is the x-y block of the covariance times the 90 % quantile of
+    chi squared with D degrees of freedom.
+
+    Args:
+        windows: `ShownWindow`s.
+        unit: Name of the unit of length; "1" for none.
+
+    Returns:
+        JSON that may stand inside a script element. Of every window: `label`, `range` (of x and of y), `steps` (of
+        all frames; 0 is the last observed one), `particles` (their indices), `observed` and `truth` as lists of
+        `x` and of `y` a frame, and of every predictor `name`, `mean` and `ellipse`, the entries of L.
+    """
+    chosen = thin_out(windows)
+    values = {
+        "axes": [html.escape(plots.length(name, unit), quote=False) for name in "xy"],
+        "colors": {
+            "true": plots.TRUE,
+            "predicted": plots.PREDICTED,
+            "observed": plots.OBSERVED,
+            "background": plots.BACKGROUND,
+        },
+        "windows": [_window(window, *indices) for window, indices in zip(windows, chosen, strict=True)],
+    }
+    return script_json(values)
+
+
+def script_json(value):
+    """JSON that no HTML parser ends early: without `<`, `>` and `&`."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _frames(window, every):
+    observed, predicted = len(window.warm_up), len(window.truth)
+    last = predicted - 1
+    return (
+        np.arange(observed - 1, -1, -every)[::-1],
+        np.unique(np.append(np.arange(every - 1, predicted, every), last)),
+    )
+
+
+def _window(window, particles, observed, predicted):
+    def of(frames, chosen):
+        return np.asarray(frames, float)[chosen][:, particles]
+
+    first_mean = next(iter(window.predictions.values()))[0]
+    seen = np.concatenate([window.warm_up[..., :2], window.truth[..., :2], first_mean[..., :2]])
+    extent = plots.square_around(seen)
+    decimals = _decimals(extent[1] - extent[0], digits=5)
+    return {
+        "label": caption(window),
+        "range": _rounded([extent[:2], extent[2:]], decimals),
+        "steps": [int(step) for step in np.concatenate([observed - len(window.warm_up) + 1, predicted + 1])],
+        "particles": particles.tolist(),
+        "observed": _columns(of(window.warm_up, observed), decimals),
+        "truth": _columns(of(window.truth, predicted), decimals),
+        "predictions": [
+            {
+                "name": name,
+                "mean": _columns(of(mean, predicted), decimals),
+                "ellipse": _ellipses(of(covariance, predicted), decimals),
+            }
+            for name, (mean, covariance) in window.predictions.items()
+        ],
+    }
+
+
+def _ellipses(covariance, decimals):
+    """Lower triangles `l11, l21, l22` of `[T', N, D, D]`, each `[T', N]`."""
+    finite = np.isfinite(covariance).all(axis=(-2, -1), keepdims=True)
+    block = np.where(finite, covariance, np.nan)[..., :2, :2] * chi2.ppf(PROBABILITY, covariance.shape[-1])
+    l11 = np.sqrt(np.maximum(block[..., 0, 0], 0.0))
+    l21 = np.divide(block[..., 1, 0], l11, out=np.zeros_like(l11), where=l11 > 0)
+    l22 = np.sqrt(np.maximum(block[..., 1, 1] - l21**2, 0.0))
+    return [_rounded(entry, decimals) for entry in (l11, l21, l22)]
+
+
+def _columns(frames, decimals):
+    return {"x": _rounded(frames[..., 0], decimals), "y": _rounded(frames[..., 1], decimals)}
+
+
+def _decimals(size, digits):
+    """Decimals that give the size this many significant digits."""
+    return digits - 1 - int(np.floor(np.log10(size)))
+
+
+def _rounded(values, decimals):
+    """Lists without NaN or infinity, which JSON lacks: null for those."""
+    values = np.round(np.asarray(values, float), decimals) + 0.0
+    return np.where(np.isfinite(values), values, None).tolist()

@@ -1,0 +1,102 @@
+"""What a search leaves beside KerasTuner's files: what it is about, the best configuration, and pictures."""
+
+import dataclasses
+from pathlib import Path
+
+from pipelines.atomic_files import write_json
+from pipelines.errors import UserError
+from socialmd_tf.config import TrainConfig, load_json, to_dict
+from socialmd_tf.training.run import flatten
+from socialmd_tf.tuning import plots
+from socialmd_tf.tuning.hypermodel import SearchSpace
+from socialmd_tf.tuning.oracles import ENDED
+from socialmd_tf.tuning.tpe import importances
+
+SEARCH = "search.json"
+_BEST = "best.json"
+# What another run of the command may change; the data set is known by its manifest, the space by its ranges.
+_MAY_CHANGE = (
+    "max_trials",
+    "minutes",
+    "worker_timeout",
+    "output",
+    "config",
+    "data",
+    "space",
+    "only",
+    "ranges",
+    "run_directory",
+    "export_directory",
+)
+
+
+def open_search(directory, config, ranges):
+    """Write what the search is about, or refuse a directory that holds another search.
+
+    Raises:
+        UserError: The directory holds another search, or something else.
+    """
+    path = Path(directory) / SEARCH
+    settings = flatten(
+        {
+            **{key: value for key, value in to_dict(config).items() if key not in _MAY_CHANGE},
+            "space": {name: to_dict(searched) for name, searched in ranges.items()},
+            "manifest": load_json(Path(config.data) / "dataset.json"),
+        }
+    )
+    if path.exists():
+        saved = load_json(path)
+        for key in sorted({*settings, *saved}):
+            if saved.get(key) != settings.get(key):
+                raise UserError(
+                    f"{directory} holds another search: `{key}` is {saved.get(key)!r} there and "
+                    f"{settings.get(key)!r} here. Give another --output"
+                )
+    elif Path(directory).exists() and (not Path(directory).is_dir() or any(Path(directory).iterdir())):
+        raise UserError(f"`output` must be a new directory or one of a search. Found other files in {directory}")
+    else:
+        write_json(path, settings)
+
+
+def write_best(config, base, ranges, oracle):
+    """Write the best trial's configuration to `best.json`, as `train --config` takes it.
+
+    It is that of a whole training: with the usual number of epochs, and directories beside the search's.
+
+    Returns:
+        Its path, or None where no trial is completed.
+    """
+    (best,) = oracle.get_best_trials(1) or [None]
+    if best is None or best.status != "COMPLETED":
+        return None
+    directory = Path(config.output)
+    tuned = dataclasses.replace(
+        SearchSpace(base, ranges).config(best.hyperparameters),
+        epochs=TrainConfig.epochs,
+        run_directory=str(directory / "best"),
+        export_directory=f"saved_models/{directory.name}",
+    )
+    settings = {key: value for key, value in to_dict(tuned).items() if key != "config"}
+    write_json(directory / _BEST, settings)
+    return directory / _BEST
+
+
+def draw(config, ranges, oracle):
+    """Draw the losses, the importance of the hyperparameters, and the loss over pairs of the most important ones.
+
+    Returns:
+        The paths of the pictures; what too few trials cannot show is left out.
+    """
+    ended = [oracle.trials[trial_id] for trial_id in oracle.start_order if oracle.trials[trial_id].status in ENDED]
+    trials = [(trial.hyperparameters.values, trial.score if trial.status == "COMPLETED" else None) for trial in ended]
+    seen = {name for values, _ in trials for name in values}
+    searched = {name: range_ for name, range_ in ranges.items() if len(range_.values) != 1 and name in seen}
+    if not searched:
+        return []
+    shares = importances(oracle)
+    paths = {name: Path(config.output) / f"{name}.png" for name in ("losses", "surfaces", "importance")}
+    plots.losses(paths["losses"], trials, searched)
+    plots.surfaces(paths["surfaces"], trials, searched, sorted(searched, key=lambda name: -shares.get(name, 0)))
+    if shares:
+        plots.importance(paths["importance"], shares)
+    return [path for path in paths.values() if path.exists()]

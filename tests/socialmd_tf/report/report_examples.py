@@ -1,0 +1,111 @@
+"""What reports are made of in tests: small, and different wherever it could be mixed up."""
+
+import numpy as np
+
+from socialmd_tf.evaluation.example_windows import ShownWindow
+
+HOSTILE = """</script><script>window.stolen = 1</script><img src=x onerror="window.stolen = 2"> "a" 'b' & %{x} $x$"""
+
+
+def result(**more):
+    """The promised metrics of a predictor and more."""
+    return {
+        "nll": -1.25,
+        "mae": 0.125,
+        "median_ae": 0.0625,
+        "ade": 0.25,
+        "fde": 0.5,
+        "mae_per_step": [0.1, 0.2, 0.3, 0.4],
+        "coverage_50": 0.51,
+        "coverage_90": 0.87,
+        **more,
+    }
+
+
+def full_result(**more):
+    """All that `evaluation.evaluate` gives of a predictor."""
+    stratum = {"count": 12, "mae": 0.5, "median_ae": 0.4, "nll": 1.0}
+    drift = {"rollout": 0.75, "truth": 0.25, "rollout_per_step": [0.5, 0.75], "truth_per_step": [0.2, 0.25]}
+    return result(
+        nll_standard_error=0.031,
+        mae_standard_error=0.0042,
+        nll_per_move=0.75,
+        mean_move=0.1,
+        nll_per_step=[-3.0, -2.0, -1.0, 0.0],
+        coverage_50_per_step=[0.4, 0.5, 0.6, 0.7],
+        coverage_90_per_step=[0.8, 0.85, 0.9, 0.95],
+        calibration={"levels": [0.1, 0.5, 0.9], "coverage": [0.2, 0.51, 0.87]},
+        strata={
+            "closest_approach": [{"from": 0.0, "to": 2.0, **stratum}, {"from": 2.0, "to": None, **stratum}],
+            "crossing": [{"crossing": True, **stratum}, {"crossing": False, **stratum}],
+        },
+        observables={
+            "speed": {"rollout": 0.1, "truth": 0.11, "distance": 0.0125},
+            "radial_distribution": {"r": [0.1, 0.2], "rollout": [0.3, 0.4], "truth": [0.5, 0.6], "distance": 0.025},
+            "mean_squared_displacement": {"rollout": [1.0, 2.0], "truth": [1.5, 2.5], "distance": 0.375},
+            "energy_drift": drift,
+            "momentum_drift": drift,
+        },
+        **more,
+    )
+
+
+MOLECULES = {
+    "radial_distance_OQL": {
+        "title": "mean distance of OQL from the centre",
+        "power": 1,
+        "steps": [1, 2, 3],
+        "rollout": [2.5, 2.25, 2.0],
+        "truth": [2.5, 2.5, 2.75],
+        "error": 0.25,
+        "error_standard_error": 0.03125,
+        "relative_error": 0.1,
+    },
+    "accessible_area": {
+        "title": "solvent accessible surface area",
+        "power": 2,
+        "steps": [1, 3],
+        "rollout": [150.0, 125.0],
+        "truth": [160.0, 170.0],
+        "error": 27.5,
+        "error_standard_error": float("nan"),
+        "relative_error": 0.1666,
+    },
+}
+"""What `molecule_statistics.compare` gives."""
+
+COMPARISONS = [
+    {
+        "first": "ours",
+        "second": "theirs",
+        "mae_difference": -0.025,
+        "mae_interval": [-0.035, -0.015],
+        "nll_difference": 0.5,
+        "nll_interval": [-0.25, 1.25],
+        "num_trajectories": 7,
+    }
+]
+
+
+def window(seed, label="best", names=("ours", "theirs"), num_frames=(3, 4), num_particles=5, num_dimensions=2):
+    """A random `ShownWindow`; the second predictor's numbers are others than the first's."""
+    generator = np.random.default_rng(seed)
+
+    def frames(count):
+        return generator.uniform(-3, 3, size=(count, num_particles, num_dimensions))
+
+    def covariance(count):
+        factor = generator.normal(size=(count, num_particles, num_dimensions, num_dimensions)) * 0.3
+        return factor @ np.swapaxes(factor, -1, -2) + 0.01 * np.eye(num_dimensions)
+
+    observed, predicted = num_frames
+    return ShownWindow(
+        label=label,
+        trajectory=seed,
+        first_frame=100,
+        stride=20,
+        mae=0.123,
+        warm_up=frames(observed),
+        truth=frames(predicted),
+        predictions={name: (frames(predicted), covariance(predicted)) for name in names},
+    )

@@ -1,0 +1,333 @@
+import base64
+import hashlib
+import html
+import html.parser
+import json
+import re
+
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+from socialmd_tf.report import charts, html_page, player
+from tests.socialmd_tf.report.report_examples import COMPARISONS, HOSTILE, MOLECULES, full_result, result, window
+
+
+class Page(html.parser.HTMLParser):
+    """A page's elements: their attributes, and the text of those that are asked for."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.texts, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self.texts.append("")
+        if tag not in ("meta", "link", "input", "img", "br"):
+            self.open.append(len(self.elements) - 1)
+
+    def handle_endtag(self, tag):
+        self.open.pop()
+
+    def handle_data(self, text):
+        for index in self.open:
+            self.texts[index] += text
+
+    def of(self, tag, **attributes):
+        return [
+            text
+            for (name, found), text in zip(self.elements, self.texts, strict=True)
+            if name == tag and attributes.items() <= found.items()
+        ]
+
+
+def write(path, **changes):
+    values = {
+        "title": "ours on nbody",
+        "introduction": "The data.\n\nThe windows.",
+        "results": {"ours": full_result(), "theirs": full_result(mae=0.5, nll=-0.5)},
+        "comparisons": COMPARISONS,
+        "shown": [window(0), window(1, label="worst")],
+        "unit": "nm",
+    }
+    html_page.write(path, **{**values, **changes})
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("report") / "report.html")
+
+
+def rows_of(page):
+    """Every table's rows as lists of texts."""
+    cells = [
+        (tag, text)
+        for (tag, _), text in zip(page.elements, page.texts, strict=True)
+        if tag in ("table", "tr", "th", "td")
+    ]
+    tables = []
+    for tag, text in cells:
+        if tag == "table":
+            tables.append([])
+        elif tag == "tr":
+            tables[-1].append([])
+        else:
+            tables[-1][-1].append(" ".join(text.split()))
+    return tables
+
+
+def test_the_table_says_what_the_metrics_say(page):
+    header, ours, theirs = rows_of(page)[0]
+    assert header[:4] == ["predictor", "NLL (nats)", "NLL in mean moves", "MAE (nm)"]
+    assert ours == [
+        "ours", "\N{MINUS SIGN}1.250 ± 0.031", "0.750", "0.125 ± 0.004", "0.0625", "0.250", "0.500", "51.0 %", "87.0 %"
+    ]  # fmt: skip
+    assert theirs[3] == "0.500 ± 0.004"
+
+
+def test_the_lowest_of_a_column_is_marked(page):
+    assert [text for text in page.of("td", **{"class": "best"}) if "±" in text] == [
+        "\N{MINUS SIGN}1.250 ± 0.031",
+        "0.125 ± 0.004",
+    ]
+
+
+def test_paired_differences_come_with_their_intervals(page):
+    _, row = rows_of(page)[1]
+    assert row == [
+        "ours \N{MINUS SIGN} theirs",
+        "\N{MINUS SIGN}0.0250 [\N{MINUS SIGN}0.0350, \N{MINUS SIGN}0.0150]",
+        "0.500 [\N{MINUS SIGN}0.250, 1.250]",
+    ]
+    marked = page.of("td", **{"class": "best"})
+    assert row[1] in marked and row[2] not in marked  # the second interval holds zero
+
+
+def test_summary_statistics_stand_beside_the_truths(page):
+    header, ours, _, truth = rows_of(page)[2]
+    assert header[1:3] == ["moves (nm)", "pair distances (nm)"]
+    assert ours == ["ours", "0.0125", "0.0250", "0.375", "0.750", "0.750"]
+    assert truth == ["truth", "", "", "", "0.250", "0.250"]
+    radial, displacement, energy, _ = figures_of(page)[7:11]
+    assert [trace["name"] for trace in radial["data"]] == ["truth", "ours", "theirs"]
+    for figure, (x, true, predicted) in (
+        (radial, ([0.1, 0.2], [0.5, 0.6], [0.3, 0.4])),
+        (displacement, ([1, 2], [1.5, 2.5], [1.0, 2.0])),
+        (energy, ([1, 2], [0.2, 0.25], [0.5, 0.75])),
+    ):
+        for trace, y in zip(figure["data"], (true, predicted, predicted), strict=True):
+            np.testing.assert_allclose(values_of(trace["x"]), x, rtol=1e-6)
+            np.testing.assert_allclose(values_of(trace["y"]), y, rtol=1e-6)
+
+
+def test_statistics_of_molecules_stand_beside_the_truths(tmp_path):
+    better = {name: {**statistic, "error": statistic["error"] / 2} for name, statistic in MOLECULES.items()}
+    far = {name: {**statistic, "relative_error": 2.0} for name, statistic in MOLECULES.items()}
+    results = {"ours": result(molecules=MOLECULES, molecules_drawn=better), "theirs": result(molecules=far)}
+    page = write(tmp_path / "molecules.html", results=results, comparisons=[], shown=[])
+    assert page.of("h2")[-1] == "Do the molecules' statistics hold?"
+    header, ours, drawn, theirs = rows_of(page)[1]
+    assert header[1:] == ["mean distance of OQL from the centre", "solvent accessible surface area"]
+    assert ours == ["ours", "0.250 ± 0.031, 10.0 %", "27.5 ± n/a, 16.7 %"]
+    assert (drawn[0], theirs[0]) == ("ours, drawn", "theirs")
+    assert " ".join(page.of("td", **{"class": "best"})[-1].split()) == drawn[2]
+    distance, area = figures_of(page)[-2:]
+    assert [trace["name"] for trace in area["data"]] == ["truth", "ours", "ours, drawn"]  # "theirs" is off the chart
+    np.testing.assert_allclose(values_of(area["data"][0]["x"]), [1, 3])
+    np.testing.assert_allclose(values_of(area["data"][0]["y"]), [160, 170])
+    assert distance["layout"]["yaxis"]["title"]["text"] == "mean distance of OQL from the centre (nm)"
+    assert area["layout"]["yaxis"]["title"]["text"] == "solvent accessible surface area (nm squared)"
+
+
+def test_sections_of_what_is_not_there_are_left_out(tmp_path, page):
+    few = write(tmp_path / "few.html", results={"ours": result()}, comparisons=[], shown=[])
+    assert few.of("h2") == ["Predictors", "Error from step to step"]
+    assert page.of("h2") == [
+        "Predictors",
+        "Paired comparisons",
+        "Error from step to step",
+        "Is the stated uncertainty true?",
+        "For which particles?",
+        "Do summary statistics hold?",
+        "Paths over the predicted density",
+        "Player of rollouts",
+    ]
+    assert page.of("p")[:2] == ["The data.", "The windows."]
+
+
+def figures_of(page):
+    return [json.loads(text) for text in page.of("script", **{"class": "figure"})]
+
+
+def values_of(array):
+    """A trace's numbers; plotly packs arrays as base64."""
+    if isinstance(array, dict):
+        return np.frombuffer(base64.b64decode(array["bdata"]), array["dtype"].replace("f", "<f"))
+    return np.array(array)
+
+
+def test_the_charts_hold_the_numbers_and_units(page):
+    error, nll, calibration, *_ = figures_of(page)
+    assert [trace["name"] for trace in error["data"]] == ["ours", "theirs"]
+    np.testing.assert_allclose(values_of(error["data"][0]["y"]), full_result()["mae_per_step"], rtol=1e-6)
+    np.testing.assert_allclose(values_of(nll["data"][1]["y"]), full_result()["nll_per_step"], rtol=1e-6)
+    assert error["layout"]["yaxis"]["title"]["text"] == "MAE (nm)"
+    assert nll["layout"]["yaxis"]["title"]["text"] == "NLL (nats)"
+    assert error["layout"]["xaxis"]["title"]["text"] == "predicted step"
+    diagonal, ours, _ = calibration["data"]
+    assert values_of(diagonal["x"]).tolist() == values_of(diagonal["y"]).tolist() == [0, 1]
+    np.testing.assert_allclose(values_of(ours["y"]), [0.2, 0.51, 0.87], rtol=1e-6)
+
+
+def test_a_wide_range_of_positive_numbers_is_drawn_on_a_logarithmic_axis():
+    def kind(*values):
+        return json.loads(charts.lines({"a": (range(len(values)), values)}, "x", "y"))["layout"]["yaxis"].get("type")
+
+    assert kind(0.01, 1.0) == "log"
+    assert kind(0.5, 1.0) is None
+    assert kind(0.0, 1.0) is None  # the truth itself has no error, and no logarithm
+    assert kind(-0.01, 1.0) is None
+    assert kind(float("nan"), 0.0, 0.01, 1.0) == "log"
+    drawn = json.loads(charts.lines({"a": ([1, 2, 3], [0.0, 0.01, 1.0])}, "x", "y"))
+    assert drawn["layout"]["yaxis"]["title"]["text"] == "y, zeros left out"
+
+
+def test_no_string_breaks_out_of_its_place(tmp_path):
+    names = (HOSTILE, "theirs")
+    page = write(
+        tmp_path / "report.html",
+        title=HOSTILE,
+        introduction=HOSTILE,
+        results={HOSTILE: full_result(), "theirs": full_result()},
+        comparisons=[{**COMPARISONS[0], "first": HOSTILE}],
+        shown=[window(0, label=HOSTILE, names=names)],
+        unit=HOSTILE,
+    )
+    assert page.of("img") == []
+    assert page.of("title") == page.of("h1") == [HOSTILE]
+    assert rows_of(page)[0][1][0] == HOSTILE
+    assert len(page.of("script")) == len(write(tmp_path / "harmless.html").of("script")) - 2  # pictures
+    data = json.loads(page.of("script", id="player-data")[0])
+    assert data["windows"][0]["label"].startswith(f"{HOSTILE}: MAE 0.123 (trajectory 0")
+    assert data["windows"][0]["predictions"][0]["name"] == HOSTILE
+    assert html.unescape(figures_of(page)[0]["data"][0]["name"]) == HOSTILE
+    assert "<" not in figures_of(page)[0]["data"][0]["name"]
+
+
+def test_only_the_pages_own_scripts_may_run_and_nothing_is_fetched(page):
+    (policy,) = (found["content"] for tag, found in page.elements if "http-equiv" in found)
+    assert policy.startswith("default-src 'none'")
+    code = [
+        text
+        for (tag, found), text in zip(page.elements, page.texts, strict=True)
+        if tag == "script" and found.get("type") != "application/json"
+    ]
+    allowed = re.search("script-src (.*)", policy)[1].split()
+    assert allowed == [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in code]
+    addresses = [found[key] for _, found in page.elements for key in ("src", "href", "action") if key in found]
+    assert all(address.startswith(("#", "data:")) for address in addresses)
+
+
+def test_what_the_player_gets_is_what_was_predicted():
+    shown = window(3)
+    (given,) = json.loads(player.data([shown], "1"))["windows"]
+    assert given["steps"] == [-2, -1, 0, 1, 2, 3, 4]
+    assert given["particles"] == [0, 1, 2, 3, 4]
+    for key, frames in (("observed", shown.warm_up), ("truth", shown.truth)):
+        np.testing.assert_allclose(np.stack([given[key]["x"], given[key]["y"]], -1), frames, atol=5e-5)
+    for prediction, (name, (mean, _)) in zip(given["predictions"], shown.predictions.items(), strict=True):
+        assert prediction["name"] == name
+        np.testing.assert_allclose(np.stack([prediction["mean"]["x"], prediction["mean"]["y"]], -1), mean, atol=5e-5)
+    low, high = np.array(given["range"]).T
+    assert (shown.truth.min(axis=(0, 1)) > low).all() and (shown.truth.max(axis=(0, 1)) < high).all()
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_the_ellipse_is_the_shadow_of_the_region_that_holds_90_percent(num_dimensions):
+    shown = window(4, num_dimensions=num_dimensions)
+    (given,) = json.loads(player.data([shown], "1"))["windows"]
+    l11, l21, l22 = (np.array(entry)[2, 1] for entry in given["predictions"][0]["ellipse"])
+    angle = np.linspace(0, 2 * np.pi, 9)
+    outline = np.stack([l11 * np.cos(angle), l21 * np.cos(angle) + l22 * np.sin(angle)], -1)
+    covariance = shown.predictions["ours"][1][2, 1]
+    # The shadow of {z : z C^-1 z <= r^2} reaches r sqrt(u C u) far in the direction u, here by brute force.
+    generator = np.random.default_rng(0)
+    ball = generator.normal(size=(200_000, num_dimensions))
+    ball /= np.linalg.norm(ball, axis=-1, keepdims=True)
+    surface = np.sqrt(chi2.ppf(0.9, num_dimensions)) * ball @ np.linalg.cholesky(covariance).T
+    for direction in ((1, 0), (0, 1), (0.6, 0.8), (0.8, -0.6)):
+        fine = np.linspace(0, 2 * np.pi, 721)
+        drawn = np.stack([l11 * np.cos(fine), l21 * np.cos(fine) + l22 * np.sin(fine)], -1) @ direction
+        assert drawn.max() == pytest.approx((surface[:, :2] @ direction).max(), rel=5e-3)
+    distance = np.einsum("ki,ij,kj->k", outline, np.linalg.inv(covariance[:2, :2]), outline)
+    np.testing.assert_allclose(distance, chi2.ppf(0.9, num_dimensions), rtol=2e-3)
+
+
+def test_a_crowd_is_thinned_out_evenly(monkeypatch):
+    shown = [window(0, num_frames=(7, 10), num_particles=30)]
+    ((particles, observed, predicted),) = player.thin_out(shown)
+    assert (len(particles), len(observed), len(predicted)) == (30, 7, 10)
+    monkeypatch.setattr(player, "MAX_PARTICLES", 10)
+    monkeypatch.setattr(player, "MAX_POINTS", 100)
+    ((particles, observed, predicted),) = player.thin_out(shown)
+    assert len(particles) == 10 and {0, 29} <= set(particles) and set(np.diff(particles)) <= {3, 4}
+    # 10 particles, 10 frames and 2 predictors are 200 positions: every second frame.
+    np.testing.assert_array_equal(observed, [0, 2, 4, 6])
+    np.testing.assert_array_equal(predicted, [1, 3, 5, 7, 9])
+    monkeypatch.setattr(player, "MAX_POINTS", 70)
+    ((_, observed, predicted),) = player.thin_out(shown)
+    np.testing.assert_array_equal(observed, [0, 3, 6])
+    np.testing.assert_array_equal(predicted, [2, 5, 8, 9])  # the last one too
+
+
+def test_what_is_left_out_is_said_and_the_page_stays_small(tmp_path, monkeypatch):
+    shown = [window(0, num_frames=(2, 20), num_particles=300)]
+    monkeypatch.setattr(player, "MAX_POINTS", 4_000)
+    page = write(tmp_path / "report.html", shown=shown)
+    notes = " ".join(page.of("p"))
+    assert "Of more than 200 particles, 200 spread evenly are shown." in notes
+    assert "Frames are thinned out evenly, to about 4,000 positions in all." in notes
+    (given,) = json.loads(page.of("script", id="player-data")[0])["windows"]
+    assert len(given["particles"]) == 200 and given["steps"] == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
+
+
+def test_predictions_that_ran_away_leave_the_rest_of_the_page_alone(tmp_path):
+    shown = window(5)
+    mean, covariance = shown.predictions["ours"]
+    mean[2:, 0], covariance[2:, 0] = np.nan, np.inf
+    results = {
+        "ours": {**full_result(), "mae": float("nan"), "nll": None, "coverage_90": None},
+        "theirs": full_result(),
+    }
+    unsure = [{**COMPARISONS[0], "mae_difference": None, "mae_interval": [None, None]}]
+    page = write(tmp_path / "report.html", shown=[shown], results=results, comparisons=unsure)
+    (given,) = json.loads(page.of("script", id="player-data")[0])["windows"]
+    prediction = given["predictions"][0]
+    assert prediction["mean"]["x"][2][0] is None and prediction["mean"]["x"][1][0] is not None
+    _, ours, theirs = rows_of(page)[0]
+    assert ours[1].startswith("n/a") and ours[3].startswith("n/a") and ours[-1] == "n/a"
+    assert theirs[1] in page.of("td", **{"class": "best"})
+    assert rows_of(page)[1][1][1] == "n/a [n/a, n/a]"
+
+
+def test_pictures_are_of_the_best_the_median_and_the_worst_and_the_player_has_all(tmp_path):
+    shown = [window(i, label=label) for i, label in enumerate(("best", "worst", "rank 3 of 9"))]
+    page = write(tmp_path / "report.html", shown=shown)
+    labels = [text.partition(":")[0] for text in page.of("figcaption") if "MAE" in text]
+    assert labels == ["best", "worst"]
+    assert len(json.loads(page.of("script", id="player-data")[0])["windows"]) == 3
+
+
+def test_three_dimensions_are_said_to_be_projected(tmp_path, page):
+    flat = " ".join(page.of("p"))
+    deep = " ".join(write(tmp_path / "report.html", shown=[window(0, num_dimensions=3)]).of("p"))
+    for words in ("shadow of its ellipsoid on the x-y plane", "seen along the third axis"):
+        assert words in deep and words not in flat
+
+
+def test_a_unit_of_one_is_not_written(tmp_path):
+    page = write(tmp_path / "report.html", unit="1")
+    assert rows_of(page)[0][0][3] == "MAE"
+    assert figures_of(page)[0]["layout"]["yaxis"]["title"]["text"] == "MAE"

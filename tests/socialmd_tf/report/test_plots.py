@@ -1,0 +1,111 @@
+import io
+import math
+
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+
+from socialmd_tf.report import plots
+
+EXTENT = (-2.0, 2.0, -2.0, 2.0)
+
+
+def value_at(values, x, y):
+    """The value of the grid point nearest to (x, y)."""
+    axis = np.linspace(-2.0, 2.0, len(values))
+    return values[np.argmin(np.abs(axis - y)), np.argmin(np.abs(axis - x))]
+
+
+def test_the_map_is_highest_at_the_mean_and_right_one_sigma_away():
+    mean = np.array([[[0.5, -0.25]]])
+    covariance = np.diag([0.3**2, 0.6**2])[None, None]
+    values = plots.density_map(mean, covariance, EXTENT)
+    axis = np.linspace(-2.0, 2.0, len(values))
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    assert (axis[column], axis[row]) == pytest.approx((0.5, -0.25), abs=axis[1] - axis[0])
+    assert values.max() == pytest.approx(1.0, abs=1e-3)
+    one_sigma = math.exp(-0.5)
+    for x, y in ((0.8, -0.25), (0.2, -0.25), (0.5, 0.35), (0.5, -0.85)):
+        assert value_at(values, x, y) == pytest.approx(one_sigma, abs=0.02)
+    assert value_at(values, 0.5 + 0.3 * math.sqrt(2), -0.25) == pytest.approx(math.exp(-1), abs=0.02)
+
+
+def test_the_map_leans_with_the_correlation():
+    covariance = np.array([[0.25, 0.2], [0.2, 0.25]])[None, None]
+    values = plots.density_map(np.zeros((1, 1, 2)), covariance, EXTENT)
+    # (1, 1) is an eigenvector of variance 0.45, (1, -1) of 0.05.
+    assert value_at(values, 0.4, 0.4) == pytest.approx(math.exp(-0.32 / 0.45 / 2), abs=0.02)
+    assert value_at(values, 0.4, -0.4) == pytest.approx(math.exp(-0.32 / 0.05 / 2), abs=0.02)
+
+
+def test_the_map_is_the_largest_over_particles_and_frames():
+    mean = np.array([[[-1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, -1.0]]])
+    covariance = np.broadcast_to(0.01 * np.eye(2), (2, 2, 2, 2))
+    together = plots.density_map(mean, covariance, EXTENT)
+    apart = [
+        plots.density_map(mean[t : t + 1, i : i + 1], covariance[:1, :1], EXTENT) for t in range(2) for i in range(2)
+    ]
+    np.testing.assert_array_equal(together, np.max(apart, axis=0))
+
+
+def test_the_narrowest_density_is_still_seen():
+    values = plots.density_map(np.zeros((1, 1, 2)), np.zeros((1, 1, 2, 2)), EXTENT)
+    assert values.max() > 0.5
+
+
+def test_what_is_not_finite_is_left_out_of_the_map():
+    mean = np.array([[[0.0, 0.0], [np.nan, 0.0], [1.0, 1.0]]])
+    covariance = 0.1 * np.tile(np.eye(2), (1, 3, 1, 1))
+    covariance[0, 2] = np.inf
+    values = plots.density_map(mean, covariance, EXTENT)
+    np.testing.assert_array_equal(values, plots.density_map(mean[:, :1], covariance[:, :1], EXTENT))
+    assert plots.square_around(mean) == pytest.approx((-0.04, 1.04, -0.04, 1.04))
+
+
+def moving(num_frames, num_dimensions=2):
+    return np.random.default_rng(num_frames).normal(size=(num_frames, 3, num_dimensions))
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_paths_are_drawn(tmp_path, num_dimensions):
+    warm_up, mean = moving(4, num_dimensions), moving(6, num_dimensions)
+    covariance = np.broadcast_to(0.01 * np.eye(num_dimensions), (6, 3, num_dimensions, num_dimensions))
+    plots.paths(tmp_path / "with.png", warm_up, mean, covariance, truth=mean[:2] + 0.1, unit="nm", title="both")
+    plots.paths(tmp_path / "without.png", warm_up, mean, covariance)
+    pictures = [np.asarray(Image.open(tmp_path / name).convert("RGB")) for name in ("with.png", "without.png")]
+    for picture in pictures:
+        assert picture.shape[0] > 500 and picture.shape[1] > 500
+        assert (picture == ImageColor.getrgb(plots.PREDICTED)).all(axis=-1).sum() > 100
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_the_picture_of_the_map_stands_upright():
+    mean = np.array([[[1.0, -1.5]]])
+    png = plots.density_png(mean, 0.01 * np.eye(2)[None, None], EXTENT)
+    picture = np.asarray(Image.open(io.BytesIO(png)).convert("L"), float)
+    row, column = np.unravel_index(picture.argmax(), picture.shape)
+    # Rows of a picture count from the top, where y is largest.
+    assert ((column + 0.5) / picture.shape[1], (row + 0.5) / picture.shape[0]) == pytest.approx(
+        (3 / 4, 7 / 8), abs=0.01
+    )
+
+
+def test_the_square_holds_all_positions():
+    frames = np.array([[[0.0, 1.0, 9.0]], [[4.0, 2.0, -9.0]]])
+    assert plots.square_around(frames) == pytest.approx((-0.16, 4.16, -0.66, 3.66))
+
+
+def test_the_same_paths_give_the_same_bytes(tmp_path):
+    warm_up, mean = moving(4), moving(6)
+    covariance = np.broadcast_to(0.01 * np.eye(2), (6, 3, 2, 2))
+    for name in ("a.png", "b.png"):
+        plots.paths(tmp_path / name, warm_up, mean, covariance)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_the_animation_has_a_frame_for_every_observed_and_predicted_one(tmp_path):
+    warm_up, mean = moving(2), moving(3)
+    plots.animation(tmp_path / "a.gif", warm_up, mean, None, truth=mean[:2] + 0.1)
+    with Image.open(tmp_path / "a.gif") as picture:
+        assert picture.n_frames == 5
+        assert min(picture.size) > 300

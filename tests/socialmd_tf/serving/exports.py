@@ -1,0 +1,33 @@
+"""Tiny exported models with random weights, for the tests of serving."""
+
+import keras
+
+from pipelines.config import DataConfig
+from pipelines.manifest import Manifest
+from socialmd_tf.config import ModelConfig, TrainConfig
+from socialmd_tf.export.saved_model import export, model_card
+from socialmd_tf.model import build_model, for_data
+from socialmd_tf.training.run import RunState
+
+WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=0)
+TINY = {
+    "units": 4,
+    "input_embedding": 4,
+    "state_embedding": 4,
+    "interaction_embedding": 4,
+    "bins": 4,
+    "filters": (2,),
+    "kernel_size": 2,
+    "side_lengths": (4.0,),
+    "softening": 0.5,
+}
+PAIRWISE = {**TINY, "interaction": "pairwise", "head": "kinematic"}
+
+
+def export_untrained(directory, settings, num_dimensions=2, features=("mass",)):
+    """Export a model of these settings as the next version in `directory`, whose path is given back."""
+    manifest = Manifest("tiny", num_dimensions, features, "nm", 0.5, {"train": ("a.npy",)}, {})
+    config = TrainConfig(data="d", windows=WINDOWS, model=ModelConfig(**settings))
+    keras.utils.set_random_seed(3)
+    model = build_model(for_data(config.model, manifest, WINDOWS, (1.0, 1.0)))
+    return export(model, directory, model_card(config, model, manifest, RunState([{"epoch": 1, "val_loss": 1.0}])))

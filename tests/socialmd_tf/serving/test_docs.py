@@ -1,0 +1,58 @@
+"""The examples of docs/serving.md, run against a stand-in for TensorFlow Serving (see `stand_in_server.py`)."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.socialmd_tf.serving.stand_in import ROOT
+
+TEXT = (ROOT / "docs" / "serving.md").read_text()
+
+
+def blocks(heading, language):
+    """The fenced examples of one section."""
+    section = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL).group(1)
+    return re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+def against(server, example):
+    """The example with the addresses and the name of the test's server."""
+    for protocol, port in (("grpc", "8500"), ("rest", "8501")):
+        example = example.replace(f"127.0.0.1:{port}", server.address(protocol))
+    return example.replace("demo", server.name)
+
+
+def test_the_python_examples_run(server):
+    examples = blocks("From Python", "python")
+    assert len(examples) == 2
+    names = {}
+    exec(against(server, "\n".join(examples)), names)
+    assert names["drawn"].shape == (1, 30, 2, 2)
+    assert names["covariance"].shape == (1, 2, 2, 2)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize("number", range(len(blocks("With curl", "sh"))))
+def test_the_curl_examples_are_answered(server, tmp_path, number):
+    script = against(server, blocks("With curl", "sh")[number]).replace("curl -s", "curl -s -w '\\n%{http_code}\\n'")
+    script = re.sub(r"curl (.*)> state.json", r"curl \1| head -n -1 > state.json", script)
+    result = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    answers = re.findall(r"^(.*)\n(\d{3})$", result.stdout, re.MULTILINE)
+    assert len(answers) == script.count("curl") - script.count("state.json)") - script.count("> state.json")
+    for answer, status in answers:
+        assert status == "200", answer
+        assert {"outputs", "predictions", "model_version_status", "metadata"} & set(json.loads(answer))
+
+
+def test_every_signature_has_an_example_in_each_format_that_takes_it(in_process):
+    text = "".join(blocks("With curl", "sh"))
+    shown = set(re.findall(r'"signature_name": "(\w+)", "(inputs|instances)"', text))
+    signatures = set(in_process[2]._loaded.signatures) - {"serving_default"}
+    in_rows = {"rollout_rows", "initial_state", "step"}
+    assert shown == {(name, "inputs") for name in signatures} | {(name, "instances") for name in in_rows}
