@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import manifest as trajectory_module
 from pipelines.atomic_files import write_atomically
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
@@ -203,7 +202,7 @@ def changed(trajectory, index, value):
 def test_validate_finds_wrong_numbers_whatever_the_chunks(
     write_dataset, random_trajectory, monkeypatch, index, value, message, chunk_numbers
 ):
-    monkeypatch.setattr(trajectory_module, "_CHUNK_NUMBERS", chunk_numbers)
+    monkeypatch.setattr("pipelines.validation._CHUNK_NUMBERS", chunk_numbers)
     sound = changed(random_trajectory(), (slice(None), slice(None), 2), 4.0)
     directory = write_dataset({"train": [sound, changed(sound, index, value)]})
     assert validate(directory) == [f"{directory / 'train/00001.npy'}: {message}"]

@@ -148,7 +148,7 @@ def test_three_dimensions(tmp_path):
 def test_a_killed_run_continues_to_the_same_bytes(tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     script = (
-        "import pathlib; from pipelines.config import SimulationConfig; "
+        "import pathlib; from pipelines.nbody.config import SimulationConfig; "
         "from pipelines.nbody.simulate import simulate; "
         f"simulate({LONG!r}, pathlib.Path({str(killed)!r}), command='the command')"
     )
