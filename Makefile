@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint clean
+.PHONY: train test test-slow lint clean
 
 train: .venv/installed
 	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo \
@@ -11,6 +11,9 @@ train: .venv/installed
 
 test: .venv/installed lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -m slow
 
 lint: .venv/installed
 	$(BIN)/ruff check .
