@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import json
 import os
@@ -8,7 +8,15 @@ from typing import BinaryIO
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write under a temporary name and rename, so that a killed process leaves no half file."""
+    """Write under a temporary name and rename: a killed process or a full disk leaves the old file as it was.
+
+    Args:
+        path: The file; its directory is created if missing.
+        write: Writes the content to the open file.
+
+    Raises:
+        OSError: The file cannot be written; `filename` says which.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -17,26 +25,31 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(temporary)):
+            raise
+        # A write to a full disk does not say which file it was.
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a JSON file, whole or not at all.
+    """Write a JSON file atomically.
 
     Args:
-        path: The file; its directory is made if missing.
-        value: What JSON can hold.
+        path: The file; its directory is created if missing.
+        value: A value that JSON can represent.
     """
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of UTF-8 text, whole or not at all.
+    """Write a UTF-8 text file atomically.
 
     Args:
-        path: The file; its directory is made if missing.
-        text: What it shall hold.
+        path: The file; its directory is created if missing.
+        text: The content.
     """
     content = text.encode()
     write_atomically(Path(path), lambda file: file.write(content))

@@ -10,6 +10,7 @@ from pipelines.config import DataConfig
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.npy_files import StoredTrajectory
+from pipelines.validation import SHORTER_WINDOWS
 from pipelines.windows import count_windows, read, slide, subsample
 
 
@@ -42,7 +43,7 @@ def num_windows_by_file(directory: Path, split: str, config: DataConfig) -> list
 def windows(directory: Path, split: str, config: DataConfig) -> Any:
     """All windows of a split in a fixed order: by file, phase and time.
 
-    Only the headers of the files are checked; `pipelines.trajectory.check` reads the numbers too.
+    Only the headers of the files are checked; `pipelines.validation.check` reads the numbers too.
 
     Args:
         directory: The directory of the dataset.
@@ -152,7 +153,7 @@ def open_split(manifest: Manifest, directory: Path, split: str, config: DataConf
             raise UserError(
                 f"{path}: expected at least {config.min_frames} frames for one window of T + T' = "
                 f"{config.window_steps} frames, {config.subsample} stored frames apart, in each of "
-                f"{config.subsample_phases} phases, found {len(trajectory)}"
+                f"{config.subsample_phases} phases, found {len(trajectory)}; {SHORTER_WINDOWS}"
             )
     return trajectories
 

@@ -1,8 +1,8 @@
-"""The manifest of a dataset: `dataset.json`, one a dataset."""
+"""The manifest of a dataset, `dataset.json`: what the files hold and which split they belong to."""
 
 import dataclasses
 import json
-import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -11,26 +11,15 @@ from pipelines.atomic_files import write_text
 from pipelines.errors import UserError, require
 
 FORMAT = 1
-
-
 MANIFEST_FILE = "dataset.json"
-
-
-def _are_strings(values: object) -> bool:
-    return isinstance(values, list | tuple) and all(isinstance(value, str) and value for value in values)
-
-
-def _is_inside(file: str) -> bool:
-    path = PurePath(file)
-    return not path.is_absolute() and ".." not in path.parts
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What `dataset.json` says about a dataset; constructing one checks every field.
+    """The fields of `dataset.json`; constructing a manifest checks each of them.
 
     Raises:
-        UserError: A field is ill-typed or breaks its rule.
+        UserError: A field has the wrong type or value.
     """
 
     name: str
@@ -38,41 +27,64 @@ class Manifest:
     num_dimensions: int
     """Dimensions of space, 2 or 3 (D): the first columns of every trajectory."""
     features: tuple[str, ...]
-    """Names of the columns after the positions (F). `x_x, x_y(, x_z)` in a row are one vector."""
+    """Names of the columns after the positions (F). Successive `<name>_x, <name>_y(, <name>_z)` are one vector."""
     length_unit: str
     """Unit of the positions."""
     time_between_frames: float
-    """Time from one stored frame to the next."""
+    """Time between two stored frames, in `time_unit`."""
     splits: Mapping[str, tuple[str, ...]]
     """Files of every split, relative to the directory of the dataset."""
     provenance: Mapping[str, object]
-    """Where the data come from: seed, command, version."""
+    """Origin of the data: seed, command, version."""
+    time_unit: str | None = None
+    """Unit of `time_between_frames`; None if not stated."""
+    group: Mapping[str, str | int] | None = None
+    """File -> the simulation that it is a part of. Files of one group are not statistically independent."""
 
     def __post_init__(self) -> None:
         """Check every field."""
-        require(isinstance(self.name, str) and self.name != "", "name", "a text", self.name)
+        _require_text("name", self.name)
+        require(self.name != "", "name", "a text that is not empty", self.name)
         require(
             type(self.num_dimensions) is int and self.num_dimensions in (2, 3),
             "num_dimensions",
             "2 or 3",
             self.num_dimensions,
         )
-        require(_are_strings(self.features), "features", "a list of texts", self.features)
+        require(_are_texts(self.features), "features", "a list of texts", self.features)
         require(len(set(self.features)) == len(self.features), "features", "a list of different names", self.features)
-        require(isinstance(self.length_unit, str), "length_unit", "a text", self.length_unit)
-        time = self.time_between_frames
+        _require_text("length_unit", self.length_unit)
         require(
-            type(time) in (int, float) and math.isfinite(time) and time > 0,
-            "time_between_frames",
-            "a positive number",
-            time,
+            _is_positive(self.time_between_frames), "time_between_frames", "a positive number", self.time_between_frames
         )
+        self._check_splits()
+        require(isinstance(self.provenance, Mapping), "provenance", "an object", self.provenance)
+        if self.time_unit is not None:
+            _require_text("time_unit", self.time_unit)
+        if self.group is not None:
+            self._check_group(self.group)
+
+    def _check_splits(self) -> None:
         require(isinstance(self.splits, Mapping), "splits", "an object of lists of files", self.splits)
         for split, files in self.splits.items():
-            require(_are_strings(files), f"splits.{split}", "a list of files", files)
+            require(_are_texts(files), f"splits.{split}", "a list of files", files)
             for file in files:
                 require(_is_inside(file), f"splits.{split}", "a list of files inside the dataset", file)
-        require(isinstance(self.provenance, Mapping), "provenance", "an object", self.provenance)
+
+    def _check_group(self, group: Mapping[str, str | int]) -> None:
+        require(isinstance(group, Mapping), "group", "an object that maps files to simulations", group)
+        files = {file for files in self.splits.values() for file in files}
+        for file, simulation in group.items():
+            require(file in files, "group", "about files of `splits`", file)
+            require(type(simulation) in (str, int), f"group.{file}", "a text or an integer", simulation)
+
+    def group_of(self, file: str) -> str | int:
+        """The simulation that a file is a part of: its `group`, or the file itself where none is stated.
+
+        Args:
+            file: A file of `splits`.
+        """
+        return (self.group or {}).get(file, file)
 
     @classmethod
     def load(cls, directory: Path) -> "Manifest":
@@ -85,24 +97,15 @@ class Manifest:
             The manifest.
 
         Raises:
-            UserError: There is no such directory or manifest, it is no JSON, or a field is missing, unknown,
-                ill-typed or breaks its rule.
+            UserError: The directory or the manifest does not exist, the manifest is not JSON, or a field is
+                missing, unknown, or has the wrong type or value.
         """
         path = Path(directory) / MANIFEST_FILE
         values = _read_json_object(path)
-        found = values.pop("format", None)
-        if found != FORMAT:
-            raise UserError(f"{path}: `format` must be {FORMAT}. Received: {found!r}")
-        expected = [field.name for field in dataclasses.fields(cls)]
-        for problem, names in (
-            ("missing", [name for name in expected if name not in values]),
-            ("unknown", [name for name in values if name not in expected]),
-        ):
-            if names:
-                raise UserError(
-                    f"{path}: {problem} field {', '.join(map(repr, names))}; expected format, {', '.join(expected)}"
-                )
         try:
+            found = values.pop("format", None)
+            require(found == FORMAT, "format", str(FORMAT), found)
+            _check_names(cls, values)
             return cls(**values)._with_tuples()
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
@@ -112,13 +115,41 @@ class Manifest:
         return dataclasses.replace(self, features=tuple(self.features), splits=splits)
 
     def save(self, directory: Path) -> None:
-        """Write `dataset.json`, whole or not at all; equal manifests give equal bytes.
+        """Write `dataset.json` atomically; equal manifests give equal bytes.
 
         Args:
-            directory: The directory of the dataset; made if missing.
+            directory: The directory of the dataset; created if missing.
         """
-        text = json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, indent=2, ensure_ascii=False)
+        values = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        text = json.dumps({"format": FORMAT, **values}, indent=2, ensure_ascii=False)
         write_text(Path(directory) / MANIFEST_FILE, f"{text}\n")
+
+
+def _require_text(name: str, value: object) -> None:
+    require(isinstance(value, str), name, "a text", value)
+
+
+def _are_texts(values: object) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(value, str) and value for value in values)
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
+
+
+def _is_inside(file: str) -> bool:
+    path = PurePath(file)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _check_names(cls: type[Manifest], values: Mapping[str, Any]) -> None:
+    fields = dataclasses.fields(cls)
+    missing = [field.name for field in fields if field.default is dataclasses.MISSING and field.name not in values]
+    known = [field.name for field in fields]
+    unknown = [name for name in values if name not in known]
+    for problem, names in (("missing", missing), ("unknown", unknown)):
+        if names:
+            raise UserError(f"{problem} field {', '.join(map(repr, names))}; expected format, {', '.join(known)}")
 
 
 def _read_json_object(path: Path) -> dict[str, Any]:
@@ -126,12 +157,15 @@ def _read_json_object(path: Path) -> dict[str, Any]:
         raise UserError(f"{path.parent}: no such directory; expected the directory of a dataset")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(values, ensure_ascii=False).encode()  # \ud800 alone is JSON but no text
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; expected the manifest of a dataset") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise UserError(f"{path}: not UTF-8 text: {error}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise UserError(f"{path}: not JSON that can be read: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(values).__name__}")
     return values

@@ -1,10 +1,12 @@
-"""Trajectory files: one `.npy` file a simulation, float32 `[num_frames, N, D + F]` in C order.
+"""Trajectory files: one `.npy` file per simulation, float32 `[num_frames, N, D + F]` in C order.
 
-D columns of positions, in the length unit of the dataset, then F features of each particle, constant in time.
+The first D columns are positions in the length unit of the dataset, the other F are features of each particle,
+constant in time.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,32 +16,33 @@ import numpy.typing as npt
 from pipelines.atomic_files import write_atomically
 from pipelines.errors import UserError, require
 
+_CHUNK_NUMBERS = 1 << 22
+
 
 def save_trajectory(path: Path, trajectory: npt.NDArray[Any]) -> None:
-    """Write a trajectory, whole or not at all.
+    """Write a trajectory atomically.
 
     Args:
-        path: The `.npy` file; its directory is made if missing.
+        path: The `.npy` file; its directory is created if missing.
         trajectory: `[num_frames, N, D + F]`, stored as float32 in C order.
 
     Raises:
         UserError: `trajectory` has another rank.
     """
     require(trajectory.ndim == 3, "trajectory", "[num_frames, N, D + F]", trajectory.shape)
-    array = np.ascontiguousarray(trajectory, dtype=np.float32)
-    write_atomically(Path(path), lambda file: np.save(file, array))
+    save_chunks(path, trajectory.shape, [trajectory])
 
 
 def save_chunks(path: Path, shape: Sequence[int], chunks: Iterable[npt.NDArray[Any]]) -> None:
-    """Write a trajectory piece by piece, whole or not at all; never more than a piece is in memory.
+    """Write a trajectory atomically, chunk by chunk: only one chunk is in memory at a time.
 
     Args:
-        path: The `.npy` file; its directory is made if missing.
+        path: The `.npy` file; its directory is created if missing.
         shape: `[num_frames, N, D + F]` of the whole trajectory.
-        chunks: `[frames, N, D + F]`, one after the other; stored as float32 in C order.
+        chunks: Consecutive frames, each chunk `[frames, N, D + F]`; stored as float32 in C order.
 
     Raises:
-        UserError: The pieces don't make up `shape`.
+        UserError: The chunks do not add up to `shape`.
     """
     header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
 
@@ -50,13 +53,13 @@ def save_chunks(path: Path, shape: Sequence[int], chunks: Iterable[npt.NDArray[A
             require(chunk.shape[1:] == tuple(shape[1:]), "chunks", f"[frames, {shape[1]}, {shape[2]}]", chunk.shape)
             file.write(np.ascontiguousarray(chunk, dtype="<f4").data)
             num_frames += len(chunk)
-        require(num_frames == shape[0], "chunks", f"{shape[0]} frames in all", num_frames)
+        require(num_frames == shape[0], "chunks", f"{shape[0]} frames in total", num_frames)
 
     write_atomically(Path(path), write)
 
 
 def open_trajectory(path: Path, num_columns: int) -> np.memmap[Any, np.dtype[np.float32]]:
-    """Memory-map a trajectory after checking its header; reads no content.
+    """Memory-map a trajectory after checking its header; the content is not read.
 
     Args:
         path: The `.npy` file.
@@ -66,24 +69,40 @@ def open_trajectory(path: Path, num_columns: int) -> np.memmap[Any, np.dtype[np.
         float32 `[num_frames, N, D + F]`.
 
     Raises:
-        UserError: The file is missing, cut short, empty or no `.npy` file, or its dtype, rank, order or
-            number of columns is not the expected one.
+        UserError: The file is missing, empty, truncated or not an `.npy` file, has more content than its
+            header says, or its dtype, rank, order or number of columns is wrong.
     """
     try:
         trajectory = np.lib.format.open_memmap(path, mode="r")
+        num_bytes = path.stat().st_size
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: not an .npy file, or cut short: {error}") from None
-    fault = _header_fault(trajectory, num_columns)
+    except Exception as error:  # a damaged header gives errors of many types
+        raise UserError(f"{path}: not an .npy file, or truncated: {error}") from None
+    fault = _header_fault(trajectory, num_columns, num_bytes)
     if fault:
         raise UserError(f"{path}: {fault}")
     return trajectory
 
 
+def frame_chunks(trajectory: npt.NDArray[Any], overlap: int = 0) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Read a long trajectory in chunks of some megabytes.
+
+    Args:
+        trajectory: `[num_frames, ...]`, memory-mapped.
+        overlap: Frames at the end of a chunk that the next one begins with.
+
+    Yields:
+        Index of the first frame, and the frames.
+    """
+    step = max(1, _CHUNK_NUMBERS // max(1, math.prod(trajectory.shape[1:])))
+    for start in range(0, len(trajectory) - overlap, step):
+        yield start, np.asarray(trajectory[start : start + step + overlap])
+
+
 @dataclasses.dataclass(frozen=True)
 class StoredTrajectory:
-    """A trajectory on disk whose header was checked; it keeps no file open, so there can be any number of them."""
+    """A trajectory on disk whose header was checked. It keeps no file open, so any number of them can exist."""
 
     filename: str
     """The `.npy` file."""
@@ -103,11 +122,11 @@ class StoredTrajectory:
         return self.shape[0]
 
     def read(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """The frames of the given numbers, `[len(frames), N, D + F]`."""
+        """Read the frames with the given indices: `[len(frames), N, D + F]`."""
         return np.asarray(open_trajectory(Path(self.filename), self.shape[-1])[frames])
 
 
-def _header_fault(trajectory: npt.NDArray[Any], num_columns: int) -> str | None:
+def _header_fault(trajectory: np.memmap[Any, Any], num_columns: int, num_bytes: int) -> str | None:
     shape = trajectory.shape
     if trajectory.dtype != np.float32:
         return f"expected dtype float32, found {trajectory.dtype}"
@@ -119,4 +138,6 @@ def _header_fault(trajectory: npt.NDArray[Any], num_columns: int) -> str | None:
         return f"expected at least one frame and one particle, found {list(shape)}"
     if not trajectory.flags.c_contiguous:
         return "expected C order, found Fortran order; save numpy.ascontiguousarray(trajectory)"
+    if num_bytes != trajectory.offset + trajectory.nbytes:
+        return f"expected {trajectory.offset + trajectory.nbytes} bytes as the header says, found {num_bytes}"
     return None

@@ -1,8 +1,7 @@
-"""What a dataset must be: the faults of its manifest and files."""
+"""Faults of a dataset: what its files must be, and what is found instead."""
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,27 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import UserError
+from pipelines.jumps import jump_fault
 from pipelines.manifest import Manifest
-from pipelines.npy_files import open_trajectory
+from pipelines.npy_files import frame_chunks, open_trajectory
 
-_CHUNK_NUMBERS = 1 << 22
+SHORTER_WINDOWS = "--subsample, --warm-up-steps and --rollout-steps shorten the windows"
 
 
 def validate(directory: Path, *, min_frames: int = 1, splits: Sequence[str] | None = None) -> list[str]:
-    """Find every fault of a dataset, reading its files in chunks.
+    """Find the faults of a dataset, reading its files in chunks.
+
+    Faults are: a file that is missing, damaged or in two splits; a wrong dtype, rank or number of columns; too few
+    frames; numbers that are not finite; features that change in time; positions that jump as in a periodic box
+    (see `pipelines.jumps.jump_fault`).
 
     Args:
         directory: The directory of the dataset.
-        min_frames: Frames every trajectory must have at least.
+        min_frames: Smallest number of frames of a trajectory.
         splits: The splits whose files to read; all by default.
 
     Returns:
-        One line a fault: file, frame, particle and column, what was expected, what was found.
+        One line per fault: file, frame, particle and column, what was expected, what was found.
 
     Raises:
         UserError: The manifest cannot be read.
@@ -58,9 +62,10 @@ def _file_faults(path: Path, columns: list[str], num_dimensions: int, min_frames
         trajectory = open_trajectory(path, len(columns))
     except UserError as error:
         return [str(error)]
+    not_finite = _finite_fault(trajectory, columns)
     faults = (
         _length_fault(trajectory, min_frames),
-        _finite_fault(trajectory, columns),
+        not_finite or jump_fault(trajectory, num_dimensions),
         _constant_fault(trajectory, columns, num_dimensions),
     )
     return [f"{path}: {fault}" for fault in faults if fault]
@@ -69,19 +74,12 @@ def _file_faults(path: Path, columns: list[str], num_dimensions: int, min_frames
 def _length_fault(trajectory: npt.NDArray[Any], min_frames: int) -> str | None:
     if len(trajectory) >= min_frames:
         return None
-    return f"expected at least {min_frames} frames for one window, found {len(trajectory)}"
-
-
-def _chunks(trajectory: npt.NDArray[Any]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """(first frame, frames) of the pieces of a trajectory."""
-    step = max(1, _CHUNK_NUMBERS // math.prod(trajectory.shape[1:]))
-    for start in range(0, len(trajectory), step):
-        yield start, np.asarray(trajectory[start : start + step])
+    return f"expected at least {min_frames} frames for one window, found {len(trajectory)}; {SHORTER_WINDOWS}"
 
 
 def _finite_fault(trajectory: npt.NDArray[Any], columns: list[str]) -> str | None:
     first, count = "", 0
-    for start, frames in _chunks(trajectory):
+    for start, frames in frame_chunks(trajectory):
         wrong = ~np.isfinite(frames)
         if not first and wrong.any():
             frame, particle, column = np.unravel_index(np.argmax(wrong), wrong.shape)
@@ -95,9 +93,9 @@ def _finite_fault(trajectory: npt.NDArray[Any], columns: list[str]) -> str | Non
 
 def _constant_fault(trajectory: npt.NDArray[Any], columns: list[str], num_dimensions: int) -> str | None:
     expected = np.asarray(trajectory[0, :, num_dimensions:])
-    for start, frames in _chunks(trajectory):
+    for start, frames in frame_chunks(trajectory):
         found = frames[:, :, num_dimensions:]
-        # NaN differs from itself; what is not finite is a fault of its own.
+        # NaN differs from itself; numbers that are not finite are another fault.
         changed = (found != expected) & np.isfinite(found) & np.isfinite(expected)
         if changed.any():
             frame, particle, feature = np.unravel_index(np.argmax(changed), changed.shape)
@@ -115,11 +113,11 @@ def check(directory: Path, *, min_frames: int = 1, splits: Sequence[str] | None 
 
     Args:
         directory: The directory of the dataset.
-        min_frames: Frames every trajectory must have at least.
+        min_frames: Smallest number of frames of a trajectory.
         splits: The splits whose files to read; all by default.
 
     Raises:
-        UserError: The first fault and the count of the others.
+        UserError: There are faults; the message has the first one and the number of the others.
     """
     faults = validate(directory, min_frames=min_frames, splits=splits)
     if len(faults) > 1:

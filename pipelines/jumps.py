@@ -1,0 +1,74 @@
+"""Jumps of wrapped coordinates: positions that leave a periodic box on one side and enter it on the other."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.npy_files import frame_chunks
+
+_MIN_JUMPS = 3
+_MAX_SHARE = 0.1
+
+
+def jump_fault(trajectory: npt.NDArray[Any], num_dimensions: int) -> str | None:
+    """Look for the jumps that wrapping into a periodic box leaves in a trajectory.
+
+    Along one axis let R be the range of all positions of the file. A move between two frames is a jump if it is
+    longer than R / 2 and ordinary if it is at most R / 3. The coordinate was wrapped if
+
+    - there are at least three jumps, and they are at most 10 % of all moves,
+    - the two kinds are well apart: the moves between R / 3 and R / 2 are at most 10 % as many as jumps,
+    - at least 90 % of the jumps cross the range but for an ordinary move: R - |jump| <= longest ordinary move.
+
+    The second condition spares noise without correlation in time, the third one particles that hop between two
+    places, and the first one single extreme moves, such as a close encounter that ejects a particle. Not found are
+    coordinates whose typical move exceeds a tenth of the box.
+
+    Args:
+        trajectory: `[num_frames, N, D + F]`, finite.
+        num_dimensions: D.
+
+    Returns:
+        None, or the fault: frame, particle and length of the first jump, and the number of jumps.
+    """
+    faults = (_axis_fault(trajectory[:, :, axis], axis) for axis in range(num_dimensions))
+    return next((fault for fault in faults if fault), None)
+
+
+def _axis_fault(coordinates: npt.NDArray[Any], axis: int) -> str | None:
+    """As `jump_fault`, for coordinates `[num_frames, N]`."""
+    extent = float(coordinates.max()) - float(coordinates.min())
+    max_jumps = int(_MAX_SHARE * (coordinates.shape[0] - 1) * coordinates.shape[1])
+    jumps, num_between, longest = _split_moves(coordinates, extent, max_jumps)
+    if not _MIN_JUMPS <= len(jumps) <= max_jumps or num_between > _MAX_SHARE * len(jumps):
+        return None
+    if longest == 0 or np.mean(extent - np.abs(jumps[:, 2]) > longest) > _MAX_SHARE:
+        return None
+    frame, particle, length = jumps[0]
+    return (
+        f"frame {frame:.0f}, particle {particle:.0f}, column {axis} ({'xyz'[axis]}): expected positions that are not "
+        f"wrapped into a box, found a jump of {length:.4g} across their range of {extent:.4g}; other moves are at most "
+        f"{longest:.2g} ({len(jumps)} such jumps in the file); unwrap the positions"
+    )
+
+
+def _split_moves(
+    coordinates: npt.NDArray[Any], extent: float, max_jumps: int
+) -> tuple[npt.NDArray[np.float64], int, float]:
+    """Jumps as rows (last frame, particle, length), the number of moves of R / 3 to R / 2, the longest ordinary move.
+
+    With more than `max_jumps` the search ends early.
+    """
+    jumps, num_between, longest = np.empty((0, 3)), 0, 0.0
+    for start, frames in frame_chunks(coordinates, overlap=1):
+        moves = np.diff(frames.astype(np.float64), axis=0)
+        lengths = np.abs(moves)
+        is_jump, is_ordinary = lengths > extent / 2, lengths <= extent / 3
+        frame, particle = np.nonzero(is_jump)
+        jumps = np.concatenate([jumps, np.stack([start + frame + 1, particle, moves[is_jump]], axis=-1)])
+        num_between += int(np.sum(~is_jump & ~is_ordinary))
+        longest = max(longest, float(lengths.max(initial=0.0, where=is_ordinary)))
+        if len(jumps) > max_jumps:
+            break
+    return jumps, num_between, longest

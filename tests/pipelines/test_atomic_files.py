@@ -1,0 +1,17 @@
+import pytest
+
+from pipelines.atomic_files import write_atomically
+
+
+def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def write_half(file):
+        file.write(b"ne")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, write_half)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
