@@ -34,23 +34,24 @@ def save_trajectory(path: Path, trajectory: npt.NDArray[Any]) -> None:
 
 
 def save_chunks(path: Path, shape: Sequence[int], chunks: Iterable[npt.NDArray[Any]]) -> None:
-    """Write a trajectory atomically, chunk by chunk: only one chunk is in memory at a time.
+    """Write an array atomically, chunk by chunk: only one chunk is in memory at a time.
 
     Args:
         path: The `.npy` file; its directory is created if missing.
-        shape: `[num_frames, N, D + F]` of the whole trajectory.
-        chunks: Consecutive frames, each chunk `[frames, N, D + F]`; stored as float32 in C order.
+        shape: Shape of the whole array, such as `[num_frames, N, D + F]` of a trajectory.
+        chunks: Consecutive pieces along the first axis; stored as float32 in C order.
 
     Raises:
         UserError: The chunks do not add up to `shape`.
     """
     header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
+    expected = f"[frames, {', '.join(map(str, shape[1:]))}]"
 
     def write(file: BinaryIO) -> None:
         np.lib.format.write_array_header_1_0(file, header)
         num_frames = 0
         for chunk in chunks:
-            require(chunk.shape[1:] == tuple(shape[1:]), "chunks", f"[frames, {shape[1]}, {shape[2]}]", chunk.shape)
+            require(chunk.shape[1:] == tuple(shape[1:]), "chunks", expected, chunk.shape)
             file.write(np.ascontiguousarray(chunk, dtype="<f4").data)
             num_frames += len(chunk)
         require(num_frames == shape[0], "chunks", f"{shape[0]} frames in total", num_frames)

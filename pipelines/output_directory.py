@@ -1,56 +1,153 @@
-"""The directory of a dataset that is being made: claimed by its configuration, so that a re-run can go on."""
+"""Output directories: one command at a time writes into a directory, and a re-run resumes only its own work."""
 
+import contextlib
+import datetime
 import json
+import os
+import shlex
+import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
+
+import filelock
 
 from pipelines.atomic_files import write_json
 from pipelines.errors import UserError
 
+LOCK_FILE = ".lock"
+_LONGEST_COMMAND = 200
+
+
+class DirectoryLock:
+    """The right to write into a directory, held from construction to `release` or the end of a `with` block.
+
+    The operating system frees the lock of a process that ends in any way, SIGKILL included; the file that it
+    leaves behind is harmless.
+
+    Args:
+        directory: The directory; created if missing.
+
+    Raises:
+        UserError: Another process, or another lock of this one, holds the directory; the message says which.
+        OSError: The directory cannot be written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._path = directory / LOCK_FILE
+        self._lock = filelock.FileLock(self._path, timeout=0)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise UserError(f"{directory}: in use by {_holder(self._path)}; wait until it ends") from None
+        try:
+            self._path.write_text(json.dumps(_this_process()), encoding="utf-8")
+        except OSError:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Give the directory back; a second call does nothing."""
+        if self._lock.is_locked:
+            # Removed while it is locked: a process that opened it before finds it gone and tries again.
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            self._lock.release()
+
+    def __enter__(self) -> "DirectoryLock":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _this_process() -> dict[str, object]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "command": shlex.join(sys.orig_argv)[:_LONGEST_COMMAND],
+        "since": datetime.datetime.now().astimezone().isoformat(" ", "seconds"),
+    }
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']} ({holder['command']})"
+    except (OSError, ValueError, KeyError, TypeError):  # it is being written or removed at this moment
+        return "another process"
+
 
 def check_claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: str) -> bool:
-    """Refuse a directory that `claim` would refuse, without touching it; arguments and errors as there.
+    """Check whether `claim` would accept a directory, without touching it.
+
+    Args:
+        directory: The directory.
+        config_file: As for `claim`.
+        config: As for `claim`.
+        kind: As for `claim`.
 
     Returns:
-        Whether it was claimed before.
+        Whether the directory was claimed before by the same configuration; False if it is new or empty.
+
+    Raises:
+        UserError: `claim` would refuse the directory.
     """
     path = directory / config_file
     try:
         if path.exists():
             _check_same(path, config, kind)
             return True
-        if directory.is_dir() and any(not entry.match(f".{config_file}.*tmp") for entry in directory.iterdir()):
-            raise UserError(f"{directory}: not empty and not {kind}; expected a new directory")
+        if directory.is_dir():
+            remains = (LOCK_FILE, f".{config_file}.*tmp")  # of a run killed before it wrote its configuration
+            if not all(any(map(entry.match, remains)) for entry in directory.iterdir()):
+                raise UserError(f"{directory}: not empty and not {kind}; expected a new directory")
     except OSError as error:
         raise _cannot_hold(directory, error) from None
     return False
 
 
-def claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: str) -> None:
-    """Make a directory ours, or refuse it; what a killed run left half written is removed.
+def claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: str) -> DirectoryLock:
+    """Lock a directory for a dataset and record its configuration, or refuse it.
+
+    Temporary files that a killed run left are removed.
 
     Args:
         directory: New, empty, or claimed before by the same configuration.
-        config_file: The file in it that holds the configuration.
-        config: What the dataset is made of, as JSON holds it.
-        kind: What the dataset is, as in "an N-body dataset".
+        config_file: Name of the file in it that holds the configuration.
+        config: The configuration of the dataset, as JSON represents it.
+        kind: Kind of dataset, such as "an N-body dataset".
+
+    Returns:
+        The lock of the directory: release it when the dataset is complete.
 
     Raises:
-        UserError: The directory holds something else, or cannot be written.
+        UserError: The directory holds something else, is in use, or cannot be written.
     """
-    if not check_claim(directory, config_file, config, kind):
+    arguments = directory, config_file, config, kind
+    check_claim(*arguments)
+    try:
+        lock = DirectoryLock(directory)
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            write_json(directory / config_file, config)
-        except OSError as error:
-            raise _cannot_hold(directory, error) from None
-    for stale in directory.rglob(".*.tmp"):  # of a run killed while it wrote
-        stale.unlink()
+            if not check_claim(*arguments):  # another process may have claimed it in between
+                write_json(directory / config_file, config)
+            for stale in directory.rglob(".*.tmp"):
+                stale.unlink()
+        except BaseException:
+            lock.release()
+            raise
+    except OSError as error:
+        raise _cannot_hold(directory, error) from None
+    return lock
 
 
 def _cannot_hold(directory: Path, error: OSError) -> UserError:
-    return UserError(f"{directory}: cannot hold a dataset: {error.strerror}")
+    return UserError(f"{directory}: cannot hold a dataset: {error.strerror or error}")
 
 
 def _check_same(path: Path, config: Mapping[str, Any], kind: str) -> None:

@@ -62,7 +62,7 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
     was_complete = check_claim(*ours) and (directory / MANIFEST_FILE).exists()
     was_there = directory.exists()
     plans = [] if was_complete else make_plans(config)
-    claim(*ours)
+    lock = claim(*ours)
     try:
         for index, plan in enumerate(plans):
             if not _record_path(directory, index).exists():
@@ -75,8 +75,11 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
             check(directory, min_frames=config.min_frames)
         return summary
     except UserError:
+        lock.release()
         _leave_as_it_was(directory, was_there)
         raise
+    finally:
+        lock.release()
 
 
 def _as_json(config: MoleculesConfig) -> dict[str, Any]:

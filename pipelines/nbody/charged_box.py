@@ -1,8 +1,9 @@
-"""A dataset of charges in a box, as Kipf et al. 2018 made theirs: positions to learn from, true velocities beside them.
+"""A dataset of charges in a box, made as by Kipf et al. 2018; the true velocities are stored beside the positions.
 
 A directory holds `simulation.json` (the configuration, written first), `<split>/00000.npy` for every simulation,
 `velocities/<split>/00000.npy` for every thousand simulations (float32 `[1000, num_frames, N, 2]`, written after the
-thousand: they count once it is there), and `dataset.json` (written last).
+thousand: they count once it exists), and `dataset.json` (written last). All are written under a temporary name and
+renamed.
 """
 
 import dataclasses
@@ -18,8 +19,8 @@ from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.nbody.config import ChargedBoxConfig
 from pipelines.nbody.forces import Array, couplings
 from pipelines.nbody.initial_conditions import SPLITS, InitialState, generator
-from pipelines.npy_files import save_trajectory
-from pipelines.output_directory import claim
+from pipelines.npy_files import save_chunks, save_trajectory
+from pipelines.output_directory import check_claim, claim
 from pipelines.progress import Progress
 
 CONFIG_FILE = "simulation.json"
@@ -38,10 +39,10 @@ class Extremes:
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Extremes":
-        """Those that `simulate` wrote into a manifest.
+        """Read the extremes that `simulate` stored in a manifest.
 
         Raises:
-            UserError: It wrote none.
+            UserError: The manifest has none.
         """
         extremes = manifest.provenance.get("training_extremes")
         if not isinstance(extremes, dict):
@@ -55,7 +56,7 @@ def draw(rng: np.random.Generator, config: ChargedBoxConfig) -> InitialState:
     Coordinates are N(0, `position_spread`^2), directions uniform, speeds `speed`, charges -1 or +1, masses 1.
 
     Args:
-        rng: Where the randomness comes from.
+        rng: Source of random numbers.
         config: The system.
 
     Returns:
@@ -70,26 +71,34 @@ def draw(rng: np.random.Generator, config: ChargedBoxConfig) -> InitialState:
 
 
 def simulate(config: ChargedBoxConfig, directory: Path, *, command: str) -> Manifest:
-    """Simulate a dataset; a run that was stopped continues where it was.
+    """Simulate a dataset; a call with the same arguments resumes an interrupted one.
 
     A trajectory is float32 `[num_frames, N, 3]`: positions and charge; frame f is the state after step
-    (f + 1) `save_every`. A simulation is a function of seed, split and index alone.
+    (f + 1) `save_every`. A simulation depends on seed, split and index only.
 
     Args:
         config: The system, the numbers of simulations and the seed.
-        directory: Where the dataset goes: new, empty, or a dataset of the same `config`.
-        command: What the user called, for `dataset.json`.
+        directory: Directory of the dataset: new, empty, or a dataset of the same `config`.
+        command: The command, for the provenance in `dataset.json`.
 
     Returns:
         The manifest.
 
     Raises:
-        UserError: `directory` holds something else.
+        UserError: `directory` holds something else or is in use.
     """
     directory = Path(directory)
-    claim(directory, CONFIG_FILE, dataclasses.asdict(config), "a dataset of charges in a box")
-    if (directory / MANIFEST_FILE).exists():
+    place = directory, CONFIG_FILE, dataclasses.asdict(config), "a dataset of charges in a box"
+    if check_claim(*place) and (directory / MANIFEST_FILE).exists():
         return Manifest.load(directory)
+    with claim(*place):
+        _simulate_pending(config, directory)
+        manifest = _manifest(config, command, _extremes(config, directory))
+        manifest.save(directory)
+    return manifest
+
+
+def _simulate_pending(config: ChargedBoxConfig, directory: Path) -> None:
     total = sum(_count(config, split) for split in SPLITS)
     done = 0
     with Progress("simulate", total, unit="simulation") as progress:
@@ -99,20 +108,20 @@ def simulate(config: ChargedBoxConfig, directory: Path, *, command: str) -> Mani
                     _simulate_chunk(config, directory, split, chunk)
                 done += len(chunk)
                 progress.show(done, f"{done} of {total} simulations")
-    manifest = _manifest(config, command, _extremes(config, directory))
-    manifest.save(directory)
-    return manifest
 
 
 def load_velocities(directory: Path, split: str) -> npt.NDArray[np.float32]:
-    """True velocities of a split in the order of its files, `[S, num_frames, N, 2]`, in lengths per time unit.
+    """Load the true velocities of a split in the order of its files.
 
     Args:
-        directory: What `simulate` made.
-        split: The split.
+        directory: A dataset that `simulate` made.
+        split: Name of the split.
+
+    Returns:
+        `[S, num_frames, N, 2]`, in length units per time unit.
 
     Raises:
-        UserError: There are none.
+        UserError: The dataset has no velocities.
     """
     files = sorted((Path(directory) / "velocities" / split).glob("*.npy"))
     if not files:
@@ -121,7 +130,7 @@ def load_velocities(directory: Path, split: str) -> npt.NDArray[np.float32]:
 
 
 def load_trajectories(directory: Path, split: str) -> npt.NDArray[np.float32]:
-    """Positions and charges of a split in the order of its files, `[S, num_frames, N, 3]`."""
+    """Load positions and charges of a split in the order of its files: `[S, num_frames, N, 3]`."""
     files = Manifest.load(directory).splits[split]
     return np.stack([np.load(Path(directory) / file) for file in files])
 
@@ -130,7 +139,7 @@ def _simulate_chunk(config: ChargedBoxConfig, directory: Path, split: str, chunk
     from pipelines.nbody.box_integrator import advance, reflect
 
     states = [draw(generator(config.seed, split, index, 0), config) for index in chunk]
-    # Every call has the same number of systems, so that XLA compiles once and the bytes don't depend on the others.
+    # With a fixed number of systems XLA compiles once and the bytes do not depend on the other systems.
     states += states[:1] * (SIMULATIONS_PER_CHUNK - len(states))
     charges = np.stack([state.charges for state in states])
     start = reflect(
@@ -152,20 +161,12 @@ def _simulate_chunk(config: ChargedBoxConfig, directory: Path, split: str, chunk
     for index, trajectory, charge in zip(chunk, positions, charges, strict=False):
         column = np.broadcast_to(charge[:, None], (*trajectory.shape[:-1], 1))
         save_trajectory(directory / _file(split, index), np.concatenate([trajectory, column], axis=-1))
-    _save_velocities(_velocity_file(directory, split, chunk), velocities)
+    save_chunks(_velocity_file(directory, split, chunk), velocities.shape, [velocities])
 
 
 def _by_system(frames: Array) -> npt.NDArray[np.float32]:
     """`[T, D, N, S]` -> `[S, T, N, D]`."""
     return frames.transpose(3, 0, 2, 1).astype(np.float32)
-
-
-def _save_velocities(path: Path, velocities: npt.NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        np.save(file, velocities)
-    temporary.replace(path)
 
 
 def _extremes(config: ChargedBoxConfig, directory: Path) -> Extremes:

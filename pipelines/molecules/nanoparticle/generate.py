@@ -80,8 +80,11 @@ def generate(config: NanoparticleConfig, directory: Path) -> Summary:
         UserError: The directory holds something else, OpenMM is missing, or the time step is too long.
     """
     directory = Path(directory)
-    claim(directory, CONFIG_FILE, json.loads(json.dumps(dataclasses.asdict(config))), "simulated nanoparticles")
-    with Progress("nanoparticle", config.num_simulations * config.num_frames) as progress:
+    values = json.loads(json.dumps(dataclasses.asdict(config)))
+    with (
+        claim(directory, CONFIG_FILE, values, "simulated nanoparticles"),
+        Progress("nanoparticle", config.num_simulations * config.num_frames) as progress,
+    ):
         for index in range(config.num_simulations):
             if not _folder(directory, index).exists():
                 _generate_one(config, index, directory, progress)

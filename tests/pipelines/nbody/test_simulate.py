@@ -15,7 +15,8 @@ from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.forces import forces, kinetic_energy, potential_energy
 from pipelines.nbody.initial_conditions import draw, generator
-from pipelines.nbody.simulate import Record, Summary, simulate
+from pipelines.nbody.records import Record, Summary
+from pipelines.nbody.simulate import simulate
 from pipelines.nbody.verlet import velocity_verlet
 from pipelines.validation import validate
 
@@ -155,6 +156,8 @@ def test_a_killed_run_continues_to_the_same_bytes(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     while not list(killed.glob("*/*.json")) and process.poll() is None:
         time.sleep(0.002)
+    with pytest.raises(UserError, match=f"in use by process {process.pid} "):
+        simulate(LONG, killed, command="the command")
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     kept = {path: path.stat().st_mtime_ns for path in killed.glob("*/*.npy")}
@@ -221,7 +224,9 @@ def test_refuses_a_file_in_place_of_the_directory(tmp_path):
 
 def test_gives_up_a_hopeless_time_step(tmp_path):
     config = dataclasses.replace(SMALL, num_steps=1, save_every=1, time_step=1.0)
-    with pytest.raises(UserError, match="`time_step` must be small enough for `max_energy_error` = 1e-05: 100 draws"):
+    with pytest.raises(
+        UserError, match="`time_step` must be small enough for `max_energy_error` = 1e-05: 100 successive"
+    ):
         simulate(config, tmp_path, command="the command")
 
 
