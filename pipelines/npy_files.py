@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pipelines.atomic_files import write_atomically
 from pipelines.errors import UserError, require
 
-_CHUNK_NUMBERS = 1 << 22
+_CHUNK_NUMBERS = 1 << 15
 
 
 def save_trajectory(path: Path, trajectory: npt.NDArray[Any]) -> None:
@@ -87,7 +87,7 @@ def open_trajectory(path: Path, num_columns: int) -> np.memmap[Any, np.dtype[np.
 
 
 def frame_chunks(trajectory: npt.NDArray[Any], overlap: int = 0) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """Read a long trajectory in chunks of some megabytes.
+    """Read a long trajectory in chunks of about a tenth of a megabyte.
 
     Args:
         trajectory: `[num_frames, ...]`, memory-mapped.
