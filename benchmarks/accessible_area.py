@@ -1,12 +1,12 @@
-"""How closely the accessible surface of one sphere a molecule follows that of all its atoms.
+"""Compare the accessible surface of one sphere per molecule with that of all its atoms.
 
     python benchmarks/accessible_area.py --trajectory data/nanoparticles/simulations/0000* --molecules OQL ONC
 
-Of every frame (`--every` so many) of every simulation: the area of all atoms of the molecules, buried by whatever else
-there is but water, and the area of the centre atoms alone, with a sphere each, as `evaluate` measures it. Printed are
-their means, the correlation over frames within a simulation and over the simulations' means, and how much of the
-all-atom area's variance over all frames a straight line through the centre atoms' explains. Reading needs MDAnalysis;
-freesasa, if it is installed, is compared in value and time.
+Two areas are computed for every n-th frame (`--every`) of every simulation: that of all atoms of the molecules, buried
+by everything except water, and that of the centre atoms alone, one sphere each, as `evaluate` computes it. Prints their
+means, their correlation over frames within a simulation and over the means of simulations, and the fraction of the
+variance of the all-atom area that a linear fit on the centre atoms' area explains. Reading needs MDAnalysis; freesasa,
+if installed, is compared in value and time.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def areas_of(config, simulation, atom_radius, radii, every):
     chosen = np.isin(topology.molecule_names, config.molecules)
     solid = ~np.isin(topology.molecule_names, list(WATER))
     if len(molecule_starts(topology)) == topology.num_atoms:
-        raise SystemExit("every molecule is one atom: there is nothing to compare")
+        raise SystemExit("every molecule is a single atom: nothing to compare")
     rows = []
     for number, frame in enumerate(itertools.chain([first], frames)):
         centers = aligner(frame) / 10
@@ -51,7 +51,7 @@ def areas_of(config, simulation, atom_radius, radii, every):
 
 
 def report(areas, radii):
-    """Print means, correlations and what a straight line explains."""
+    """Print means, correlations and explained variance."""
     means = np.array([each.mean(axis=0) for each in areas])
     everything = np.concatenate(areas)
     print(
@@ -70,7 +70,7 @@ def report(areas, radii):
 
 
 def compare_library(count=2000):
-    """The same spheres with freesasa."""
+    """Compare value and time with freesasa for the same random spheres."""
     try:
         import freesasa
     except ImportError:
@@ -97,9 +97,9 @@ def main():
     parser.add_argument("--molecules", nargs="+", default=["OQL", "ONC"])
     parser.add_argument("--center", nargs="+", default=["AU"])
     parser.add_argument("--center-on", default="atom")
-    parser.add_argument("--atom-radius", type=float, default=0.235, help="of every atom or bead, in nm")
-    parser.add_argument("--radii", type=float, nargs="+", default=[0.25, 0.35, 0.45], help="of a molecule, in nm")
-    parser.add_argument("--every", type=int, default=10)
+    parser.add_argument("--atom-radius", type=float, default=0.235, help="radius of every atom or bead, nm")
+    parser.add_argument("--radii", type=float, nargs="+", default=[0.25, 0.35, 0.45], help="radii of a molecule, nm")
+    parser.add_argument("--every", type=int, default=10, help="use every n-th frame")
     flags = parser.parse_args()
     config = MoleculesConfig(
         tuple(flags.trajectory),

@@ -1,12 +1,12 @@
-"""How short the Verlet head's steps must be: its motion under the true forces, against the simulation.
+"""Required step length of the Verlet head: its motion under the true forces, compared with the simulation.
 
     python -m socialmd_tf.simulate --output data/nbody
     python benchmarks/integration.py --data data/nbody
 
-The head observes 5 frames of every window of the validation split, one phase of subsampling, and predicts 30, with the
-true forces in place of learned ones, so that all that is wrong is due to its steps and its estimate of the velocity.
-Printed are the mean absolute error of a coordinate, in the data's length unit, its median, and the steps a frame of a
-system, mean and largest over the windows. Fixed steps are those of a very large fraction.
+The head observes 5 frames of every window of the validation split (one phase of subsampling) and predicts 30, with the
+true forces instead of learned ones. All errors then come from its integration steps and its velocity estimate. Prints
+the mean absolute error per coordinate in the data's length unit, the median, and the steps per frame of a system, mean
+and largest over the windows. "fixed" means a step fraction too large to have an effect.
 """
 
 import argparse
@@ -27,7 +27,7 @@ VARIANTS = [(8, FIXED), (16, FIXED), (32, FIXED), (64, FIXED), (8, 0.3), (8, 0.2
 
 
 class TrueForce:
-    """What stands in for a `PairForce`: accelerations of the N-body system, in units of the frame interval."""
+    """Stand-in for a `PairForce`: accelerations of the N-body system, in length units per squared frame interval."""
 
     def __init__(self, forces, interval, features, softening):
         masses, charges = features[..., forces.mass], features[..., forces.charge]
@@ -37,11 +37,11 @@ class TrueForce:
         self.softening, self.cutoff = softening, 1e3
 
     def charges(self, features):
-        """What belongs to every system: the weights of its pairs, and its number."""
+        """Data of each system: the weights of its pairs, and its index."""
         return self.weights, tf.range(len(self.weights))
 
     def on(self, pairs, positions, charges):
-        """Accelerations `[A, N, D]` of the systems under way, whose numbers stay in `numbers`."""
+        """Accelerations `[A, N, D]` of the A systems still integrated, whose indices go to `numbers`."""
         weights, self.numbers = charges
 
         def forces(own, other, near):
@@ -54,7 +54,7 @@ class TrueForce:
 
 
 class CountingHead(VerletHead):
-    """A Verlet head that counts the steps of every system, when it is not in a graph."""
+    """A Verlet head that counts the steps of every system; works eagerly only."""
 
     def _step(self, pairs, number, left, *others):
         self.steps[self.force.numbers.numpy()] += left.numpy() > 0
@@ -87,7 +87,7 @@ def main():
     batches = dataset.batches(directory, "validation", config, batch_size=1000, seed=0, shuffle=False)
     inputs, targets = next(iter(batches))
     print(f"{len(targets)} windows of {config.warm_up_steps} + {config.rollout_steps} frames")
-    print("steps at least  fraction     MAE  median AE  steps a frame  largest")
+    print(" minimum steps  fraction     MAE  median AE  steps per frame  largest")
     for substeps, fraction in VARIANTS:
         head = CountingHead(
             manifest.num_dimensions, 1, 1e-6, 1.0, 1, 0.001, 1e3, substeps=substeps, step_fraction=fraction,
@@ -100,7 +100,7 @@ def main():
         shown = "fixed" if fraction == FIXED else f"{fraction:g}"
         print(
             f"{substeps:14d} {shown:>9s} {errors.mean():7.4f} {np.median(errors):10.6f} "
-            f"{counts.mean():14.1f} {counts.max():8.1f}",
+            f"{counts.mean():16.1f} {counts.max():8.1f}",
             flush=True,
         )
 

@@ -2,8 +2,8 @@
 
     python benchmarks/joint_lstm.py --data data/nri --run-directory runs/joint-lstm [--units 256] [--steps 200000]
 
-One LSTM reads the states of all particles side by side. It sees positions and velocities, in units of the training
-split's extremes, and no charges. A run that was stopped goes on when the same command is run again.
+One LSTM reads the concatenated states of all particles: positions and velocities, in units of the training split's
+extremes, and no charges. The same command resumes a stopped run.
 """
 
 import argparse
@@ -27,9 +27,9 @@ CONFIG_FILE = "config.json"
 
 
 class JointLSTM(keras.Model):
-    """States s of all N particles -> those of the next frame, s + MLP(LSTM(LSTM([MLP(s_1), ..., MLP(s_N)]))).
+    """States s of all N particles -> states of the next frame, s + MLP(LSTM(LSTM([MLP(s_1), ..., MLP(s_N)]))).
 
-    The MLPs have two layers; the LSTMs are as wide as what they read, N times `units`.
+    The MLPs have two layers; the LSTMs are as wide as their input, N times `units`.
 
     Args:
         num_particles: N.
@@ -50,7 +50,7 @@ class JointLSTM(keras.Model):
         return [cell.get_initial_state(batch_size) for cell in self.cells]
 
     def step(self, states, memory):
-        """States `[B, N, 4]` and memory of one frame -> those of the next."""
+        """States `[B, N, 4]` and memory of one frame -> states and memory of the next."""
         hidden = states
         for layer in self.embedding:
             hidden = layer(hidden)
@@ -63,7 +63,7 @@ class JointLSTM(keras.Model):
         return states + ops.reshape(change, (-1, *states.shape[1:])), following
 
     def predict_after(self, states, num_steps):
-        """The frame after each of `[B, T, N, 4]`, then `num_steps` - 1 fed back: `[B, T + num_steps - 1, N, 4]`."""
+        """Frames after each of `[B, T, N, 4]`, the last `num_steps` - 1 in feedback: `[B, T + num_steps - 1, N, 4]`."""
         memory, predicted = self.initial_state(ops.shape(states)[0]), []
         for index in range(states.shape[1] + num_steps - 1):
             frame = states[:, index] if index < states.shape[1] else predicted[-1]
@@ -73,7 +73,7 @@ class JointLSTM(keras.Model):
 
 
 def normalized(positions, velocities, extremes):
-    """Positions and velocities `[..., N, 2]` as states `[..., N, 4]`, between -1 and 1 in the training split."""
+    """Positions and velocities `[..., N, 2]` -> states `[..., N, 4]`, in [-1, 1] on the training split."""
     parts = [
         2 * (values - low) / (high - low) - 1
         for values, (low, high) in zip((positions, velocities), _ranges(extremes), strict=True)
@@ -98,7 +98,7 @@ def load_states(directory, split):
 
 
 def load_model(run_directory):
-    """The model of a run with its newest weights, and the run's settings."""
+    """Model of a run with its newest weights, and the run's settings."""
     config = json.loads((Path(run_directory) / CONFIG_FILE).read_text())
     model = JointLSTM(config["num_particles"], config["units"])
     newest = tf.train.latest_checkpoint(run_directory)
@@ -107,12 +107,12 @@ def load_model(run_directory):
 
 
 def tensors(owner):
-    """TensorFlow's variables of a model or an optimizer, in order; a checkpoint does not look into lists of layers."""
+    """TensorFlow variables of a model or an optimizer, in order; checkpoints do not track lists of layers."""
     return [variable.value for variable in (owner.weights if isinstance(owner, keras.Model) else owner.variables)]
 
 
 def num_parameters(model):
-    """Trainable numbers of a model."""
+    """Number of trainable parameters."""
     return sum(math.prod(weight.shape) for weight in model.trainable_variables)
 
 
@@ -120,10 +120,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run-directory", type=Path, required=True)
-    parser.add_argument("--units", type=int, default=256, help="width of a particle's embedding; 256 in the paper")
+    parser.add_argument("--units", type=int, default=256, help="width of a particle's embedding; the paper has 256")
     parser.add_argument("--steps", type=int, default=200_000, help="batches; 200 000 are about the paper's 500 epochs")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--learning-rate", type=float, default=5e-4, help="falls as half a cosine over all steps")
+    parser.add_argument("--learning-rate", type=float, default=5e-4, help="initial rate of a cosine decay")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     states = load_states(arguments.data, "train")
@@ -132,7 +132,7 @@ def main():
 
 
 def train(arguments, states, validation):
-    """Train, or go on training, with checkpoints."""
+    """Train, or resume training, with checkpoints."""
     keras.utils.set_random_seed(arguments.seed)
     model = JointLSTM(states.shape[2], arguments.units)
     schedule = keras.optimizers.schedules.CosineDecay(arguments.learning_rate, arguments.steps)
@@ -171,7 +171,7 @@ def train(arguments, states, validation):
 
 
 def rows(step, count, arguments):
-    """Numbers of the simulations of a batch: epochs in an order that seed and epoch alone decide."""
+    """Indices of the simulations of a batch; the order depends only on seed and epoch."""
     per_epoch = max(1, count // arguments.batch_size)
     order = np.random.default_rng([arguments.seed, step // per_epoch]).permutation(count)
     first = step % per_epoch * arguments.batch_size
@@ -179,7 +179,7 @@ def rows(step, count, arguments):
 
 
 def step_errors(model, states, horizon=20):
-    """Mean squared error of each of the last frames of trajectories, predicted from those before."""
+    """Mean squared error at each of the last `horizon` frames, predicted from the frames before."""
     predicted = model.predict_after(states[:, :-horizon], horizon)[:, -horizon:]
     return np.mean(np.square(predicted - states[:, -horizon:]), axis=(0, 2, 3))
 

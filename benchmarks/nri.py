@@ -1,15 +1,15 @@
-"""Judge models on the charged particles of Kipf et al. 2018 ("Neural Relational Inference for Interacting Systems").
+"""Evaluate models on the charged particles of Kipf et al. 2018 ("Neural Relational Inference for Interacting Systems").
 
     python -m socialmd_tf.simulate_charges --output data/nri
     python benchmarks/nri.py hide data/nri-4k data/nri-4k-hidden
     python benchmarks/nri.py evaluate --data data/nri --runs runs/nri-given runs/nri-hidden --joint-lstm runs/joint-lstm
 
-`hide` replaces the charges of a data set by those inferred from its frames. `evaluate` prints the mean squared error
+`hide` replaces the charges of a dataset by charges inferred from its frames. `evaluate` prints the mean squared error
 of positions and velocities, in units of the training split's extremes, at steps 1, 10 and 20 after 49 observed frames,
-with the standard error over simulations. A trained model predicts twice: from positions alone, and with the velocity
-of every observed frame known, as the published models knew it. Its own velocities are those its integrator carries.
-With several --substeps the mean of their rollouts is judged too: where pairs orbit closely the future is chaos, in
-which a single rollout ends up as far from the truth as any other, and the mean of several nearer.
+with the standard error over simulations. A trained model predicts twice: from positions alone, and with the velocity of
+every observed frame given, as in the published models. The velocities it predicts are those of its integrator. With
+several --substeps the mean of their rollouts is evaluated too: pairs that orbit closely are chaotic, and the mean of
+several rollouts is closer to the truth than a single one.
 """
 
 import argparse
@@ -31,14 +31,14 @@ HORIZON = 20
 OBSERVED = 49
 SHOWN = (1, 10, 20)
 SOFTENING = 0.1
-"""Length below which forces flatten where charges are inferred; a tenth of the initial spread."""
+"""Softening length of the forces when charges are inferred; a tenth of the initial spread."""
 INFERRED = "inferred_charge"
 BATCH_SIZE = 500
 
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """Simulations cut into what is observed and what is to be predicted; S systems."""
+    """Observed and future parts of S simulations."""
 
     positions: np.ndarray
     """`[S, T, N, 2]`."""
@@ -57,19 +57,19 @@ class Windows:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("hide", help="write a data set with charges inferred from its frames")
+    command = commands.add_parser("hide", help="write a dataset whose charges are inferred from its frames")
     command.add_argument("source", type=Path)
     command.add_argument("target", type=Path)
     command.set_defaults(run=lambda arguments: hide(arguments.source, arguments.target))
     command = commands.add_parser("evaluate", help="print the table")
-    command.add_argument("--data", type=Path, required=True, help="from simulate_charges")
+    command.add_argument("--data", type=Path, required=True, help="dataset from simulate_charges")
     command.add_argument("--split", choices=["validation", "test"], default="test")
-    command.add_argument("--limit", type=int, default=None, help="only so many simulations")
+    command.add_argument("--limit", type=int, default=None, help="maximum number of simulations")
     command.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories of socialmd_tf.train")
-    command.add_argument("--substeps", type=int, nargs="*", default=[100], help="steps a frame of the models")
-    command.add_argument("--warm-up", type=int, nargs="*", default=[5], help="of the observed frames so many are read")
+    command.add_argument("--substeps", type=int, nargs="*", default=[100], help="integration steps per frame")
+    command.add_argument("--warm-up", type=int, nargs="*", default=[5], help="observed frames that models read")
     command.add_argument(
-        "--inferred", action="store_true", help="inferred charges for models trained with true ones too"
+        "--inferred", action="store_true", help="use inferred charges also for models trained with true ones"
     )
     command.add_argument("--joint-lstm", type=Path, help="run directory of benchmarks/joint_lstm.py")
     command.set_defaults(run=evaluate)
@@ -78,7 +78,7 @@ def main():
 
 
 def hide(source, target):
-    """Write a data set whose feature is the charge inferred from all frames of each simulation."""
+    """Write a dataset whose feature is the charge inferred from all frames of each simulation."""
     manifest = Manifest.load(source)
     for split, files in manifest.splits.items():
         if files:
@@ -110,7 +110,7 @@ def evaluate(arguments):
 
 
 def cut(directory, split, manifest, limit):
-    """The first windows of the simulations of a split; those of 49 frames are observed up to their last 20."""
+    """First window of every simulation of a split; simulations of 49 frames are observed up to their last 20."""
     trajectories, velocities = load_trajectories(directory, split)[:limit], load_velocities(directory, split)[:limit]
     last = min(OBSERVED, trajectories.shape[1] - HORIZON)
     future = slice(last, last + HORIZON)
@@ -125,13 +125,13 @@ def cut(directory, split, manifest, limit):
 
 
 def agreement(inferred, charges):
-    """Share of pairs i < j with the same product of charges."""
+    """Fraction of pairs i < j with the same product of charges."""
     first, second = np.triu_indices(charges.shape[1], 1)
     return np.mean(inferred[:, first] * inferred[:, second] == charges[:, first] * charges[:, second])
 
 
 def squared_errors(positions, velocities, windows, extremes):
-    """Squared errors at the steps shown, averaged over particles, dimensions, positions and velocities: `[S, 3]`."""
+    """Mean squared errors over particles, dimensions, positions and velocities at the steps of `SHOWN`: `[S, 3]`."""
     scales = (
         2 / (extremes.position_max - extremes.position_min),
         2 / (extremes.velocity_max - extremes.velocity_min),
@@ -142,7 +142,7 @@ def squared_errors(positions, velocities, windows, extremes):
 
 
 def predictors(arguments, windows, inferred):
-    """Names, and functions that give positions and velocities `[S, 20, N, 2]`."""
+    """Yield names, and functions that return positions and velocities `[S, 20, N, 2]`."""
     yield "static (last state)", lambda: straight_on(windows, 0.0)
     yield "constant velocity", lambda: straight_on(windows, 1.0)
     yield "the simulator itself, from the stored last state", lambda: integrate(windows, windows.velocities[:, -1])
@@ -166,19 +166,19 @@ def predictors(arguments, windows, inferred):
 
 
 def mean_of(rollouts):
-    """Mean of what several functions predict."""
+    """Mean of the predictions of several functions."""
     return np.mean([rollout() for rollout in rollouts], axis=0)
 
 
 def straight_on(windows, speed):
-    """The last state for ever, or moved on with its velocity."""
+    """The last state, moved with `speed` times its velocity (0: it stays)."""
     steps = np.arange(1, HORIZON + 1)[:, None, None]
     last, velocities = windows.positions[:, -1:], windows.velocities[:, -1:]
     return last + speed * windows.interval * steps * velocities, np.repeat(velocities, HORIZON, axis=1)
 
 
 def integrate(windows, velocities):
-    """What the simulator makes of the last positions and some velocities `[S, N, 2]`."""
+    """Continue the last positions with the simulator, from velocities `[S, N, 2]`."""
     from pipelines.nbody.box_integrator import advance
     from pipelines.nbody.config import ChargedBoxConfig
 
@@ -198,7 +198,7 @@ def integrate(windows, velocities):
 
 
 def run_joint_lstm(arguments, windows):
-    """What a trained joint LSTM predicts from all observed frames."""
+    """Predictions of a trained joint LSTM from all observed frames."""
     sys.path.insert(0, str(Path(__file__).parent))
     import joint_lstm
 
@@ -217,7 +217,7 @@ class TrainedModel:
 
     Args:
         run: The run's directory.
-        substeps: Steps of integration between two frames.
+        substeps: Minimum number of integration steps between two frames.
     """
 
     def __init__(self, run, substeps):
@@ -244,7 +244,7 @@ class TrainedModel:
         self._read = read
 
     def predict(self, windows, charges, knows_velocities, warm_up):
-        """Positions and velocities `[S, 20, N, 2]`, fed back on the means, after the last `warm_up` observed frames."""
+        """Positions and velocities `[S, 20, N, 2]` after the last `warm_up` observed frames, feeding back means."""
         parts = []
         for first in range(0, len(charges), BATCH_SIZE):
             rows = slice(first, first + BATCH_SIZE)
@@ -260,13 +260,13 @@ class TrainedModel:
         for index in range(frames.shape[1]):
             state = self._layer.observe(frames[:, index], True, state)
             if moves is not None:
-                # The last part of the head's state is the velocity of the frame to be read.
+                # The last part of the head's state is the velocity at the frame read next.
                 state = {**state, "head": (*state["head"][:-1], moves[:, index])}
             parameters, state = self._read(frames[:, index], features, state)
         return parameters, state
 
     def _roll(self, features, parameters, state):
-        """Positions and moves `[2, B, 20, N, 2]`, fed back on the mean."""
+        """Positions and moves `[2, B, 20, N, 2]`, feeding back means."""
         predicted = []
         while True:
             mean = self._layer.head.mean(parameters)

@@ -1,10 +1,10 @@
-"""Run what this TensorFlow exports under the two releases before it: every signature, and a refusal.
+"""Run this TensorFlow's exports under the two previous releases: every signature, and a refusal.
 
     python benchmarks/older_tensorflow.py [--releases 2.20 2.19] [--environments DIR]
 
-Two small models are exported and asked here; the answers are compared with those of each older release, which pip
-installs into a virtual environment of its own (kept in DIR, where one is given). Prints the largest deviation from
-this release, relative to 1 + |value|, for every signature; a deviation above 1e-4 or no refusal ends with status 1.
+Exports and calls two small models here, and compares the answers with those of each older release, which pip installs
+into a separate virtual environment (kept in DIR, if given). Prints the largest deviation from this release, relative to
+1 + |value|, for every signature. The exit status is 1 if a deviation exceeds 1e-4 or a wrong horizon is not refused.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SIZES = {"B": 2, "T": 3, "N": 5}
 
 
 def value(name, spec):
-    """A random input that fits: one with three free axes has them for B, T and N."""
+    """A random input of the shape of a specification; three free axes stand for B, T and N."""
     free = iter({1: "B", 2: "BN", 3: "BTN"}.get(list(spec.shape).count(None), ""))
     shape = [SIZES[next(free)] if size is None else size for size in spec.shape]
     generator = np.random.default_rng(len(name))
@@ -37,7 +37,7 @@ def value(name, spec):
 
 
 def ask(model):
-    """What every signature of a SavedModel answers, by signature and output; whether horizon 0 is refused."""
+    """Answers of every signature of a SavedModel, by signature and output; whether horizon 0 is refused."""
     import tensorflow as tf
 
     signatures = tf.saved_model.load(str(model)).signatures
@@ -56,7 +56,7 @@ def ask(model):
 
 
 def work(directory):
-    """Under an older release: ask every model, compare with the answers beside it, print JSON."""
+    """In an older release: call every model, compare with the stored answers, print JSON."""
     import tensorflow as tf
 
     deviations, refused = {}, []
@@ -73,7 +73,7 @@ def work(directory):
 
 
 def export_models(directory):
-    """Export the models and write what they answer here."""
+    """Export the models and store their answers in this release."""
     import keras
 
     from socialmd_tf.config import ModelConfig
@@ -87,7 +87,7 @@ def export_models(directory):
 
 
 def environment(directory, release):
-    """The Python of a virtual environment with a release of TensorFlow and nothing else."""
+    """Python of a virtual environment with a given release of TensorFlow only."""
     python = directory / release / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(directory / release)], check=True)

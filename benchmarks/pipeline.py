@@ -1,9 +1,9 @@
-"""Time the data pipeline at thesis size, and how long a training step waits for it.
+"""Time the data pipeline at thesis size, and the time a training step waits for it.
 
     python benchmarks/pipeline.py [--data data/nbody] [--batch-size 8] [--steps 20]
 
-Prints rotated windows a second (median and quartiles over epochs), and the share of the time of training steps of the
-`thesis` preset that is spent waiting for the next batch.
+Prints rotated windows per second (median and quartiles over epochs), and the fraction of the training time of preset
+`thesis` that is spent waiting for the next batch.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from socialmd_tf import commands
 
 
 def windows_per_second(directory, batch_size, num_epochs):
-    """One rate for every epoch after the first, which reads the files."""
+    """Windows per epoch, and one rate per epoch after the first, which reads the files."""
     config = DataConfig()
     batches = dataset.batches(
         directory, "train", config, batch_size=batch_size, seed=0, shuffle=True, num_epochs=num_epochs
@@ -35,7 +35,7 @@ def windows_per_second(directory, batch_size, num_epochs):
 
 
 def waiting_share(directory, batch_size, num_steps):
-    """Seconds waited for each batch, and seconds of each whole step."""
+    """Seconds of waiting for each batch, and seconds of each whole step."""
     from socialmd_tf.model import build_model
     from socialmd_tf.training import loop
 
@@ -66,7 +66,7 @@ def main():
     arguments = parser.parse_args()
     num_samples, rates = windows_per_second(arguments.data, arguments.batch_size, arguments.epochs)
     low, median, high = np.percentile(rates, (25, 50, 75))
-    print(f"{num_samples} rotated windows an epoch, {median:.0f} a second (quartiles {low:.0f}-{high:.0f})")
+    print(f"{num_samples} rotated windows per epoch, {median:.0f} per second (quartiles {low:.0f}-{high:.0f})")
     waits, totals = waiting_share(arguments.data, arguments.batch_size, arguments.steps)
     print(
         f"training step {np.median(totals):.3f} s, of which waiting for data {100 * sum(waits) / sum(totals):.3f} % "

@@ -1,13 +1,13 @@
-"""Time predicted frames against integrated ones, for growing systems and batches.
+"""Compare the rate of predicted frames with that of integrated ones, for growing systems and batches.
 
     python benchmarks/rollout.py [--presets thesis pairwise verlet] [--particles 25 100 400 1000] [--batch-sizes 1 8 64]
                                  [--exports saved_models/nbody] [--cpu-time]
 
-A frame of the N-body data is 20 000 steps of velocity Verlet away from the last. Models are exported and their
-SavedModel is timed, in rounds that alternate with the integrator of `simulate`, which is timed for fewer steps and
-scaled up. Weights are new, but set so that particles of the thesis's model stay where they are instead of meeting at
-the origin. Prints scene-frames per second: systems x frames / seconds. On a busy machine, seconds of CPU time on one
-thread (TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1) say more than those of the clock.
+Two frames of the N-body data are 20 000 steps of velocity Verlet apart. Models are exported and their SavedModels
+timed, in rounds that alternate with the integrator of `simulate`, which is timed for fewer steps and scaled up. Presets
+have new weights; those of absolute heads are set so that particles stay where they are instead of meeting at the
+origin. Prints scene-frames per second: systems x frames / seconds. On a busy machine, use CPU time on one thread
+(--cpu-time with TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1).
 """
 
 import argparse
@@ -33,8 +33,8 @@ def main():
     parser.add_argument("--particles", type=int, nargs="+", default=[25, 100, 400, 1000])
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--exports", nargs="+", default=[], help="directories of trained models, of which the newest")
-    parser.add_argument("--cpu-time", action="store_true", help="CPU time of all threads in place of the clock's")
+    parser.add_argument("--exports", nargs="+", default=[], help="exported models, newest version each")
+    parser.add_argument("--cpu-time", action="store_true", help="CPU time of all threads instead of wall-clock time")
     arguments = parser.parse_args()
     if arguments.cpu_time:
         global clock
@@ -64,12 +64,12 @@ def exported(preset, directory):
 def loaded(directory):
     """The rollout of a SavedModel."""
     model = tf.saved_model.load(str(directory))
-    # The signature alone would let the variables go.
+    # Holding only the signature would release the variables.
     return lambda **inputs: model.signatures["rollout"](**inputs)
 
 
 def stay(rollout):
-    """Set weights by which the predicted mean is the position read last."""
+    """Set weights such that the predicted mean is the last position read."""
     embedding, head = rollout.cell.input_embedding.kernel, rollout.head.dense.kernel
     num_dimensions = rollout.head.layout.num_dimensions
     weights = [embedding.numpy(), head.numpy()]
@@ -81,7 +81,7 @@ def stay(rollout):
 
 
 def report(rollouts, num_particles, batch_size, rounds):
-    """Time all for systems of one size; print a line."""
+    """Time all rollouts for systems of one size; print a line."""
     positions, velocities, masses, charges = systems(num_particles, batch_size)
     tasks = {"Verlet": (VERLET_STEPS, integration(positions, velocities, masses, charges))}
     moves = INTERVAL * velocities[:, None]
@@ -100,13 +100,13 @@ def report(rollouts, num_particles, batch_size, rounds):
 
 
 def fitting_count(run):
-    """How many units of work, of 1 to 30, take some `TARGET_SECONDS`."""
+    """Number of units of work, 1 to 30, that takes about `TARGET_SECONDS`."""
     run(1)  # compiles
     return int(np.clip(TARGET_SECONDS / run(1), 1, 30))
 
 
 def prediction(rollout, frames, features):
-    """A function of the number of frames to predict that gives the seconds they took, the warm-up left out."""
+    """A function: number of frames to predict -> seconds, without the warm-up."""
     inputs = {"positions": tf.constant(frames), "features": tf.constant(features)}
 
     def seconds(num_frames):
@@ -118,7 +118,7 @@ def prediction(rollout, frames, features):
 
 
 def integration(positions, velocities, masses, charges):
-    """A function of the number of steps to integrate that gives the seconds they took."""
+    """A function: number of steps to integrate -> seconds."""
     from pipelines.nbody.forces import couplings
     from pipelines.nbody.verlet import advance
 
@@ -137,7 +137,7 @@ def integration(positions, velocities, masses, charges):
 def systems(num_particles, batch_size):
     """Positions and velocities `[B, N, 2]`, masses and charges `[B, N]`: initial states of the N-body data.
 
-    The disc grows with the number of particles, so that their density is the same.
+    The disc grows with the number of particles; the density is constant.
     """
     from pipelines.nbody.initial_conditions import draw, generator
 

@@ -1,11 +1,11 @@
-"""Time one rollout step at fixed density for growing numbers of particles, and its memory.
+"""Measure time and memory of one rollout step at fixed density for growing numbers of particles.
 
     python benchmarks/scale.py [--dimensions 2] [--particles 1000 10000 40000] [--rounds 3]
 
-The model has new weights and the thesis's sizes (in 3D smaller grids, see `config`); it is exported, and the SavedModel
-is timed in a process of its own for every N. One frame predicted after two, less one after one, is the cost of a step
-(new weights would predict all particles at the origin, so the frames are given). The cost per particle should not
-depend on N, but for the number of neighbours: near the walls of a small box there are fewer.
+The model has new weights and the thesis's sizes (in 3D smaller grids, see `config`). It is exported, and the SavedModel
+is timed in a separate process for every N. The cost of a step is the time to predict one frame after two, minus that
+after one (new weights would predict all particles at the origin, so the frames are given). The cost per particle should
+not depend on N, except through the number of neighbours, which is smaller near the walls of a small box.
 """
 
 import argparse
@@ -25,7 +25,7 @@ DENSITY = {2: 25 / (np.pi * 3.5**2), 3: 25 / (4 / 3 * np.pi * 3.5**3)}  # that o
 
 
 def config(num_dimensions):
-    """The thesis's model; in 3D grids of 8 x 8 x 8, for 32 bins along three axes are 32 times as many as along two."""
+    """The thesis's model; in 3D with 8 x 8 x 8 bins, since 32 per axis would be 32 times as many as in 2D."""
     from socialmd_tf.config import PRESETS
 
     model_config = dataclasses.replace(PRESETS["thesis"], num_dimensions=num_dimensions)
@@ -82,7 +82,7 @@ def main():
         path, num_dimensions, num_particles = arguments.work
         work(path, int(num_dimensions), int(num_particles), arguments.rounds)
         return
-    print(" D       N  neighbours  us / particle and step  / smallest N  peak GiB")
+    print(" D       N  neighbours  us per particle and step  / smallest N  peak GiB")
     for num_dimensions in arguments.dimensions:
         with tempfile.TemporaryDirectory() as directory:
             path = export_to(directory, num_dimensions)
@@ -104,7 +104,7 @@ def main():
                 cost = 1e6 * (np.median(result["two"]) - np.median(result["one"])) / num_particles
                 reference = reference or cost
                 print(
-                    f"{num_dimensions:2d} {num_particles:7d} {result['neighbors']:11.1f} {cost:23.1f} "
+                    f"{num_dimensions:2d} {num_particles:7d} {result['neighbors']:11.1f} {cost:25.1f} "
                     f"{cost / reference:13.2f} {result['peak_gib']:9.2f}",
                     flush=True,
                 )

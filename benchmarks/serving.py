@@ -1,10 +1,10 @@
-"""Time a rollout asked of a server against the same rollout in process: latencies, and the overhead as a ratio.
+"""Compare the latency of a rollout on a server with the same rollout in process.
 
     python benchmarks/serving.py [--preset thesis] [--particles 25] [--horizon 30] [--rounds 200]
 
 The server is the tests' stand-in for TensorFlow Serving, on loopback: the same SavedModel in the same runtime behind
-the same protocols, but with a front end written in Python. The model has new weights, which does not change the time.
-The three ways take turns, in random order, so that whatever else the machine does meets all three.
+the same protocols, with a front end written in Python. The model has new weights, which does not change the time. In
+process, gRPC and REST alternate in random order, so that other load affects all three alike.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def export_to(directory, preset):
 
 
 def measure(ways, rounds):
-    """Milliseconds of every round of every way; ways are called with nothing."""
+    """Milliseconds of every round of every way; a way is a function without arguments."""
     times = {name: [] for name in ways}
     for round_ in range(rounds + 3):
         for name in random.sample(list(ways), len(ways)):
@@ -41,7 +41,7 @@ def measure(ways, rounds):
 
 
 def report(times):
-    """Print a line a way."""
+    """Print one line per way."""
     reference = np.median(times["in process"])
     print("way           p50 ms   p99 ms   overhead ms   p50 / in process")
     for name, values in times.items():
@@ -57,7 +57,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=200)
     arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is no part of the installed packages
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is not installed
     from socialmd_tf.config import preset
     from socialmd_tf.serving import Client
     from tests.socialmd_tf.serving.stand_in import serving
@@ -83,7 +83,7 @@ def main():
             print(
                 f"{arguments.preset}: {arguments.horizon} frames after {NUM_FRAMES}, {arguments.particles} particles, "
                 f"{arguments.rounds} rounds, loopback. The server is a stand-in, NOT TensorFlow Serving: its front end "
-                "is Python, the runtime below it is TensorFlow's."
+                "is Python, its runtime TensorFlow's."
             )
             report(measure(ways, arguments.rounds))
 

@@ -1,4 +1,4 @@
-"""Time of a velocity Verlet step: XLA with the system axis last against the NumPy reference, side by side.
+"""Time a velocity Verlet step: XLA with the system axis last, and the NumPy reference.
 
 Run by hand, on an idle machine: `python benchmarks/simulate.py`. Takes under a minute.
 """
@@ -23,7 +23,7 @@ CONSTANTS = (CONFIG.coulomb_constant, CONFIG.gravitational_constant)
 
 
 def seconds_per_step(run: Callable[[], object], num_system_steps: int) -> list[float]:
-    """Sorted times of one step of one system, over the repeats; the first, which compiles, left out."""
+    """Sorted times of one step of one system over the repeats, without the first, which compiles."""
     times = []
     for _ in range(REPEATS + 1):
         start = time.perf_counter()
@@ -36,7 +36,7 @@ def report(name: str, times: list[float]) -> None:
     microseconds = [1e6 * t for t in times]
     hours = statistics.median(times) * 140 * CONFIG.num_steps / 3600
     print(
-        f"{name:<28} {statistics.median(microseconds):9.3f} us a step and system "
+        f"{name:<28} {statistics.median(microseconds):9.3f} us per step and system "
         f"({microseconds[0]:.3f} to {microseconds[-1]:.3f});  140 systems x 10^6 steps: "
         + (f"{hours:.2f} h" if hours >= 1 else f"{60 * hours:.1f} min")
     )
@@ -72,8 +72,8 @@ def main() -> None:
     report("XLA, one thread", one)
     report(f"XLA, {processors} threads", every)
     ratios = [statistics.median(reference) / statistics.median(times) for times in (one, every)]
-    print(f"XLA is {ratios[0]:.0f} times the reference on one thread, {ratios[1]:.0f} times on {processors}")
-    print("Redrawing is not counted: with the default system it adds about half to the work.")
+    print(f"XLA is {ratios[0]:.0f} times as fast as the reference on one thread, {ratios[1]:.0f} times on {processors}")
+    print("Redrawn initial conditions are not counted; with the default system they add about half to the work.")
 
 
 if __name__ == "__main__":

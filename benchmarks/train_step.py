@@ -1,10 +1,10 @@
-"""Time a training step of thesis size: fused pooling against the textbook version, and the presets.
+"""Time a training step of thesis size: fused pooling, the textbook version, and the presets.
 
     python benchmarks/train_step.py [--rounds 3] [--steps 5] [--variants thesis textbook thesis-monogrid]
 
-Every variant runs in a process of its own, so that its peak memory is its own; rounds alternate between the variants,
-so that a busy machine hits them alike. Prints medians over all steps, their spread, peak memory, ratios to `thesis`,
-and the share of the floor: the step's arithmetic at the rate of this machine's matrix multiplication.
+Every variant runs in a separate process, which measures its peak memory. Rounds alternate between the variants, so that
+other load affects them alike. Prints medians over all steps, quartiles, peak memory, ratios to `thesis`, and the floor
+as a percentage of the step: the step's arithmetic at the rate of this machine's matrix multiplication.
 """
 
 import argparse
@@ -26,8 +26,8 @@ VARIANTS = ("thesis", "textbook", "thesis-monogrid", "no-interaction", "pairwise
 def build(variant):
     """A compiled model whose predicted particles stay where they are.
 
-    With new weights they would all be predicted at the origin, in range of each other in every grid: a case that
-    training leaves within some steps.
+    New weights would predict all of them at the origin, within range of each other in every grid. Training leaves this
+    state within a few steps.
     """
     import dataclasses
 
@@ -46,7 +46,7 @@ def build(variant):
             return ops.concatenate([means, parameters[..., 2:]], axis=-1), state
 
     class TextbookConvolution(layers.StackedStatePooling):
-        """The pooled tensor, convolved, then max pooled."""
+        """Convolution and max pooling of the explicit pooled tensor."""
 
         def build(self, positions_shape, states_shape, mask_shape=None):
             self.convolution = keras.layers.Conv2D(config.filters[0], config.kernel_size, padding="same")
@@ -78,7 +78,7 @@ def build(variant):
 
 
 def batch():
-    """A batch like the simulated ones: particles spread over a disc, moving straight on."""
+    """A batch like the simulated ones: particles in a disc, in straight motion."""
     rng = np.random.default_rng(0)
     radius = 3.5 * np.sqrt(rng.uniform(size=(BATCH_SIZE, 1, NUM_PARTICLES, 1)))
     angle = rng.uniform(0, 2 * np.pi, size=radius.shape)
@@ -108,7 +108,7 @@ def work(variant, num_steps):
 
 
 def matmul_rate():
-    """Floating point operations a second of a 2000 x 2000 matrix product, the median of 15."""
+    """Floating point operations per second of a 2000 x 2000 matrix product, median of 15."""
     import tensorflow as tf
 
     a = tf.random.normal((2000, 2000))
@@ -123,8 +123,8 @@ def matmul_rate():
 def floor_operations():
     """Operations of a thesis-size training step that no rearrangement saves.
 
-    These are the second and third convolution and the dense layers, forwards and twice as much backwards; the first
-    convolution's additions are few.
+    These are the second and third convolution and the dense layers, once forward and twice as much backward; the
+    additions of the first convolution are few.
     """
     convolutions = 16 * 16 * 4 * 4 * 16 * 16 + 8 * 8 * 4 * 4 * 16 * 32
     dense = 4 * 32 + 128 * 32 + 32 * 16 * 16 + 512 * 32 + (64 + 128) * 512 + 160 * 5

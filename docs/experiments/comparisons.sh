@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The thesis's comparisons on our data, at a size that two cores do in about two hours; run from the repository's root.
+# The thesis's comparisons on our data, about two hours on two cores. Run from the repository's root.
 #
 #   python -m socialmd_tf.simulate --output data/nbody      # once, minutes
 #   docs/experiments/comparisons.sh train                   # all models, or only those named after `train`
-#   docs/experiments/comparisons.sh compare                 # three reports, in runs/comparisons/reports, or only one
+#   docs/experiments/comparisons.sh compare                 # three reports in runs/comparisons/reports, or only those named
 #
-# Every model sees the same 800 windows an epoch, 8 of each of 100 simulations, in six epochs of 100 steps: two that
-# predict one frame of 20 stored ones (or the same time), two that predict 5, one 15, one all 30. A model that is trained
-# already is not trained again.
+# Every model sees the same 800 windows per epoch, 8 of each of 100 simulations, in six epochs of 100 steps: two epochs
+# predict one frame of 20 stored ones (or the same time), two predict 5, one 15, one all 30. Models that are already trained
+# are skipped.
 set -euo pipefail
 
 settings=(--data data/nbody --batch-size 8 --epochs 6 --patience 6 --learning-rate 2e-3 --decay cosine --clip-norm 1
@@ -19,7 +19,7 @@ models=(stacked single-grid filters-2x2 mixture lstm every-10th every-5th
         stacked-seed-1 stacked-seed-2 lstm-seed-1 lstm-seed-2)
 reports=(models sampling seeds)
 
-train() {  # name, preset, further flags
+train() {  # name, preset, more flags
     local name=$1 preset=$2 begin=$SECONDS
     shift 2
     python -m socialmd_tf.train --preset "$preset" --run-directory "runs/comparisons/$name" \
@@ -27,7 +27,7 @@ train() {  # name, preset, further flags
     echo "$name: $((SECONDS - begin)) s"
 }
 
-train_one() {  # name, which may end in -seed-1, -seed-2, ...
+train_one() {  # name, possibly ending in -seed-1, -seed-2, ...
     local seed=0
     if [[ $1 == *-seed-* ]]; then seed=${1##*-seed-}; fi
     case ${1%-seed-*} in
@@ -38,17 +38,17 @@ train_one() {  # name, which may end in -seed-1, -seed-2, ...
         lstm) train "$1" lstm --seed "$seed" "${every_20th[@]}" ;;
         every-10th) train "$1" thesis --seed "$seed" "${every_10th[@]}" ;;
         every-5th) train "$1" thesis --seed "$seed" "${every_5th[@]}" ;;
-        *) echo "no model $1; there are ${models[*]}" >&2; exit 2 ;;
+        *) echo "unknown model $1; expected one of ${models[*]}" >&2; exit 2 ;;
     esac
 }
 
-compare() {  # report's name
+compare() {  # name of the report
     local compared
     case $1 in
         models) compared=(stacked single-grid filters-2x2 mixture lstm) ;;
         sampling) compared=(stacked every-10th every-5th) ;;
         seeds) compared=(stacked{,-seed-1,-seed-2} lstm{,-seed-1,-seed-2}) ;;
-        *) echo "no report $1; there are ${reports[*]}" >&2; exit 2 ;;
+        *) echo "unknown report $1; expected one of ${reports[*]}" >&2; exit 2 ;;
     esac
     python -m socialmd_tf.evaluate "${compared[@]/#/--model=saved_models/}" --data data/nbody --split test \
         --output "runs/comparisons/reports/$1"

@@ -1,16 +1,15 @@
-"""What the way particles see each other is worth: the ablations of interactions.md.
+"""The ablations of interactions.md: how particles should see each other.
 
     python -m socialmd_tf.simulate --output data/nbody      # once, minutes
     python docs/experiments/interactions.py train           # all variants, or only those named after `train`
     python docs/experiments/interactions.py table           # of those that are trained, in Markdown
 
-Every variant has a kinematic head with a mixture of three Gaussians, seed 0, and is trained for one epoch of the same
-5 000 windows to predict one frame from two: it learns what forces it can see. It is judged on the validation split, one
-frame ahead, and in free rollouts of 30 frames after 5, which it was not trained for. A variant that is trained already
-is not trained again.
+Every variant has a kinematic head, a mixture of three Gaussians and seed 0. It is trained for one epoch of the same
+5 000 windows to predict one frame from two, and evaluated on the validation split, one frame ahead and in free
+rollouts of 30 frames after 5, for which it was not trained. Variants that are already trained are skipped.
 
-The last three are `multiscale` with training batches changed: half of the windows mirrored, half of them read backwards
-in time, or their observed positions off by a tenth of a mean second difference.
+The last three are `multiscale` with changed training batches: half of the windows mirrored, half of them reversed in
+time, or noise of a tenth of a mean second difference on observed positions.
 """
 
 import dataclasses
@@ -47,7 +46,7 @@ VARIANTS = {
     "noise": KINEMATIC,
 }
 NOISE = 0.1
-"""Share of a mean second difference."""
+"""Standard deviation of the noise, as a fraction of the mean second difference."""
 
 
 def main():
@@ -62,7 +61,7 @@ def main():
 
 
 def train(name):
-    """Train a variant and judge it, unless that has been done."""
+    """Train and evaluate a variant, unless it is already done."""
     done = RUNS / f"{name}.json"
     if done.exists():
         return
@@ -85,13 +84,16 @@ def train(name):
     rollout = loop.new_model(longer, Manifest.load(DATA), scales, tf.distribute.get_strategy())
     rollout.set_weights(model.get_weights())
     results = {"seconds": seconds, "parameters": model.count_params()}
-    results |= {"frame": judge(model, dataclasses.replace(FRAME, rotations=0)), "rollout": judge(rollout, ROLLOUT)}
+    results |= {
+        "frame": evaluate(model, dataclasses.replace(FRAME, rotations=0)),
+        "rollout": evaluate(rollout, ROLLOUT),
+    }
     done.write_text(json.dumps(results, indent=1))
     print(row(name), flush=True)
 
 
 def changed(change):
-    """`pipelines.dataset.batches` whose training batches are changed, if there is a change."""
+    """`pipelines.dataset.batches` with `change` applied to the batches of the training split."""
     batches = loop.dataset.batches
 
     def changed_batches(directory, split, *args, **options):
@@ -102,31 +104,31 @@ def changed(change):
 
 
 def mirror(inputs, targets):
-    """Half of the windows with x in place of -x."""
+    """Mirror half of the windows: x -> -x."""
     signs = tf.where(chosen(targets), [-1.0, 1.0], [1.0, 1.0])
     return {**inputs, "positions": inputs["positions"] * signs}, targets * signs
 
 
 def turn_back(inputs, targets):
-    """Half of the windows with the last frame first."""
+    """Reverse half of the windows in time."""
     frames = tf.concat([inputs["positions"], targets], axis=1)
     frames = tf.where(chosen(targets), tf.reverse(frames, [1]), frames)
     return {**inputs, "positions": frames[:, : FRAME.warm_up_steps]}, frames[:, FRAME.warm_up_steps :]
 
 
 def add_noise(deviation, inputs, targets):
-    """Observed positions of real particles with normal noise."""
+    """Add normal noise to the observed positions of real particles."""
     noise = tf.random.normal(tf.shape(inputs["positions"]), stddev=deviation, seed=0) * inputs["mask"][:, None, :, None]
     return {**inputs, "positions": inputs["positions"] + noise}, targets
 
 
 def chosen(targets):
-    """Half of the windows, at random, `[B, 1, 1, 1]`."""
+    """A random half of the windows, boolean `[B, 1, 1, 1]`."""
     return tf.random.uniform((tf.shape(targets)[0], 1, 1, 1), seed=0) < 0.5
 
 
-def judge(model, windows):
-    """What `metrics.summary` says of all windows of the validation split."""
+def evaluate(model, windows):
+    """`metrics.summary` of all windows of the validation split."""
     common = CommonWindows([windows])
     index, layout = common.index(DATA, "validation"), rollout_layer(model).head.layout
     scores = [

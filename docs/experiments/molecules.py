@@ -1,8 +1,8 @@
-"""The tables and the picture of docs/experiments/molecules.md.
+"""Tables and picture of docs/experiments/molecules.md.
 
     python docs/experiments/molecules.py
 
-reads data/nanoparticles and the reports that molecules.sh made, writes molecules.png beside this file and prints the
+Reads data/nanoparticles and the reports made by molecules.sh, writes molecules.png beside this file, and prints the
 tables in Markdown.
 """
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 REPORTS = {name: Path("runs") / f"molecules-{name}" / "metrics.json" for name in ("3d", "2d", "real")}
 SIMULATED = Path("data/nanoparticles/radial_distances")
-LEFT_OUT = ("constant_velocity", "constant_acceleration")  # their errors would hide all others
+LEFT_OUT = ("constant_velocity", "constant_acceleration")  # their errors would dwarf all others
 
 
 def main():
@@ -25,8 +25,11 @@ def main():
 
 
 def positions(predictors):
-    """How far single molecules are predicted."""
-    rows = ["| predictor | NLL | MAE (nm) | FDE (nm) | 50 % region | 90 % region |", "|---|---:|---:|---:|---:|---:|"]
+    """Table of the errors of single molecules."""
+    rows = [
+        "| predictor | NLL | MAE (nm) | FDE (nm) | coverage 50 % | coverage 90 % |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     for name, result in predictors.items():
         error = f"{result['mae']:.4f} ± {result['mae_standard_error'] or float('nan'):.4f}"
         nll = f"{result['nll']:.3f} ± {result['nll_standard_error'] or float('nan'):.3f}"
@@ -36,15 +39,15 @@ def positions(predictors):
 
 
 def lines(predictors):
-    """Statistics of means and of drawn paths by name."""
+    """Yield a label and the statistics of predicted means and of sampled paths."""
     for name, result in predictors.items():
-        for key, label in (("molecules", f"`{name}`"), ("molecules_drawn", f"`{name}`, drawn")):
+        for key, label in (("molecules", f"`{name}`"), ("molecules_drawn", f"`{name}`, sampled")):
             if key in result:
                 yield label, result[key]
 
 
 def statistics(predictors):
-    """How far their summary statistics are from the truth's."""
+    """Table of the errors of summary statistics."""
     first = next(iter(predictors.values()))["molecules"]
     rows = ["| predictor | " + " | ".join(each["title"] for each in first.values()) + " |"]
     rows.append("|---" + "|---:" * len(first) + "|")
@@ -59,7 +62,7 @@ def statistics(predictors):
 
 
 def draw(reports):
-    """Figure 16 on the left, and what the predictors make of it (figure 21) on the right."""
+    """Figure 16 on the left; the predictors' versions (figure 21) on the right."""
     figure = Figure(figsize=(15, 4.4), layout="constrained")
     axes = figure.subplots(1, 2 + len(reports))
     simulated(axes[0])

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Everything behind docs/experiments/molecules.md. Each command, stopped and run again, goes on where it was.
+# All commands behind docs/experiments/molecules.md. A stopped command resumes when it is run again.
 #
 #   sh docs/experiments/molecules.sh            all, about an hour of CPU time
 #   python docs/experiments/molecules.py        the tables and the picture
 #
-# data/lnb wants lnb.gro and lnb.xtc, taken out of the wheel of lnb-mdt as benchmarks/molecules.py does, in runs/real.
+# data/lnb needs lnb.gro and lnb.xtc in runs/real, extracted from the wheel of lnb-mdt as in benchmarks/molecules.py.
 set -e
 p="python -m socialmd_tf"
 

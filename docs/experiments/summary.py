@@ -1,8 +1,8 @@
-"""Table and pictures of the comparisons that `comparisons.sh` made.
+"""Tables and picture of the comparisons made by `comparisons.sh`.
 
     python docs/experiments/summary.py
 
-reads runs/comparisons and writes comparisons.png (training curves and errors per step) beside this file; prints the
+Reads runs/comparisons, writes comparisons.png (training curves and errors per step) beside this file, and prints the
 tables in Markdown.
 """
 
@@ -43,14 +43,14 @@ def main():
 
 
 def print_models(reports, trained):
-    """One row a model, judged on the windows of the comparison it is in first."""
-    print("| model | what it is | parameters | NLL | MAE | median AE | FDE | 50 % region | 90 % region |")
+    """Print one row per model, on the windows of the first comparison that contains it."""
+    print("| model | description | parameters | NLL | MAE | median AE | FDE | coverage 50 % | coverage 90 % |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     for name in [*trained, *BASELINES]:
         found = [report["predictors"][name] for report in reports.values() if name in report["predictors"]]
         if found:
-            what, size = MODELS.get(name, ""), num_parameters(name)
-            print(f"| `{name}` | {what} | {size} | {numbers(found[0])} |")
+            description, size = MODELS.get(name, ""), num_parameters(name)
+            print(f"| `{name}` | {description} | {size} | {numbers(found[0])} |")
     print()
 
 
@@ -68,7 +68,7 @@ def numbers(result):
 
 
 def print_seeds(reports):
-    """Mean and standard deviation over the seeds of a model, on the same windows."""
+    """Print mean and standard deviation over the seeds of each model, on the same windows."""
     found = reports.get("seeds", {"predictors": {}})["predictors"]
     print("| model | seeds | NLL | MAE |\n|---|---:|---:|---:|")
     for model in dict.fromkeys(without_seed(name) for name in found if name in MODELS):
@@ -86,7 +86,7 @@ def without_seed(name):
 
 
 def print_pairs(reports):
-    """Differences of models of the same seed."""
+    """Print paired differences between models of the same seed."""
     print("| comparison | difference of | mean | 95 % interval |\n|---|---|---:|---:|")
     for report in reports.values():
         for pair in report["comparisons"]:
@@ -95,7 +95,7 @@ def print_pairs(reports):
                 for key in ("nll", "mae"):
                     low, high = pair[f"{key}_interval"]
                     difference = f"{pair[f'{key}_difference']:+.4f} | {low:+.4f} to {high:+.4f}"
-                    print(f"| `{pair['first']}` less `{pair['second']}` | {key.upper()} | {difference} |")
+                    print(f"| `{pair['first']}` minus `{pair['second']}` | {key.upper()} | {difference} |")
 
 
 def draw(reports, curves):
@@ -123,7 +123,7 @@ def draw(reports, curves):
 
 
 def style(name):
-    """A colour for every model, a kind of line for every seed."""
+    """Colour by model, line style by seed."""
     if name in BASELINES:
         return {"color": "0.4", "linestyle": (0, (1, 1))}
     model, _, seed = name.partition("-seed-")
