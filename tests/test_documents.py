@@ -1,0 +1,161 @@
+"""The documents hold: links resolve, commands and flags exist, figures are those of the shipped model."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from socialmd_tf.config import PRESETS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+SCRIPTS = sorted(ROOT.glob("docs/**/*.sh"))
+MAKEFILE = ROOT / "Makefile"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+FLAG = r"(?<![\w-])--[a-z][a-z0-9.-]*[a-z0-9]"
+DOCKER = {"--detach", "--wait", "--profile"}
+
+
+def names(paths):
+    return [path.relative_to(ROOT).as_posix() for path in paths]
+
+
+def commands(text):
+    """Name and arguments of every call of one of our commands or scripts, as `(name, text)`."""
+    joined = re.sub(r"\\\n", " ", text.replace("$(BIN)/", "")).replace("$p.", "python -m socialmd_tf.")
+    pattern = r"(?:python -m socialmd_tf\.|socialmd-tf |python (?=benchmarks/))([\w/.]*\w)([^\n|;&#`]*)"
+    return re.findall(pattern, joined)
+
+
+@cache
+def flags(name):
+    """All flags of a command of the package or of a script."""
+    if name.endswith(".py"):
+        return set(re.findall(rf'"({FLAG})"', (ROOT / name).read_text()))
+    text = help_text(name, "--help")
+    return set(re.findall(FLAG, text + help_text(name, "--help-all") if "--help-all" in text else text))
+
+
+def help_text(name, flag):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    command = [sys.executable, "-m", f"socialmd_tf.{name}", flag]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_relative_links_resolve(page):
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        target, _, anchor = link.partition("#")
+        path = page.parent / target if target else page
+        if not link.startswith(("http://", "https://")) and (
+            not path.exists() or (anchor and anchor not in anchors(path))
+        ):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *SCRIPTS, MAKEFILE], ids=names([*PAGES, *SCRIPTS, MAKEFILE]))
+def test_commands_exist_and_take_the_flags_given(page):
+    unknown = [
+        f"{name} {flag}"
+        for name, arguments in commands(page.read_text())
+        if name != "X"
+        for flag in re.findall(FLAG, arguments)
+        if flag not in flags(name)
+    ]
+    assert unknown == []
+
+
+def test_every_flag_that_a_document_names_exists():
+    called = {name for page in [*PAGES, *SCRIPTS] for name, _ in commands(page.read_text()) if name != "X"}
+    known = set().union(*map(flags, called), DOCKER)
+    found = {
+        (page, flag) for page in [*PAGES, *SCRIPTS] for flag in re.findall(FLAG, page.read_text()) if flag not in known
+    }
+    assert {(page.name, flag) for page, flag in found} == set()
+
+
+def test_the_search_for_commands_finds_them():
+    text = (
+        "python -m socialmd_tf.train --data data \\\n  --seed 1  # --not\n$p.tune --space x; socialmd-tf rollout --gif"
+    )
+    found = {name: re.findall(FLAG, arguments) for name, arguments in commands(text)}
+    assert found == {"train": ["--data", "--seed"], "tune": ["--space"], "rollout": ["--gif"]}
+    assert "--run-directory" in flags("train") and "--no-such-flag" not in flags("train")
+    assert "--exports" in flags("benchmarks/rollout.py")
+
+
+def test_files_that_the_documents_name_exist():
+    pattern = r"`((?:pipelines|socialmd_tf|tests|benchmarks|docs)/[\w/.-]+\.\w+)`"
+    pages = [page for page in PAGES if page.name != "CHANGELOG.md"]
+    named = [(page.name, path) for page in pages for path in re.findall(pattern, page.read_text())]
+    assert len(named) > 5
+    assert [(page, path) for page, path in named if not (ROOT / path).exists()] == []
+
+
+def readme_rows(first):
+    """The cells of the README's table whose head begins with a word, by first cell."""
+    table = re.search(rf"^\| {first} .*\n\|[-: |]+\n((?:\|.*\n)+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
+    return {row[0].strip("`"): row[1:] for row in rows}
+
+
+def test_readme_lists_every_preset():
+    assert set(readme_rows("preset")) == set(PRESETS)
+
+
+def test_readme_has_the_figures_of_the_shipped_model():
+    (card,) = (ROOT / "saved_models/nbody").glob("*/assets.extra/model_card.json")
+    metrics = json.loads(card.read_text())["metrics"]
+    found = [float(number) for cell in readme_rows("predictor")["nbody"] for number in re.findall(r"-?[\d.]+", cell)]
+    keys = ["nll", "nll_standard_error", "mae", "mae_standard_error", "median_ae", "ade", "fde"]
+    expected = [metrics[key] for key in keys] + [100 * metrics[key] for key in ("coverage_50", "coverage_90")]
+    assert found[:2] == pytest.approx(expected[:2], abs=1e-3)
+    assert found[2:7] == pytest.approx(expected[2:7], abs=6e-5)
+    assert found[7:] == pytest.approx(expected[7:], abs=0.06)
+
+
+def test_citation():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    required = {"cff-version", "message", "title", "authors"}
+    assert required <= set(citation) and citation["cff-version"] == "1.2.0"
+    assert (citation["title"], citation["version"]) == (PYPROJECT["name"], PYPROJECT["version"])
+    assert citation["license"] == PYPROJECT["license"] == "Apache-2.0"
+    (thesis,) = citation["references"]
+    assert (thesis["type"], thesis["year"], thesis["authors"][0]["family-names"]) == ("thesis", 2021, "Lindfors")
+
+
+def test_licence_text_is_part_of_the_package():
+    (file,) = PYPROJECT["license-files"]
+    text = (ROOT / file).read_text()
+    assert re.search(r"Apache License\s+Version 2\.0", text) and "The socialmd_tf authors" in text
+
+
+def test_no_file_names_a_machine_path_or_a_package_registry():
+    folders = ("pipelines", "socialmd_tf", "benchmarks", "docs", "tests", ".ci", "saved_models/nbody")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix != ".pyc"]
+    files += [path for path in ROOT.iterdir() if path.name not in (".git", ".coverage")]
+    pattern = re.compile(rb"(?<![\w.\]})*])/(?:work|root|home|Users|tmp)/\w|\bpypi[.](?:org|python)|pythonhosted[.]")
+    found = [
+        (path.relative_to(ROOT).as_posix(), match[0])
+        for path in files
+        if path.is_file()
+        for match in [pattern.search(path.read_bytes())]
+        if match
+    ]
+    assert found == []
+    assert pattern.search(b"see /" + b"home/me/x") and pattern.search(b"https://pypi" + b".org/simple")
