@@ -9,6 +9,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -127,6 +128,21 @@ def test_readme_has_the_figures_of_the_shipped_model():
     assert found[:2] == pytest.approx(expected[:2], abs=1e-3)
     assert found[2:7] == pytest.approx(expected[2:7], abs=6e-5)
     assert found[7:] == pytest.approx(expected[7:], abs=0.06)
+
+
+def test_the_example_for_contributors_counts_neighbours(monkeypatch):
+    from socialmd_tf.config import ModelConfig
+    from socialmd_tf.parts import INTERACTIONS
+
+    monkeypatch.setattr(INTERACTIONS, "_parts", dict(INTERACTIONS._parts))  # other tests do not see the example
+    (example,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
+    exec(example, {"__name__": "my_interactions"})
+    layer = INTERACTIONS["neighbor_count"].build(ModelConfig(cutoff=1.5), "example")
+    positions = np.array([[[0.0, 0], [1, 0], [2, 0], [9, 0]], [[0.0, 0], [1, 0], [0, 0], [0, 0]]], np.float32)
+    mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]], np.float32)
+    counts = np.asarray(layer(positions, positions, mask[..., None], mask[..., None], mask))[..., 0]
+    np.testing.assert_array_equal(counts[0], [1, 2, 1, 0])
+    np.testing.assert_array_equal(counts[1, :2], [1, 1])  # padding does not count
 
 
 def test_citation():
