@@ -153,7 +153,7 @@ def open_split(manifest: Manifest, directory: Path, split: str, config: DataConf
             raise UserError(
                 f"{path}: expected at least {config.min_frames} frames for one window of T + T' = "
                 f"{config.window_steps} frames, {config.subsample} stored frames apart, in each of "
-                f"{config.subsample_phases} phases, found {len(trajectory)}; {SHORTER_WINDOWS}"
+                f"{config.num_phases} phases, found {len(trajectory)}; {SHORTER_WINDOWS}"
             )
     return trajectories
 

@@ -35,7 +35,7 @@ def count_windows(num_frames: int, config: DataConfig) -> int:
 
 def phase_starts(config: DataConfig) -> range:
     """First stored frame of every phase: p * subsample / phases."""
-    return range(0, config.subsample, config.subsample // config.subsample_phases)
+    return range(0, config.subsample, config.subsample // config.num_phases)
 
 
 def read(trajectories: Sequence[StoredTrajectory]) -> Any:
@@ -71,7 +71,7 @@ def subsample(config: DataConfig) -> Stage:
     """Keep every `config.subsample`-th frame, once for every phase.
 
     Args:
-        config: `subsample` and `subsample_phases`; phase p starts at frame p * subsample / phases.
+        config: `subsample` and `num_phases`; phase p starts at frame p * subsample / phases.
 
     Returns:
         A stage from (trajectory `[num_frames, N, C]`, mask `[N]`) to one such pair a phase, in order.

@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import tyro
 
 from pipelines.config import DataConfig
 from pipelines.errors import require
+from socialmd_tf.parts import CELLS, HEADS, INTERACTIONS, Part
 
-Interaction = Literal["none", "stacked_pooling", "multiscale_pooling", "pairwise", "both"]
+NO_INTERACTION = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,143 +18,131 @@ class ModelConfig:
     """The network; the defaults are the thesis's (section 4.4): 140 768 trainable parameters."""
 
     num_dimensions: Annotated[int, tyro.conf.Suppress] = 2
-    """Dimensions of space, 2 or 3 (D). Training takes it from the data."""
+    """Number of spatial dimensions, 2 or 3 (D). Training takes it from the dataset."""
     num_features: Annotated[int, tyro.conf.Suppress] = 2
-    """Features of a particle beside its position (F). Training takes it from the data."""
+    """Number of features per particle (F). Training takes it from the dataset."""
     rollout_steps: Annotated[int, tyro.conf.Suppress] = DataConfig.rollout_steps
-    """Frames predicted in training (T'). Training takes it from the data configuration."""
-    cell: Literal["social", "plain"] = "social"
-    """What runs through time: an LSTM a particle that sees its neighbours by the interaction, or the first
-    experiment's perceptron, LSTMs and perceptron, every particle by itself (thesis section 3.3)."""
+    """Number of frames predicted in training (T'). Training takes it from the window settings."""
+    cell: Annotated[str, tyro.conf.arg(help=CELLS.help("Recurrent cell"), metavar="NAME")] = "social"
+    """Recurrent cell, one of `parts.CELLS`."""
     input_embedding: int = 32
-    """Width of the embedding of a particle's own position and features."""
+    """Width of the embedding of a particle's position and features (cell social)."""
     units: int = 128
-    """Units of the LSTM (H)."""
+    """Number of LSTM units, H (cell social)."""
     input_layers: tuple[int, ...] = (64,)
-    """Units of the hidden layers of the perceptron before the LSTMs (plain cell)."""
+    """Units of each hidden layer before the LSTMs (cell plain)."""
     lstm_layers: tuple[int, ...] = (128, 128)
-    """Units of each LSTM (plain cell)."""
+    """Units of each LSTM (cell plain)."""
     output_layers: tuple[int, ...] = (64,)
-    """Units of the hidden layers of the perceptron after the LSTMs (plain cell)."""
+    """Units of each hidden layer after the LSTMs (cell plain)."""
     dropout: float = 0.1
-    """Share of the perceptrons' hidden units that are left out at a step of training (plain cell)."""
-    head: Literal["absolute", "displacement", "kinematic", "verlet"] = "absolute"
-    """What is predicted: positions in absolute coordinates, a correction of standing still, a correction of straight
-    motion, or a correction of motion under learned pair forces. With the latter two nothing depends on where in space
-    the system is."""
-    interaction: Interaction = "stacked_pooling"
-    """How a particle sees its neighbours: not at all; in the thesis's pooling grids, added up and read by convolutions;
-    in grids that stay apart and are read bin by bin; pair by pair; or both in the latter way and pair by pair, weighed
-    and added by what reads them."""
+    """Dropout rate of the hidden layers (cell plain)."""
+    head: Annotated[str, tyro.conf.arg(help=HEADS.help("What the network predicts"), metavar="NAME")] = "absolute"
+    """What the network predicts, one of `parts.HEADS`."""
+    interaction: Annotated[
+        str, tyro.conf.arg(help=INTERACTIONS.help("How particles see their neighbours"), metavar="NAME")
+    ] = "stacked_pooling"
+    """How particles see their neighbours, one of `parts.INTERACTIONS`."""
     interaction_embedding: int = 32
-    """Width of what a particle learns from its neighbours (E)."""
+    """Width of the interaction's output, E (pooling)."""
     state_embedding: int = 32
-    """Width of the neighbours' embedded hidden states (C)."""
+    """Width of the embedding of the neighbours' hidden states, C (pooling)."""
     bins: int = 32
-    """Bins along one axis of a pooling grid."""
+    """Number of bins along each axis of a pooling grid (pooling)."""
     side_lengths: tuple[float, ...] = (11.0, 5.5, 2.75, 1.375)
-    """Physical side of each pooling grid, in the data's length unit."""
+    """Side length of each pooling grid, in the dataset's length unit (pooling)."""
     filters: tuple[int, ...] = (16, 16, 32)
-    """Filters of each convolution over the pooled states."""
+    """Number of filters of each convolution over the grid (stacked_pooling)."""
     kernel_size: int = 4
-    """Side of the convolutions' kernels, in bins."""
+    """Side length of the convolution kernels, in bins (stacked_pooling)."""
     cutoff: float = 20.0
-    """Largest distance of the pairwise interaction and of pair forces, in the data's length unit."""
+    """Largest distance at which two particles interact, in the dataset's length unit (pairwise; head verlet)."""
     softening: float = 0.05
-    """Length below which the pairwise interaction and pair forces flatten, in the data's length unit."""
+    """Length below which pair functions flatten, in the dataset's length unit (pairwise; head verlet)."""
     pair_units: int = 32
-    """Units of the hidden layers of the pairwise interaction."""
+    """Units of each hidden layer of the pair function (pairwise)."""
     pair_channels: int = 8
-    """Vectors, and scalars, that the pairwise interaction gives."""
+    """Number of vectors, and of scalars, that the pair function returns (pairwise)."""
     charges: int = 4
-    """Learned charges of a particle, by which pair forces act (Verlet head)."""
+    """Number of learned charges per particle (head verlet)."""
     correction: bool = False
-    """Whether a learned acceleration is added to that of pair forces (Verlet head): for friction, fields, and whatever
-    else is no force between two particles. Where there is nothing else it makes the motion less precise."""
+    """Add a learned acceleration to the pair forces, for friction or external fields (head verlet). Where the motion
+    has neither, it lowers the accuracy."""
     substeps: int = 8
-    """Smallest number of steps of integration between two frames (Verlet head)."""
+    """Smallest number of integration steps per frame (head verlet)."""
     step_fraction: float = 0.1
-    """Longest step of integration, as a share of the time in which two particles of the system would pass each other
-    (Verlet head). Neither is a part of the weights: a run that is continued with shorter steps exports a model that
-    integrates better."""
+    """Largest integration step, as a fraction of the time in which two particles pass each other (head verlet).
+    This and `substeps` are not weights: a resumed run may use smaller steps."""
     walls: float = 0.0
-    """Elastic walls at plus and minus this in every dimension, in the data's length unit (Verlet head); 0 for none."""
+    """Distance of elastic walls from the origin along each axis, in the dataset's length unit; 0 for no walls (head
+    verlet)."""
     move_scale: Annotated[float, tyro.conf.Suppress] = 1.0
-    """Typical move between two frames, in the data's length unit. Training takes it from the data."""
+    """Typical move per frame, in the dataset's length unit. Training takes it from the dataset."""
     acceleration_scale: Annotated[float, tyro.conf.Suppress] = 1.0
-    """Typical second difference of positions, in the data's length unit. Training takes it from the data."""
+    """Typical second difference of positions, in the dataset's length unit. Training takes it from the dataset."""
     num_components: int = 1
-    """Components of the predicted Gaussian mixture (K)."""
+    """Number of components of the predicted Gaussian mixture (K)."""
     correlated: bool = True
-    """Whether the components have full covariances (else diagonal ones)."""
+    """Predict full covariances; diagonal ones otherwise (diagonal: head absolute)."""
     scale_floor: float = 1e-4
-    """Smallest predicted standard deviation, in the data's length unit."""
+    """Smallest standard deviation that the network can predict, in any direction, in the dataset's length unit."""
 
     def __post_init__(self) -> None:
         """Check every field."""
+        self._check_numbers()
+        self._check_sizes()
+        self._check_parts()
+
+    @property
+    def parts(self) -> tuple[Part, Part, Part]:
+        """The cell, the head and the interaction."""
+        return CELLS[self.cell], HEADS[self.head], INTERACTIONS[self.interaction]
+
+    def reads(self, field: str) -> bool:
+        """Whether a part of this network reads a field, or no part at all claims it, such as `num_components`."""
+        claimed = any(field in registry[name].reads for registry in (CELLS, HEADS, INTERACTIONS) for name in registry)
+        return not claimed or any(field in part.reads for part in self.parts)
+
+    def _check_numbers(self) -> None:
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if type(field.default) is int:
+                fewest = 0 if name == "num_features" else 1
+                require(type(value) is int and value >= fewest, name, f"an integer of at least {fewest}", value)
+            elif type(field.default) is float and name not in ("walls", "dropout"):
+                require(math.isfinite(value) and value > 0, name, "positive", value)
+        require(
+            self.scale_floor >= 1e-18, "scale_floor", "at least 1e-18, whose square float32 holds", self.scale_floor
+        )
         require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
-        require(self.num_features >= 0, "num_features", "at least 0", self.num_features)
-        for name in (
-            "rollout_steps",
-            "input_embedding",
-            "units",
-            "interaction_embedding",
-            "state_embedding",
-            "bins",
-            "kernel_size",
-            "pair_units",
-            "pair_channels",
-            "charges",
-            "substeps",
-            "num_components",
-        ):
-            value = getattr(self, name)
-            require(type(value) is int and value >= 1, name, "an integer of at least 1", value)
-        self._check_cell()
-        interactions = get_args(Interaction)
-        require(self.interaction in interactions, "interaction", f"one of {', '.join(interactions)}", self.interaction)
-        require(
-            len(self.side_lengths) > 0 and all(0 < side < math.inf for side in self.side_lengths),
-            "side_lengths",
-            "one or more positive lengths",
-            self.side_lengths,
-        )
-        require(
-            len(self.filters) > 0 and all(type(number) is int and number >= 1 for number in self.filters),
-            "filters",
-            "one or more integers of at least 1",
-            self.filters,
-        )
+        require(math.isfinite(self.walls) and self.walls >= 0, "walls", "at least 0", self.walls)
+        require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1", self.dropout)
+
+    def _check_sizes(self) -> None:
+        for name, fewest in (("input_layers", 0), ("lstm_layers", 1), ("output_layers", 0), ("filters", 1)):
+            sizes = getattr(self, name)
+            right = len(sizes) >= fewest and all(type(size) is int and size >= 1 for size in sizes)
+            require(right, name, f"{fewest} or more integers of at least 1", sizes)
+        right = len(self.side_lengths) >= 1 and all(0 < side < math.inf for side in self.side_lengths)
+        require(right, "side_lengths", "one or more positive lengths", self.side_lengths)
+
+    def _check_parts(self) -> None:
+        """Check what the cell, the head and the interaction demand of each other and of the other fields."""
+        cell, head, interaction = CELLS[self.cell], HEADS[self.head], INTERACTIONS[self.interaction]
+        unknown = {field for part in self.parts for field in part.reads} - {f.name for f in dataclasses.fields(self)}
+        require(not unknown, "reads", "fields of ModelConfig, where a part is registered", sorted(unknown))
+        alone = cell.interacts or self.interaction == NO_INTERACTION
+        require(alone, "interaction", f"{NO_INTERACTION!r} for the cell {self.cell!r}", self.interaction)
+        moving = ", ".join(name for name in HEADS if not HEADS[name].kinematic)
+        right = cell.interacts or not head.kinematic
+        require(right, "head", f"one of {moving} for the cell {self.cell!r}", self.head)
+        right = self.correlated or "correlated" in head.reads
+        require(right, "correlated", f"true for the head {self.head!r}", self.correlated)
+        require(self.walls == 0 or "walls" in head.reads, "walls", f"0 for the head {self.head!r}", self.walls)
         smallest = 2 ** len(self.filters)
         require(
-            self.interaction in ("multiscale_pooling", "both") or self.bins >= smallest,
+            "filters" not in interaction.reads or self.bins >= smallest,
             "bins",
             f"at least {smallest}, halved by each of the {len(self.filters)} poolings",
             self.bins,
         )
-        for name in ("cutoff", "softening", "step_fraction", "move_scale", "acceleration_scale", "scale_floor"):
-            value = getattr(self, name)
-            require(math.isfinite(value) and value > 0, name, "positive", value)
-        allowed = math.isfinite(self.walls) and self.walls >= 0 and (self.walls == 0 or self.head == "verlet")
-        require(allowed, "walls", "at least 0, and 0 for heads other than 'verlet'", self.walls)
-        require(
-            self.head == "absolute" or self.correlated,
-            "head",
-            "'absolute' for diagonal covariances",
-            self.head,
-        )
-
-    def _check_cell(self) -> None:
-        """Check the cell, and the heads that can stand on it."""
-        require(self.cell in ("social", "plain"), "cell", "'social' or 'plain'", self.cell)
-        heads = ("absolute", "displacement", "kinematic", "verlet")
-        require(self.head in heads, "head", "'absolute', 'displacement', 'kinematic' or 'verlet'", self.head)
-        for name, fewest in (("input_layers", 0), ("lstm_layers", 1), ("output_layers", 0)):
-            sizes = getattr(self, name)
-            right = len(sizes) >= fewest and all(type(size) is int and size >= 1 for size in sizes)
-            require(right, name, f"{fewest} or more integers of at least 1", sizes)
-        require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1", self.dropout)
-        if self.cell == "plain":
-            require(self.interaction == "none", "interaction", "'none' for the plain cell", self.interaction)
-            right = self.head in ("absolute", "displacement")
-            require(right, "head", "'absolute' or 'displacement' for the plain cell", self.head)

@@ -1,4 +1,4 @@
-"""The presets: named model configurations."""
+"""The presets: model configurations by name."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ PRESETS: Mapping[str, ModelConfig] = {
     "thesis-monogrid": ModelConfig(bins=64, side_lengths=(11.0,)),
     "lstm": ModelConfig(interaction="none"),
     "molecules-lstm": ModelConfig(cell="plain", interaction="none"),
-    "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-5),
+    "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-6),
     "kinematic": ModelConfig(
         head="kinematic",
         interaction="multiscale_pooling",
@@ -20,10 +20,10 @@ PRESETS: Mapping[str, ModelConfig] = {
         bins=8,
         side_lengths=tuple(11 / 2**k for k in range(7)),
         num_components=3,
-        scale_floor=1e-5,
+        scale_floor=1e-6,
     ),
     "verlet": ModelConfig(
-        head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-5
+        head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-6
     ),
 }
 
@@ -35,7 +35,7 @@ def preset(name: str) -> ModelConfig:
         name: One of `PRESETS`.
 
     Raises:
-        UserError: There is no such preset.
+        UserError: No preset has this name.
     """
     require(name in PRESETS, "preset", f"one of {', '.join(PRESETS)}", name)
     return PRESETS[name]

@@ -10,56 +10,53 @@ from pipelines.config import DataConfig
 from pipelines.errors import require
 from socialmd_tf.config.model import ModelConfig
 from socialmd_tf.config.presets import preset
+from socialmd_tf.parts import HEADS
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Train a model on a data set, export it, and compare it with the baselines."""
+    """Train a model on a dataset, export it, and compare it with the baselines."""
 
     config: str | None = None
-    """JSON file of settings, such as the config.json of another run; further flags change single ones."""
+    """JSON file of settings, such as the config.json of another run. Flags override it."""
     data: str | None = None
-    """Directory of the data set. Without it, 40 N-body simulations are made once, under data/demo."""
+    """Directory of the dataset. By default, 40 small N-body simulations are made once in data/demo."""
     preset: str = "thesis"
-    """Which model: thesis, thesis-mixture, thesis-monogrid, lstm (without neighbours), kinematic, pairwise or verlet;
-    of the first experiment molecules-lstm. The --model flags change its settings."""
+    """Network: thesis, thesis-mixture, thesis-monogrid, lstm (no neighbours), kinematic, pairwise, verlet, or
+    molecules-lstm (the thesis's first experiment). The --model flags change its settings."""
     run_directory: str = "runs/thesis"
-    """Checkpoints, logs, table and picture go here; the same command run again continues."""
+    """Directory of the run: checkpoints, logs, table and picture. The same command, run again, resumes it."""
     export_directory: str = "saved_models/thesis"
-    """The SavedModel goes into a new version directory in here."""
+    """Directory of the exported SavedModel; each export is a new version in it."""
     initial_weights: str | None = None
-    """Directory of a run of the same model, on whatever data and windows, with whose best weights training begins."""
+    """Directory of another run of the same network, whose best weights training starts from."""
     max_horizon: int = 10_000
-    """Largest number of frames that one request to the SavedModel can ask for."""
+    """Largest number of frames per request that the SavedModel accepts."""
     epochs: int = 50
     """Largest number of epochs."""
     curriculum: tuple[int, ...] = ()
-    """Frames predicted in the first, the second, ... epoch of training: short rollouts first, such as 0 0 5 15. After
-    these epochs, and in validation always, all of them. With 0, every frame of the window is predicted from the true
-    ones before it."""
+    """Number of predicted frames in the first, second, ... epoch, such as 0 0 5 15. Later epochs, and validation,
+    predict all frames. 0 is teacher forcing: each frame is predicted from the observed ones before it."""
     calibration_epochs: int = 0
-    """Of the epochs so many, the last ones, in which only the spread of the predicted densities is trained, over whole
-    rollouts, and the motion stays as it is. Not for heads that predict absolute positions."""
+    """Number of final epochs that train only the predictive spread. Not for the head absolute."""
     monitor: Literal["loss", "mae"] = "loss"
-    """What the best epoch has the lowest of on the validation split, the negative log likelihood or the mean absolute
-    error. Where training predicts one frame and validation many, the first says little of the motion."""
+    """Validation metric that selects the best epoch: negative log likelihood, or mean absolute error."""
     patience: int = 4
-    """Stop after so many epochs without a lower figure of `monitor`, those of the curriculum not counted. With
-    calibration epochs, which come last, training never stops early."""
+    """Stop after this number of epochs without improvement of `monitor`; curriculum epochs do not count. With
+    calibration epochs, training never stops early."""
     batch_size: int = 32
-    """Windows of a batch, shared out to all devices."""
+    """Number of windows per batch, over all devices."""
     learning_rate: float = 1e-3
-    """Learning rate of Nadam."""
+    """Learning rate of the Nadam optimizer."""
     decay: Literal["none", "cosine"] = "none"
-    """How the learning rate falls from batch to batch: not at all, or as half a cosine over all epochs, and over those
-    of calibration anew."""
+    """Learning rate schedule: constant, or a half cosine to zero over all epochs, restarted for calibration."""
     clip_norm: float = 0.0
-    """Largest norm of the gradient of all weights; longer ones are shortened to it. 0 for no limit."""
+    """Largest norm of the gradient over all weights; longer gradients are scaled down to it. 0 for no limit."""
     unroll: bool = False
-    """Whether training writes its recurrent steps one after the other into the graph: they take up to a third less time
-    and twice the memory, and start minutes later. It pays when an epoch takes many minutes."""
+    """Unroll the recurrent steps in the training graph: up to a third faster, twice the memory, minutes slower to
+    start."""
     seed: int = 0
-    """Seed of the weights, the order of the samples and their rotations."""
+    """Seed of the weights, of the order of the samples and of their rotations."""
     windows: Annotated[DataConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
 
@@ -71,25 +68,27 @@ class TrainConfig:
         require(
             all(0 <= steps <= self.windows.rollout_steps for steps in self.curriculum),
             "curriculum",
-            f"numbers of frames from 0 to the windows' {self.windows.rollout_steps}",
+            f"numbers of frames from 0 to `rollout_steps` = {self.windows.rollout_steps}",
             self.curriculum,
         )
+        calibrated = self.calibration_epochs == 0 or HEADS[self.model.head].calibrates
+        require(calibrated, "calibration_epochs", f"0 for the head {self.model.head!r}", self.calibration_epochs)
         require(
-            0 <= self.calibration_epochs <= (0 if self.model.head == "absolute" else self.epochs),
+            0 <= self.calibration_epochs <= self.epochs,
             "calibration_epochs",
-            "from 0 to `epochs`, and 0 for heads that predict absolute positions",
+            f"from 0 to `epochs` = {self.epochs}",
             self.calibration_epochs,
         )
         require(
             self.initial_weights != self.run_directory,
             "initial_weights",
-            "another run than `run_directory`",
+            "another directory than `run_directory`",
             self.initial_weights,
         )
         require(
             self.model.walls == 0 or self.windows.rotations == 0,
             "rotations",
-            "0 with `walls`, which do not turn with the particles",
+            "0 with `walls`, which do not rotate with the particles",
             self.windows.rotations,
         )
         require(self.monitor in ("loss", "mae"), "monitor", "'loss' or 'mae'", self.monitor)

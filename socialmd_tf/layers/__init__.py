@@ -1,4 +1,9 @@
-"""The network's layers, one idea a file, written with `keras.ops`."""
+"""The layers of the network, written with `keras.ops` and importing only each other.
+
+cells/ (what a particle remembers), interactions/ (how particles see their neighbours), heads/ (densities of the next
+positions), pooling/ and pairs/ (sums over neighbours that these use). rollout.py joins a cell and a head in time;
+density.py says how a density is stored as numbers. Begin with rollout.py.
+"""
 
 from socialmd_tf.layers.cells.plain import PlainLSTMCell
 from socialmd_tf.layers.cells.social import SocialLSTMCell

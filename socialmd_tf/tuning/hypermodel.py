@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pipelines.manifest import Manifest
 from socialmd_tf.training import loop
-from socialmd_tf.tuning.search_space import TABLE, value_in, with_values
+from socialmd_tf.tuning.search_space import value_in, with_values
 
 
 class SearchSpace(keras_tuner.HyperModel):
@@ -27,10 +27,9 @@ class SearchSpace(keras_tuner.HyperModel):
 
     def declare_hyperparameters(self, hp):
         """Register every hyperparameter, in the scope of its parent where it does not always matter."""
-        for row in TABLE:
-            if row.name in self.ranges:
-                with _scope(hp, row, self.ranges):
-                    _declare(hp, row.name, self.ranges[row.name], value_in(self.base, row.name))
+        for name, searched in self.ranges.items():
+            with _scope(hp, searched):
+                _declare(hp, name, searched, value_in(self.base, name))
 
     def hyperparameters(self):
         """All hyperparameters, as a `keras_tuner.HyperParameters`."""
@@ -69,11 +68,12 @@ class SearchSpace(keras_tuner.HyperModel):
         return tf.distribute.MirroredStrategy(loop.visible_devices())
 
 
-def _scope(hp, row, ranges):
-    """The conditional scope of a hyperparameter, if its parent may have a value for which it does not matter."""
-    if row.when is None or set(ranges[row.when[0]].values) <= set(row.when[1]):
+def _scope(hp, searched):
+    """The conditional scope of a hyperparameter, where there are trials for which it does not matter."""
+    if searched.when is None:
         return contextlib.nullcontext()
-    return hp.conditional_scope(row.when[0], [value for value in ranges[row.when[0]].values if value in row.when[1]])
+    parent, values = searched.when
+    return hp.conditional_scope(parent, list(values))
 
 
 def _declare(hp, name, searched, default):

@@ -1,36 +1,40 @@
-"""The hyperparameters of a search: which fields of `TrainConfig` they set, between which bounds, and when.
+"""The hyperparameters of a search: the fields of `TrainConfig` that they set, and their usual ranges.
 
-To make a further field searchable, add a row to `TABLE`. Nothing here needs TensorFlow: what a user got wrong is said
-at once.
+To make a field searchable, add a row to `TABLE`. Nothing here needs TensorFlow, so that a user's mistake is reported at
+once.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from pipelines.errors import UserError, require
-from socialmd_tf.config import Interaction, TrainConfig, from_dict
+from socialmd_tf.config import NO_INTERACTION, TrainConfig, from_dict
+from socialmd_tf.parts import CELLS, HEADS, INTERACTIONS, Registry
 
 Value = bool | int | float | str
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Values that a hyperparameter may take: single ones, or all from `low` to `high`."""
+    """Values of a hyperparameter: a list, or all from `low` to `high`."""
 
     values: tuple[Value, ...] = ()
-    """Single values; empty for bounds."""
+    """The list; empty where `low` and `high` are the bounds."""
     low: float = 0.0
     high: float = 0.0
     step: float | None = None
-    """Distance of two values, or their ratio if `log`."""
+    """Difference of two neighbouring values, or their ratio if `log`."""
     log: bool = False
     """Whether all orders of magnitude are equally likely."""
+    when: tuple[str, tuple[Value, ...]] | None = None
+    """A parent, and those of its values for which the hyperparameter matters; None where it always does."""
 
     @property
     def extremes(self) -> tuple[Value, ...]:
-        """The values between which the others are, or all single ones."""
+        """The bounds, or the whole list."""
         return self.values or (self.low, self.high)
 
 
@@ -38,62 +42,63 @@ class Range:
 class Hyperparameter:
     """A row of the table.
 
-    `name` is the dotted field of `TrainConfig` it sets. Of a field that is a tuple it sets one aspect, named after
-    the field (see `TUPLES`).
+    `name` is the dotted field of `TrainConfig` that it sets. Of a field that is a tuple, it sets one aspect, whose name
+    follows that of the field (see `TUPLES`). A field that only some cells, heads or interactions read
+    (`socialmd_tf.parts`) is searched only for these.
     """
 
     name: str
     range: Range
-    """Where it is searched. Of lengths: as factors of the length in the configuration."""
+    """Usual range. Of lengths: as multiples of the length in the configuration."""
     relative: bool = False
-    """Whether `range` holds factors, since the right length depends on the data."""
-    when: tuple[str, tuple[str, ...]] | None = None
-    """A parent, and those of its values for which this one matters."""
+    """Whether `range` holds multiples, since the right length depends on the dataset."""
+    usual_for: str | None = None
+    """The part that the usual range is meant for; others that read the field are searched only over a range that the
+    user gives."""
     on_request: bool = False
     """Whether it is searched only if the user names it."""
 
 
-_SOCIAL = ("model.cell", ("social",))
-_PLAIN = ("model.cell", ("plain",))
-_STACKED = ("model.interaction", ("stacked_pooling",))
-_POOLING = ("model.interaction", ("stacked_pooling", "multiscale_pooling", "both"))
-_PAIRWISE = ("model.interaction", ("pairwise", "both"))
-_ABSOLUTE = ("model.head", ("absolute",))
-_VERLET = ("model.head", ("verlet",))
+_STACKED = "stacked_pooling"
+
+PARENTS: Mapping[str, Registry[Any]] = {
+    "model.cell": CELLS,
+    "model.head": HEADS,
+    "model.interaction": INTERACTIONS,
+}
+"""Hyperparameters that decide which others matter; their values are names of parts."""
 
 TABLE = (
     Hyperparameter("learning_rate", Range(low=1e-4, high=1e-2, log=True)),
     Hyperparameter("clip_norm", Range((0.0, 0.1, 1.0, 10.0))),
     Hyperparameter("batch_size", Range((16, 32, 64)), on_request=True),
-    Hyperparameter("model.cell", Range(("social", "plain")), on_request=True),
-    Hyperparameter("model.head", Range(("absolute", "displacement", "kinematic", "verlet")), on_request=True),
-    Hyperparameter("model.interaction", Range(get_args(Interaction)), on_request=True),
-    Hyperparameter("model.units", Range((32, 64, 128, 256)), when=_SOCIAL),
-    Hyperparameter("model.input_embedding", Range((16, 32, 64)), when=_SOCIAL),
-    Hyperparameter("model.input_layers.count", Range(low=1, high=2, step=1), when=_PLAIN),
-    Hyperparameter("model.input_layers.width", Range((16, 32, 64, 128)), when=_PLAIN),
-    Hyperparameter("model.lstm_layers.count", Range(low=1, high=2, step=1), when=_PLAIN),
-    Hyperparameter("model.lstm_layers.first", Range((32, 64, 128, 256)), when=_PLAIN),
-    Hyperparameter("model.lstm_layers.others", Range((32, 64, 128, 256)), when=_PLAIN),
-    Hyperparameter("model.output_layers.count", Range(low=1, high=2, step=1), when=_PLAIN),
-    Hyperparameter("model.output_layers.width", Range((16, 32, 64, 128)), when=_PLAIN),
-    Hyperparameter("model.dropout", Range(low=0.0, high=0.5, step=0.1), when=_PLAIN),
+    *(Hyperparameter(parent, Range(), on_request=True) for parent in PARENTS),
+    Hyperparameter("model.units", Range((32, 64, 128, 256))),
+    Hyperparameter("model.input_embedding", Range((16, 32, 64))),
+    Hyperparameter("model.input_layers.count", Range(low=1, high=2, step=1)),
+    Hyperparameter("model.input_layers.width", Range((16, 32, 64, 128))),
+    Hyperparameter("model.lstm_layers.count", Range(low=1, high=2, step=1)),
+    Hyperparameter("model.lstm_layers.first", Range((32, 64, 128, 256))),
+    Hyperparameter("model.lstm_layers.others", Range((32, 64, 128, 256))),
+    Hyperparameter("model.output_layers.count", Range(low=1, high=2, step=1)),
+    Hyperparameter("model.output_layers.width", Range((16, 32, 64, 128))),
+    Hyperparameter("model.dropout", Range(low=0.0, high=0.5, step=0.1)),
     Hyperparameter("model.num_components", Range(low=1, high=5, step=1)),
-    Hyperparameter("model.correlated", Range((False, True)), when=_ABSOLUTE),
-    Hyperparameter("model.side_lengths.count", Range(low=1, high=4, step=1), when=_STACKED),
-    Hyperparameter("model.side_lengths.largest", Range(low=0.5, high=2.0, log=True), relative=True, when=_POOLING),
-    Hyperparameter("model.bins", Range((16, 32, 64)), when=_STACKED),
-    Hyperparameter("model.filters.count", Range(low=1, high=3, step=1), when=_STACKED),
-    Hyperparameter("model.filters.width", Range((8, 16, 32)), when=_STACKED),
-    Hyperparameter("model.kernel_size", Range(low=2, high=5, step=1), when=_STACKED),
-    Hyperparameter("model.state_embedding", Range((16, 32, 64)), when=_STACKED),
-    Hyperparameter("model.interaction_embedding", Range((16, 32, 64)), when=_POOLING),
-    Hyperparameter("model.cutoff", Range(low=0.25, high=1.0, log=True), relative=True, when=_PAIRWISE),
-    Hyperparameter("model.softening", Range(low=0.2, high=5.0, log=True), relative=True, when=_PAIRWISE),
-    Hyperparameter("model.pair_units", Range((16, 32, 64)), when=_PAIRWISE),
-    Hyperparameter("model.pair_channels", Range((4, 8, 16)), when=_PAIRWISE),
-    Hyperparameter("model.charges", Range((2, 4, 8)), when=_VERLET),
-    Hyperparameter("model.substeps", Range((4, 8, 16)), when=_VERLET),
+    Hyperparameter("model.correlated", Range((False, True))),
+    Hyperparameter("model.side_lengths.count", Range(low=1, high=4, step=1), usual_for=_STACKED),
+    Hyperparameter("model.side_lengths.largest", Range(low=0.5, high=2.0, log=True), relative=True),
+    Hyperparameter("model.bins", Range((16, 32, 64)), usual_for=_STACKED),
+    Hyperparameter("model.filters.count", Range(low=1, high=3, step=1)),
+    Hyperparameter("model.filters.width", Range((8, 16, 32))),
+    Hyperparameter("model.kernel_size", Range(low=2, high=5, step=1)),
+    Hyperparameter("model.state_embedding", Range((16, 32, 64)), usual_for=_STACKED),
+    Hyperparameter("model.interaction_embedding", Range((16, 32, 64))),
+    Hyperparameter("model.cutoff", Range(low=0.25, high=1.0, log=True), relative=True),
+    Hyperparameter("model.softening", Range(low=0.2, high=5.0, log=True), relative=True),
+    Hyperparameter("model.pair_units", Range((16, 32, 64))),
+    Hyperparameter("model.pair_channels", Range((4, 8, 16))),
+    Hyperparameter("model.charges", Range((2, 4, 8))),
+    Hyperparameter("model.substeps", Range((4, 8, 16))),
 )
 
 
@@ -124,9 +129,9 @@ TUPLES: Mapping[str, tuple[Callable[..., dict[str, Any]], Callable[..., tuple[An
     "model.lstm_layers": (lambda sizes: {"count": len(sizes), "first": sizes[0], "others": sizes[-1]}, _lstms),
     "model.output_layers": (_read_perceptron, _perceptron),
 }
-"""Fields that are tuples: their aspects, and how the aspects make the tuple. Each grid has half the side of the one
-before, the last of several convolutions twice the filters of the others, as in the thesis. The first LSTM of the plain
-cell has a width of its own, since the thesis tuned its two separately (section 3.4)."""
+"""Fields that are tuples: their aspects, and the tuple of given aspects. Each grid has half the side length of the one
+before; the last of several convolutions has twice the filters of the others, as in the thesis. The first LSTM of the
+plain cell has its own width, since the thesis tuned its two separately (section 3.4)."""
 
 
 def value_in(config: TrainConfig, name: str) -> Any:
@@ -141,14 +146,14 @@ def value_in(config: TrainConfig, name: str) -> Any:
 
 
 def with_values(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig:
-    """A configuration with the values of hyperparameters in place of its own.
+    """A configuration with other values of some hyperparameters.
 
     Args:
-        config: Where everything else comes from.
+        config: The configuration.
         values: Names of `TABLE` -> values.
 
     Raises:
-        UserError: The values do not go together.
+        UserError: The values contradict each other.
     """
     changes: dict[str, Any] = {"model": {}}
     new: Any
@@ -162,10 +167,11 @@ def with_values(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig
             field, new = parent, list(make(**aspects))
         owner = changes["model"] if field.startswith("model.") else changes
         owner[field.removeprefix("model.")] = new
-    if changes["model"].get("head", "absolute") != "absolute":  # the others have full covariances alone
-        changes["model"] = {"correlated": True} | changes["model"]
-    if changes["model"].get("cell") == "plain":  # it sees no neighbours
-        changes["model"]["interaction"] = "none"
+    model = changes["model"]
+    if "head" in model and "correlated" not in HEADS[model["head"]].reads:
+        model.setdefault("correlated", True)
+    if "cell" in model and not CELLS[model["cell"]].interacts:
+        model["interaction"] = NO_INTERACTION
     return from_dict(TrainConfig, changes, config)
 
 
@@ -215,12 +221,12 @@ def _convert(name: str, item: Any, kind: type, rule: str) -> Any:
 
 
 def search_space(config: TrainConfig, ranges: Mapping[str, Any], only: tuple[str, ...] = ()) -> dict[str, Range]:
-    """The ranges of a search around a configuration; parents come before what depends on them.
+    """The ranges of a search around a configuration; parents come before the hyperparameters that depend on them.
 
     Args:
         config: Where everything that is not searched comes from.
-        ranges: Names of `TABLE` -> ranges as `parse_range` takes them, in place of the usual ones.
-        only: If not empty, the hyperparameters to search; those of `ranges` are searched, too.
+        ranges: Names of `TABLE` -> ranges as `parse_range` takes them, instead of the usual ones.
+        only: If not empty, the hyperparameters to search, besides those of `ranges`.
 
     Returns:
         Names -> ranges. A parent that is not searched has its one value in the configuration.
@@ -233,18 +239,78 @@ def search_space(config: TrainConfig, ranges: Mapping[str, Any], only: tuple[str
         require(name in names, "hyperparameter", f"one of {', '.join(names)}", name)
     space: dict[str, Range] = {}
     for row in TABLE:
-        is_parent = any(other.when and other.when[0] == row.name for other in TABLE)
         wanted = row.name in ranges or row.name in only
-        searched = wanted or not (row.on_request or only)
-        if searched and row.when and not set(space[row.when[0]].values) & set(row.when[1]):
-            values = ", ".join(map(str, space[row.when[0]].values))
-            require(not wanted, row.name, f"left out unless {row.when[0]} is {' or '.join(row.when[1])}", values)
-        elif searched:
-            space[row.name] = _range(row, config, ranges)
-        elif is_parent:
-            space[row.name] = Range((value_in(config, row.name),))
+        if row.name in PARENTS:
+            space[row.name] = _parent_range(row.name, config, ranges, space, wanted)
+        elif wanted or not (row.on_request or only):
+            readers = _readers(row, space, wanted)
+            if readers is None or any(readers.values()):
+                space[row.name] = dataclasses.replace(_range(row, config, ranges), when=_scope(readers, space))
+            else:
+                parts = ", ".join(str(value) for parent in PARENTS for value in space[parent].values)
+                require(not wanted, row.name, f"left out unless {_reader_names(row)}", parts)
     _check(config, space)
     return space
+
+
+def _parent_range(
+    name: str, config: TrainConfig, ranges: Mapping[str, Any], space: Mapping[str, Range], wanted: bool
+) -> Range:
+    """The names of parts to search: those given, all that go with the parents so far, or the configuration's own."""
+    if name in ranges:
+        return parse_range(name, ranges[name], str)
+    if not wanted:
+        return Range((value_in(config, name),))
+    fixed = {parent: range_.values[0] for parent, range_ in space.items() if parent in PARENTS}
+    return Range(tuple(part for part in PARENTS[name] if _is_possible(config, {**fixed, name: part})))
+
+
+def _is_possible(config: TrainConfig, values: Mapping[str, Value]) -> bool:
+    try:
+        return all(value_in(with_values(config, values), name) == value for name, value in values.items())
+    except UserError:
+        return False
+
+
+def _field(row: Hyperparameter) -> str:
+    """The field of `ModelConfig` that a hyperparameter sets, or its name where it sets none."""
+    owner = row.name.rpartition(".")[0]
+    return (owner if owner in TUPLES else row.name).removeprefix("model.")
+
+
+def _reader_names(row: Hyperparameter) -> str:
+    """The parts that read a hyperparameter's field, as text."""
+    readers = {
+        parent: [name for name in parts if _field(row) in parts[name].reads] for parent, parts in PARENTS.items()
+    }
+    return " or ".join(f"{parent} is {' or '.join(names)}" for parent, names in readers.items() if names)
+
+
+def _readers(row: Hyperparameter, space: Mapping[str, Range], wanted: bool) -> dict[str, tuple[Value, ...]] | None:
+    """For each parent, those of its values that read a hyperparameter's field; None where no part claims the field.
+
+    Unless the user wants the hyperparameter, only the part that its usual range is meant for counts.
+    """
+    if not _reader_names(row):
+        return None
+    return {
+        parent: tuple(
+            value
+            for value in space[parent].values
+            if _field(row) in parts[str(value)].reads and (wanted or row.usual_for in (None, value))
+        )
+        for parent, parts in PARENTS.items()
+    }
+
+
+def _scope(
+    readers: Mapping[str, tuple[Value, ...]] | None, space: Mapping[str, Range]
+) -> tuple[str, tuple[Value, ...]] | None:
+    """The parent and its values for which a hyperparameter matters; None where it always does."""
+    if readers is None or any(values == space[parent].values for parent, values in readers.items()):
+        return None
+    # Where parts of two kinds read a field, such as `cutoff`, the last kind decides: KerasTuner's scopes have no "or".
+    return next((parent, values) for parent, values in reversed(list(readers.items())) if values)
 
 
 def _range(row: Hyperparameter, config: TrainConfig, ranges: Mapping[str, Any]) -> Range:
@@ -257,15 +323,23 @@ def _range(row: Hyperparameter, config: TrainConfig, ranges: Mapping[str, Any]) 
 
 
 def _check(config: TrainConfig, space: Mapping[str, Range]) -> None:
-    """Refuse values that no model can have: each extreme by itself, and the most poolings of the fewest bins."""
-    hardest, easiest = {}, {}
+    """Refuse values that no model can have.
+
+    Checked are all combinations of parts, each extreme value, and the fewest bins with the most poolings.
+    """
+    hardest: dict[str, Value] = {}
+    easiest: dict[str, Value] = {}
     for name, ends in (("model.bins", (min, max)), ("model.filters.count", (max, min))):
         if name in space:
             hardest[name], easiest[name] = (end(space[name].extremes) for end in ends)
-    with_values(config, hardest)
-    for row in TABLE:
-        parent = {}
-        if row.when and row.name in space:
-            parent = {row.when[0]: next(value for value in space[row.when[0]].values if value in row.when[1])}
-        for value in space[row.name].extremes if row.name in space else ():
-            with_values(config, {**easiest, **parent, row.name: value})
+    combinations = [
+        dict(zip(PARENTS, values, strict=True))
+        for values in itertools.product(*(space[parent].values for parent in PARENTS))
+    ]
+    for parts in combinations:
+        with_values(config, {**hardest, **parts})
+    for name, range_ in space.items():
+        parent, values = range_.when or ("model.cell", space["model.cell"].values)
+        parts = next(parts for parts in combinations if parts[parent] in values)
+        for value in range_.extremes:
+            with_values(config, {**easiest, **parts, name: value})

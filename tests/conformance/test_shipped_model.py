@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "saved_models" / "nbody" / "1"
 LAST_MEANS = [[1.8692405, 1.3337834], [-1.3653548, 1.8667507], [-1.8605794, -1.3552802], [1.3344564, -1.8835504]]
 LAST_VARIANCES = [[1.4987e-5, 1.9284e-5], [6.8717e-6, 6.9373e-6], [2.4683e-6, 2.6205e-6], [6.3060e-6, 4.0701e-6]]
-THIRD_OF_A_SAMPLE = [[1.984615, 0.2792805], [-0.27974695, 1.9846506], [-1.9845365, -0.27960905], [0.27929643, -1.984806]]
+THIRD_OF_A_SAMPLE = [
+    [1.984615, 0.2792805],
+    [-0.27974695, 1.9846506],
+    [-1.9845365, -0.27960905],
+    [0.27929643, -1.984806],
+]
 
 
 @functools.cache
@@ -53,9 +58,7 @@ def test_accuracy_on_new_simulations_is_that_of_the_readme(tmp_path):
     card = json.loads((SHIPPED / "assets.extra" / "model_card.json").read_text())
     windows = DataConfig(**{**card["windows"], "rotations": 0})
     errors = []
-    for inputs, targets in dataset.batches(
-        tmp_path / "nbody", "test", windows, batch_size=64, shuffle=False, seed=0
-    ):
+    for inputs, targets in dataset.batches(tmp_path / "nbody", "test", windows, batch_size=64, shuffle=False, seed=0):
         frames = {name: tf.convert_to_tensor(inputs[name]) for name in ("positions", "features")}
         predicted = signatures()["rollout"](**frames, horizon=tf.constant(windows.rollout_steps))
         errors.append(np.abs(predicted["mean"] - targets))

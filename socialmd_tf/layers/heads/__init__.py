@@ -1,5 +1,14 @@
-"""Heads: from a cell's outputs to the density of a particle's next position.
+"""Heads: from the output of the cell to the density of each particle's next position.
 
-absolute.py (the thesis's) says what a head is; displacement.py and kinematic.py correct standing still and straight
-motion, verlet.py corrects motion under learned pair forces. Begin with absolute.py.
+A head is a layer called on `(outputs, inputs, state)`, with the cell's outputs and inputs, that returns
+`(parameters, state)`. It has
+
+- `layout`: the `DensityLayout` of the parameters `[B, N, P]`;
+- `mean(parameters)`: the positions `[B, N, D]` that a rollout reads next;
+- `get_initial_state(positions)`: the state before the first frame, a tuple of tensors `[B, N, ...]`;
+- `observe(state, positions)`: the state after a frame that was observed or drawn, and not predicted as a mean.
+
+absolute.py (the thesis's) is the simplest head. displacement.py and kinematic.py correct standing still and straight
+motion; verlet.py corrects motion under learned pair forces. covariance.py has what they share. A new head is registered
+in `socialmd_tf.parts.heads`. Begin with absolute.py.
 """

@@ -1,4 +1,4 @@
-"""The displacement head: a correction of standing still, for what moves at random and is held together."""
+"""The displacement head: a correction of standing still, for bound particles that move at random."""
 
 import keras
 from keras import ops
@@ -10,27 +10,31 @@ from socialmd_tf.layers.heads.kinematic import KinematicHead
 class DisplacementHead(KinematicHead):
     """Density of the next position around the present one plus a learned displacement.
 
-    mean = x + d, with d linear in what the cell gives and weights that start at zero: an untrained head predicts that
-    everything stays where it is. The displacement has covariance Q, and what is bound forgets its errors, so from one
+    mean = x + d, with d linear in the output of the cell. Its weights start at zero: an untrained head predicts that
+    particles stand still. The displacement has covariance Q, and a bound particle forgets its errors, so from one
     predicted frame to the next
 
-        P' = g^2 P + Q,  0 < g < 1,
+        P' = g^2 P + Q,  0 < g < 1.
 
-    the covariance of a random walk for g near 1, and below that of an Ornstein-Uhlenbeck process, which stays finite.
-    P' is the covariance of the predicted position; after an observed frame P is zero. Q and the mixture are made as by
-    the `KinematicHead`, g by a sigmoid of what the cell gives, compressed.
+    This is the covariance of a random walk for g near 1, and of an Ornstein-Uhlenbeck process, which stays finite, for
+    smaller g. P' is the covariance of the predicted position; after an observed frame P is zero. g is a sigmoid of the
+    compressed output of the cell; Q and the mixture are those of `KinematicHead`.
+
+    g stands for how the learned displacement contracts deviations. A drawn path has that contraction only as far as
+    d learned it: without any, drawn paths spread as a random walk, beyond P.
 
     Args:
         num_dimensions: D, 2 or 3.
-        num_components: K, components of the mixture.
-        scale_floor: Smallest standard deviation of a displacement, in units of length; times s_k in a component.
-        move_scale: Typical move from frame to frame, in units of length.
+        num_components: K, number of components of the mixture.
+        scale_floor: Smallest standard deviation of a component along any direction, in units of length.
+        move_scale: Typical move per frame, in units of length.
     """
+
+    initial_deviation = 0.0
+    """Raw standard deviation of new weights: softplus(0) = 0.69 move scales. Moves have no heavy tails."""
 
     def __init__(self, num_dimensions, num_components, scale_floor, move_scale, **kwargs):
         super().__init__(num_dimensions, num_components, scale_floor, move_scale, **kwargs)
-        # Moves have no heavy tails; and nothing is known of the directions of a molecule's yet.
-        self.scale.bias_initializer = keras.initializers.Zeros()
         self.memory = keras.layers.Dense(
             1, activation="sigmoid", bias_initializer=keras.initializers.Constant(3.0), dtype="float32", name="memory"
         )
@@ -41,15 +45,15 @@ class DisplacementHead(KinematicHead):
         self.memory.build(outputs_shape)
 
     def get_initial_state(self, positions):
-        """The state of a frame that was observed: P of zero `[B, N, D, D]`."""
+        """The state of an observed frame: P of zero `[B, N, D, D]`."""
         return super().get_initial_state(positions)[:1]
 
     def call(self, outputs, inputs, state):
         """Predict the density of the next positions.
 
         Args:
-            outputs: What the cell gives, `[B, N, C]`.
-            inputs: What the cell read: `positions` `[B, N, D]`, in units of length.
+            outputs: Output of the cell, `[B, N, C]`.
+            inputs: Input of the cell: `positions` `[B, N, D]`, in units of length.
             state: P `[B, N, D, D]`, in units of length squared.
 
         Returns:

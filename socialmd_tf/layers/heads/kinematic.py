@@ -7,31 +7,36 @@ from keras import ops
 
 from socialmd_tf.layers.cells.social import compress
 from socialmd_tf.layers.density import DensityLayout
-from socialmd_tf.layers.heads.absolute import factor_entries
-
-_MIN_WIDTH = 1e-6
+from socialmd_tf.layers.heads.covariance import factor_entries, floored_factor
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class KinematicHead(keras.layers.Layer):
     """Density of the next position around straight motion plus a learned acceleration.
 
-    In units of the frame interval, mean = x + v + a. The acceleration has covariance Q, and its errors move both
-    position and velocity, so from one predicted frame to the next
+    In units of the frame interval, mean = x + v + a. The acceleration has covariance Q. Its errors move both position
+    and velocity, so from one predicted frame to the next
 
         P_xx' = P_xx + P_xv + P_xv^T + P_vv + Q,  P_xv' = P_xv + P_vv + Q,  P_vv' = P_vv + Q
 
-    and P_xx' is the covariance of the predicted position; after an observed frame all P are zero. a is linear in what
-    the cell gives, with weights that start at zero: an untrained head predicts straight motion. The factor of Q is
-    made as that of `AbsoluteHead`, from what the cell gives, compressed. A mixture has components around the same mean,
-    with covariances s_k^2 P_xx', and weights and s_k from what the cell gives: its tails are those of close encounters.
+    and P_xx' is the covariance of the predicted position. After an observed frame all P are zero. a is linear in the
+    output of the cell; its weights start at zero, so that an untrained head predicts straight motion. Q = L L^T, with
+    the factor L of `factor_entries` from the compressed output of the cell: sign(x) log(1 + |x|).
+
+    The components of a mixture share the mean. Their covariances are s_k^2 P_xx' + scale_floor^2 I; their weights and
+    s_k come from the output of the cell. The wide components are for close encounters. P adds up within a component: a
+    drawn path must keep its component from frame to frame, as that of `socialmd_tf.mixture.draw` does.
 
     Args:
         num_dimensions: D, 2 or 3.
-        num_components: K, components of the mixture.
-        scale_floor: Smallest standard deviation of an acceleration, in units of length; times s_k in a component.
+        num_components: K, number of components of the mixture.
+        scale_floor: Smallest standard deviation of a component along any direction, in units of length.
         acceleration_scale: Typical second difference of positions, in units of length.
     """
+
+    initial_deviation = 3.0
+    """Raw standard deviation of new weights: softplus(3) = 3.05 acceleration scales. Accelerations are heavy-tailed;
+    densities that start wide keep close encounters from dominating the loss."""
 
     def __init__(self, num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs):
         super().__init__(autocast=False, **kwargs)
@@ -41,10 +46,10 @@ class KinematicHead(keras.layers.Layer):
         self.acceleration = keras.layers.Dense(
             num_dimensions, use_bias=False, kernel_initializer="zeros", dtype="float32", name="acceleration"
         )
-        # Accelerations are heavy-tailed: beginning with wide densities keeps close encounters from ruling the loss.
         self.scale = keras.layers.Dense(
             self.layout.num_scales,
-            bias_initializer=keras.initializers.Constant(3.0),
+            kernel_initializer="zeros",
+            bias_initializer=self._initial_scale,
             dtype="float32",
             name="scale",
         )
@@ -52,50 +57,56 @@ class KinematicHead(keras.layers.Layer):
             2 * num_components, kernel_initializer="zeros", dtype="float32", name="mixture"
         )
 
+    def _initial_scale(self, shape, dtype=None):
+        """Bias of new weights: equal standard deviations, no correlations."""
+        num_correlations = shape[0] - self.layout.num_dimensions
+        bias = [self.initial_deviation] * self.layout.num_dimensions + [0.0] * num_correlations
+        return ops.convert_to_tensor(bias, dtype=dtype)
+
     def build(self, outputs_shape, inputs_shape=None, state_shape=None):
         """Create the weights."""
         self.acceleration.build(outputs_shape)
         self.build_spread(outputs_shape)
 
     def build_spread(self, outputs_shape):
-        """Create the weights that say how far the truth is from the mean."""
+        """Create the weights of the predictive spread."""
         self.scale.build(outputs_shape)
         if self.layout.num_components > 1:
             self.mixture.build(outputs_shape)
 
     @property
     def is_moved_by_cell(self):
-        """Whether means depend on what the cell gives."""
+        """Whether means depend on the output of the cell."""
         return True
 
     @property
     def motion_layers(self):
-        """Layers that predict means, and not how far the truth is from them."""
+        """Layers that predict means, and no spread."""
         return [self.acceleration]
 
     def mean(self, parameters):
-        """Mean `[B, N, D]` of the density: that of every component.
+        """Mean of the density, that of every component: `[B, N, P]` -> `[B, N, D]`, in units of length.
 
-        Averaging them would tie the mixture's weights, by rounding, to the gradient of all that follows in a rollout,
-        which chaos makes huge.
+        An average over components would tie the weights of the mixture, by rounding, to the gradient of all later
+        frames of a rollout, which chaos makes huge.
         """
         return self.layout.split(parameters)[1][..., 0, :]
 
     def get_initial_state(self, positions):
-        """The state of a frame that was observed: P_xx, P_xv and P_vv of zero, each `[B, N, D, D]`."""
+        """The state of an observed frame: P_xx, P_xv and P_vv of zero, each `[B, N, D, D]`."""
         shape = (*ops.shape(positions), self.layout.num_dimensions)
         return tuple(ops.zeros(shape) for _ in range(3))
 
     def observe(self, state, positions):
-        """The state of a frame that was observed."""
+        """The state after an observed frame."""
         return self.get_initial_state(positions)
 
     def call(self, outputs, inputs, state):
         """Predict the density of the next positions.
 
         Args:
-            outputs: What the cell gives, `[B, N, C]`.
-            inputs: What the cell read: `positions` and `velocities` `[B, N, D]`, in units of length.
+            outputs: Output of the cell, `[B, N, C]`.
+            inputs: Input of the cell: `positions` and `velocities` `[B, N, D]`, in units of length.
             state: P_xx, P_xv, P_vv, each `[B, N, D, D]`, in units of length squared.
 
         Returns:
@@ -110,23 +121,23 @@ class KinematicHead(keras.layers.Layer):
 
     def spread(self, mean, outputs, state):
         """The density around a mean `[B, N, D]`: parameters `[B, N, P]`, and the new state."""
-        floor = self.scale_floor / self.acceleration_scale
         outputs = compress(outputs)
-        factor = self.layout.scale_tril(factor_entries(self.scale(outputs), self.layout.num_dimensions, floor))
+        factor = self.layout.scale_tril(factor_entries(self.scale(outputs), self.layout.num_dimensions))
         factor = self.acceleration_scale * factor
-        noise = ops.matmul(factor, ops.swapaxes(factor, -1, -2))
-        state = self.propagate(state, noise, outputs)
-        scales = _cholesky_entries(state[0], self.scale_floor)[..., None, :]
-        logits = None
-        if self.layout.num_components > 1:
-            logits, widths = ops.split(self.mixture(outputs), 2, axis=-1)
-            # New weights give s = 1, 1/4, 1/16, ...; the widest keeps rare errors from ruling the loss. A component of
-            # no width would have no finite density.
-            widths = ops.maximum(ops.softplus(widths + math.log(math.e - 1)), _MIN_WIDTH)
-            widths = widths * 0.25 ** ops.arange(widths.shape[-1], dtype="float32")
-            scales = scales * widths[..., None]
+        state = self.propagate(state, ops.matmul(factor, ops.swapaxes(factor, -1, -2)), outputs)
+        logits, widths = self._components(outputs)
+        covariances = ops.square(widths)[..., None, None] * state[0][..., None, :, :]
         means = ops.repeat(mean[..., None, :], self.layout.num_components, axis=-2)
-        return self.layout.join(logits, means, scales), state
+        return self.layout.join(logits, means, floored_factor(covariances, self.scale_floor)), state
+
+    def _components(self, outputs):
+        """Logits and relative widths s of the components, each `[B, N, K]`."""
+        if self.layout.num_components == 1:
+            return None, ops.ones_like(outputs[..., :1])
+        logits, widths = ops.split(self.mixture(outputs), 2, axis=-1)
+        # New weights give s = 1, 1/4, 1/16, ...; the widest component keeps rare errors from dominating the loss.
+        widths = ops.softplus(widths + math.log(math.e - 1))
+        return logits, widths * 0.25 ** ops.arange(widths.shape[-1], dtype="float32")
 
     def propagate(self, state, noise, outputs):
         """The covariances of the next frame, that of the position first.
@@ -134,7 +145,7 @@ class KinematicHead(keras.layers.Layer):
         Args:
             state: Those of this frame, each `[B, N, D, D]`.
             noise: Q `[B, N, D, D]`.
-            outputs: What the cell gives, compressed `[B, N, C]`; unused here.
+            outputs: Compressed output of the cell `[B, N, C]`, unused here.
         """
         position, mixed, velocity = state
         velocity_new = velocity + noise
@@ -149,22 +160,3 @@ class KinematicHead(keras.layers.Layer):
             "acceleration_scale": self.acceleration_scale,
             "num_components": self.layout.num_components,
         }
-
-
-def _cholesky_entries(matrices, floor):
-    """Lower triangle, row by row, of the Cholesky factor of `[..., D, D]`, its diagonal at least `floor` / 100.
-
-    Written out, since the library's stops the whole program where rounding makes a matrix indefinite.
-    """
-    size = matrices.shape[-1]
-    factor = {}
-    for row in range(size):
-        for column in range(row + 1):
-            rest = matrices[..., row, column]
-            for k in range(column):
-                rest = rest - factor[row, k] * factor[column, k]
-            if row == column:
-                factor[row, column] = ops.sqrt(ops.maximum(rest, (floor / 100) ** 2))
-            else:
-                factor[row, column] = rest / factor[column, column]
-    return ops.stack([factor[row, column] for row in range(size) for column in range(row + 1)], axis=-1)

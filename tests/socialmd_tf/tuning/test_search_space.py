@@ -4,6 +4,7 @@ import pytest
 
 from pipelines.errors import UserError
 from socialmd_tf.config import PRESETS, TrainConfig
+from socialmd_tf.parts import HEADS
 from socialmd_tf.tuning.search_space import TABLE, Range, parse_range, search_space, value_in, with_values
 
 
@@ -134,24 +135,56 @@ def test_what_is_no_range(text, kind):
 
 
 @pytest.mark.parametrize(
-    ("ranges", "words"),
+    ("ranges", "field", "received"),
     [
-        ({"model.wings": "1,2"}, "`hyperparameter` must be one of learning_rate"),
-        ({"model.units": "0:8"}, "`units` must be an integer of at least 1. Received: 0"),
-        ({"learning_rate": "-1:1"}, "`learning_rate` must be positive"),
-        ({"model.bins": "4,32"}, "`bins` must be at least 8, halved by each of the 3 poolings. Received: 4"),
-        ({"model.filters.count": "1:6"}, "`bins` must be at least 64, halved by each of the 6 poolings. Received: 16"),
-        ({"model.head": "absolute,relative"}, "`head` must be 'absolute'"),
-        ({"model.dropout": "0:1"}, "`model.dropout` must be left out unless model.cell is plain. Received: 'social'"),
-        ({"model.cell": "plain", "model.dropout": "0.5:1"}, "`dropout` must be at least 0 and below 1. Received: 1.0"),
-        ({"model.cell": "plain", "model.lstm_layers.count": "0:2"}, "`lstm_layers` must be 1 or more integers"),
-        ({"model.cutoff": "1:2"}, "`model.cutoff` must be left out unless model.interaction is pairwise or both"),
+        ({"model.wings": "1,2"}, "hyperparameter", "'model.wings'"),
+        ({"model.units": "0:8"}, "units", "0"),
+        ({"learning_rate": "-1:1"}, "learning_rate", "-1.0"),
+        ({"model.bins": "4,32"}, "bins", "4"),  # three poolings need 8
+        ({"model.filters.count": "1:6"}, "bins", "16"),  # six poolings need 64
+        ({"model.head": "absolute,relative"}, "head", "'relative'"),
+        ({"model.dropout": "0:1"}, "model.dropout", "'social, absolute, stacked_pooling'"),
+        ({"model.cell": "plain", "model.dropout": "0.5:1"}, "dropout", "1.0"),
+        ({"model.cell": "plain", "model.lstm_layers.count": "0:2"}, "lstm_layers", "()"),
+        ({"model.cutoff": "1:2"}, "model.cutoff", "'social, absolute, stacked_pooling'"),
+        ({"model.cell": "social,plain", "model.head": "absolute,kinematic"}, "head", "'kinematic'"),
     ],
 )
-def test_refusals(ranges, words):
+def test_refusals(ranges, field, received):
     with pytest.raises(UserError) as error:
         search_space(base(), ranges)
-    assert words in str(error.value)
+    assert str(error.value).startswith(f"`{field}` must be ")
+    assert str(error.value).endswith(f"Received: {received}")
+
+
+def test_the_bins_of_another_interaction_are_checked_too():
+    """The pairwise preset has no pooling; its bins would not be checked."""
+    with pytest.raises(UserError, match=r"`bins` must be at least 8, .* Received: 4"):
+        search_space(base("pairwise"), {"model.interaction": "stacked_pooling", "model.bins": "4,16"})
+
+
+def test_a_usual_range_is_for_the_part_it_was_made_for():
+    """Bins of multiscale pooling are few: the usual range, 16 to 64, would be wrong."""
+    assert "model.bins" not in names(base("kinematic"))
+    assert search_space(base("kinematic"), {"model.bins": "4,8"})["model.bins"] == Range((4, 8))
+    both = {"model.interaction": "stacked_pooling,multiscale_pooling,pairwise"}
+    assert search_space(base(), both)["model.bins"].when == ("model.interaction", ("stacked_pooling",))
+    when = search_space(base(), both | {"model.bins": "8,16"})["model.bins"].when
+    assert when == ("model.interaction", ("stacked_pooling", "multiscale_pooling"))
+
+
+def test_a_field_that_two_kinds_of_parts_read_is_searched_for_either():
+    assert search_space(base("verlet", interaction="none"), {})["model.cutoff"].when is None
+    heads = {"model.head": "kinematic,verlet"}
+    assert search_space(base("kinematic"), heads)["model.cutoff"].when == ("model.head", ("verlet",))
+    assert search_space(base("pairwise"), heads)["model.cutoff"].when is None
+
+
+def test_parts_are_by_default_all_that_go_together():
+    assert search_space(base(), {}, ("model.head",))["model.head"].values == tuple(HEADS)
+    plain = search_space(base("molecules-lstm"), {}, ("model.head", "model.interaction"))
+    assert plain["model.head"].values == ("absolute", "displacement")
+    assert plain["model.interaction"].values == ("none",)
 
 
 def test_extremes_that_go_together_are_no_fault():

@@ -1,0 +1,72 @@
+"""The heads, and how to add one: as in interactions.py, with `register_head`."""
+
+from typing import Any
+
+from socialmd_tf.parts.registry import Head, Registry
+
+HEADS = Registry("head", Head)
+
+register_head = HEADS.register
+
+
+@register_head("absolute", reads=("correlated",))
+def absolute(config: Any, name: str) -> Any:
+    """The position in absolute coordinates, as in the thesis."""
+    from socialmd_tf.layers import AbsoluteHead
+
+    return AbsoluteHead(config.num_dimensions, config.num_components, config.correlated, config.scale_floor, name=name)
+
+
+@register_head("displacement", reads=("move_scale",), calibrates=True)
+def displacement(config: Any, name: str) -> Any:
+    """A correction of standing still."""
+    from socialmd_tf.layers import DisplacementHead
+
+    return DisplacementHead(
+        config.num_dimensions, config.num_components, config.scale_floor, config.move_scale, name=name
+    )
+
+
+@register_head("kinematic", reads=("acceleration_scale",), kinematic=True, calibrates=True)
+def kinematic(config: Any, name: str) -> Any:
+    """A correction of straight motion."""
+    from socialmd_tf.layers import KinematicHead
+
+    return KinematicHead(
+        config.num_dimensions, config.num_components, config.scale_floor, config.acceleration_scale, name=name
+    )
+
+
+@register_head(
+    "verlet",
+    reads=(
+        "acceleration_scale",
+        "charges",
+        "softening",
+        "cutoff",
+        "substeps",
+        "step_fraction",
+        "correction",
+        "walls",
+    ),
+    kinematic=True,
+    calibrates=True,
+)
+def verlet(config: Any, name: str) -> Any:
+    """Motion under learned pair forces."""
+    from socialmd_tf.layers import VerletHead
+
+    return VerletHead(
+        config.num_dimensions,
+        config.num_components,
+        config.scale_floor,
+        config.acceleration_scale,
+        charges=config.charges,
+        softening=config.softening,
+        cutoff=config.cutoff,
+        substeps=config.substeps,
+        step_fraction=config.step_fraction,
+        is_corrected=config.correction,
+        walls=config.walls,
+        name=name,
+    )

@@ -1,0 +1,48 @@
+import dataclasses
+import math
+
+import pytest
+
+from pipelines.config import DataConfig
+from pipelines.errors import UserError
+from socialmd_tf.config import TrainConfig, preset
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 0),
+        ("patience", 0),
+        ("batch_size", -2),
+        ("max_horizon", 0),
+        ("learning_rate", math.inf),
+        ("learning_rate", 0.0),
+        ("clip_norm", -1.0),
+        ("seed", -1),
+        ("seed", 2**31),
+        ("monitor", "accuracy"),
+        ("decay", "linear"),
+        ("curriculum", (1, 31)),
+        ("initial_weights", TrainConfig.run_directory),
+        ("calibration_epochs", 1),  # the head of the default preset cannot be calibrated
+    ],
+)
+def test_refuses(field, value):
+    with pytest.raises(UserError) as error:
+        TrainConfig(**{field: value})
+    assert f"`{field}`" in str(error.value) and str(error.value).endswith(f"Received: {value!r}")
+
+
+@pytest.mark.parametrize("name", ["kinematic", "verlet"])
+def test_calibration_takes_at_most_all_epochs(name):
+    config = TrainConfig(preset=name, model=preset(name), epochs=3, calibration_epochs=3)
+    for wrong in (-1, 4):
+        with pytest.raises(UserError, match="`calibration_epochs`"):
+            dataclasses.replace(config, calibration_epochs=wrong)
+
+
+def test_walls_need_unrotated_windows():
+    boxed = dataclasses.replace(preset("verlet"), walls=5.0)
+    with pytest.raises(UserError, match="`rotations`"):
+        TrainConfig(preset="verlet", model=boxed)
+    TrainConfig(preset="verlet", model=boxed, windows=DataConfig(rotations=0))
