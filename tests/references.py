@@ -213,9 +213,13 @@ def plain_cell_step(positions, features, hidden_state, cell_state, weights, lstm
 
 
 def head_step(outputs, weights, scale_floor):
-    """Means, standard deviations and correlation `[..., 5]` of one Gaussian in 2D (thesis section 2.5)."""
+    """Mean `[..., 2]` and covariance `[..., 2, 2]` of one Gaussian in 2D (thesis section 2.5), with its floor."""
     raw = outputs @ weights["dense/kernel"]
-    return np.concatenate([raw[..., :2], softplus(raw[..., 2:4]) + scale_floor, 0.999 * np.tanh(raw[..., 4:])], axis=-1)
+    first, second, correlation = softplus(raw[..., 2]), softplus(raw[..., 3]), 0.999 * np.tanh(raw[..., 4])
+    covariance = np.zeros((*raw.shape[:-1], 2, 2))
+    covariance[..., 0, 0], covariance[..., 1, 1] = first**2 + scale_floor**2, second**2 + scale_floor**2
+    covariance[..., 0, 1] = covariance[..., 1, 0] = correlation * first * second
+    return raw[..., :2], covariance
 
 
 def gaussian_log_density(x, mean, covariance):

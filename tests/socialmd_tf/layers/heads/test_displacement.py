@@ -37,8 +37,8 @@ def test_new_weights_spread_about_a_move_in_all_directions():
     head.build((None, None, 4))
     outputs = np.zeros((1, 2, 4), "float32")
     parameters, _ = head(outputs, resting(2, 3), head.get_initial_state(resting(2, 3)["positions"]))
-    deviation = SCALE * np.log(2) + FLOOR
-    np.testing.assert_allclose(head.layout.covariance(parameters)[0, 0], deviation**2 * np.eye(3), rtol=1e-4, atol=1e-9)
+    variance = (SCALE * np.log(2)) ** 2 + FLOOR**2
+    np.testing.assert_allclose(head.layout.covariance(parameters)[0, 0], variance * np.eye(3), rtol=1e-4, atol=1e-9)
 
 
 def test_the_displacement_is_linear_and_in_units_of_the_move_scale():
@@ -74,7 +74,7 @@ def test_what_is_forgotten_at_once_does_not_spread():
         state = head.get_initial_state(inputs["positions"])
         for _ in range(9):
             parameters, state = head(outputs, inputs, state)
-        covariances[bias] = np.asarray(head.layout.covariance(parameters))
+        covariances[bias] = np.asarray(head.layout.covariance(parameters)) - FLOOR**2 * np.eye(2)
     np.testing.assert_allclose(covariances[30.0], 9 * covariances[-30.0], rtol=1e-4)
 
 
