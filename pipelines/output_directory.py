@@ -36,6 +36,7 @@ class DirectoryLock:
     """
 
     def __init__(self, directory: Path) -> None:
+        self._was_there = directory.exists()
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / LOCK_FILE
         self._lock = filelock.FileLock(self._path, timeout=0)
@@ -50,12 +51,19 @@ class DirectoryLock:
             raise
 
     def release(self) -> None:
-        """Give the directory back; a second call does nothing."""
-        if self._lock.is_locked:
+        """Give the directory back, and remove it if this lock created it and it is empty. Again, do nothing."""
+        if not self._lock.is_locked:
+            return
+        with contextlib.suppress(OSError):
+            self._before_release()
             # Removed while it is locked: a process that opened it before finds it gone and tries again.
-            with contextlib.suppress(OSError):
-                self._path.unlink()
-            self._lock.release()
+            self._path.unlink()
+            if not self._was_there:
+                self._path.parent.rmdir()
+        self._lock.release()
+
+    def _before_release(self) -> None:
+        """Tidy up while the directory is locked."""
 
     def __enter__(self) -> "DirectoryLock":
         return self
@@ -64,6 +72,19 @@ class DirectoryLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+class _Claim(DirectoryLock):
+    """A lock that takes the configuration back if nothing was made with it, so that a corrected one is accepted."""
+
+    def __init__(self, directory: Path, config_file: str) -> None:
+        self._config_file = config_file
+        super().__init__(directory)
+
+    def _before_release(self) -> None:
+        directory = self._path.parent
+        if all(entry.name in (LOCK_FILE, self._config_file) for entry in directory.iterdir()):
+            (directory / self._config_file).unlink(missing_ok=True)
 
 
 def _this_process() -> dict[str, object]:
@@ -115,7 +136,8 @@ def check_claim(directory: Path, config_file: str, config: Mapping[str, Any], ki
 def claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: str) -> DirectoryLock:
     """Lock a directory for a dataset and record its configuration, or refuse it.
 
-    Temporary files that a killed run left are removed.
+    Temporary files that a killed run left are removed. A directory to which nothing was added is left as it was when
+    the lock is released.
 
     Args:
         directory: New, empty, or claimed before by the same configuration.
@@ -132,7 +154,7 @@ def claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: st
     arguments = directory, config_file, config, kind
     check_claim(*arguments)
     try:
-        lock = DirectoryLock(directory)
+        lock = _Claim(directory, config_file)
         try:
             if not check_claim(*arguments):  # another process may have claimed it in between
                 write_json(directory / config_file, config)

@@ -1,8 +1,10 @@
-"""What every `python -m socialmd_tf.X` shares: parsing flags, and how it ends."""
+"""The frame of every command: flags are parsed, errors become one line and an exit status."""
 
 import contextlib
 import io
+import itertools
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
@@ -10,6 +12,7 @@ from typing import NoReturn, TypeVar
 import tyro
 
 from pipelines.errors import UserError
+from socialmd_tf import flag_names, os_errors
 
 Config = TypeVar("Config")
 
@@ -37,6 +40,7 @@ def parse(
     Raises:
         UserError: A flag is unknown, has no value, or its value is refused.
     """
+    flag_names.remember(config_type)
     given = {} if default is None else {"default": default}
     errors = io.StringIO()
     try:
@@ -45,42 +49,58 @@ def parse(
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise UserError(f"{_one_line(errors.getvalue())} See {prog} --help") from None
+        message = flag_names.name_flag(_one_line(errors.getvalue()))
+        raise UserError(f"{message} See {prog} --help") from None
 
 
 def _one_line(box: str) -> str:
-    """The message inside tyro's drawn box, without the box."""
+    """The first message in the box that tyro draws, of lines or, for ASCII terminals, of hyphens."""
     lines = [line.strip("│ ") for line in box.splitlines()[1:]]
-    message = lines[: next((i for i, line in enumerate(lines) if line.startswith(("─", "╰"))), len(lines))]
-    return " ".join(message).rstrip(".") + "."
+    parts = itertools.groupby(lines, key=lambda line: not line.strip("─-╰╯"))
+    message = next((" ".join(part) for is_rule, part in parts if not is_rule), "")
+    return re.sub(r"^Error parsing [\w.]+: ", "", message).rstrip(".") + "."
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a command and end the process: 0 success, 2 the user's mistake, 130 stopped by Ctrl-C.
+    """Run a command and end the process.
+
+    The exit status is 0 after success, 2 after an error that the user can correct (a `UserError` or an error of the
+    file system, printed as one line), 130 after Ctrl-C, and 1 if the reader of the output closed it. Any other
+    error is a defect of the program and keeps its traceback.
 
     Args:
-        main: The command. A `UserError` it raises is printed as one line on stderr, without a traceback.
+        main: The command.
     """
     try:
         try:
             main()
         finally:
-            sys.stdout.flush()
+            _flush_output()
     except BrokenPipeError:
-        # Whoever read the output, such as `head`, has seen enough. Python flushes once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
-        print("stopped; the same command run again continues", file=sys.stderr)
+        print("interrupted; run the same command again to resume", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        message = flag_names.name_flag(str(error)) if isinstance(error, UserError) else os_errors.describe(error)
+        if message is None:
+            raise
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        sys.exit(2)
     sys.exit(0)
 
 
+def _flush_output() -> None:
+    try:
+        print(end="", flush=True)
+    except OSError as error:
+        # Python flushes once more when it ends, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise type(error)(error.errno, error.strerror, "standard output") from None
+
+
 def load_tensorflow() -> None:
-    """Import TensorFlow and look for devices without its start-up notes, which no setting of its own hides."""
+    """Import TensorFlow and look for devices without the start-up messages, which no setting hides."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     stderr = os.dup(2)
     try:

@@ -1,7 +1,8 @@
 """Small data sets for every test."""
 
 import signal
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,26 @@ def write_dataset(tmp_path: Path) -> Callable[..., Path]:
         return directory
 
     return write
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A disk of 300 kB: `small_disk("size=1m")` mounts it anew with these options and gives its directory."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+
+    def mount(options: str) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(directory)]
+        try:
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except FileNotFoundError:
+            return False
+
+    def remount(options: str) -> Path:
+        assert mount(f"remount,{options}")
+        return directory
+
+    if not mount("size=300k"):
+        pytest.skip("needs the right to mount a disk")
+    yield remount
+    subprocess.run(["umount", str(directory)], check=True)

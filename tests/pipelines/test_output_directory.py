@@ -55,9 +55,12 @@ def test_a_directory_that_another_process_holds_is_refused(tmp_path, start):
         assert message.startswith(f"{tmp_path / 'data'}: in use by process {holder.pid} on "), attempt
         assert " since 2" in message and "-c " in message
     assert temporary.exists()
+    (tmp_path / "data" / "0.npy").write_text("finished by the holder")
     holder.communicate()
-    claim(tmp_path / "data", CONFIG_FILE, {"seed": 0}, KIND).release()
-    assert os.listdir(tmp_path / "data") == [CONFIG_FILE]
+    holder.wait()
+    assert not (tmp_path / "data" / ".lock").exists()
+    with claim(tmp_path / "data", CONFIG_FILE, {"seed": 0}, KIND):
+        assert not temporary.exists()
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path, start):
@@ -66,6 +69,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path, start):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert (tmp_path / ".lock").exists()
+    assert (tmp_path / CONFIG_FILE).exists()
     with claim(tmp_path, CONFIG_FILE, {"seed": 0}, KIND):
         assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
     assert not (tmp_path / ".lock").exists()
@@ -98,19 +102,32 @@ def test_a_claimed_directory_can_be_claimed_again_with_the_same_configuration(tm
     place = (tmp_path / "a/b", CONFIG_FILE, CONFIG, KIND)
     assert not check_claim(*place)
     assert not (tmp_path / "a").exists()
-    claim(*place).release()
-    (tmp_path / "a/b/train").mkdir()
-    (tmp_path / "a/b/train/.0.npy.4711.tmp").write_text("of a killed run")
+    with claim(*place):
+        (tmp_path / "a/b/train").mkdir()
+        (tmp_path / "a/b/train/.0.npy.4711.tmp").write_text("of a killed run")
     assert check_claim(*place)
     claim(*place).release()
     assert sorted(path.name for path in (tmp_path / "a/b").rglob("*")) == [CONFIG_FILE, "train"]
 
 
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_directory_to_which_nothing_was_added_is_left_as_it_was(tmp_path, was_there):
+    directory = tmp_path / "data"
+    if was_there:
+        directory.mkdir()
+    with pytest.raises(KeyboardInterrupt), claim(directory, CONFIG_FILE, CONFIG, KIND):
+        assert (directory / CONFIG_FILE).exists()
+        raise KeyboardInterrupt
+    assert list(tmp_path.rglob("*")) == ([directory] if was_there else [])
+    claim(directory, CONFIG_FILE, {"seed": "corrected"}, KIND).release()
+
+
 @pytest.mark.parametrize("remains", [".lock", f".{CONFIG_FILE}.4711.tmp"])
 def test_a_run_killed_before_it_wrote_its_configuration_left_an_empty_directory(tmp_path, remains):
     (tmp_path / remains).write_text("{")
-    claim(tmp_path, CONFIG_FILE, CONFIG, KIND).release()
-    assert os.listdir(tmp_path) == [CONFIG_FILE]
+    with claim(tmp_path, CONFIG_FILE, CONFIG, KIND):
+        assert sorted(os.listdir(tmp_path)) == [".lock", CONFIG_FILE]
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(

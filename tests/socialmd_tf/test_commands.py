@@ -1,7 +1,9 @@
 import dataclasses
+import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from pipelines.errors import UserError
@@ -47,7 +49,7 @@ def test_flags_fill_the_dataclass():
         (Options, ("--radius", "wide"), ["--radius", "wide"]),
         (Options, ("--radius",), ["--radius"]),
         (Options, ("stray",), ["stray"]),
-        (Options, ("--radius", "-3"), ["`radius` must be positive. Received: -3.0"]),
+        (Options, ("--radius", "-3"), ["`radius` must be positive. Received: -3.0. Change --radius."]),
         (Needy, (), ["--data"]),
     ],
 )
@@ -95,9 +97,9 @@ def test_success_is_zero(capsys):
 
 def test_a_mistake_of_the_user_is_two_and_one_line(capsys):
     def main():
-        raise UserError("`radius` must be positive.\n  Received: -3")
+        raise UserError("circle.json: not a circle.\n  Received: []")
 
-    assert ends_with(main, capsys) == (2, "", "error: `radius` must be positive. Received: -3\n")
+    assert ends_with(main, capsys) == (2, "", "error: circle.json: not a circle. Received: []\n")
 
 
 def test_ctrl_c_is_130_and_one_line(capsys):
@@ -106,7 +108,58 @@ def test_ctrl_c_is_130_and_one_line(capsys):
 
     status, printed, message = ends_with(main, capsys)
     assert (status, printed) == (130, "")
-    assert message.count("\n") == 1 and message.startswith("stopped")
+    assert message.count("\n") == 1 and message.startswith("interrupted")
+
+
+def test_a_mistake_about_a_flag_names_the_flag(capsys):
+    def main():
+        parse_options("--radius", "3")
+        raise UserError("`radius` must leave room for the frame. Received: 3")
+
+    expected = "error: `radius` must leave room for the frame. Received: 3. Change --radius.\n"
+    assert ends_with(main, capsys) == (2, "", expected)
+
+
+def test_an_error_of_the_file_system_is_two_and_one_line(tmp_path, capsys):
+    def main():
+        print("begun")
+        (tmp_path / "none" / "file").write_text("")
+
+    expected = f"error: {tmp_path / 'none' / 'file'}: No such file or directory\n"
+    assert ends_with(main, capsys) == (2, "begun\n", expected)
+
+
+def run_script(script, **options):
+    """A process that runs the function `main` of a script as a command."""
+    program = f"from socialmd_tf.commands import run\n{script}\nrun(main)"
+    return subprocess.run([sys.executable, "-c", program], text=True, check=False, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_two_and_one_line():
+    with open("/dev/full", "w") as full:
+        result = run_script("def main(): print('done')", stdout=full)
+    assert (result.returncode, result.stderr) == (2, "error: standard output: No space left on device\n")
+
+
+def test_a_file_that_grows_too_large_keeps_the_old_result(tmp_path):
+    resource = pytest.importorskip("resource")
+    assert resource
+    path = tmp_path / "train" / "0.npy"
+    script = f"""
+def main():
+    import pathlib, resource
+    import numpy as np
+    from pipelines.npy_files import save_trajectory
+    path = pathlib.Path({str(path)!r})
+    save_trajectory(path, np.zeros((10, 2, 3)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+    save_trajectory(path, np.ones((10_000, 2, 3)))
+"""
+    result = run_script(script)
+    assert (result.returncode, result.stderr) == (2, f"error: {path}: File too large\n")
+    assert np.load(path).shape == (10, 2, 3)
+    assert os.listdir(path.parent) == ["0.npy"]
 
 
 def test_other_errors_keep_their_traceback():

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,29 +9,26 @@ import pytest
 
 from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
-from socialmd_tf.simulate import command_line
+from socialmd_tf.commands import run
+from socialmd_tf.simulate import command_line, main
 
-SMALL_FLAGS = [
-    "--num-train",
-    "2",
-    "--num-validation",
-    "1",
-    "--num-test",
-    "0",
-    "--num-particles",
-    "3",
-    "--num-steps",
-    "20",
-    "--save-every",
-    "10",
-    "--seed",
-    "5",
-]
+SMALL = (
+    "--num-train 2 --num-validation 1 --num-test 0 --num-particles 3 --num-steps 20 --save-every 10 --seed 5".split()
+)
 
 
-def simulate_command(*flags):
-    command = [sys.executable, "-m", "socialmd_tf.simulate", *map(str, flags)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def simulate(monkeypatch, capfd):
+    """The command in this process: flags -> exit status, output, lines on stderr."""
+
+    def call(*flags):
+        monkeypatch.setattr(sys, "argv", ["simulate", *map(str, flags)])
+        with pytest.raises(SystemExit) as stop:
+            run(main)
+        output, errors = capfd.readouterr()
+        return stop.value.code, output, errors.splitlines()
+
+    return call
 
 
 def test_help_explains_every_flag_without_tensorflow():
@@ -48,10 +46,12 @@ def test_help_explains_every_flag_without_tensorflow():
     assert "--config" not in result.stdout
 
 
-def test_simulates_what_the_flags_say_and_says_so_again(tmp_path):
+def test_simulates_what_the_flags_say_and_says_so_again(tmp_path, simulate):
     output = tmp_path / "nbody"
-    result = simulate_command("--output", output, *SMALL_FLAGS)
-    assert result.returncode == 0, result.stderr
+    command = [sys.executable, "-m", "socialmd_tf.simulate", "--output", output, *SMALL]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith(f"{output}: 3 simulations accepted")
     manifest = Manifest.load(output)
     assert {split: len(files) for split, files in manifest.splits.items()} == {"train": 2, "validation": 1, "test": 0}
@@ -59,34 +59,78 @@ def test_simulates_what_the_flags_say_and_says_so_again(tmp_path):
     assert written["config"]["seed"] == 5
     assert "--num-particles 3 " in written["command"] and str(output) not in written["command"]
 
-    again = simulate_command("--output", output, *SMALL_FLAGS)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout.startswith("The dataset was complete already; nothing was done.")
+    status, printed, errors = simulate("--output", output, *SMALL)
+    assert (status, errors) == (0, [])
+    assert printed.startswith("The dataset was complete already")
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("flags", "parts"),
     [
-        (["--num-dimensions", "4"], "`num_dimensions` must be 2 or 3. Received: 4"),
-        (["--save-every", "3", "--num-steps", "10"], "`save_every` must be a divisor of `num_steps` = 10"),
-        (["--speed", "0"], "`speed` must be positive and `num_particles` at least 2"),
-        (["--no-such-flag"], "--no-such-flag"),
+        (["--num-dimensions", 4], ["`num_dimensions` must be 2 or 3. Received: 4. Change --num-dimensions."]),
+        (
+            ["--save-every", 3, "--num-steps", 10],
+            ["`save_every` must be a divisor of `num_steps` = 10", "--save-every"],
+        ),
+        (["--speed", 0], ["`speed` must be positive and `num_particles` at least 2", "Change --speed."]),
+        (["--radius", 0.1], ["`radius` must leave room for 25 particles", "Change --radius."]),
+        (["--time-step", 1, "--num-steps", 1, "--save-every", 1], ["`time_step` must be small enough", "--time-step"]),
+        (["--no-such-flag"], ["--no-such-flag"]),
     ],
 )
-def test_what_the_user_can_mend_is_one_line(tmp_path, flags, message):
-    result = simulate_command("--output", tmp_path / "new", *flags)
-    assert result.returncode == 2
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ") and message in line
-    assert not (tmp_path / "new").exists()
+def test_what_the_user_can_correct_is_one_line(tmp_path, simulate, flags, parts):
+    output = tmp_path / "new"
+    status, printed, (line,) = simulate("--output", output, *flags)
+    assert (status, printed) == (2, "")
+    assert line.startswith("error: ") and all(part in line for part in parts)
+    assert not output.exists()
 
 
-def test_refuses_a_directory_that_holds_something_else(tmp_path):
+def test_refuses_a_directory_that_holds_something_else(tmp_path, simulate):
     (tmp_path / "notes.txt").write_text("mine")
-    result = simulate_command("--output", tmp_path, *SMALL_FLAGS)
-    assert result.returncode == 2
-    assert result.stderr == (f"error: {tmp_path}: not empty and not an N-body dataset; expected a new directory\n")
+    status, _, (line,) = simulate("--output", tmp_path, *SMALL)
+    assert status == 2
+    assert line.startswith(f"error: {tmp_path}: not empty and not an N-body dataset")
+    assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+def test_a_full_disk_loses_nothing_and_the_same_command_resumes(small_disk, tmp_path, simulate):
+    output = small_disk("size=300k") / "nbody"
+    # A trajectory of 150 frames is 10 kB, and there are 40.
+    flags = (*SMALL, "--num-train", 40, "--num-steps", 150, "--save-every", 1)
+    status, _, (line,) = simulate("--output", output, *flags)
+    assert status == 2
+    assert line.startswith(f"error: {output / 'train'}/") and line.endswith(": No space left on device")
+    saved = {path: path.read_bytes() for path in output.rglob("*.npy")}
+    assert 5 < len(saved) < 40 and not list(output.rglob(".*"))
+
+    small_disk("size=3m")
+    for directory in (output, tmp_path / "whole"):
+        assert simulate("--output", directory, *flags)[0] == 0
+    assert all(path.read_bytes() == content for path, content in saved.items())
+    for path in (tmp_path / "whole").rglob("*.npy"):
+        assert path.read_bytes() == (output / path.relative_to(tmp_path / "whole")).read_bytes()
+
+
+def test_a_read_only_disk_is_one_line(small_disk, simulate):
+    output = small_disk("ro") / "nbody"
+    expected = (2, "", [f"error: {output}: cannot hold a dataset: Read-only file system"])
+    assert simulate("--output", output, *SMALL) == expected
+
+
+def test_a_complete_dataset_on_a_read_only_disk_is_accepted(small_disk, simulate):
+    output = small_disk("rw") / "nbody"
+    assert simulate("--output", output, *SMALL)[0] == 0
+    small_disk("ro")
+    assert simulate("--output", output, *SMALL)[0] == 0
+
+
+def test_a_file_where_a_directory_belongs_is_one_line(tmp_path, simulate):
+    (tmp_path / "file").write_text("mine")
+    for output in (tmp_path / "file", tmp_path / "file" / "nbody"):
+        status, _, (line,) = simulate("--output", output, *SMALL)
+        assert status == 2 and line.startswith(f"error: {output}: cannot hold a dataset: ")
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_ctrl_c_stops_cleanly(tmp_path):
@@ -97,8 +141,9 @@ def test_ctrl_c_stops_cleanly(tmp_path):
     process.send_signal(signal.SIGINT)
     errors = process.communicate()[1]
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "stopped; the same command run again continues"
+    assert errors.splitlines()[-1].startswith("interrupted")
     assert "Traceback" not in errors
+    assert not (tmp_path / "nbody" / ".lock").exists()
 
 
 def test_command_line_spells_out_every_flag():

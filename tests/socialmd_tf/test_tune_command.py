@@ -139,7 +139,7 @@ def test_ctrl_c_stops_cleanly(start, runs):
     wait_until(runs, process)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=WAIT)
-    assert (process.returncode, error) == (130, "stopped; the same command run again continues\n")
+    assert (process.returncode, error) == (130, "interrupted; run the same command again to resume\n")
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.forces import forces, kinetic_energy, potential_energy
 from pipelines.nbody.initial_conditions import draw, generator
-from pipelines.nbody.records import Record, Summary
 from pipelines.nbody.simulate import simulate
 from pipelines.nbody.verlet import velocity_verlet
 from pipelines.validation import validate
@@ -243,18 +242,6 @@ def test_prints_plain_lines_where_there_is_no_terminal(tmp_path, monkeypatch, ca
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("simulate: ")]
     assert lines[0] == "simulate: 0 of 8 accepted, 0 redrawn, 5%"
     assert lines[-1].startswith("simulate: 8 of 8 accepted, ") and lines[-1].endswith(", 100%")
-
-
-def test_summary_says_what_redrawing_does_to_the_data(tmp_path):
-    records = (Record(1, 1e-9, 0.5), Record(4, 3e-9, 0.25))
-    summary = Summary(tmp_path, records, was_complete=False)
-    assert summary.redrawn == 3
-    lines = str(summary).splitlines()
-    assert lines[0] == f"{tmp_path}: 2 simulations accepted, 3 draws redrawn"
-    assert lines[1] == "max |E - E0| / K0: median 2.0e-09, 90 % quantile 2.8e-09, largest 3.0e-09"
-    assert lines[2] == "closest approach in the stored frames: 0.250"
-    assert "close encounters are under-represented" in lines[3]
-    assert "under-represented" not in str(dataclasses.replace(summary, records=records[:1]))
 
 
 def test_a_run_killed_while_it_wrote_its_first_file_begins_anew(small_dataset, tmp_path):
