@@ -16,7 +16,7 @@ def test_a_record_survives_its_file(tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"attempts": 1, "other": 2}'])
 def test_a_damaged_record_is_refused(tmp_path, content):
     (tmp_path / "record.json").write_text(content)
-    with pytest.raises(UserError, match="record.json: not the record of a simulation"):
+    with pytest.raises(UserError, match=r"record\.json: not the record of a simulation"):
         Record.load(tmp_path / "record.json")
 
 
