@@ -1,4 +1,4 @@
-"""Random rotations of whole batches (thesis sections 3.2 and 4.3)."""
+"""Random rotations of batches (thesis sections 3.2 and 4.3)."""
 
 import math
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ AXES = ("x", "y", "z")
 
 
 def random_rotations(num_rotations: int, num_dimensions: int, seed: Any) -> Any:
-    """Proper rotation matrices, uniform over all rotations; the same seed gives the same matrices.
+    """Draw proper rotation matrices, uniform over all rotations; the same seed gives the same matrices.
 
-    In 2D the angle is uniform in [0, 2 pi); in 3D the matrix is that of a quaternion uniform on the unit
+    In 2D the angle is uniform in [0, 2 pi); in 3D the matrix belongs to a quaternion that is uniform on the unit
     sphere in four dimensions (Shoemake 1992).
 
     Args:
@@ -42,15 +42,15 @@ def _stack_rows(rows: list[list[Any]]) -> Any:
 
 
 def vector_starts(features: Sequence[str], num_dimensions: int) -> list[int]:
-    """First columns of the features that are vectors and turn with the positions.
+    """Find the vectors among the features, which rotate with the positions.
 
     Args:
-        features: Names of the feature columns. D names in a row, `<name>_x, <name>_y` in 2D and
-            `<name>_x, <name>_y, <name>_z` in 3D, are one vector; every other feature is a scalar.
+        features: Names of the feature columns. D successive names, `<name>_x, <name>_y` in 2D and
+            `<name>_x, <name>_y, <name>_z` in 3D, are one vector; all other features are scalars.
         num_dimensions: D.
 
     Returns:
-        The index of every `<name>_x` that begins a vector.
+        The column of every `<name>_x` that begins a vector.
     """
 
     def is_vector(start: int) -> bool:
@@ -62,16 +62,16 @@ def vector_starts(features: Sequence[str], num_dimensions: int) -> list[int]:
 
 
 def rotate(batch: Any, rotations: Any, vectors: Sequence[int] = ()) -> Any:
-    """Turn every sample of a batch about the origin by a rotation of its own: r' = R r.
+    """Rotate each sample of a batch about the origin by its own rotation: r' = R r.
 
     The origin is that of the coordinates, not the centre of the sample, so that padded particles, which
-    stand at the origin, stay there.
+    are at the origin, stay there.
 
     Args:
         batch: ({"positions" `[B, T, N, D]`, "features" `[B, N, F]`, "mask" `[B, N]`}, targets
             `[B, T', N, D]`).
         rotations: `[B, D, D]`.
-        vectors: First columns of the vectors among the features; see `vector_starts`.
+        vectors: First columns of the vectors among the features, see `vector_starts`.
 
     Returns:
         A batch of the same structure; scalar features and masks are unchanged.
@@ -81,15 +81,15 @@ def rotate(batch: Any, rotations: Any, vectors: Sequence[int] = ()) -> Any:
     features = inputs["features"]
     for start in vectors:
         end = start + num_dimensions
-        turned = _turn(features[..., start:end], rotations)
-        features = tf.concat([features[..., :start], turned, features[..., end:]], axis=-1)
-    positions = _turn(inputs["positions"], rotations)
-    return {**inputs, "positions": positions, "features": features}, _turn(targets, rotations)
+        rotated = _rotate_vectors(features[..., start:end], rotations)
+        features = tf.concat([features[..., :start], rotated, features[..., end:]], axis=-1)
+    positions = _rotate_vectors(inputs["positions"], rotations)
+    return {**inputs, "positions": positions, "features": features}, _rotate_vectors(targets, rotations)
 
 
-def _turn(values: Any, rotations: Any) -> Any:
-    """`[B, ..., D]` turned by `[B, D, D]`; one matrix product a sample, ten times faster than an einsum."""
+def _rotate_vectors(values: Any, rotations: Any) -> Any:
+    """Rotate `[B, ..., D]` by `[B, D, D]`: one matrix product per sample, ten times faster than an einsum."""
     shape = tf.shape(values)
     vectors = tf.reshape(values, [shape[0], -1, rotations.shape[-1]])
-    turned = tf.reshape(tf.matmul(vectors, rotations, transpose_b=True), shape)
-    return tf.ensure_shape(turned, values.shape)
+    rotated = tf.reshape(tf.matmul(vectors, rotations, transpose_b=True), shape)
+    return tf.ensure_shape(rotated, values.shape)

@@ -1,8 +1,8 @@
-"""Windows that several ways of sampling the same trajectories have in common, to judge them side by side.
+"""Common windows of models that sample trajectories differently, so that they can be compared.
 
-Models that step by different numbers of stored frames, or observe a different number of them, are compared where
-they meet: every window has one last observed frame, each model observes its own T frames that end there, and the
-predictions count at the stored frames that all of them reach.
+The models may differ in subsampling and in the number of observed frames T. In a common window every model observes
+its own T frames up to the same last observed frame, and the predictions are compared at the stored frames that all
+models predict.
 """
 
 import dataclasses
@@ -27,23 +27,23 @@ _LARGEST_BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Windows side by side, systems of fewer than N particles padded with zeros; float32, in the data's units."""
+    """Windows of up to N particles, padded with zeros; float32, in the units of the dataset."""
 
     observed: dict[tuple[int, int], Array]
-    """For every (subsample, T) the T observed frames `[B, T, N, D]`; all end at the same stored frame."""
+    """(subsample, T) -> the observed frames `[B, T, N, D]`; all end at the same stored frame."""
     features: Array
     """`[B, N, F]`."""
     mask: Array
     """`[B, N]`, 1 for real particles."""
     targets: Array
-    """True positions at the common frames `[B, T', N, D]`."""
+    """True positions at the common frames, `[B, T', N, D]`."""
     trajectories: npt.NDArray[np.int64]
-    """Index of each window's trajectory within its split `[B]`."""
+    """Index of each window's trajectory in its split, `[B]`."""
     last_observed: npt.NDArray[np.int64]
-    """Stored frame that each window's observation ends with `[B]`."""
+    """Last observed stored frame of each window, `[B]`."""
 
     def inputs(self, config: DataConfig) -> dict[str, Array]:
-        """The input dictionary of a model that was trained with `config`."""
+        """Inputs of a model that was trained with `config`."""
         positions = self.observed[config.subsample, config.warm_up_steps]
         return {"positions": positions, "features": self.features, "mask": self.mask}
 
@@ -51,48 +51,49 @@ class Batch:
 class CommonWindows:
     """The windows on which models of several `DataConfig`s can be compared.
 
-    The reference is the first configuration of the coarsest subsampling. The windows are its own: by file, phase and
-    time, without those where another model would have to observe frames before the first. Common frames are the
-    multiples of the least common multiple of all subsamplings, counted from the last observed frame, up to the end
-    of the shortest rollout. With one configuration both are just what `pipelines.dataset.windows` gives.
+    The reference is the first configuration with the coarsest subsampling. The windows are those of the reference, by
+    file, phase and time, except where another model would have to observe frames before the first. The common frames
+    are multiples of the least common multiple of all subsamplings, counted from the last observed frame, up to the
+    end of the shortest rollout. With one configuration, windows and frames equal those of
+    `pipelines.dataset.windows`.
 
     Args:
-        configs: One or more configurations; rotations are not looked at.
+        configs: One or more configurations; `rotations` is ignored.
 
     Raises:
-        UserError: There is no common frame.
+        UserError: The models predict no common frame.
     """
 
     def __init__(self, configs: Sequence[DataConfig]) -> None:
         self.reference = max(configs, key=lambda config: config.subsample)
         self.spacing = math.lcm(*(config.subsample for config in configs))
-        """Stored frames from one common frame to the next."""
+        """Number of stored frames between common frames."""
         self.num_steps = min(config.subsample * config.rollout_steps for config in configs) // self.spacing
-        """Common frames of a window (T')."""
+        """Number of common frames per window (T')."""
         if self.num_steps == 0:
             spans = ", ".join(f"{config.rollout_steps} x {config.subsample}" for config in configs)
             raise UserError(
-                f"`model` must be models that predict a common frame: one of every {self.spacing} stored frames. "
+                f"`model` must name models that predict a common frame, which is every {self.spacing} stored frames. "
                 f"Received rollouts of {spans} stored frames"
             )
         self.views = sorted({(config.subsample, config.warm_up_steps) for config in configs})
-        """(subsample, T) of all that observe differently."""
+        """The different (subsample, T)."""
 
     @staticmethod
     def batch_size(num_particles: int) -> int:
-        """Largest B of `batches`: fewer windows where there are more particles, so that memory is bounded."""
+        """Largest B of `batches`; fewer windows of more particles, so that memory is bounded."""
         return min(_LARGEST_BATCH, max(1, _PARTICLES_PER_BATCH // num_particles))
 
     def steps_of(self, config: DataConfig) -> slice:
-        """Which of a model's own predicted steps are the common frames."""
+        """Select the common frames among the predicted steps of a model."""
         stride = self.spacing // config.subsample
         return slice(stride - 1, stride * self.num_steps, stride)
 
     def last_observed(self, num_frames: int) -> npt.NDArray[np.int64]:
-        """Stored frames at which the windows of one trajectory stop observing.
+        """Last observed stored frames of the windows of one trajectory.
 
         Args:
-            num_frames: Stored frames of the trajectory.
+            num_frames: Number of stored frames of the trajectory.
         """
         config = self.reference
         ends = []
@@ -105,10 +106,17 @@ class CommonWindows:
         return frames[frames >= reach]
 
     def index(self, directory: Path, split: str) -> npt.NDArray[np.int64]:
-        """All windows of a split: (trajectory within the split, last observed frame) `[W, 2]`.
+        """Find all windows of a split.
+
+        Args:
+            directory: Directory of the dataset.
+            split: Name of the split.
+
+        Returns:
+            (index of the trajectory in the split, last observed frame) `[W, 2]`.
 
         Raises:
-            UserError: As `pipelines.dataset.windows`, or no window is left.
+            UserError: As `pipelines.dataset.windows`, or there is no common window.
         """
         trajectories = open_split(Manifest.load(directory), Path(directory), split, self.reference)
         parts = [
@@ -117,16 +125,16 @@ class CommonWindows:
         ]
         index = np.concatenate(parts)
         if len(index) == 0:
-            raise UserError(f"{directory}: no window of the split {split!r} has the frames that all models observe")
+            raise UserError(f"{directory}: the split {split!r} has no window with the observed frames of all models")
         return index
 
     def batches(self, directory: Path, split: str, index: npt.NDArray[np.int64]) -> Iterator[Batch]:
-        """Read windows in the order given, some at a time: memory does not grow with the split.
+        """Read windows in the given order, batch by batch: memory does not grow with the split.
 
         Args:
-            directory: The directory of the data set.
+            directory: Directory of the dataset.
             split: Name of the split.
-            index: Rows of what `index` gives.
+            index: Rows of the result of `index`.
         """
         manifest = Manifest.load(directory)
         trajectories = open_split(manifest, Path(directory), split, self.reference)
@@ -143,7 +151,7 @@ class CommonWindows:
         num_dimensions: int,
     ) -> Batch:
         def gather(offsets: npt.NDArray[np.int64]) -> Array:
-            """Stored frames counted from the last observed one, `[B, len(offsets), N, D + F]`."""
+            """Read frames at offsets from the last observed one: `[B, len(offsets), N, D + F]`."""
             shape = (len(rows), len(offsets), num_particles, trajectories[0].shape[2])
             frames = np.zeros(shape, np.float32)
             for window, (number, end) in enumerate(rows):

@@ -1,4 +1,4 @@
-"""A dataset on disk and a `DataConfig` become a `tf.data.Dataset` of batches."""
+"""From a dataset on disk and a `DataConfig` to a `tf.data.Dataset` of batches."""
 
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from pipelines.windows import count_windows, read, slide, subsample
 
 
 def num_windows(directory: Path, split: str, config: DataConfig) -> int:
-    """Windows of a split, from the headers of its files alone.
+    """Count the windows of a split; reads the headers of its files only.
 
-    An epoch of `batches` has `num_windows * max(1, config.rotations)` samples: with the defaults and the
-    thesis's 100 and 20 simulations of 1000 frames 20 000 and 4 000.
+    An epoch of `batches` has `num_windows * max(1, config.rotations)` samples. With the defaults, 100 and 20
+    simulations of 1000 frames, as in the thesis, give 20 000 and 4 000 samples.
 
     Args:
         directory: The directory of the dataset.
@@ -26,7 +26,7 @@ def num_windows(directory: Path, split: str, config: DataConfig) -> int:
         config: Subsampling and window sizes.
 
     Returns:
-        The number of windows, not counting rotated copies.
+        The number of windows, without rotated copies.
 
     Raises:
         UserError: As `windows`.
@@ -35,15 +35,15 @@ def num_windows(directory: Path, split: str, config: DataConfig) -> int:
 
 
 def num_windows_by_file(directory: Path, split: str, config: DataConfig) -> list[int]:
-    """Windows of each file of a split, in the order of `windows`; otherwise as `num_windows`."""
+    """Count the windows of each file of a split, in the order of `windows`; otherwise as `num_windows`."""
     trajectories = open_split(Manifest.load(directory), Path(directory), split, config)
     return [count_windows(len(trajectory), config) for trajectory in trajectories]
 
 
 def windows(directory: Path, split: str, config: DataConfig) -> Any:
-    """All windows of a split in a fixed order: by file, phase and time.
+    """Read all windows of a split in a fixed order: by file, phase and time.
 
-    Only the headers of the files are checked; `pipelines.validation.check` reads the numbers too.
+    Only the headers of the files are checked; `pipelines.validation.check` also checks the numbers.
 
     Args:
         directory: The directory of the dataset.
@@ -52,12 +52,12 @@ def windows(directory: Path, split: str, config: DataConfig) -> Any:
 
     Returns:
         A dataset, cached in memory, of ({"positions" `[T, N, D]`, "features" `[N, F]`, "mask" `[N]`}, target
-        positions `[T', N, D]`), float32, in the dataset's units. N is that of the largest system of the
-        split; the positions and features of padded particles are zero.
+        positions `[T', N, D]`), float32, in the units of the dataset. N is that of the largest system of the
+        split; positions and features of padded particles are zero.
 
     Raises:
         UserError: The manifest or the header of a file is faulty, the split is unknown or empty, or a file
-            has fewer frames than one window of every phase needs.
+            is too short for one window of every phase.
     """
     manifest = Manifest.load(directory)
     trajectories = open_split(manifest, Path(directory), split, config)
@@ -75,28 +75,29 @@ def batches(
     num_epochs: int = 1,
     first_epoch: int = 0,
 ) -> Any:
-    """Batches of the epochs `first_epoch`, ..., `num_epochs - 1`, one after the other.
+    """Stream the batches of the epochs `first_epoch`, ..., `num_epochs - 1`.
 
-    Order and rotations of epoch e are a pure function of (seed, e): a stream begun at epoch e continues one
-    that was cut off there. The files are read once.
+    Order and rotations of epoch e depend on (seed, e) only: a stream that begins at epoch e continues one that
+    was interrupted there. The files are read once.
 
     Args:
         directory: The directory of the dataset.
         split: The name of the split.
-        config: Windows and rotations. An epoch holds every window `config.rotations` times, each copy turned
-            about the origin by a random rotation of its own, or once and unturned if that is 0.
+        config: Windows and rotations. An epoch has every window `config.rotations` times, each copy randomly
+            rotated about the origin; with 0 rotations, once and not rotated.
         batch_size: B; the last batch of an epoch may be smaller.
         seed: Seed of order and rotations.
-        shuffle: Whether the samples of an epoch are in random order, or in that of `windows`, copy after copy.
-        num_epochs: Epochs in all, the ones before `first_epoch` included.
-        first_epoch: The epoch the stream begins with.
+        shuffle: Whether the samples of an epoch are in random order; otherwise in the order of `windows`, copy
+            after copy.
+        num_epochs: Total number of epochs, including those before `first_epoch`.
+        first_epoch: The first epoch of the stream.
 
     Returns:
         A dataset of known length of ({"positions" `[B, T, N, D]`, "features" `[B, N, F]`, "mask" `[B, N]`},
-        target positions `[B, T', N, D]`), float32, in the dataset's units.
+        target positions `[B, T', N, D]`), float32, in the units of the dataset.
 
     Raises:
-        UserError: As `windows`; or an argument is out of its range.
+        UserError: As `windows`, or an argument is out of range.
     """
     if batch_size < 1:
         raise UserError(f"`batch_size` must be at least 1. Received: {batch_size}")
@@ -125,7 +126,7 @@ def batches(
         epochs = tf.data.Dataset.range(first_epoch, num_epochs)
         return epochs.flat_map(lambda epoch: epoch_batches(stacked, epoch))
 
-    # All windows in one tensor: a batch is then one gather, many times faster than elements one by one.
+    # With all windows in one tensor a batch is one gather, many times faster than element by element.
     dataset = _windows(trajectories, manifest, config).batch(count).cache().flat_map(all_epochs)
     num_batches = -(-num_samples // batch_size) * (num_epochs - first_epoch)
     return _deterministic(dataset.apply(tf.data.experimental.assert_cardinality(num_batches)))
@@ -139,7 +140,7 @@ def _epoch_seeds(seed: int, epoch: Any) -> tuple[Any, Any]:
 
 
 def open_split(manifest: Manifest, directory: Path, split: str, config: DataConfig) -> list[StoredTrajectory]:
-    """The files of a split, their headers checked; arguments and errors as for `windows`."""
+    """Check the headers of the files of a split; arguments and errors as for `windows`."""
     if split not in manifest.splits:
         known = ", ".join(manifest.splits)
         raise UserError(f"{directory}: `split` must be one of {known}. Received: {split!r}")

@@ -1,21 +1,22 @@
-"""The one exception that means: the user can mend this."""
+"""The exception for mistakes that the user can correct."""
 
 
 class UserError(ValueError):
-    """Input that the user can mend, said in one line: what was expected and what was found.
+    """A mistake that the user can correct; the message is one line that states what was expected and what was found.
 
-    Commands print it without a traceback and exit with status 2.
+    Commands print the message without a traceback and exit with status 2. A message that begins with a field in
+    backticks, such as "`time_step` must be positive", is about that argument: commands add its flag.
     """
 
 
 def require(condition: bool, name: str, rule: str, value: object) -> None:
-    """Refuse a value that breaks its rule.
+    """Refuse a value that does not meet its rule.
 
     Args:
-        condition: Whether the value keeps the rule.
+        condition: Whether the value meets the rule.
         name: Name of the argument or field.
-        rule: What it must be, as in "at least 1".
-        value: What it is.
+        rule: The rule, such as "at least 1".
+        value: The value.
 
     Raises:
         UserError: The condition is false.

@@ -1,4 +1,4 @@
-"""The manifest of a dataset, `dataset.json`: what the files hold and which split they belong to."""
+"""The manifest of a dataset, `dataset.json`: content, units and splits of its files."""
 
 import dataclasses
 import json

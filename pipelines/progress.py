@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long work on stderr: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -10,12 +10,12 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """A bar on a terminal, a plain line every ten seconds elsewhere.
+    """A progress bar on a terminal; elsewhere a plain line every ten seconds.
 
     Args:
-        description: What is being done.
-        total: Units of work in all; None if nobody knows.
-        unit: What is counted.
+        description: Name of the work.
+        total: Total number of units of work; None if unknown.
+        unit: Unit of work.
     """
 
     def __init__(self, description: str, total: int | None, unit: str = "frame") -> None:
@@ -33,11 +33,11 @@ class Progress:
         self._bar.close()
 
     def show(self, done: int, text: str) -> None:
-        """Bring the display up to date.
+        """Update the display.
 
         Args:
             done: Units of work done so far.
-            text: What else there is to say.
+            text: Details to show.
         """
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(done - self._bar.n)

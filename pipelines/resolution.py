@@ -35,7 +35,7 @@ class _Scales(NamedTuple):
 
 
 def resolution_warnings(directory: Path, splits: Sequence[str], config: DataConfig) -> list[str]:
-    """Describe what is unusual about the scales of a dataset; each line says what to do about it.
+    """Look for scales of a dataset that are unusual; each line says how to correct them.
 
     - Along some axis the typical move between subsampled frames is less than 100 spacings of float32 numbers
       at the largest position, as with map coordinates.

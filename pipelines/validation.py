@@ -1,4 +1,4 @@
-"""Faults of a dataset: what its files must be, and what is found instead."""
+"""Validation of a dataset: every fault of its files in one line."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""Trajectories become windows: read -> subsample -> sliding windows (thesis section 4.3).
+"""From trajectories to windows: read -> subsample -> sliding windows (thesis section 4.3).
 
-Each stage runs inside the TensorFlow graph; NumPy reads only the headers of the files.
+The stages run inside the TensorFlow graph; NumPy reads only the headers of the files.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +17,13 @@ Stage = Callable[[Any], Any]
 
 
 def count_windows(num_frames: int, config: DataConfig) -> int:
-    """Windows of one trajectory, all phases together.
+    """Count the windows of one trajectory over all phases.
 
     Phase p keeps n_p = ceil((num_frames - p * subsample / phases) / subsample) frames and holds
     floor((n_p - (T + T')) / shift) + 1 windows.
 
     Args:
-        num_frames: Stored frames.
+        num_frames: Number of stored frames.
         config: Subsampling and window sizes.
 
     Returns:
@@ -39,14 +39,14 @@ def phase_starts(config: DataConfig) -> range:
 
 
 def read(trajectories: Sequence[StoredTrajectory]) -> Any:
-    """Read trajectories, in the order given; the source of the pipeline.
+    """Read trajectories in the given order; the source of the pipeline.
 
     Args:
-        trajectories: Where they are, N and num_frames of each its own; the content is read when the pipeline runs.
+        trajectories: The files, which may differ in N and num_frames; the content is read when the pipeline runs.
 
     Returns:
-        A dataset of (trajectory `[num_frames, N_max, D + F]`, mask `[N_max]`), float32: systems with fewer
-        than the most particles are padded with zeros, and the mask is 1 for real particles, 0 for padding.
+        A dataset of (trajectory `[num_frames, N_max, D + F]`, mask `[N_max]`), float32: systems are padded with
+        zeros to the largest N; the mask is 1 for real particles and 0 for padding.
     """
     max_particles = max(trajectory.shape[1] for trajectory in trajectories)
     num_columns = trajectories[0].shape[2]
@@ -68,13 +68,13 @@ def read(trajectories: Sequence[StoredTrajectory]) -> Any:
 
 
 def subsample(config: DataConfig) -> Stage:
-    """Keep every `config.subsample`-th frame, once for every phase.
+    """Keep every `config.subsample`-th frame, once per phase.
 
     Args:
         config: `subsample` and `num_phases`; phase p starts at frame p * subsample / phases.
 
     Returns:
-        A stage from (trajectory `[num_frames, N, C]`, mask `[N]`) to one such pair a phase, in order.
+        A stage from (trajectory `[num_frames, N, C]`, mask `[N]`) to one such pair per phase, in order.
     """
     starts = phase_starts(config)
 
@@ -90,7 +90,7 @@ def slide(config: DataConfig, num_dimensions: int) -> Stage:
 
     Args:
         config: `warm_up_steps` T, `rollout_steps` T' and `window_shift`.
-        num_dimensions: D; the columns after the first D are features, those of the window's first frame.
+        num_dimensions: D. The columns after the first D are features, read from the window's first frame.
 
     Returns:
         A stage from (trajectory `[num_frames, N, D + F]`, mask `[N]`) to

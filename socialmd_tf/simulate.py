@@ -15,32 +15,33 @@ PROG = "python -m socialmd_tf.simulate"
 
 @dataclasses.dataclass(frozen=True)
 class SimulateCommand:
-    """Simulate N-body systems of charges and masses: trajectories to learn from.
+    """Simulate N-body systems of charges and masses.
 
-    Writes a dataset of three splits. The same seed gives the same bytes; a run that was stopped continues
-    when the same command is run again. The defaults, the thesis's second experiment, take some minutes.
+    Writes a dataset with training, validation and test splits. The same seed gives the same bytes. If the command
+    is interrupted, run it again to resume. The defaults are those of the thesis's second experiment and take some
+    minutes.
     """
 
     output: Path
-    """Directory of the dataset; new, empty, or a dataset of the same flags."""
+    """Directory of the dataset: new, empty, or a dataset made with the same flags."""
     config: Annotated[SimulationConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=SimulationConfig)
 
 
 def command_line(config: SimulationConfig) -> str:
-    """The command that gives this dataset, every flag spelled out.
+    """The command that makes this dataset, with every flag.
 
     Args:
-        config: The dataset.
+        config: Configuration of the dataset.
 
     Returns:
-        One line. The output directory is left out: what a dataset says doesn't depend on where it is.
+        One line, without the output directory: the content of a dataset does not depend on its place.
     """
     flags = [f"--{name.replace('_', '-')} {value}" for name, value in dataclasses.asdict(config).items()]
     return " ".join([PROG, *flags])
 
 
 def main() -> None:
-    """Parse the flags, simulate, print the summary."""
+    """Parse the flags, simulate, print a summary."""
     command = parse(SimulateCommand, prog=PROG)
     load_tensorflow()
     print(simulate(command.config, command.output, command=command_line(command.config)))

@@ -17,24 +17,25 @@ PROG = "python -m socialmd_tf.simulate_charges"
 class SimulateChargesCommand:
     """Simulate charges in a box with elastic walls: the benchmark of Kipf et al. 2018 (NRI).
 
-    Writes a dataset of three splits, and the true velocities beside it under velocities/. The same seed gives the same
-    bytes; fewer simulations are the first ones of more. A run that was stopped continues when the same command is run
-    again. The defaults, 70 000 simulations as in the paper, take some minutes and half a gigabyte.
+    Writes a dataset with training, validation and test splits, and the true velocities in velocities/. The same seed
+    gives the same bytes, and a larger dataset begins with the simulations of a smaller one. If the command is
+    interrupted, run it again to resume. The defaults, 70 000 simulations as in the paper, take some minutes and half
+    a gigabyte.
     """
 
     output: Path
-    """Directory of the dataset; new, empty, or a dataset of the same flags."""
+    """Directory of the dataset: new, empty, or a dataset made with the same flags."""
     config: Annotated[ChargedBoxConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=ChargedBoxConfig)
 
 
 def command_line(config: ChargedBoxConfig) -> str:
-    """The command that gives this dataset, every flag spelled out but the output directory."""
+    """The command that makes this dataset, with every flag except the output directory."""
     flags = [f"--{name.replace('_', '-')} {value}" for name, value in dataclasses.asdict(config).items()]
     return " ".join([PROG, *flags])
 
 
 def main() -> None:
-    """Parse the flags, simulate, print what there is."""
+    """Parse the flags, simulate, print a summary."""
     command = parse(SimulateChargesCommand, prog=PROG)
     load_tensorflow()
     manifest = simulate(command.config, command.output, command=command_line(command.config))

@@ -1,4 +1,4 @@
-"""Integration of many N-body systems with time steps that follow their closest pair; for short times, accurately."""
+"""Accurate integration of many N-body systems over short times, with time steps set by the closest pair."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,19 +13,19 @@ _MAX_STEPS = 100_000
 def flow(positions: Array, velocities: Array, masses: Array, couplings: Array, duration: float) -> tuple[Array, Array]:
     """Integrate S systems under U = sum over pairs of g_ij / r_ij by the classical Runge-Kutta method.
 
-    Every system has time steps of its own: a tenth of the shortest time that any of its pairs needs for the
-    distance between them, r / |v|, or to fall together from rest, (r^3 m_i m_j / (|g| (m_i + m_j)))^(1/2). Unlike
-    velocity Verlet it doesn't keep the energy over long times, but a close encounter costs it little.
+    Each system has its own time steps: a tenth of the shortest time in which any of its pairs would cover the
+    distance between them, r / |v|, or fall together from rest, (r^3 m_i m_j / (|g| (m_i + m_j)))^(1/2). Unlike
+    velocity Verlet, the method does not conserve the energy over long times, but it resolves close encounters.
 
     Args:
         positions: `[D, N, S]`.
         velocities: `[D, N, S]`.
         masses: `[N, S]`.
         couplings: g `[N, N, S]`, see `pipelines.nbody.forces.couplings`.
-        duration: The time to integrate over.
+        duration: Time to integrate.
 
     Returns:
-        Positions and velocities `[D, N, S]` afterwards; NaN for a system that 100 000 steps do not suffice for.
+        Positions and velocities `[D, N, S]` at the end; NaN for a system that needs more than 100 000 steps.
     """
     with tf.device("CPU:0"):
         inputs = [tf.constant(x, tf.float64) for x in (positions, velocities, masses, couplings, duration)]

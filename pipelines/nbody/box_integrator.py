@@ -1,7 +1,7 @@
-"""Charges in a box with elastic walls, kicked before they drift: the readable definition, and a fast version.
+"""Integrator of charges in a box with elastic walls: a readable definition and a fast version.
 
-The integrator is that of the charged particles of Kipf et al. 2018 ("Neural Relational Inference for Interacting
-Systems"), whose numbers can only be compared on data made in the same way.
+It is the integrator of the charged particles of Kipf et al. 2018 ("Neural Relational Inference for Interacting
+Systems"): their published errors can be compared only on data made in the same way.
 """
 
 import numpy as np
@@ -12,15 +12,15 @@ from pipelines.nbody.verlet import pairs
 
 
 def reflect(positions: Array, velocities: Array, half_width: float) -> tuple[Array, Array]:
-    """Elastic walls at +-`half_width` of every coordinate: x -> 2 L - x and v -> -|v| beyond L, mirrored beyond -L.
+    """Reflect particles at elastic walls: x -> 2 L - x and v -> -|v| beyond L, mirrored beyond -L, in every coordinate.
 
     Args:
-        positions: Of any shape, at most 3 L from the origin.
-        velocities: Of the same shape.
-        half_width: L.
+        positions: Any shape, at most 3 L from the origin.
+        velocities: The same shape.
+        half_width: L; the walls are at -L and L.
 
     Returns:
-        Positions within the walls, and velocities that lead away from those that were hit.
+        Positions within the walls, and velocities away from the walls that were hit.
     """
     inside = np.clip(positions, -half_width, half_width)
     over, under = positions > half_width, positions < -half_width
@@ -41,12 +41,12 @@ def kick_and_drift(
 ) -> tuple[Array, Array]:
     """Integrate one system of unit masses under clipped Coulomb forces F, between elastic walls.
 
-    `num_steps` times
+    Each step is a kick, a drift and a reflection:
 
         v <- v + dt clip(F(x), -max_force, max_force);  x <- x + dt v;  walls
 
-    with forces clipped by component. The error is of first order in dt; read as that half a step
-    earlier, the velocity is a leapfrog's, of second order.
+    with forces clipped by component. The error is of first order in dt. Taken as the velocity half a step
+    earlier, v is that of a leapfrog integrator, of second order.
 
     Args:
         positions: `[N, D]`.
@@ -56,7 +56,7 @@ def kick_and_drift(
         max_force: Largest component of the force on a particle.
         half_width: The walls are at plus and minus this.
         time_step: dt.
-        num_steps: Steps to make.
+        num_steps: Number of steps.
 
     Returns:
         Positions and velocities `[N, D]` after the last step.
@@ -80,7 +80,7 @@ def advance(
     num_steps: int,
     num_frames: int,
 ) -> tuple[Array, Array]:
-    """The same for S systems at a time, compiled by XLA for the CPU; the system axis is last.
+    """Integrate S systems as `kick_and_drift` does, compiled by XLA for the CPU; the system axis is last.
 
     Args:
         positions: `[D, N, S]`.
@@ -89,11 +89,11 @@ def advance(
         max_force: As for `kick_and_drift`.
         half_width: As for `kick_and_drift`.
         time_step: dt.
-        num_steps: Steps between two frames.
-        num_frames: Frames to give.
+        num_steps: Number of steps per frame.
+        num_frames: Number of frames.
 
     Returns:
-        Positions and velocities `[num_frames, D, N, S]` after every `num_steps` steps.
+        Positions and velocities `[num_frames, D, N, S]`, one frame after every `num_steps` steps.
     """
     with tf.device("CPU:0"):
         values = (positions, velocities, couplings, max_force, half_width, time_step)

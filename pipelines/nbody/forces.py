@@ -12,7 +12,7 @@ Array = npt.NDArray[np.float64]
 
 
 def couplings(masses: Array, charges: Array, coulomb_constant: float, gravitational_constant: float) -> Array:
-    """g_ij = k q_i q_j - G m_i m_j; positive pairs repel.
+    """Compute the couplings g_ij = k q_i q_j - G m_i m_j; pairs with positive g repel.
 
     Args:
         masses: `[N]`.
@@ -21,7 +21,7 @@ def couplings(masses: Array, charges: Array, coulomb_constant: float, gravitatio
         gravitational_constant: G.
 
     Returns:
-        `[N, N]`, symmetric, energy times length; 0 on the diagonal.
+        `[N, N]` in units of energy times length; symmetric, 0 on the diagonal.
     """
     g = coulomb_constant * np.outer(charges, charges) - gravitational_constant * np.outer(masses, masses)
     np.fill_diagonal(g, 0.0)
@@ -29,13 +29,13 @@ def couplings(masses: Array, charges: Array, coulomb_constant: float, gravitatio
 
 
 def distances(positions: Array) -> Array:
-    """r_ij = |r_j - r_i|.
+    """Compute the distances r_ij = |r_j - r_i|.
 
     Args:
         positions: `[N, D]`.
 
     Returns:
-        `[N, N]`; infinite on the diagonal, since no particle meets itself.
+        `[N, N]`; infinite on the diagonal, so that no particle acts on itself.
     """
     displacement = positions[None, :] - positions[:, None]
     r = np.sqrt(np.sum(displacement**2, axis=-1))
@@ -46,7 +46,7 @@ def distances(positions: Array) -> Array:
 def forces(
     positions: Array, masses: Array, charges: Array, coulomb_constant: float, gravitational_constant: float
 ) -> Array:
-    """F_i = -dU/dr_i = -sum over j of g_ij (r_j - r_i) / r_ij^3.
+    """Compute the forces F_i = -dU/dr_i = -sum over j of g_ij (r_j - r_i) / r_ij^3.
 
     Args:
         positions: `[N, D]`.
@@ -66,7 +66,7 @@ def forces(
 def potential_energy(
     positions: Array, masses: Array, charges: Array, coulomb_constant: float, gravitational_constant: float
 ) -> float:
-    """U = sum over pairs i < j of g_ij / r_ij.
+    """Compute the potential energy U = sum over pairs i < j of g_ij / r_ij.
 
     Args:
         positions: `[N, D]`.
@@ -76,20 +76,20 @@ def potential_energy(
         gravitational_constant: G.
 
     Returns:
-        The energy of all pairs.
+        U.
     """
     g = couplings(masses, charges, coulomb_constant, gravitational_constant)
     return float(np.sum(g / distances(positions)) / 2)
 
 
 def kinetic_energy(velocities: Array, masses: Array) -> float:
-    """K = sum over particles of m_i |v_i|^2 / 2.
+    """Compute the kinetic energy K = sum over particles of m_i |v_i|^2 / 2.
 
     Args:
         velocities: `[N, D]`.
         masses: `[N]`.
 
     Returns:
-        The energy of all particles.
+        K.
     """
     return float(np.sum(masses[:, None] * velocities**2) / 2)

@@ -1,4 +1,4 @@
-"""Charges of +-1 from the motion they cause: what can be known of them from observed positions alone."""
+"""Inference of hidden charges of +-1 from observed positions."""
 
 import numpy as np
 
@@ -12,26 +12,27 @@ _TINY = np.finfo(float).tiny
 
 
 def infer_charges(frames: Array, softening: float, exponent: float = 2.0) -> Array:
-    """Signs of charges that act by forces q_i q_j / r^p between pairs, up to one sign for the whole system.
+    """Infer the signs of charges with pair forces q_i q_j / r^p, up to one common sign per system.
 
     With the second differences a_i(t) = x_i(t+1) - 2 x_i(t) + x_i(t-1), least squares over the frames and a small ridge
-    give every particle's couplings c_ij in
+    give the couplings c_ij of every particle in
 
         a_i(t) = -sum over j of c_ij d / (|d|^2 + softening^2)^((p + 1) / 2),   d = r_j - r_i
 
-    Forces of close encounters change within a frame, and walls turn particles around, so equations are weighted by
-    sigma^2 / (sigma^2 + |residual|^2), sigma = 0.03 times the system's median |a|; the residual is a itself at first,
-    and then what a first fit leaves. c_ij and c_ji are averaged by their precisions, the diagonals of the normal
-    equations. The charges are the signs of the leading eigenvector of tanh(c_ij / (10 sigma_ij)), where sigma_ij is
-    sigma over the root of both precisions' sum: those products that agree best with what is known of all couplings.
+    Forces of close encounters change within a frame and walls reflect particles, so the equations are weighted by
+    sigma^2 / (sigma^2 + |residual|^2) with sigma = 0.03 times the median |a| of the system. The residual is a itself
+    in the first round and the residual of the first fit in the second. c_ij and c_ji are averaged with their
+    precisions, the diagonals of the normal equations, as weights. The charges are the signs of the leading
+    eigenvector of tanh(c_ij / (10 sigma_ij)), where sigma_ij is sigma divided by the root of the sum of both
+    precisions: the products q_i q_j then agree best with all couplings.
 
     Args:
         frames: Observed positions `[S, T, N, D]` of S systems, T at least 3, N at least 2.
-        softening: Length below which the force flattens; a tenth of the usual distance does.
+        softening: Length below which the force flattens, such as a tenth of the usual distance.
         exponent: p.
 
     Returns:
-        -1 and 1, `[S, N]`; the first particle has 1.
+        Signs `[S, N]`, -1 or 1; that of the first particle is 1.
     """
     frames = np.asarray(frames, np.float64)
     accelerations = np.diff(frames, n=2, axis=1)
@@ -42,7 +43,7 @@ def infer_charges(frames: Array, softening: float, exponent: float = 2.0) -> Arr
 
 
 def _unit_accelerations(positions: Array, softening: float, exponent: float) -> Array:
-    """Accelerations of i by each j for a coupling of 1, `[S, T, N, N, D]`."""
+    """Accelerations of i due to j for a coupling of 1, `[S, T, N, N, D]`."""
     displacement = positions[:, :, None] - positions[:, :, :, None]
     squared = np.sum(displacement**2, axis=-1, keepdims=True) + softening**2
     return -displacement / squared ** ((exponent + 1) / 2)

@@ -1,4 +1,4 @@
-"""Random initial states of the N-body system; the distributions are ours, the thesis states none."""
+"""Random initial states of the N-body system; the thesis states no distributions, these are ours."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ _TRIES_PER_PARTICLE = 1000
 
 
 class InitialState(NamedTuple):
-    """One system before its first step, float64."""
+    """The state of one system before its first step, float64."""
 
     positions: Array
     """`[N, D]`."""
@@ -26,16 +26,16 @@ class InitialState(NamedTuple):
 
 
 def generator(seed: int, split: str, index: int, attempt: int) -> np.random.Generator:
-    """The random numbers of one draw, a pure function of the arguments.
+    """Make the random number generator of one draw, which depends on the arguments only.
 
     Args:
         seed: Seed of the dataset.
         split: `train`, `validation` or `test`.
-        index: The simulation within its split.
-        attempt: Draws of this simulation made before.
+        index: Index of the simulation in its split.
+        attempt: Number of earlier draws of this simulation.
 
     Returns:
-        A generator independent of that of every other draw.
+        A generator that is independent of those of other draws.
     """
     key = (SPLITS.index(split), index, attempt)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
@@ -45,18 +45,18 @@ def draw(rng: np.random.Generator, config: SimulationConfig) -> InitialState:
     """Draw one system.
 
     Positions are uniform in a disc (ball) of `config.radius`, at least `config.min_distance` apart; masses
-    log-uniform in [1, 4]; charges +-U(0.5, 1.5); velocity components N(0, `config.speed`^2). Then the centre
-    of mass is put at rest at the origin.
+    log-uniform in [1, 4]; charges +-U(0.5, 1.5); velocity components N(0, `config.speed`^2). The centre of mass is
+    at rest at the origin.
 
     Args:
-        rng: Where the randomness comes from.
+        rng: Source of random numbers.
         config: The system.
 
     Returns:
         Positions and velocities `[N, D]`, masses and charges `[N]`.
 
     Raises:
-        UserError: The particles don't fit into the disc (ball).
+        UserError: The particles do not fit into the disc (ball).
     """
     masses = np.exp(rng.uniform(0.0, np.log(4.0), config.num_particles))
     charges = rng.choice([-1.0, 1.0], config.num_particles) * rng.uniform(0.5, 1.5, config.num_particles)
@@ -66,7 +66,7 @@ def draw(rng: np.random.Generator, config: SimulationConfig) -> InitialState:
 
 
 def _draw_positions(rng: np.random.Generator, config: SimulationConfig) -> Array:
-    """One particle after the other, each drawn again until it is far enough from those before it."""
+    """Place particles one by one; each is drawn again until it is far enough from the others."""
     placed = np.empty((0, config.num_dimensions))
     for _ in range(_TRIES_PER_PARTICLE * config.num_particles):
         candidate = _draw_in_ball(rng, config.radius, config.num_dimensions)
@@ -76,7 +76,7 @@ def _draw_positions(rng: np.random.Generator, config: SimulationConfig) -> Array
             return placed
     raise UserError(
         f"`radius` must leave room for {config.num_particles} particles at least `min_distance` = "
-        f"{config.min_distance} apart; {len(placed)} found a place. Received: {config.radius}"
+        f"{config.min_distance} apart; only {len(placed)} could be placed. Received: {config.radius}"
     )
 
 

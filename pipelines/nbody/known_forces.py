@@ -1,4 +1,4 @@
-"""What a data set's manifest says of the forces that made it."""
+"""The forces of a simulated dataset, read from its manifest."""
 
 import dataclasses
 import math
@@ -8,20 +8,20 @@ from pipelines.manifest import Manifest
 
 @dataclasses.dataclass(frozen=True)
 class KnownForces:
-    """The law of an N-body data set of ours, U = sum over pairs of (k q_i q_j - G m_i m_j) / r."""
+    """The potential energy of our N-body datasets, U = sum over pairs of (k q_i q_j - G m_i m_j) / r."""
 
     coulomb_constant: float
     """k."""
     gravitational_constant: float
     """G."""
     mass: int
-    """Index of the feature that is the mass."""
+    """Column of the mass among the features."""
     charge: int
-    """Index of the feature that is the charge."""
+    """Column of the charge among the features."""
 
     @property
     def constants(self) -> dict[str, float]:
-        """The constants as keyword arguments of the functions of `pipelines.nbody.forces`."""
+        """The constants, as keyword arguments for the functions of `pipelines.nbody.forces`."""
         return {
             "coulomb_constant": self.coulomb_constant,
             "gravitational_constant": self.gravitational_constant,
@@ -29,10 +29,16 @@ class KnownForces:
 
 
 def known_forces(manifest: Manifest) -> KnownForces | None:
-    """The forces of a data set, or None if its provenance does not tell them.
+    """Read the forces of a dataset from its provenance.
 
-    They are known where `simulate` wrote the manifest: the command is recorded, the constants are under
-    `provenance.config`, and the features hold `mass` and `charge`.
+    They are known if `simulate` wrote the manifest: the command is recorded, `provenance.config` has the constants,
+    and the features include `mass` and `charge`.
+
+    Args:
+        manifest: The manifest of the dataset.
+
+    Returns:
+        The forces, or None if they are not known.
     """
     config = manifest.provenance.get("config")
     if "socialmd_tf.simulate" not in str(manifest.provenance.get("command")) or not isinstance(config, dict):

@@ -1,4 +1,4 @@
-"""Where an N-body system goes, from two frames of it: what nobody who sees only positions can beat by much."""
+"""The motion of an N-body system under its true forces, from two frames: a lower bound for errors of models."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,29 +24,29 @@ def continue_from(
     interval: float,
     num_frames: int,
 ) -> Array:
-    """Integrate S systems onwards from their last two frames, under the true forces.
+    """Integrate S systems from their last two frames under the true forces.
 
-    The unknown is the velocity. The one at the earlier frame is that for which the flow leads to the later frame:
-    with phi(x, v) the positions one interval after (x, v), x_{T-1} and x_T the frames, and h the interval, it is a
-    fixed point of
+    The velocity is unknown. At the earlier frame it is the velocity whose flow leads to the later frame: with
+    phi(x, v) the positions one interval h after the state (x, v), and x_{T-1} and x_T the frames, it is a fixed point
+    of
 
         v -> v + (x_T - phi(x_{T-1}, v)) / h
 
-    sought from the mean velocity (x_T - x_{T-1}) / h in eight iterations, mixed after Anderson (1965). The system
-    goes on from x_T with the velocity that came nearest. Where two particles meet very closely between the frames
-    the iteration may not settle, or settle on another solution; then the velocity is inexact.
+    It is found from the mean velocity (x_T - x_{T-1}) / h by eight iterations with the mixing of Anderson (1965). The
+    systems continue from x_T with the velocity of the best iteration. If two particles have a very close encounter
+    between the frames, the iteration may not converge, or converge to another solution; the velocity is then inexact.
 
     Args:
         frames: The two frames `[S, 2, N, D]`.
         masses: `[S, N]`.
         charges: `[S, N]`.
-        mask: Whether a particle is real `[S, N]`; the others stay where they are and touch nobody.
+        mask: Whether a particle is real `[S, N]`; padded particles stay where they are and do not interact.
         constants: `coulomb_constant` and `gravitational_constant`.
-        interval: Time from one frame to the next, h, of the two and of those to come.
-        num_frames: Frames to give.
+        interval: Time between frames h, of the given and of the predicted ones.
+        num_frames: Number of frames to predict.
 
     Returns:
-        Positions `[S, num_frames, N, D]`; a system whose numbers overflow stays where it was.
+        Positions `[S, num_frames, N, D]`; a system whose numbers overflow stays at its last frame.
     """
     masses = np.where(mask, masses, 1.0).T
     weights = np.stack([couplings(m, q, **constants) for m, q in zip(masses.T, charges, strict=True)])
@@ -55,7 +55,7 @@ def continue_from(
     def step(positions: Array, velocities: Array) -> tuple[Array, Array]:
         return flow(positions, velocities, masses, weights, interval)
 
-    # Padding shares one place, where a distance of zero would divide by zero: put it far away, each by itself.
+    # Padded particles share one place, and a distance of zero would divide by zero: put each at another, far away.
     places = _FAR * np.arange(1.0, mask.shape[1] + 1)[None, None, :, None]
     apart = np.where(mask[:, None, :, None], frames, places).transpose(1, 3, 2, 0).astype(np.float64)
     positions, velocities = apart[1], _velocities_at_the_end(apart[0], apart[1], step, interval)
@@ -81,7 +81,7 @@ def _velocities_at_the_end(first: Array, last: Array, step: Flow, interval: floa
         nearer = distance < nearest
         nearest = np.where(nearer, distance, nearest)
         ends = np.where(nearer, velocities_after, ends)
-        # A step that led to numbers that are not finite is forgotten.
+        # A step to numbers that are not finite is ignored.
         tried.append(np.nan_to_num(velocities).reshape(-1, velocities.shape[-1]).T)
         misses.append(np.nan_to_num(miss).reshape(-1, miss.shape[-1]).T)
         velocities = _mixed(tried, misses).T.reshape(first.shape)
@@ -89,10 +89,10 @@ def _velocities_at_the_end(first: Array, last: Array, step: Flow, interval: floa
 
 
 def _mixed(tried: list[Array], misses: list[Array]) -> Array:
-    """The next velocities `[S, D N]` by Anderson's mixing of those tried and their misses.
+    """The next velocities `[S, D N]`, mixed from the previous ones and their misses (Anderson 1965).
 
-    v - dV c + miss - dM c, with dV and dM the changes from one iteration to the next and c the least squares solution
-    of dM c = miss (Anderson 1965).
+    They are v - dV c + miss - dM c, with the changes dV and dM between iterations and c the least squares solution of
+    dM c = miss.
     """
     if len(tried) == 1:
         return tried[0] + misses[0]

@@ -1,4 +1,4 @@
-"""Velocity Verlet (thesis section 4.2): the readable definition, and a fast version for many systems."""
+"""Velocity Verlet (thesis section 4.2): a readable definition and a fast version for many systems."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,14 +16,14 @@ def velocity_verlet(
     time_step: float,
     num_steps: int,
 ) -> tuple[Array, Array]:
-    """Integrate one system: half a kick, a drift, half a kick, `num_steps` times.
+    """Integrate one system; each step is half a kick, a drift and half a kick.
 
     Args:
         positions: `[N, D]`.
         velocities: `[N, D]`.
-        acceleration: Positions `[N, D]` -> accelerations `[N, D]`; called once a step and once before.
+        acceleration: Positions `[N, D]` -> accelerations `[N, D]`; called once per step and once before.
         time_step: Time of one step; the error after a fixed time is of second order in it.
-        num_steps: Steps to make.
+        num_steps: Number of steps.
 
     Returns:
         Positions and velocities `[N, D]` after the last step.
@@ -38,7 +38,7 @@ def velocity_verlet(
 
 
 class State(NamedTuple):
-    """S systems after some steps; the system axis is last, so that neighbours in memory do the same work."""
+    """The state of S systems; the system axis is last, so that the arithmetic is vectorized over systems."""
 
     positions: Array
     """`[D, N, S]`."""
@@ -47,7 +47,7 @@ class State(NamedTuple):
     energy: Array
     """Kinetic plus potential energy, `[S]`."""
     closest_approach: Array
-    """Smallest distance of two particles in this state, `[S]`."""
+    """Smallest distance between two particles in this state, `[S]`."""
 
 
 def advance(
@@ -55,9 +55,9 @@ def advance(
 ) -> State:
     """Integrate S systems by velocity Verlet under U = sum over pairs of g_ij / r_ij.
 
-    XLA compiles once for every shape. It runs on the CPU, so that the same seed gives the same bytes with and
-    without a GPU. Systems don't touch each other: one that blows up to NaN leaves the others as they are, and
-    the result of a system doesn't depend on its place among the S.
+    XLA compiles once per shape. The CPU is always used, so that the same seed gives the same bytes with and without
+    a GPU. Systems do not affect each other: NaN in one leaves the others unchanged, and the result of a system does
+    not depend on its place among the S.
 
     Args:
         positions: `[D, N, S]`.
@@ -65,7 +65,7 @@ def advance(
         masses: `[N, S]`.
         couplings: g `[N, N, S]`, see `pipelines.nbody.forces.couplings`.
         time_step: Time of one step.
-        num_steps: Steps to make; one force evaluation each, and one before.
+        num_steps: Number of steps, with one force evaluation each and one before.
 
     Returns:
         The state after the last step.
@@ -105,7 +105,7 @@ def _advance(
 
 
 def pairs(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Displacements r_j - r_i `[D, N, N, S]` and squared distances `[N, N, S]`, infinite for i = j."""
+    """Compute displacements r_j - r_i `[D, N, N, S]` and squared distances `[N, N, S]`, infinite for i = j."""
     displacement = positions[:, None] - positions[:, :, None]
     diagonal = np.where(np.eye(positions.shape[1], dtype=bool), np.inf, 0.0)
     return displacement, tf.reduce_sum(displacement**2, axis=0) + diagonal[:, :, None]

@@ -74,14 +74,14 @@ def test_steps_that_never_meet_are_refused():
     with pytest.raises(UserError) as error:
         CommonWindows([COARSE, dataclasses.replace(COARSE, subsample=6, rollout_steps=1)])
     assert str(error.value) == (
-        "`model` must be models that predict a common frame: one of every 12 stored frames. "
+        "`model` must name models that predict a common frame, which is every 12 stored frames. "
         "Received rollouts of 4 x 4, 1 x 6 stored frames"
     )
 
 
 def test_no_window_left_is_refused(data):
     windows = CommonWindows([COARSE, dataclasses.replace(FINE, warm_up_steps=30)])
-    with pytest.raises(UserError, match="no window of the split 'test' has the frames that all models observe"):
+    with pytest.raises(UserError, match="the split 'test' has no window with the observed frames of all models"):
         windows.index(data, "test")
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
-from pipelines.nbody.config import SimulationConfig
 
 
 def refused(config_type, fields):
@@ -71,21 +70,3 @@ def test_min_frames_is_the_least_that_gives_every_phase_a_window(config):
     assert config.window_steps == config.warm_up_steps + config.rollout_steps
     assert shortest_phase(config.min_frames) == config.window_steps
     assert shortest_phase(config.min_frames - 1) == config.window_steps - 1
-
-
-@pytest.mark.parametrize(
-    ("fields", "name"),
-    [
-        ({"num_train": -1}, "num_train"),
-        ({"num_train": 0, "num_validation": 0, "num_test": 0}, "num_train"),
-        ({"num_particles": 0}, "num_particles"),
-        ({"num_dimensions": 4}, "num_dimensions"),
-        ({"num_steps": 10, "save_every": 3}, "save_every"),
-        ({"time_step": 0.0}, "time_step"),
-        ({"max_energy_error": -1e-4}, "max_energy_error"),
-        ({"speed": -1.0}, "speed"),
-    ],
-)
-def test_simulation_config_refuses(fields, name):
-    message = refused(SimulationConfig, fields)
-    assert message.startswith(f"`{name}` must be ") and repr(fields[name]) in message

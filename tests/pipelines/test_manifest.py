@@ -135,7 +135,7 @@ def test_manifest_refuses_what_is_no_json_object(tmp_path, content, message):
         Manifest.load(tmp_path)
 
 
-def test_missing_directory_and_missing_manifest_are_told_apart(tmp_path):
+def test_missing_directory_and_missing_manifest_have_different_messages(tmp_path):
     with pytest.raises(UserError, match="gone: no such directory"):
         Manifest.load(tmp_path / "gone")
     for read in (Manifest.load, validate, check):

@@ -79,7 +79,7 @@ def test_initial_states_are_as_stated():
     assert counts.min() > 0.85 * counts.mean()
 
 
-def test_fewer_simulations_are_the_first_of_more_and_a_stopped_run_goes_on(directory, tmp_path):
+def test_fewer_simulations_are_the_first_of_more_and_an_interrupted_run_resumes(directory, tmp_path):
     fewer = dataclasses.replace(SMALL, num_train=3)
     simulate(fewer, tmp_path / "fewer", command="by hand")
     more, less = contents(directory), contents(tmp_path / "fewer")

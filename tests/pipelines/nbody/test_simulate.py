@@ -215,7 +215,7 @@ def test_refuses_a_broken_configuration_file(tmp_path, content):
         simulate(SMALL, tmp_path, command="the command")
 
 
-def test_refuses_a_file_in_place_of_the_directory(tmp_path):
+def test_refuses_a_file_where_the_directory_belongs(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file: cannot hold a dataset: File exists"):
         simulate(SMALL, tmp_path / "file", command="the command")
