@@ -22,10 +22,10 @@ NUM_FRAMES = 5  # observed, as in training
 
 def export_to(directory, preset):
     """Export a model with new weights, and load it."""
-    from socialmd_tf.export.saved_model import Exported, export
+    from socialmd_tf.export.saved_model import ExportedModel, export
     from socialmd_tf.model import build_model
 
-    return Exported(export(build_model(preset), directory, {}))
+    return ExportedModel(export(build_model(preset), directory, {}))
 
 
 def measure(ways, rounds):
@@ -76,7 +76,7 @@ def main():
             Client(server.address("rest"), "timed", protocol="rest") as over_rest,
         ):
             ways = {
-                "in process": lambda: model.rollout(*asked),
+                "in process": lambda: model.moments(*asked),
                 "gRPC": lambda: over_grpc.rollout(*asked),
                 "REST": lambda: over_rest.rollout(*asked),
             }

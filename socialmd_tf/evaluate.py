@@ -43,9 +43,9 @@ def main() -> None:
     Manifest.load(command.data)
     commands.load_tensorflow()
     from socialmd_tf.evaluation import evaluate
-    from socialmd_tf.export.saved_model import Exported
+    from socialmd_tf.export.saved_model import ExportedModel
 
-    models = [Exported(path) for path in paths]
+    models = [ExportedModel(path) for path in paths]
     min_frames = evaluate.common_windows(models).reference.min_frames
     check(command.data, min_frames=min_frames, splits=("train", command.split))
     evaluate.evaluate(models, command.data, command.split, command.output)

@@ -33,7 +33,9 @@ def build_model(config):
     }
     cell, head = CELLS[config.cell].build(config, "cell"), HEADS[config.head].build(config, "head")
     rollout = Rollout(cell, head, config.rollout_steps, name="rollout")
-    return keras.Model(inputs, rollout(inputs), name="socialmd")
+    model = keras.Model(inputs, rollout(inputs), name="socialmd")
+    model.config = config  # an export carries it, to rebuild the model
+    return model
 
 
 def rollout_layer(model):

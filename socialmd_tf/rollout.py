@@ -62,9 +62,9 @@ def main() -> None:
     open_trajectory(command.input, manifest.num_dimensions + len(manifest.features))  # refused before the slow start
     commands.load_tensorflow()
     from socialmd_tf.evaluation import evaluate
-    from socialmd_tf.export.saved_model import Exported
+    from socialmd_tf.export.saved_model import ExportedModel
 
-    model = Exported(command.model)
+    model = ExportedModel(command.model)
     evaluate.check_data(model, manifest)
     frames, features = read(command, model, manifest)
     warm_up_steps = command.warm_up_steps or evaluate.windows_of(model).warm_up_steps
@@ -75,9 +75,9 @@ def main() -> None:
             f"from frame {command.first_frame} on; found {len(frames)}"
         )
     observed = frames[:warm_up_steps]
-    mean, covariance = model.rollout(observed[None], features[None], command.num_steps)
+    mean, covariance = model.moments(observed[None], features[None], command.num_steps)
     copies = [np.repeat(array[None], command.num_samples, axis=0) for array in (observed, features)]
-    samples = model.sample(*copies, command.num_steps, (command.seed, 0)) if command.num_samples else ()
+    samples = model.paths(*copies, command.num_steps, (command.seed, 0)) if command.num_samples else ()
     write(command, model, observed, mean[0], covariance[0], samples, frames[warm_up_steps:][: command.num_steps])
 
 

@@ -75,7 +75,7 @@ def demo_data():
 def finish(config, model, state):
     """Export the trained model and judge what was exported, once; print the table."""
     from socialmd_tf.evaluation import evaluate
-    from socialmd_tf.export.saved_model import Exported, add_metrics, export, model_card
+    from socialmd_tf.export.saved_model import ExportedModel, add_metrics, export, model_card
     from socialmd_tf.serving import warmup
 
     run, manifest = Path(config.run_directory), Manifest.load(Path(config.data))
@@ -89,7 +89,7 @@ def finish(config, model, state):
         print(f"exported the weights of epoch {state.best_epoch + 1} to {path}; judging them on {split}", flush=True)
         if not warmup.is_possible():
             print("no warm-up requests for a model server in it; they need pip install 'socialmd_tf[serving]'")
-        exported = Exported(path)
+        exported = ExportedModel(path)
         results = evaluate.evaluate([exported], config.data, split, run)
         add_metrics(path, split, results[exported.name])
         write_json(done, {**what, "exported": str(path)})

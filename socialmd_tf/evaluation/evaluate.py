@@ -18,7 +18,7 @@ def evaluate(models, directory, split, output):
     """Judge models and everything of the registry on every window of a split, in free rollout.
 
     Args:
-        models: One or more `Exported` models. The first leads: windows are ranked by its error, and it is compared
+        models: One or more `ExportedModel` models. The first leads: windows are ranked by its error, and it is compared
             with everything else.
         directory: The data set. What is fitted is fitted on its training split.
         split: Name of the split.

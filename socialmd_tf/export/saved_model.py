@@ -1,206 +1,215 @@
-"""The trained model as a SavedModel that needs neither this package nor Keras nor TFP."""
-
-import dataclasses
-import json
-import math
-import os
-import shutil
-from importlib.metadata import version
-from pathlib import Path
+"""Exported models: load one and predict with it. Writing them is in write.py."""
 
 import numpy as np
 import tensorflow as tf
 
-from pipelines.atomic_files import write_json
-from pipelines.errors import UserError
-from socialmd_tf.config import TrainConfig, to_dict
-from socialmd_tf.export.signatures import Signatures
+from pipelines.errors import UserError, require
+from socialmd_tf.config import ModelConfig, from_dict
+from socialmd_tf.export.forecast import Forecast, Samples
+from socialmd_tf.export.frames import read
+from socialmd_tf.export.model_card import CARD, add_metrics, model_card, read_card
+from socialmd_tf.export.model_inputs import model_inputs
+from socialmd_tf.export.versions import find_version, versions
+from socialmd_tf.export.write import WEIGHTS, export
 from socialmd_tf.layers import DensityLayout
-from socialmd_tf.model import rollout_layer
-from socialmd_tf.serving import warmup
+from socialmd_tf.model import build_model
 
-_CARD = Path("assets.extra") / "model_card.json"
+__all__ = ["ExportedModel", "add_metrics", "export", "load", "load_keras_model", "model_card", "versions"]
 
 
-def export(model, directory, card, max_horizon=TrainConfig.max_horizon):
-    """Write a model as the next version of a SavedModel.
-
-    Signatures, for any B, T, N >= 1 and horizon from 1 to `max_horizon`, lengths in the unit of the data:
-
-    - `serving_default` = `rollout`: `positions` `[B, T, N, D]`, `features` `[B, N, F]`, `horizon` scalar ->
-      `mean` `[B, horizon, N, D]`, `covariance` `[B, horizon, N, D, D]`, fed back on the mean;
-    - `sample`: `seed` `[2]` beside these -> `positions` `[B, horizon, N, D]`, fed back on what was drawn;
-    - `density`: `mask` `[B, N]` beside those of `rollout` -> `parameters` `[B, horizon, N, P]` in the order of the
-      card's `density_layout`.
-
-    Three more, whose inputs and outputs all begin with B, take rows that a server has put together:
-
-    - `rollout_rows`: `positions`, `features`, `mask`, `horizon` `[B]`, `seed` `[B, 2]` -> for each row what `rollout`
-      and `sample` (`positions`) give it alone, zeros after its `num_frames` `[B]` and for padding;
-    - `initial_state`: `positions` of the first frame `[B, N, D]` -> the state before it, `state_...` `[B, N, ...]`;
-    - `step`: `positions` `[B, N, D]`, `features`, `mask`, `observed` `[B]` (false where `positions` are the last
-      `mean`), `state_...` -> `mean` `[B, N, D]` and `covariance` `[B, N, D, D]` of the next frame, the new `state_...`.
-
-    What does not fit is refused with InvalidArgumentError and the input's name. In `rollout_rows` and `step` a row
-    whose values do not fit is zeros, with the reason in `refused` `[B]`, unless no row fits: one caller's mistake is
-    not that of the others in the batch.
-
-    With the extra `serving` installed, the version has the requests in it that a server warms up on.
+def load(path):
+    """Load an exported model.
 
     Args:
-        model: A model of `build_model`.
-        directory: `saved_models/NAME`.
-        card: JSON-ready description of the model, written to `assets.extra/model_card.json`.
-        max_horizon: Largest number of frames that one request can ask for.
+        path: `saved_models/NAME`, which stands for its newest version, or `saved_models/NAME/VERSION`.
 
     Returns:
-        The version's directory, `saved_models/NAME/<integer>`; it appears whole, by renaming.
+        An `ExportedModel`.
 
     Raises:
-        UserError: The directory holds something else.
+        UserError: There is no whole SavedModel of this package.
     """
-    directory = Path(directory)
-    number = max(versions(directory), default=0) + 1
-    directory.mkdir(parents=True, exist_ok=True)
-    partial = directory / f".{number}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    module = Signatures(model, max_horizon)
-    tf.saved_model.save(module, partial, signatures={"serving_default": module.rollout, **module.functions()})
-    card = {
-        **card,
-        "density_layout": dataclasses.asdict(rollout_layer(model).head.layout),
-        "max_horizon": max_horizon,
-        "state": {name: shape[2:] for name, shape in module.state_shapes.items()},
-    }
-    write_json(partial / _CARD, card)
-    if warmup.is_possible():
-        warmup.write(partial)
-    os.replace(partial, directory / str(number))
-    return directory / str(number)
+    return ExportedModel(path)
 
 
-def model_card(config, model, manifest, state):
-    """What a user of an exported model needs to know of it, JSON-ready.
+def load_keras_model(path):
+    """Rebuild an exported model as a `keras.Model`, to train it further or to look inside.
 
     Args:
-        config: The `TrainConfig`.
-        model: The trained model.
-        manifest: The data set's `Manifest`.
-        state: The `RunState`.
-    """
-    settings = to_dict(config)
-    packages = ("socialmd_tf", "tensorflow", "keras", "tensorflow-probability")
-    return {
-        "data": manifest.name,
-        "num_dimensions": manifest.num_dimensions,
-        "features": list(manifest.features),
-        "length_unit": manifest.length_unit,
-        "time_between_frames": manifest.time_between_frames * config.windows.subsample,
-        "warm_up_steps": config.windows.warm_up_steps,
-        "windows": settings["windows"],
-        "preset": config.preset,
-        "model": settings["model"],
-        "num_parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
-        "training": {"seed": config.seed, "batch_size": config.batch_size, "best": state.epochs[state.best_epoch]},
-        "versions": {package: version(package) for package in packages},
-    }
+        path: As for `load`.
 
-
-def add_metrics(path, split, results):
-    """Write into an exported model's card how good the model is.
-
-    Args:
-        path: The version's directory.
-        split: Name of the split that it was judged on.
-        results: What `socialmd_tf.metrics.evaluate` gives; single numbers are taken.
-    """
-    card = json.loads((path / _CARD).read_text())
-    numbers = {name: value for name, value in results.items() if isinstance(value, float) and math.isfinite(value)}
-    write_json(path / _CARD, {**card, "metrics": {"split": split, **numbers}})
-
-
-def versions(directory):
-    """Numbers of the exported versions, smallest first.
+    Returns:
+        A model of `build_model` with the exported weights; it gives the same densities as the SavedModel.
 
     Raises:
-        UserError: There is something else in the directory.
+        UserError: There is no SavedModel of this package, or its weights or configuration cannot be read.
     """
-    if not Path(directory).exists():
-        return []
-    if not Path(directory).is_dir():
-        raise UserError(f"`export_directory` must be a directory. Received: {directory}")
-    entries = [entry.name for entry in Path(directory).iterdir() if not entry.name.startswith(".")]
-    for name in entries:
-        if not name.isdecimal():
-            raise UserError(f"`export_directory` must hold only versions 1, 2, ... Found {name!r} in {directory}")
-    return sorted(int(name) for name in entries)
+    path = find_version(path)
+    card = read_card(path)
+    if "model" not in card or not (path / WEIGHTS).exists():
+        raise UserError(f"`model` must be an export with Keras weights. Found no {WEIGHTS} in {path}")
+    try:
+        model = build_model(from_dict(ModelConfig, card["model"]))
+        model.load_weights(path / WEIGHTS)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path / WEIGHTS} must hold the weights of the model in {CARD.name}: {reason}") from None
+    return model
 
 
-class Exported:
-    """A SavedModel, loaded to roll trajectories out.
+class ExportedModel:
+    """A SavedModel that predicts trajectories.
 
     Args:
-        path: `saved_models/NAME`, whose newest version is taken, or `saved_models/NAME/VERSION`.
+        path: `saved_models/NAME`, which stands for its newest version, or `saved_models/NAME/VERSION`.
+
+    Attributes:
+        path: Directory of the version.
+        name: NAME.
+        card: The model card, a dictionary.
+        layout: The `DensityLayout` of the predicted parameters.
 
     Raises:
-        UserError: There is no SavedModel of ours.
+        UserError: There is no whole SavedModel of this package.
     """
 
     def __init__(self, path):
-        path = Path(path)
-        if not (path / "saved_model.pb").exists():
-            entries = [entry for entry in path.glob("*/") if (entry / "saved_model.pb").exists()]
-            numbers = [int(entry.name) for entry in entries if entry.name.isdecimal()]
-            if not numbers:
-                raise UserError(f"`model` must be a SavedModel or a directory of its versions. Found none in {path}")
-            path = path / str(max(numbers))
-        if not (path / _CARD).exists():
-            raise UserError(f"`model` must be a SavedModel of socialmd_tf. Found no {_CARD} in {path}")
-        self.path = path
+        self.path = path = find_version(path)
         self.name = path.absolute().parent.name  # "." has no name
-        self.card = json.loads((path / _CARD).read_text())
-        self.layout = DensityLayout(**self.card["density_layout"])
+        self.card = read_card(path)
+        try:
+            self.layout = DensityLayout(**self.card["density_layout"])
+        except (KeyError, TypeError):
+            raise UserError(f"{path / CARD}: expected the field `density_layout`; the card is not whole") from None
         try:
             self._loaded = tf.saved_model.load(str(path))
-        except (OSError, tf.errors.OpError) as error:
-            raise UserError(f"`model` must be a whole SavedModel. {path} cannot be read: {error}") from None
+        except Exception as error:  # damaged files raise OSError, IndexError, DataLossError, DecodeError and others
+            reason = f"{type(error).__name__}: {error}"
+            raise UserError(f"`model` must be a whole SavedModel. {path} cannot be read: {reason}") from None
 
-    def rollout(self, positions, features, horizon):
-        """Mean `[B, horizon, N, D]` and covariance `[B, horizon, N, D, D]` after frames `[B, T, N, D]`."""
-        predicted = self._call("rollout", positions, features, horizon)
-        return predicted["mean"].numpy(), predicted["covariance"].numpy()
+    def rollout(self, frames, num_steps=30):
+        """Predict the frames that follow; the mean of every predicted frame is fed back.
 
-    def sample(self, positions, features, horizon, seed):
-        """One drawn trajectory `[B, horizon, N, D]` after frames `[B, T, N, D]`; `seed` is two integers."""
-        drawn = self._call("sample", positions, features, horizon, seed=tf.constant(seed, tf.int32))
+        Args:
+            frames: `Frames`, or anything that `socialmd_tf.read` takes. Frames of a dataset are read at the model's
+                frame interval, and the first T of them are observed, T as in training; other frames are all observed.
+            num_steps: Number of frames T' to predict.
+
+        Returns:
+            A `Forecast`: mean `[T', N, D]` and covariance `[T', N, D, D]`, with B in front if the frames have it.
+
+        Raises:
+            UserError: The frames do not fit the model, or `num_steps` is out of its range.
+        """
+        frames = read(frames)
+        positions, features, mask = model_inputs(frames, self.card)
+        mean, covariance = self.moments(positions, features, self._horizon(num_steps), mask)
+        if frames.positions.ndim == 3:
+            mean, covariance = mean[0], covariance[0]
+        return Forecast(**self._facts(positions, num_steps), mean=mean, covariance=covariance)
+
+    def sample(self, frames, num_steps=30, num_samples=16, seed=0):
+        """Draw trajectories that may follow; the drawn positions of every frame are fed back.
+
+        Args:
+            frames: As for `rollout`.
+            num_steps: Number of frames T' to predict.
+            num_samples: Number of trajectories S to draw.
+            seed: An integer; the same seed gives the same trajectories.
+
+        Returns:
+            `Samples`: positions `[S, T', N, D]`, or `[B, S, T', N, D]` if the frames have B.
+
+        Raises:
+            UserError: As for `rollout`, or `num_samples` or `seed` is out of range.
+        """
+        require(_is_integer(num_samples) and num_samples >= 1, "num_samples", "an integer of at least 1", num_samples)
+        require(_is_integer(seed) and 0 <= seed < 2**31, "seed", "an integer from 0 to 2^31 - 1", seed)
+        frames = read(frames)
+        inputs = model_inputs(frames, self.card)
+        copies = [None if value is None else np.repeat(value, num_samples, axis=0) for value in inputs]
+        drawn = self.paths(*copies[:2], self._horizon(num_steps), (seed, 0), copies[2])
+        if frames.positions.ndim == 4:
+            drawn = drawn.reshape(-1, num_samples, *drawn.shape[1:])
+        return Samples(**self._facts(inputs[0], num_steps), positions=drawn)
+
+    def moments(self, positions, features, horizon, mask=None):
+        """Mean `[B, horizon, N, D]` and covariance `[B, horizon, N, D, D]` after frames `[B, T, N, D]`.
+
+        Args:
+            positions: `[B, T, N, D]`, in units of length, at the model's frame interval.
+            features: `[B, N, F]`.
+            horizon: Number of frames to predict.
+            mask: `[B, N]`, 1 for real particles and 0 for padding, whose moments are zero; None if all are real.
+        """
+        if mask is None:
+            predicted = self._call("rollout", positions, features, horizon)
+            return predicted["mean"].numpy(), predicted["covariance"].numpy()
+        parameters = self._call("density", positions, features, horizon, mask=_floats(mask))["parameters"]
+        real = np.asarray(mask)[:, None, :, None]
+        mean, covariance = self.layout.mean(parameters), self.layout.covariance(parameters)
+        return np.asarray(mean) * real, np.asarray(covariance) * real[..., None]
+
+    def paths(self, positions, features, horizon, seed, mask=None):
+        """One drawn trajectory `[B, horizon, N, D]` after frames `[B, T, N, D]`.
+
+        Args:
+            positions: `[B, T, N, D]`, in units of length, at the model's frame interval.
+            features: `[B, N, F]`.
+            horizon: Number of frames to predict.
+            seed: Two integers.
+            mask: `[B, N]`, 1 for real particles and 0 for padding, which stays at zero; None if all are real.
+        """
+        if mask is None:
+            return self._call("sample", positions, features, horizon, seed=_integers(seed))["positions"].numpy()
+        rows = np.arange(len(positions))
+        seeds = np.stack([np.full_like(rows, seed[0]), seed[1] + rows], axis=1)
+        horizons = np.full_like(rows, horizon)
+        drawn = self._call("rollout_rows", positions, features, horizons, mask=_floats(mask), seed=_integers(seeds))
         return drawn["positions"].numpy()
 
     def draw(self, inputs, seed):
         """One drawn trajectory `[B, T', N, D]` after a batch's input dictionary; `seed` is two integers."""
-        rows = len(inputs["positions"])
-        horizon = np.full(rows, self.card["windows"]["rollout_steps"])
-        seeds = np.array(seed) + np.stack([np.zeros(rows, int), np.arange(rows)], axis=1)
-        mask = tf.constant(np.asarray(inputs["mask"], np.float32))
-        drawn = self._call(
-            "rollout_rows",
-            inputs["positions"],
-            inputs["features"],
-            horizon,
-            mask=mask,
-            seed=tf.constant(seeds, tf.int32),
-        )
-        return drawn["positions"].numpy()
+        return self.paths(inputs["positions"], inputs["features"], self._trained_steps, seed, inputs["mask"])
 
     def density(self, inputs):
         """Parameters `[B, T', N, P]` of the densities after a batch's input dictionary."""
-        horizon = self.card["windows"]["rollout_steps"]
-        mask = tf.constant(np.asarray(inputs["mask"], np.float32))
-        return self._call("density", inputs["positions"], inputs["features"], horizon, mask=mask)["parameters"].numpy()
+        called = self._call(
+            "density", inputs["positions"], inputs["features"], self._trained_steps, mask=_floats(inputs["mask"])
+        )
+        return called["parameters"].numpy()
+
+    @property
+    def _trained_steps(self):
+        return self.card["windows"]["rollout_steps"]
+
+    def _horizon(self, num_steps):
+        largest = self.card["max_horizon"]
+        allowed = _is_integer(num_steps) and 1 <= num_steps <= largest
+        require(allowed, "num_steps", f"an integer from 1 to {largest}, the model's `max_horizon`", num_steps)
+        return num_steps
+
+    def _facts(self, observed, num_steps):
+        return {
+            "times": (observed.shape[1] + np.arange(num_steps)) * self.card["time_between_frames"],
+            "length_unit": self.card["length_unit"],
+            "time_unit": self.card.get("time_unit"),
+            "model": f"{self.name}/{self.path.name}",
+        }
 
     def _call(self, signature, positions, features, horizon, **others):
         return self._loaded.signatures[signature](
-            positions=tf.constant(np.asarray(positions, np.float32)),
-            features=tf.constant(np.asarray(features, np.float32)),
-            horizon=tf.constant(horizon, tf.int32),
-            **others,
+            positions=_floats(positions), features=_floats(features), horizon=_integers(horizon), **others
         )
+
+
+def _floats(values):
+    return tf.constant(np.asarray(values, np.float32))
+
+
+def _integers(values):
+    return tf.constant(values, tf.int32)
+
+
+def _is_integer(value):
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

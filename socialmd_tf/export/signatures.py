@@ -45,7 +45,7 @@ class Signatures(tf.Module):
         return {name: getattr(self, name) for name in self._shapes}
 
     def _add_functions(self):
-        horizon_in_training = tf.constant(min(self._layer.rollout_steps, self._max_horizon))
+        horizon_in_training = tf.constant(self._layer.rollout_steps)
         no_seed = tf.constant([0, 0])
 
         # What a default that is a tensor becomes is a default of the SavedModel's signature.

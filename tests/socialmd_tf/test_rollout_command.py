@@ -11,7 +11,7 @@ from pipelines.config import DataConfig
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
 from socialmd_tf.config import ModelConfig, TrainConfig
-from socialmd_tf.export.saved_model import Exported, export, model_card
+from socialmd_tf.export.saved_model import ExportedModel, export, model_card
 from socialmd_tf.model import build_model, for_data
 from socialmd_tf.rollout import main
 from socialmd_tf.training.run import RunState
@@ -71,12 +71,12 @@ def test_writes_prediction_picture_and_film(call, model, data, tmp_path):
     np.testing.assert_array_equal(found["observed"], positions[:2])
     np.testing.assert_array_equal(found["truth"], positions[2:6])
     np.testing.assert_allclose(found["times"], [0.4, 0.6, 0.8, 1.0])  # 0.1 apart in the file, every second read
-    exported = Exported(model)
-    mean, covariance = exported.rollout(positions[None, :2], features, 4)
+    exported = ExportedModel(model)
+    mean, covariance = exported.moments(positions[None, :2], features, 4)
     np.testing.assert_array_equal(found["mean"], mean[0])
     np.testing.assert_array_equal(found["covariance"], covariance[0])
     assert found["samples"].shape == (2, 4, 3, 2)
-    drawn = exported.sample(np.repeat(positions[None, :2], 2, axis=0), np.repeat(features, 2, axis=0), 4, (7, 0))
+    drawn = exported.paths(np.repeat(positions[None, :2], 2, axis=0), np.repeat(features, 2, axis=0), 4, (7, 0))
     np.testing.assert_array_equal(found["samples"], drawn)
     assert not np.array_equal(drawn[0], drawn[1])
     with Image.open(tmp_path / "new" / "out.png") as picture:

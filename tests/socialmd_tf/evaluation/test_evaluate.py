@@ -13,7 +13,7 @@ from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from socialmd_tf.config import ModelConfig, TrainConfig
 from socialmd_tf.evaluation import evaluate, predictors
-from socialmd_tf.export.saved_model import Exported, export, model_card
+from socialmd_tf.export.saved_model import ExportedModel, export, model_card
 from socialmd_tf.layers import DensityLayout
 from socialmd_tf.model import build_model, for_data
 from socialmd_tf.training.run import RunState
@@ -53,7 +53,7 @@ KEYS = {
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A writer of untrained models for two dimensions and one feature: name and windows -> `Exported`."""
+    """A writer of untrained models for two dimensions and one feature: name and windows -> `ExportedModel`."""
     directory = tmp_path_factory.mktemp("saved")
 
     def write(name, windows=WINDOWS):
@@ -62,7 +62,7 @@ def saved(tmp_path_factory):
         keras.utils.set_random_seed(len(name))
         built = build_model(for_data(SMALL, manifest, windows, (1.0, 1.0)))
         card = model_card(config, built, manifest, RunState([{"epoch": 1, "val_loss": 1.0}]))
-        return Exported(export(built, directory / name, card))
+        return ExportedModel(export(built, directory / name, card))
 
     return write
 
@@ -139,7 +139,7 @@ def test_the_model_is_judged_on_its_free_rollout(model, data, tmp_path):
     for observed, true in slow_windows(data, "test"):
         file = {3: "test/00001.npy", 4: "test/00000.npy"}[observed.shape[1]]
         features = np.load(data / file)[0, :, 2:]
-        mean, _ = model.rollout(observed[None], features[None], 3)
+        mean, _ = model.moments(observed[None], features[None], 3)
         errors.append(np.abs(mean[0] - true).ravel())
     assert found["mae"] == pytest.approx(np.concatenate(errors).mean(), rel=1e-4)
     report = (tmp_path / "out" / "report.md").read_text()
@@ -292,7 +292,7 @@ def test_molecules_are_judged_by_their_own_statistics(tmp_path, write_dataset, r
     )
     built = build_model(for_data(config.model, manifest, WINDOWS, (1.0, 1.0)))
     card = model_card(config, built, manifest, RunState([{"epoch": 1, "val_loss": 1.0}]))
-    plain = Exported(export(built, tmp_path / "plain", card))
+    plain = ExportedModel(export(built, tmp_path / "plain", card))
     results = evaluate.evaluate([plain], directory, "test", tmp_path / "out")
 
     errors = {kind: [] for kind in range(2)}
@@ -334,7 +334,7 @@ def test_models_of_two_samplings_are_judged_at_common_frames(model, saved, data,
     for file in ("test/00000.npy", "test/00001.npy"):
         frames = np.load(data / file)
         for last in range(2, 40 - 6, 4):
-            mean, _ = finer.rollout(frames[None, last - 1 : last + 1, :, :2], frames[None, 0, :, 2:], 6)
+            mean, _ = finer.moments(frames[None, last - 1 : last + 1, :, :2], frames[None, 0, :, 2:], 6)
             errors.append(np.abs(mean[0, 1::2] - frames[last + 2 : last + 7 : 2, :, :2]).ravel())
     assert written["predictors"]["finer"]["mae"] == pytest.approx(np.concatenate(errors).mean(), rel=1e-4)
     assert "2 frames 1 apart, 2 frames 2 apart" in (tmp_path / "out" / "report.md").read_text()

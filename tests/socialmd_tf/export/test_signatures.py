@@ -185,22 +185,22 @@ def test_a_head_that_adds_up_starts_anew_where_a_frame_was_observed(both, share)
 
 def test_the_bound_and_the_defaults_are_those_of_the_export(tmp_path):
     keras.utils.set_random_seed(1)
-    path = export(build_model(ModelConfig(**SMALL)), tmp_path / "bounded", {}, max_horizon=2)
+    path = export(build_model(ModelConfig(**SMALL)), tmp_path / "bounded", {}, max_horizon=4)
     card = json.loads((path / "assets.extra" / "model_card.json").read_text())
-    assert card["max_horizon"] == 2
+    assert card["max_horizon"] == 4
     assert card["state"] == {"state_hidden": [4], "state_cell": [4], "state_positions": [2]}
     rollout = tf.saved_model.load(str(path)).signatures["rollout"]
     inputs = {name: tf.constant(random_rows()[name]) for name in ("positions", "features")}
-    assert rollout(**inputs, horizon=tf.constant(2))["mean"].shape[1] == 2
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"`horizon` must be from 1 to 2\. Received: 3"):
-        rollout(**inputs, horizon=tf.constant(3))
+    assert rollout(**inputs, horizon=tf.constant(4))["mean"].shape[1] == 4
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"`horizon` must be from 1 to 4\. Received: 5"):
+        rollout(**inputs, horizon=tf.constant(5))
     saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     defaults = {
         name: {key: tf.make_ndarray(value).tolist() for key, value in signature.defaults.items()}
         for name, signature in saved.meta_graphs[0].signature_def.items()
         if signature.defaults
     }
-    horizon = {"horizon": 2}  # three frames were predicted in training
+    horizon = {"horizon": 3}  # frames predicted in training
     assert defaults == {
         "serving_default": horizon,
         "rollout": horizon,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from socialmd_tf.export.saved_model import Exported
+from socialmd_tf.export.saved_model import ExportedModel
 from tests.socialmd_tf.serving import exports
 from tests.socialmd_tf.serving.docker import Container, serving_in_docker
 from tests.socialmd_tf.serving.stand_in import StandIn, serving
@@ -24,9 +24,9 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def in_process(saved_models: Path) -> dict[int, Exported]:
+def in_process(saved_models: Path) -> dict[int, ExportedModel]:
     """The same versions, loaded here."""
-    return {version: Exported(saved_models / str(version)) for version in VERSIONS}
+    return {version: ExportedModel(saved_models / str(version)) for version in VERSIONS}
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
-from socialmd_tf.export.saved_model import Exported
+from socialmd_tf.export.saved_model import ExportedModel
 from socialmd_tf.serving import warmup
 from tests.socialmd_tf.serving import exports
 
@@ -193,7 +193,7 @@ class Answers:
 def served(request, in_process, tmp_path_factory):
     """(the model in this process, what the C++ runtime answers)."""
     if request.param == "pooling":
-        model = Exported(exports.export_untrained(tmp_path_factory.mktemp("saved_models") / "tiny", exports.TINY))
+        model = ExportedModel(exports.export_untrained(tmp_path_factory.mktemp("saved_models") / "tiny", exports.TINY))
     else:
         model = in_process[2]
     good, faulty = good_requests(model.card), [tuple(fault[2:]) for fault in faulty_requests(model.card)]
@@ -210,12 +210,12 @@ def test_every_signature_runs_without_python_and_without_xla(served):
     assert [answer for answer in answers if isinstance(answer, Refused)] == []
     by_default, rollout, sample, density, rows, _, *steps = answers
     common = random_inputs(model.card)
-    mean, covariance = model.rollout(**common, horizon=4)
+    mean, covariance = model.moments(**common, horizon=4)
     close = {"rtol": 1e-5, "atol": 1e-5}
     for found in (by_default, rollout):
         np.testing.assert_allclose(found["mean"], mean, **close)
         np.testing.assert_allclose(found["covariance"], covariance, **close)
-    drawn = model.sample(**common, horizon=4, seed=SEED)
+    drawn = model.paths(**common, horizon=4, seed=SEED)
     np.testing.assert_allclose(sample["positions"], drawn, **close)
     np.testing.assert_allclose(model.layout.mean(tf.constant(density["parameters"])), mean, **close)
 
@@ -224,7 +224,7 @@ def test_every_signature_runs_without_python_and_without_xla(served):
     np.testing.assert_allclose(rows["mean"][0, :2], mean[0, :2], **close)
     np.testing.assert_allclose(rows["mean"][1], mean[1], **close)
     np.testing.assert_allclose(rows["covariance"][1], covariance[1], **close)
-    alone = model.sample(common["positions"][1:], common["features"][1:], 4, SEEDS[1])
+    alone = model.paths(common["positions"][1:], common["features"][1:], 4, SEEDS[1])
     # One row is rounded unlike two, and what is drawn and fed back carries that along.
     np.testing.assert_allclose(rows["positions"][1], alone[0], rtol=1e-3, atol=1e-3)
 

@@ -52,19 +52,19 @@ def test_answers_as_the_model_does_in_process(connect, in_process, version):
     client, model = connect(version=version), in_process[version]
     positions, features = systems(version)
     for found, expected in zip(
-        client.rollout(positions, features, 7), model.rollout(positions, features, 7), strict=True
+        client.rollout(positions, features, 7), model.moments(positions, features, 7), strict=True
     ):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, **CLOSE)
     for seed in ((1, 2), (-3, 2**31 - 1)):
         drawn = client.sample(positions, features, 5, seed)
-        np.testing.assert_allclose(drawn, model.sample(positions, features, 5, seed), **CLOSE)
+        np.testing.assert_allclose(drawn, model.paths(positions, features, 5, seed), **CLOSE)
 
 
 def test_takes_lists_and_leaves_out_features_that_there_are_none_of(connect, in_process):
     positions, features = systems(1)
     mean, _ = connect(version=1).rollout(positions.tolist(), horizon=2)
-    np.testing.assert_allclose(mean, in_process[1].rollout(positions, features, 2)[0], **CLOSE)
+    np.testing.assert_allclose(mean, in_process[1].moments(positions, features, 2)[0], **CLOSE)
     with pytest.raises(InvalidRequest, match="`features` must be given: the model takes 2 a particle"):
         connect().rollout(systems(2)[0], horizon=2)
 
@@ -96,13 +96,13 @@ def test_follows_a_running_experiment(connect, in_process, version):
     positions, features = systems(version, num_frames=6)
     coupling = connect(version=version).start(positions[:, :2], features)
     for told in range(2, 7):
-        expected = in_process[version].rollout(positions[:, :told], features, 1)
+        expected = in_process[version].moments(positions[:, :told], features, 1)
         np.testing.assert_allclose(coupling.mean, expected[0][:, 0], **CLOSE)
         np.testing.assert_allclose(coupling.covariance, expected[1][:, 0], **CLOSE)
         if told < 6:
             mean, _ = coupling.step(positions[:, told])
             assert mean is coupling.mean
-    free = in_process[version].rollout(positions, features, 4)
+    free = in_process[version].moments(positions, features, 4)
     for frame in range(1, 4):  # nothing is observed any more
         mean, covariance = coupling.step()
         np.testing.assert_allclose(mean, free[0][:, frame], **CLOSE)

@@ -194,7 +194,7 @@ def check_abuse(server, model, count):
     wrong += [(ask_over_rest, pool, *request) for request in wrong_requests(generator, model, "rest")]
     assert len(wrong) > 300
     right = right_inputs(generator, model)["rollout"].values()
-    expected = model.rollout(*right)
+    expected = model.moments(*right)
     misjudged = []
     with channel, pool, Client(server.address("grpc"), "tiny") as client:
         for ask, connection, what, signature, name, inputs in (

@@ -1,0 +1,148 @@
+"""Observed frames: what a trained model is given, from a file or from arrays."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.errors import UserError, require
+from pipelines.manifest import MANIFEST_FILE, Manifest
+from pipelines.npy_files import open_trajectory
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frames:
+    """Positions of one system or of several systems side by side, and what is known about them.
+
+    `frames[100:]` leaves out the first 100 frames.
+
+    Raises:
+        UserError: An array has the wrong number of axes, or sizes that do not fit each other.
+    """
+
+    positions: np.ndarray
+    """`[T, N, D]` or `[B, T, N, D]`, in units of length."""
+    features: object = None
+    """Values `[N, F]` or `[B, N, F]`, or a dictionary of values `[N]` or `[B, N]` by name."""
+    mask: np.ndarray | None = None
+    """`[N]` or `[B, N]`, 1 for real particles and 0 for padding. None if all particles are real."""
+    velocities: np.ndarray | None = None
+    """Observed velocities, same shape as `positions`."""
+    box: np.ndarray | None = None
+    """Edge lengths `[D]` of the periodic box, in units of length."""
+    length_unit: str | None = None
+    """Unit of the positions, if known."""
+    time_unit: str | None = None
+    """Unit of the times, if known."""
+    time_between_frames: float | None = None
+    """Time from one frame to the next. None means the interval of the model that is given these frames."""
+    name: str = "frames"
+    """Where the frames come from, for messages."""
+    first_frame: int = 0
+    """Index of the first frame in the file, for messages."""
+
+    def __post_init__(self):
+        """Check shapes."""
+        shape = self.positions.shape
+        require(len(shape) in (3, 4), "positions", "an array [T, N, D] or [B, T, N, D]", shape)
+        require(all(size >= 1 for size in shape), "positions", "an array without empty axes", shape)
+        require(shape[-1] in (2, 3), "positions", "in 2 or 3 dimensions, the last axis", shape)
+        if self.mask is not None:
+            allowed = [shape[-2:-1], (*shape[:-3], shape[-2])]
+            require(self.mask.shape in allowed, "mask", f"of shape {list(allowed[-1])}", self.mask.shape)
+
+    def __len__(self):
+        """Number of frames."""
+        return self.positions.shape[-3]
+
+    def __getitem__(self, frames):
+        """Some of the frames, in order.
+
+        Args:
+            frames: A slice with a positive step.
+        """
+        require(isinstance(frames, slice) and (frames.step or 1) >= 1, "frames", "a slice, such as [100:]", frames)
+        start, _, step = frames.indices(len(self))
+        interval = None if self.time_between_frames is None else self.time_between_frames * step
+        return dataclasses.replace(
+            self,
+            positions=self.positions[..., frames, :, :],
+            velocities=None if self.velocities is None else self.velocities[..., frames, :, :],
+            time_between_frames=interval,
+            first_frame=self.first_frame + start,
+        )
+
+
+def read(source, *, features=None, mask=None, velocities=None, box=None, data=None):
+    """Frames for a trained model.
+
+    Args:
+        source: A trajectory file of a dataset, whose `dataset.json` is looked for in the directories above it; or
+            positions `[T, N, D]` or `[B, T, N, D]`, in units of length.
+        features: Of positions: values `[N, F]` or `[B, N, F]`, or a dictionary of values `[N]` or `[B, N]` by name.
+            Needed if the model has features. A file holds its own.
+        mask: Of positions: `[N]` or `[B, N]`, 1 for real particles and 0 for padding.
+        velocities: Observed velocities, same shape as the positions, for models that take them.
+        box: Edge lengths `[D]` of a periodic box, for models that take them.
+        data: Directory of the dataset that the source belongs to. It says which units and time between frames
+            positions have, and how to read a file that lies elsewhere.
+
+    Returns:
+        `Frames`. Those of a dataset carry its units and the time between stored frames; other positions are taken to be
+        one frame interval of the model apart. A file is read when its frames are used.
+
+    Raises:
+        UserError: No such file, no dataset, a wrong header, or arrays whose shapes do not fit.
+    """
+    if isinstance(source, Frames):
+        return source
+    if isinstance(source, str | Path):
+        given = {"features": features, "mask": mask, "velocities": velocities, "box": box}
+        for name, value in given.items():
+            require(value is None, name, "left out for a file, which holds its own", value)
+        return _read_file(Path(source), data)
+    known = {} if data is None else _facts(Manifest.load(Path(data)))
+    return Frames(
+        _array("positions", source),
+        features=features,
+        mask=None if mask is None else _array("mask", mask),
+        velocities=None if velocities is None else _array("velocities", velocities),
+        box=None if box is None else _array("box", box),
+        **known,
+    )
+
+
+def _read_file(path, data):
+    directory = _dataset_of(path) if data is None else Path(data)
+    manifest = Manifest.load(directory)
+    stored = open_trajectory(path, manifest.num_dimensions + len(manifest.features))
+    columns = stored[0, :, manifest.num_dimensions :].T
+    return Frames(
+        stored[..., : manifest.num_dimensions],
+        features=dict(zip(manifest.features, columns, strict=True)),
+        name=str(path),
+        **_facts(manifest),
+    )
+
+
+def _dataset_of(path):
+    """The nearest directory above a file that holds a `dataset.json`."""
+    for directory in path.absolute().parents:
+        if (directory / MANIFEST_FILE).exists():
+            return directory
+    raise UserError(f"{path}: found no {MANIFEST_FILE} in the directories above it; name the dataset with `data`")
+
+
+def _facts(manifest):
+    return {
+        "length_unit": manifest.length_unit,
+        "time_unit": getattr(manifest, "time_unit", None),
+        "time_between_frames": manifest.time_between_frames,
+    }
+
+
+def _array(name, values):
+    try:
+        return np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"`{name}` must be an array of numbers: {error}") from None

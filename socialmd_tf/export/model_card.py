@@ -1,0 +1,69 @@
+"""The model card: what a user of an exported model needs to know, as JSON beside the weights."""
+
+import json
+import math
+from importlib.metadata import version
+from pathlib import Path
+
+from pipelines.atomic_files import write_json
+from pipelines.errors import UserError
+from socialmd_tf.config import to_dict
+
+CARD = Path("assets.extra") / "model_card.json"
+
+
+def model_card(config, model, manifest, state):
+    """The card of a trained model, JSON-ready; `export` adds what the graph fixes.
+
+    Args:
+        config: The `TrainConfig`.
+        model: The trained model.
+        manifest: The dataset's `Manifest`.
+        state: The `RunState`.
+    """
+    packages = ("socialmd_tf", "tensorflow", "keras", "tensorflow-probability")
+    return {
+        "data": manifest.name,
+        "num_dimensions": manifest.num_dimensions,
+        "features": list(manifest.features),
+        "length_unit": manifest.length_unit,
+        "time_between_frames": manifest.time_between_frames * config.windows.subsample,
+        "warm_up_steps": config.windows.warm_up_steps,
+        "windows": to_dict(config.windows),
+        "preset": config.preset,
+        "num_parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        "training": {"seed": config.seed, "batch_size": config.batch_size, "best": state.epochs[state.best_epoch]},
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def read_card(path):
+    """The card of an exported version.
+
+    Args:
+        path: The version's directory.
+
+    Raises:
+        UserError: There is no card, or it is not a JSON object.
+    """
+    try:
+        card = json.loads((path / CARD).read_text())
+    except FileNotFoundError:
+        raise UserError(f"`model` must be a SavedModel of socialmd_tf. Found no {CARD} in {path}") from None
+    except ValueError as error:
+        raise UserError(f"{path / CARD}: not JSON: {error}") from None
+    if not isinstance(card, dict):
+        raise UserError(f"{path / CARD}: expected a JSON object, found {type(card).__name__}")
+    return card
+
+
+def add_metrics(path, split, results):
+    """Add test results to the card of an exported version.
+
+    Args:
+        path: The version's directory.
+        split: Name of the split the model was evaluated on.
+        results: Results of the model by name; finite numbers are kept, everything else is left out.
+    """
+    numbers = {name: value for name, value in results.items() if isinstance(value, float) and math.isfinite(value)}
+    write_json(path / CARD, {**read_card(path), "metrics": {"split": split, **numbers}})

@@ -1,0 +1,108 @@
+"""Frames as the inputs of an exported model: checked against its card, at its frame interval."""
+
+import math
+
+import numpy as np
+
+from pipelines.errors import UserError, require
+
+_TOLERANCE = 1e-4  # of the ratio of two frame intervals: they are stored in few digits
+
+
+def model_inputs(frames, card):
+    """What an exported model reads.
+
+    Frames whose time between frames is known are read at the model's interval, every k-th frame, and the first T of
+    them are observed, T as in training. Of other frames all are observed.
+
+    Args:
+        frames: `Frames`.
+        card: The model card.
+
+    Returns:
+        Positions `[B, T, N, D]`, features `[B, N, F]`, and mask `[B, N]` or None, all float32.
+
+    Raises:
+        UserError: The frames are not of the kind that the model was trained on, too few, or not finite.
+    """
+    for name in ("velocities", "box"):
+        if getattr(frames, name) is not None:
+            raise UserError(f"`{name}` must be left out: this model takes none")
+    found = frames.positions.shape[-1]
+    require(found == card["num_dimensions"], "positions", f"in the model's {card['num_dimensions']} dimensions", found)
+    for name in ("length_unit", "time_unit"):
+        ours, theirs = card.get(name), getattr(frames, name)
+        require(None in (ours, theirs) or ours == theirs, name, f"that of the model, {ours!r}", theirs)
+    positions = _observed(frames, card)
+    batched = positions if positions.ndim == 4 else positions[None]
+    return batched, _features(frames, card, len(batched)), _mask(frames, len(batched))
+
+
+def _observed(frames, card):
+    """The observed positions, at the model's interval."""
+    if frames.time_between_frames is None:
+        stride, positions = 1, frames.positions
+    else:
+        stride, number = _stride(frames, card), card["warm_up_steps"]
+        available = len(range(0, len(frames), stride))
+        if available < number:
+            raise UserError(
+                f"{frames.name}: expected at least {number} frames to observe, {stride} stored frames apart, "
+                f"found {available}"
+            )
+        positions = frames.positions[..., : number * stride : stride, :, :]
+    positions = np.asarray(positions, np.float32)
+    bad = np.argwhere(~np.isfinite(positions))
+    if len(bad):
+        *_, frame, particle, _ = bad[0]
+        raise UserError(
+            f"{frames.name}: expected finite positions, found {positions[tuple(bad[0])]} in frame "
+            f"{frames.first_frame + frame * stride}, particle {particle}"
+        )
+    return positions
+
+
+def _stride(frames, card):
+    """Every how many frames the model steps."""
+    ratio = card["time_between_frames"] / frames.time_between_frames
+    stride = max(round(ratio), 1)
+    if not math.isclose(ratio, stride, rel_tol=_TOLERANCE):
+        raise UserError(
+            f"{frames.name}: `time_between_frames` must divide the model's frame interval, "
+            f"{card['time_between_frames']:.9g}. Received: {frames.time_between_frames:.9g}"
+        )
+    return stride
+
+
+def _features(frames, card, batch_size):
+    """Features `[B, N, F]` in the model's order."""
+    names, num_particles = card["features"], frames.positions.shape[-2]
+    values = frames.features
+    if values is None:
+        require(not names, "features", f"given, since the model has the features {', '.join(names)}", values)
+        values = {}
+    if isinstance(values, dict):
+        require(set(values) == set(names), "features", f"those of the model, {names}", list(values))
+        values = [_rows(name, values[name], (num_particles,), batch_size) for name in names]
+        return np.stack(values, axis=-1) if values else np.zeros((batch_size, num_particles, 0), np.float32)
+    return _rows("features", values, (num_particles, len(names)), batch_size)
+
+
+def _rows(name, values, shape, batch_size):
+    """Finite values `[*shape]` or `[B, *shape]` as `[B, *shape]`."""
+    try:
+        values = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"`{name}` must be an array of numbers: {error}") from None
+    allowed = values.shape in (shape, (batch_size, *shape))
+    require(allowed, name, f"of shape {list(shape)} or {[batch_size, *shape]}", list(values.shape))
+    require(bool(np.isfinite(values).all()), name, "finite", values[~np.isfinite(values)][:1].tolist())
+    return np.broadcast_to(values, (batch_size, *shape))
+
+
+def _mask(frames, batch_size):
+    if frames.mask is None:
+        return None
+    mask = _rows("mask", frames.mask, frames.mask.shape[-1:], batch_size)
+    require(bool(np.isin(mask, (0, 1)).all()), "mask", "of zeros and ones", mask.tolist())
+    return mask
