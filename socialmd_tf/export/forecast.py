@@ -42,9 +42,8 @@ class Prediction:
 
     def _describe(self, what, shape):
         """One line: what was predicted, for which particles, times and units."""
-        *systems, num_steps, num_particles, num_dimensions = shape
-        counts = [f"{systems[0]} systems"] if systems else []
-        counts += [f"{num_steps} frames", f"{num_particles} particles", f"{num_dimensions} dimensions"]
+        names = ("system", "frame", "particle", "dimension")[-len(shape) :]
+        counts = [f"{size} {name}{'' if size == 1 else 's'}" for size, name in zip(shape, names, strict=True)]
         unit = f" {self.time_unit}" if self.time_unit else ""
         times = f"times {self.times[0]:.6g} to {self.times[-1]:.6g}{unit}"
         return f"{what} of {self.model}: {', '.join(counts)}; {times}; length unit {self.length_unit}"

@@ -143,6 +143,7 @@ def _facts(manifest):
 
 def _array(name, values):
     try:
-        return np.asarray(values, np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
+            return np.asarray(values, np.float32)
     except (TypeError, ValueError) as error:
         raise UserError(f"`{name}` must be an array of numbers: {error}") from None
