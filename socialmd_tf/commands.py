@@ -1,64 +1,16 @@
-"""The frame of every command: flags are parsed, errors become one line and an exit status."""
+"""What every command shares: its flags, and how it ends."""
 
-import contextlib
-import io
-import itertools
 import os
-import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
-
-import tyro
+from collections.abc import Callable
+from typing import NoReturn
 
 from pipelines.errors import UserError
-from socialmd_tf import flag_names, os_errors
+from socialmd_tf import os_errors
+from socialmd_tf.command_line import flag_names
+from socialmd_tf.command_line.parse import parse
 
-Config = TypeVar("Config")
-
-
-def parse(
-    config_type: type[Config],
-    *,
-    prog: str,
-    description: str | None = None,
-    default: Config | None = None,
-    args: Sequence[str] | None = None,
-) -> Config:
-    """Flags -> an instance of the dataclass `config_type`.
-
-    Args:
-        config_type: The dataclass; its field docstrings are the help texts.
-        prog: The name the help text shows.
-        description: What the command does; defaults to the docstring of `config_type`.
-        default: Values of the flags that are not given; defaults to those of the class.
-        args: The flags; defaults to the process's own.
-
-    Returns:
-        The filled and checked dataclass.
-
-    Raises:
-        UserError: A flag is unknown, has no value, or its value is refused.
-    """
-    flag_names.remember(config_type)
-    given = {} if default is None else {"default": default}
-    errors = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(errors):
-            return tyro.cli(config_type, prog=prog, description=description, args=args, **given)
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        message = flag_names.name_flag(_one_line(errors.getvalue()))
-        raise UserError(f"{message} See {prog} --help") from None
-
-
-def _one_line(box: str) -> str:
-    """The first message in the box that tyro draws, of lines or, for ASCII terminals, of hyphens."""
-    lines = [line.strip("│ ") for line in box.splitlines()[1:]]
-    parts = itertools.groupby(lines, key=lambda line: not line.strip("─-╰╯"))
-    message = next((" ".join(part) for is_rule, part in parts if not is_rule), "")
-    return re.sub(r"^Error parsing [\w.]+: ", "", message).rstrip(".") + "."
+__all__ = ["load_tensorflow", "parse", "run"]
 
 
 def run(main: Callable[[], None]) -> NoReturn:

@@ -11,8 +11,9 @@ import tyro
 
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
-from socialmd_tf import commands, train
+from socialmd_tf import commands
 from socialmd_tf.config import TrainConfig, load_json
+from socialmd_tf.train import demo_data, parse
 from socialmd_tf.tuning.search_space import search_space
 
 PROG = "python -m socialmd_tf.tune"
@@ -76,7 +77,7 @@ class TuneConfig(TrainConfig):
 
 def main():
     """Run the command."""
-    config = train.parse(sys.argv[1:], TuneConfig, PROG, left_out=("epochs",))
+    config = parse(sys.argv[1:], TuneConfig, PROG, left_out=("epochs",))
     for module, distribution in _DISTRIBUTIONS.items():
         if importlib.util.find_spec(module) is None:
             raise UserError(f"tune needs {distribution}, which is not installed: pip install 'socialmd_tf[tuning]'")
@@ -87,7 +88,7 @@ def main():
     from socialmd_tf.tuning import search
 
     if config.data is None:
-        config = dataclasses.replace(config, data=str(train.demo_data()))
+        config = dataclasses.replace(config, data=str(demo_data()))
     board, oracle = search.search(config, ranges, config.base())
     print(f"the search ended: {oracle.stopped_because}")
     if search.role() != "worker":

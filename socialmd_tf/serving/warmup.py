@@ -6,8 +6,10 @@ paid while the version loads.
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -40,7 +42,7 @@ def write(directory: Path) -> None:
                 writer.write(log.SerializeToString())
 
 
-def _example(name, info):
+def _example(name: str, info: Any) -> npt.NDArray[Any]:
     """A value that fits: one row, two of everything else, one frame to predict."""
     shape = [1 if axis == 0 else 2 for axis, _ in enumerate(info.tensor_shape.dim)]
     shape = [dim.size if dim.size >= 0 else size for dim, size in zip(info.tensor_shape.dim, shape, strict=True)]

@@ -1,5 +1,3 @@
-import dataclasses
-import os
 import subprocess
 import sys
 
@@ -7,81 +5,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
-from socialmd_tf.commands import parse, run
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Draw a circle."""
-
-    radius: float = 1.0
-    """How wide it is."""
-    output: str = "circle.png"
-    """Where it goes."""
-
-    def __post_init__(self):
-        if self.radius <= 0:
-            raise UserError(f"`radius` must be positive. Received: {self.radius}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Needy:
-    """Needs a flag."""
-
-    data: str
-    """Directory."""
-
-
-def parse_options(*args, default=None, options=Options):
-    return parse(options, prog="python -m circle", default=default, args=args)
-
-
-def test_flags_fill_the_dataclass():
-    assert parse_options() == Options()
-    assert parse_options("--radius", "2", "--output", "x.png") == Options(2.0, "x.png")
-    assert parse_options("--radius", "2", default=Options(output="y.png")) == Options(2.0, "y.png")
-
-
-@pytest.mark.parametrize(
-    ("options", "args", "fragments"),
-    [
-        (Options, ("--radios", "2"), ["--radios"]),
-        (Options, ("--radius", "wide"), ["--radius", "wide"]),
-        (Options, ("--radius",), ["--radius"]),
-        (Options, ("stray",), ["stray"]),
-        (Options, ("--radius", "-3"), ["`radius` must be positive. Received: -3.0. Change --radius."]),
-        (Needy, (), ["--data"]),
-    ],
-)
-def test_what_cannot_be_parsed_is_one_line(options, args, fragments, capsys):
-    with pytest.raises(UserError) as error:
-        parse_options(*args, options=options)
-    message = str(error.value)
-    for fragment in fragments:
-        assert fragment in message
-    assert "\n" not in message
-    assert not set(message) & set("│╭╰─╮╯")
-    assert capsys.readouterr() == ("", "")
-
-
-def test_what_cannot_be_parsed_points_to_the_help():
-    with pytest.raises(UserError, match=r"\. See python -m circle --help$"):
-        parse_options("--radios", "2")
-
-
-def test_help_shows_the_docstrings_and_ends_well(capsys):
-    with pytest.raises(SystemExit) as stop:
-        parse_options("--help")
-    assert not stop.value.code
-    shown = capsys.readouterr().out
-    for text in ("python -m circle", "Draw a circle.", "--radius", "How wide it is.", "circle.png"):
-        assert text in shown
-
-
-def test_the_description_may_be_given(capsys):
-    with pytest.raises(SystemExit):
-        parse(Options, prog="circle", description="Draw something round.", args=["--help"])
-    assert "Draw something round." in capsys.readouterr().out
+from socialmd_tf.commands import run
 
 
 def ends_with(main, capsys):

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
-from socialmd_tf import commands, train
+from socialmd_tf import commands
 from socialmd_tf.config import PRESETS, ModelConfig, TrainConfig, to_dict
 from socialmd_tf.config.model import DataConfig
+from socialmd_tf.train import main, parse
 from tests.tensorflow_log import without_tensorflow_log
 
 SETTINGS = {
@@ -76,7 +77,7 @@ def call(monkeypatch, capsys, flags):
         given = {**flags, **{name.replace("_", "-"): value for name, value in changes.items()}}
         monkeypatch.setattr(sys, "argv", ["train", *spell({k: v for k, v in given.items() if v is not None})])
         with pytest.raises(SystemExit) as stop:
-            commands.run(train.main)
+            commands.run(main)
         return stop.value.code, *capsys.readouterr()
 
     return call
@@ -284,7 +285,7 @@ def test_the_weights_of_another_model_are_refused(call, tmp_path):
 
 def test_a_run_of_another_configuration_is_refused(call, flags, tmp_path):
     (tmp_path / "run").mkdir()
-    settings = to_dict(train.parse(spell(flags)))
+    settings = to_dict(parse(spell(flags)))
     (tmp_path / "run" / "config.json").write_text(json.dumps({**settings, "batch_size": 7}))
     code, _, error = call()
     assert code == 2
@@ -329,22 +330,22 @@ def test_help_says_what_every_flag_is_without_tensorflow():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_is_its_model(preset):
-    config = train.parse(["--preset", preset])
+    config = parse(["--preset", preset])
     assert config == TrainConfig(preset=preset, model=PRESETS[preset])
 
 
 def test_flags_change_single_settings_of_a_preset():
-    config = train.parse(["--preset=thesis-mixture", "--model.units", "64", "--rotations", "2"])
+    config = parse(["--preset=thesis-mixture", "--model.units", "64", "--rotations", "2"])
     assert config.model == dataclasses.replace(PRESETS["thesis-mixture"], units=64)
     assert config.windows == DataConfig(rotations=2)
 
 
 def test_a_config_file_is_the_same_as_its_flags_and_flags_go_before_it(tmp_path):
-    given = train.parse(["--preset=thesis-mixture", "--epochs=3", "--model.side-lengths", "4.0", "2.0", "--seed=9"])
+    given = parse(["--preset=thesis-mixture", "--epochs=3", "--model.side-lengths", "4.0", "2.0", "--seed=9"])
     path = tmp_path / "run.json"
     path.write_text(json.dumps(to_dict(given)))
-    assert train.parse(["--config", str(path)]) == dataclasses.replace(given, config=str(path))
-    changed = train.parse([f"--config={path}", "--epochs", "5", "--model.units", "16"])
+    assert parse(["--config", str(path)]) == dataclasses.replace(given, config=str(path))
+    changed = parse([f"--config={path}", "--epochs", "5", "--model.units", "16"])
     assert changed == dataclasses.replace(
         given, config=str(path), epochs=5, model=dataclasses.replace(given.model, units=16)
     )
@@ -353,13 +354,13 @@ def test_a_config_file_is_the_same_as_its_flags_and_flags_go_before_it(tmp_path)
 def test_a_part_of_a_model_changes_only_that_part(tmp_path):
     path = tmp_path / "run.json"
     path.write_text('{"preset": "thesis-mixture", "model": {"units": 16}}')
-    config = train.parse(["--config", str(path)])
+    config = parse(["--config", str(path)])
     assert config.model == dataclasses.replace(PRESETS["thesis-mixture"], units=16)
     # Another preset by flag fills in the whole model anew.
-    assert train.parse(["--config", str(path), "--preset", "thesis"]).model == ModelConfig()
+    assert parse(["--config", str(path), "--preset", "thesis"]).model == ModelConfig()
 
 
 def test_a_flag_without_value_is_refused():
     for args in (["--preset"], ["--config"], ["--epochs"]):
         with pytest.raises(UserError):
-            train.parse(args)
+            parse(args)

