@@ -10,6 +10,7 @@ from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
 from socialmd_tf import commands
+from socialmd_tf.command_line.train_groups import train_groups
 from socialmd_tf.config import TrainConfig, from_dict, load_json, preset
 
 DEMO_DATA = Path("data/demo")
@@ -39,7 +40,7 @@ def parse(args, config_type=TrainConfig, prog="python -m socialmd_tf.train", lef
     if left_out and isinstance(values, dict):
         values = {key: value for key, value in values.items() if key not in left_out}
     default = from_dict(config_type, values, config_type(preset=name, model=preset(name)))
-    return commands.parse(config_type, prog=prog, default=default, args=args)
+    return commands.parse(config_type, prog=prog, default=default, args=args, groups=train_groups)
 
 
 def main():

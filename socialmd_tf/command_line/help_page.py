@@ -44,14 +44,15 @@ def help_page(
     flags = {flag.field: flag for flag in find_flags(config_type, default)}
     grouped = {name for group in groups for name in group.fields}
     rest = Group("Other flags" if groups else "Flags", tuple(name for name in flags if name not in grouped))
+    groups = [group for group in (*groups, rest) if any(name in flags for name in group.fields)]
     hidden = [] if show_all else [group for group in groups if not group.is_shown]
     usage = f"usage: {prog} "
     words = [flag.spelling for flag in flags.values() if flag.is_required] + ["[flags]"]
     parts = [_wrap(usage + " ".join(words), width, " " * len(usage))]
     parts += [_wrap(paragraph, width) for paragraph in _paragraphs(config_type)]
-    parts += [_section(group, flags, width) for group in (*groups, rest) if group not in hidden]
-    parts.append(_about_help(groups, hidden, width))
-    return "\n\n".join(part for part in parts if part) + "\n"
+    parts += [_section(group, flags, width) for group in groups if group not in hidden]
+    parts.append(_about_help(groups, hidden, flags, width))
+    return "\n\n".join(parts) + "\n"
 
 
 def _paragraphs(config_type: type[Any]) -> list[str]:
@@ -60,16 +61,15 @@ def _paragraphs(config_type: type[Any]) -> list[str]:
 
 def _section(group: Group, flags: Mapping[str, Flag], width: int) -> str:
     chosen = [flags[name] for name in group.fields if name in flags]
-    entries = [_entry(flag.spelling, flag.text, width) for flag in chosen]
-    return "\n".join([f"{group.title}:", *entries]) if entries else ""
+    return "\n".join([f"{group.title}:", *(_entry(flag.spelling, flag.text, width) for flag in chosen)])
 
 
-def _about_help(groups: Sequence[Group], hidden: Sequence[Group], width: int) -> str:
+def _about_help(groups: Sequence[Group], hidden: Sequence[Group], flags: Mapping[str, Flag], width: int) -> str:
     lines = ["Help:", _entry("-h, --help", "Show this page.", width)]
     if not all(group.is_shown for group in groups):
         lines.append(_entry("--help-all", "Show the flags of all parts, also of those that are not chosen.", width))
     if hidden:
-        titles = ", ".join(f"{group.title} ({len(group.fields)})" for group in hidden)
+        titles = "; ".join(f"{group.title} ({sum(name in flags for name in group.fields)})" for group in hidden)
         lines += ["", _wrap(f"Not shown: {titles}.", width)]
     return "\n".join(lines)
 

@@ -17,7 +17,8 @@ from socialmd_tf.command_line.help_page import Group, help_page
 
 Config = TypeVar("Config")
 
-ENTRY_POINTS = ("socialmd-tf", "python -m socialmd_tf")
+_HELP = {"-h", "--help", "--help-all"}
+_ENTRY_POINTS = ("socialmd-tf", "python -m socialmd_tf")
 
 
 def typed(prog: str) -> str:
@@ -27,7 +28,7 @@ def typed(prog: str) -> str:
         prog: The command on its own, `python -m socialmd_tf.train`.
     """
     entry_point, _, command = sys.argv[0].rpartition(" ")
-    return sys.argv[0] if entry_point in ENTRY_POINTS and command else prog
+    return sys.argv[0] if entry_point in _ENTRY_POINTS and command else prog
 
 
 def parse(
@@ -45,7 +46,7 @@ def parse(
         prog: The command on its own, `python -m socialmd_tf.train`.
         default: Values of the flags that are not given; defaults to those of the class.
         args: The flags; defaults to the process's own.
-        groups: Function of `default` that gives the groups of the help page.
+        groups: Function of a configuration that gives the groups of its help page.
 
     Returns:
         The filled and checked dataclass.
@@ -55,16 +56,15 @@ def parse(
     """
     flag_names.remember(config_type)
     args = sys.argv[1:] if args is None else args
-    asked = {"-h", "--help", "--help-all"} & set(args)
-    if asked:
-        shown = groups(default) if groups else ()
-        print(help_page(config_type, typed(prog), default, shown, show_all="--help-all" in asked), end="")
+    given: dict[str, Any] = {} if default is None else {"default": default}
+    if not _HELP.isdisjoint(args):
+        shown = groups(_parsed(config_type, args, given) or default) if groups else ()
+        print(help_page(config_type, typed(prog), default, shown, show_all="--help-all" in args), end="")
         sys.exit(0)
     names = [flag.spelling.split()[0] for flag in find_flags(config_type, default) if flag.is_required]
     missing = [name for name in names if not any(arg == name or arg.startswith(f"{name}=") for arg in args)]
     if missing:
         raise UserError(f"missing {', '.join(missing)}. See {typed(prog)} --help")
-    given: dict[str, Any] = {} if default is None else {"default": default}
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
@@ -74,6 +74,15 @@ def parse(
             raise
         message = flag_names.name_flag(_one_line(errors.getvalue()))
         raise UserError(f"{message} See {typed(prog)} --help") from None
+
+
+def _parsed(config_type: type[Config], args: Sequence[str], given: dict[str, Any]) -> Config | None:
+    """What the flags beside those for help make, or None if they are faulty."""
+    try:
+        flags = [arg for arg in args if arg not in _HELP]
+        return tyro.cli(config_type, args=flags, console_outputs=False, **given)
+    except (SystemExit, UserError):
+        return None
 
 
 def _one_line(box: str) -> str:

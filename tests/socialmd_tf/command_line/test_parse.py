@@ -65,16 +65,21 @@ def test_help_ends_well_whatever_else_is_wrong(flag, capsys):
     assert shown.startswith("usage: python -m circle [flags]\n") and "Draw a circle." in shown
 
 
-def test_help_shows_the_groups_of_the_defaults(capsys):
-    default = Options(radius=3.0)
+def groups(options):
+    return [Group("Circle", ("radius",)), Group("Large", ("output",), is_shown=options.radius > 2)]
 
-    def groups(given):
-        assert given is default
-        return [Group("Circle", ("radius",)), Group("File", ("output",), is_shown=False)]
 
-    page = printed(capsys, "--help", default=default, groups=groups)
-    whole = printed(capsys, "--help-all", default=default, groups=groups)
-    assert "(default: 3.0)" in page and "--output" not in page and "--output" in whole
+@pytest.mark.parametrize(
+    ("args", "is_shown"),
+    [(["--radius", "3"], True), (["--radius", "1"], False), ([], True), (["--radius", "-1"], True)],
+)
+def test_help_shows_the_groups_of_what_the_flags_choose(capsys, args, is_shown):
+    """Faulty flags choose nothing: the page is that of the defaults."""
+    default = Options(radius=5.0)
+    page = printed(capsys, *args, "--help", default=default, groups=groups)
+    assert ("--output" in page) == is_shown and "(default: 5.0)" in page
+    whole = printed(capsys, *args, "--help-all", default=default, groups=groups)
+    assert "--output" in whole and "(default: 5.0)" in whole
 
 
 @pytest.mark.parametrize(
