@@ -1,7 +1,8 @@
-"""`python -m socialmd_tf.evaluate`: judge exported models beside the baselines."""
+"""`python -m socialmd_tf.evaluate`: evaluate exported models beside the baselines."""
 
 import dataclasses
 import itertools
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,29 +10,29 @@ import tyro
 
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
-from pipelines.validation import check
 from socialmd_tf import commands
+from socialmd_tf.report.write import check_directory, write
 
 PROG = "python -m socialmd_tf.evaluate"
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateCommand:
-    """Judge exported models on the same windows of a split, in free rollout, beside the baselines.
+    """Evaluate exported models and baselines in free rollout on the same windows of a split.
 
-    Of several models the first leads: it is compared with all others, and the windows shown are chosen by its error.
-    Models of different sampling are compared at the frames they have in common.
+    The first model is compared with all other predictors, and example windows are ranked by its error. Models with
+    different sampling are compared at the frames that all of them predict.
     """
 
     model: Annotated[tuple[tuple[Path, ...], ...], tyro.conf.UseAppendAction]
-    """A SavedModel: saved_models/NAME, whose newest version is taken, or saved_models/NAME/VERSION. Several in a row,
-    or --model again for each."""
+    """SavedModel: saved_models/NAME for its newest version, or saved_models/NAME/VERSION. List several, or repeat
+    --model."""
     data: Path
-    """Directory of the data set; the baselines' widths are fitted on its training split."""
+    """Directory of the dataset. The widths of the baselines are fitted on its training split."""
     output: Path
     """Directory for metrics.json, report.md, report.html and paths.png."""
     split: str = "test"
-    """The split to judge on."""
+    """Split to evaluate on."""
 
 
 def main() -> None:
@@ -40,16 +41,36 @@ def main() -> None:
     paths = list(itertools.chain(*command.model))
     if not paths:
         raise UserError("`--model` must name at least one SavedModel. Received none")
-    Manifest.load(command.data)
+    check_directory(command.output)
+    Manifest.load(command.data)  # refused before the slow start
     commands.load_tensorflow()
-    from socialmd_tf.evaluation import evaluate
-    from socialmd_tf.export.saved_model import ExportedModel
-
-    models = [ExportedModel(path) for path in paths]
-    min_frames = evaluate.common_windows(models).reference.min_frames
-    check(command.data, min_frames=min_frames, splits=("train", command.split))
-    evaluate.evaluate(models, command.data, command.split, command.output)
+    write(evaluate(paths, command.data, command.split), command.output)
     print((command.output / "report.md").read_text(), end="")
+
+
+def evaluate(models, data, split="test", windows=None):
+    """Evaluate models and baselines in free rollout on every window of a split; writes nothing.
+
+    Args:
+        models: One model or several: paths of SavedModels, loaded ones, or models of `build_model`. The first is
+            compared with all other predictors.
+        data: Directory of the dataset. The widths of the baselines are fitted on its training split.
+        split: Name of the split.
+        windows: The `DataConfig` that models in memory were trained with; the default one if None.
+
+    Returns:
+        `Findings`: `print` it for a table, `metrics()` has all numbers.
+
+    Raises:
+        UserError: A path holds no model, the data do not fit a model or are faulty, there is no training split, the
+            models have no frames in common, or a model is named twice.
+    """
+    from socialmd_tf.evaluation import evaluate
+    from socialmd_tf.export.saved_model import load
+
+    models = models if isinstance(models, list | tuple) else [models]
+    loaded = [load(model) if isinstance(model, str | os.PathLike) else model for model in models]
+    return evaluate.evaluate(loaded, data, split, windows)
 
 
 if __name__ == "__main__":

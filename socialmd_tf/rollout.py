@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import UserError
+from pipelines.atomic_files import write_atomically
+from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from pipelines.npy_files import open_trajectory
 from socialmd_tf import commands
+from socialmd_tf.report.write import check_directory
 
 PROG = "python -m socialmd_tf.rollout"
 
@@ -17,62 +19,63 @@ PROG = "python -m socialmd_tf.rollout"
 class RolloutCommand:
     """Predict the frames that follow a trajectory file, with an exported model.
 
-    The file is read at the model's frame interval (every 20th stored frame, say). The first frames warm the model
-    up; where the file goes on, the true paths are drawn beside the predicted ones.
+    The file is read at the frame interval of the model, for example every 20th stored frame. The model warms up on
+    the first frames. Frames of the file after these are drawn as the true paths beside the predicted ones.
     """
 
     model: Path
-    """The SavedModel: saved_models/NAME, whose newest version is taken, or saved_models/NAME/VERSION."""
+    """SavedModel: saved_models/NAME for its newest version, or saved_models/NAME/VERSION."""
     input: Path
-    """A trajectory file of the data set's format, .npy."""
+    """Trajectory file of the dataset, .npy."""
     data: Path
-    """Directory of the data set the file belongs to; its manifest says what the columns are."""
+    """Directory of the dataset that the file belongs to; its manifest describes the columns."""
     output: Path
-    """File of the prediction, .npz; a picture of the same name, .png, is written beside it."""
+    """File for the prediction, .npz. A picture is written beside it, .png."""
     num_steps: int = 30
-    """Frames to predict."""
+    """Number of frames to predict."""
     num_samples: int = 0
-    """Trajectories to draw from the predicted density, beside its mean."""
+    """Number of trajectories to draw from the predicted density, in addition to its mean."""
     first_frame: int = 0
     """Stored frame of the file to start from."""
     warm_up_steps: int | None = None
-    """Frames to warm up on; by default as many as in training."""
+    """Number of frames to warm up on; by default as many as in training."""
     seed: int = 0
     """Seed of the drawn trajectories."""
     gif: bool = False
-    """Write a moving picture, .gif, too."""
+    """Also write an animation, .gif."""
 
     def __post_init__(self) -> None:
         """Check every field."""
         for name, least in (("num_steps", 1), ("num_samples", 0), ("first_frame", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"`{name}` must be at least {least}. Received: {getattr(self, name)}")
-        if self.warm_up_steps is not None and self.warm_up_steps < 1:
-            raise UserError(f"`warm_up_steps` must be at least 1. Received: {self.warm_up_steps}")
-        if self.seed >= 2**31:
-            raise UserError(f"`seed` must be below 2**31. Received: {self.seed}")
-        if self.output.suffix != ".npz":
-            raise UserError(f"`output` must end in .npz. Received: {self.output}")
+            require(getattr(self, name) >= least, name, f"at least {least}", getattr(self, name))
+        require(
+            self.warm_up_steps is None or self.warm_up_steps >= 1, "warm_up_steps", "at least 1", self.warm_up_steps
+        )
+        require(self.seed < 2**31, "seed", "below 2**31", self.seed)
+        require(self.output.suffix == ".npz", "output", "a file name that ends in .npz", str(self.output))
 
 
 def main() -> None:
     """Run the command."""
     command = commands.parse(RolloutCommand, prog=PROG)
+    check_directory(command.output.parent)
     manifest = Manifest.load(command.data)
     open_trajectory(command.input, manifest.num_dimensions + len(manifest.features))  # refused before the slow start
     commands.load_tensorflow()
-    from socialmd_tf.evaluation import evaluate
-    from socialmd_tf.export.saved_model import ExportedModel
+    from socialmd_tf.evaluation.compatibility import check_data
+    from socialmd_tf.export.saved_model import load
 
-    model = ExportedModel(command.model)
-    evaluate.check_data(model, manifest)
+    model = load(command.model)
+    check_data(model.card, manifest)
+    limit = model.card["max_horizon"]
+    require(command.num_steps <= limit, "num_steps", f"at most {limit}, the limit of {model.path}", command.num_steps)
     frames, features = read(command, model, manifest)
-    warm_up_steps = command.warm_up_steps or evaluate.windows_of(model).warm_up_steps
+    warm_up_steps = command.warm_up_steps or model.card["warm_up_steps"]
     if len(frames) < warm_up_steps:
-        interval = model.card["windows"]["subsample"]
         raise UserError(
-            f"{command.input}: expected at least {warm_up_steps} frames to warm up on, {interval} stored frames apart "
-            f"from frame {command.first_frame} on; found {len(frames)}"
+            f"{command.input}: expected at least {warm_up_steps} frames to warm up on, "
+            f"{model.card['windows']['subsample']} stored frames apart from frame {command.first_frame} on; found "
+            f"{len(frames)}. Change --first-frame or --warm-up-steps"
         )
     observed = frames[:warm_up_steps]
     mean, covariance = model.moments(observed[None], features[None], command.num_steps)
@@ -82,10 +85,10 @@ def main() -> None:
 
 
 def read(command, model, manifest):
-    """Frames `[num_frames, N, D]` at the model's interval, and features `[N, F]`.
+    """Frames `[num_frames, N, D]` at the interval of the model, and features `[N, F]`.
 
     Raises:
-        UserError: The file is not a trajectory of the data set, or holds NaN or infinity.
+        UserError: The file is not a trajectory of the dataset, or contains NaN or infinity.
     """
     num_dimensions = manifest.num_dimensions
     stored = open_trajectory(command.input, num_dimensions + len(manifest.features))
@@ -103,24 +106,24 @@ def read(command, model, manifest):
 
 
 def write(command, model, observed, mean, covariance, samples, truth):
-    """Write the prediction as .npz, and the pictures beside it."""
+    """Write the prediction and its pictures; each file is written whole or not at all."""
     from socialmd_tf.report import plots
 
-    command.output.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"observed": observed, "mean": mean, "covariance": covariance, "truth": truth}
     if len(samples):
         arrays["samples"] = samples
     times = (len(observed) + np.arange(len(mean))) * model.card["time_between_frames"]
-    np.savez_compressed(command.output, times=times, **arrays)
     options = {
         "truth": truth if len(truth) else None,
         "unit": model.card["length_unit"],
         "title": f"{command.input.name}: {len(mean)} frames predicted from {len(observed)} by {model.name}",
     }
-    plots.paths(command.output.with_suffix(".png"), observed, mean, covariance, **options)
+    output = command.output
+    write_atomically(output, lambda file: np.savez_compressed(file, times=times, **arrays))
+    write_atomically(output.with_suffix(".png"), lambda file: plots.paths(file, observed, mean, covariance, **options))
     if command.gif:
-        plots.animation(command.output.with_suffix(".gif"), observed, mean, covariance, **options)
-    print(f"wrote {command.output}: {', '.join(f'{key} {list(value.shape)}' for key, value in arrays.items())}")
+        write_atomically(output.with_suffix(".gif"), lambda file: plots.animation(file, observed, mean, **options))
+    print(f"wrote {output}: {', '.join(f'{key} {list(value.shape)}' for key, value in arrays.items())}")
 
 
 if __name__ == "__main__":

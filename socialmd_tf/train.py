@@ -75,8 +75,9 @@ def demo_data():
 
 def finish(config, model, state):
     """Export the trained model and judge what was exported, once; print the table."""
-    from socialmd_tf.evaluation import evaluate
+    from socialmd_tf.evaluation.evaluate import evaluate
     from socialmd_tf.export.saved_model import ExportedModel, add_metrics, export, model_card
+    from socialmd_tf.report.write import write
     from socialmd_tf.serving import warmup
 
     run, manifest = Path(config.run_directory), Manifest.load(Path(config.data))
@@ -91,8 +92,9 @@ def finish(config, model, state):
         if not warmup.is_possible():
             print("no warm-up requests for a model server in it; they need pip install 'socialmd_tf[serving]'")
         exported = ExportedModel(path)
-        results = evaluate.evaluate([exported], config.data, split, run)
-        add_metrics(path, split, results[exported.name])
+        findings = evaluate([exported], config.data, split)
+        write(findings, run)
+        add_metrics(path, split, findings.results[findings.first_model])
         write_json(done, {**what, "exported": str(path)})
     print(f"\n{(run / 'report.md').read_text()}\nmodel: {load_json(done)['exported']}\npicture: {run / 'paths.png'}")
 

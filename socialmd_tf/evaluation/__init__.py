@@ -1,6 +1,6 @@
-"""Compare predictors on the same windows: metrics, baselines, statistics and paired differences.
+"""Evaluate models and baselines on the same windows of a dataset; returns findings and writes nothing.
 
-evaluate.py joins the rest: predictors.py lists what is evaluated beside the models, metrics.py scores densities,
-trajectory_statistics.py and molecule_statistics.py compare whole paths. Returns findings and writes nothing.
-Begin with evaluate.py.
+`evaluate.py` is the entry point. `scored_windows.py` runs one predictor on every window; `metrics.py` scores
+densities; `close_encounters.py`, `trajectory_statistics.py` and `molecule_statistics.py` compare whole paths;
+`paired_bootstrap.py` compares two predictors. Start with `evaluate.py`.
 """

@@ -1,4 +1,4 @@
-"""Predictions that need no network: what a model has to beat, and what it can hardly beat."""
+"""Predictions without a network: simple ones that a model must beat, and one that it can hardly beat."""
 
 import math
 
@@ -9,14 +9,14 @@ from socialmd_tf.layers import DensityLayout
 
 
 class FittedGaussian:
-    """A prediction that states no density, with a Gaussian of fitted width around it.
+    """A point prediction with a Gaussian of fitted width around it.
 
-    The width of step k is the maximum likelihood one on training windows: sigma_k^2 = mean over windows, particles
-    and coordinates of the squared error; at least the rounding of float32 positions, so that a prediction without
-    any error still has a density.
+    The width of step k is the maximum likelihood estimate on training windows: sigma_k^2 is the mean squared error
+    over windows, particles and coordinates. It is at least the rounding of float32 positions, so that an exact
+    prediction still has a density.
 
     Args:
-        mean: Function of a batch's input dictionary and T' that gives positions `[B, T', N, D]`.
+        mean: Function of a batch's input dictionary and T' that returns positions `[B, T', N, D]`.
     """
 
     def __init__(self, mean):
@@ -28,10 +28,10 @@ class FittedGaussian:
         """Fit the widths.
 
         Args:
-            batches: Iterable of (inputs, targets `[B, T', N, D]`) of the training split, unrotated or not.
+            batches: Iterable of (inputs, targets `[B, T', N, D]`) of the training split.
 
         Returns:
-            Itself.
+            This object.
         """
         total, count, largest = 0.0, 0.0, 0.0
         for inputs, targets in batches:
@@ -53,7 +53,7 @@ class FittedGaussian:
             inputs: The batch's input dictionary.
 
         Returns:
-            Parameters `[B, T', N, P]` in the order of `self.layout`: one Gaussian without correlation.
+            Parameters `[B, T', N, P]` in the order of `self.layout`: one uncorrelated Gaussian.
         """
         mean = self.mean(inputs, len(self.widths))
         scales = np.broadcast_to(self.widths[:, None, None], mean.shape)
@@ -86,13 +86,12 @@ def extrapolate(order, inputs, rollout_steps):
 
 
 def integrate(forces, interval, batch_size, inputs, rollout_steps):
-    """Integrate the true equations of motion on from the last two observed frames, see `continue_from`.
+    """Integrate the true equations of motion from the last two observed frames, see `continue_from`.
 
     Args:
         forces: The `KnownForces`.
         interval: Time between two of the model's frames.
-        batch_size: Systems of one call of the integrator, which is compiled for one number of them; smaller
-            batches are filled up.
+        batch_size: Number of systems that the integrator is compiled for; smaller batches are filled up to it.
         inputs: Input dictionary with `positions` `[B, T, N, D]`, `features` `[B, N, F]` and `mask` `[B, N]`.
         rollout_steps: T'.
 

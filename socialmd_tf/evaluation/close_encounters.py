@@ -1,4 +1,4 @@
-"""How closely particles meet in the true windows, so that errors can be told apart by it."""
+"""Close encounters of particles in the true windows, to split errors by them."""
 
 import dataclasses
 import itertools
@@ -8,44 +8,46 @@ import numpy as np
 from socialmd_tf.evaluation import metrics
 
 CLOSEST_APPROACH_EDGES = (0.0, 1.0, 2.0, 4.0, 8.0, np.inf)
-"""Edges of the strata of closest approach, in mean moves."""
+"""Edges of the strata of closest approach, in mean moves per frame."""
 _BLOCK = 2_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Encounters:
-    """What happens to every particle of every true window, from the last observed frame to the last predicted one.
+    """Closest encounters of every particle of every true window, from the last observed to the last predicted frame.
 
-    Between two frames every pair is taken to move straight: r(s) = r_0 + s (r_1 - r_0), s in [0, 1].
+    Between two frames every pair is assumed to move on a straight line: r(s) = r_0 + s (r_1 - r_0), s in [0, 1].
     """
 
     closest_approach: np.ndarray
-    """Smallest |r(s)| to any other particle `[W, N]`, in units of length; infinite for padding and lonely particles."""
+    """Smallest |r(s)| to any other particle `[W, N]`, in units of length; infinite for padding and for particles that
+    are alone in their system."""
     passing_distance: np.ndarray
-    """Smallest |r(s)| at which another particle is passed between two frames `[W, N]`; infinite where none is.
+    """Smallest |r(s)| at which the particle passes another between two frames `[W, N]`; infinite if it passes none.
 
-    Passing means that |r(s)| is smallest strictly between the frames, and there is less than half of what it is at
-    either of them: the frames themselves do not show how near the two came."""
+    Two particles pass if |r(s)| is smallest strictly between the frames and less than half of its value at either
+    frame. The frames alone do not show such an encounter."""
 
     @classmethod
     def concatenate(cls, parts):
-        """Encounters of batches, one after the other."""
+        """Join the encounters of several batches."""
         return cls(
             np.concatenate([part.closest_approach for part in parts]),
             np.concatenate([part.passing_distance for part in parts]),
         )
 
     def strata(self, scores, mean_move):
-        """Errors by how closely a particle meets another.
+        """Split errors by how closely a particle meets another.
 
         Args:
             scores: The `Scores` of a predictor on the same windows.
             mean_move: Mean Euclidean distance between two frames of the true windows.
 
         Returns:
-            Dictionary of `closest_approach`, a list of what `metrics.stratum` gives with the edges `from` and `to` in
-            mean moves (`to` is None for the last, without an end), and `crossing`, a list of two with `crossing`
-            true and false: particles that pass another, see `passing_distance`, nearer than a mean move.
+            Dictionary of two lists of `metrics.stratum` results: `closest_approach`, with the edges `from` and `to` in
+            mean moves (`to` is None for the last stratum, which has no upper edge), and `crossing`, with `crossing`
+            true for particles that pass another (see `passing_distance`) at less than a mean move, and false for the
+            others.
         """
         in_moves = self.closest_approach / mean_move if mean_move > 0 else np.full_like(self.closest_approach, np.inf)
         by_approach = []
@@ -64,10 +66,10 @@ class Encounters:
 
 
 def encounters(paths, mask):
-    """The `Encounters` of a batch.
+    """Find the `Encounters` of a batch.
 
     Args:
-        paths: True positions `[B, T' + 1, N, D]`, the last observed frame and those after it.
+        paths: True positions `[B, T' + 1, N, D]`: the last observed frame and the frames after it.
         mask: `[B, N]`.
     """
     closest, passing = np.full((2, *mask.shape), np.inf)
@@ -83,7 +85,7 @@ def encounters(paths, mask):
 
 
 def _nearest(frames):
-    """Smallest |r(s)| of every pair between frames `[k + 1, N, D]`: all of them, and where one passes the other."""
+    """Smallest |r(s)| of every pair between frames `[k + 1, N, D]`: of all pairs, and of those that pass each other."""
     displacement = frames[:, None] - frames[:, :, None]
     start, change = displacement[:-1], np.diff(displacement, axis=0)
     squared = np.square(change).sum(axis=-1)

@@ -1,4 +1,4 @@
-"""Windows worth looking at: what a picture or a player needs of them."""
+"""Windows worth looking at, with all that a picture or an animation needs."""
 
 import dataclasses
 
@@ -6,25 +6,44 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+_EVENLY_SPACED = 7
 
 
 @dataclasses.dataclass(frozen=True)
-class ShownWindow:
-    """One window of real particles only, without padding, and what every predictor says of it."""
+class ExampleWindow:
+    """One window and its predictions; real particles only, without padding. Lengths in the unit of the data."""
 
     label: str
-    """`best`, `median` or `worst` by the error of the first predictor, else its rank, `rank 3 of 80`; 1 is the best."""
+    """`best`, `median` or `worst` by the error of the first predictor, or its rank: `rank 3 of 80`; 1 is the best."""
     trajectory: int
     """Index of the trajectory within its split."""
     first_frame: int
-    """Stored frame of the first predicted step; steps are `stride` stored frames apart."""
+    """Stored frame of the first predicted step."""
     stride: int
     """Stored frames from one step to the next."""
     mae: float
-    """Mean absolute error of the first predictor in this window, per coordinate, in the data's unit of length."""
+    """Mean absolute error of the first predictor in this window, per coordinate."""
     warm_up: Array
-    """Observed frames `[T, N, D]`, the last of them `stride` stored frames before the first predicted one."""
+    """Observed frames `[T, N, D]`; the last one is `stride` stored frames before the first predicted one."""
     truth: Array
     """True frames `[T', N, D]`."""
     predictions: dict[str, tuple[Array, Array]]
-    """Of every predictor the mean `[T', N, D]` and the covariance `[T', N, D, D]`; the first model comes first."""
+    """Name of a predictor -> mean `[T', N, D]` and covariance `[T', N, D, D]`; the first model comes first."""
+
+
+def choose(errors):
+    """Choose example windows by rank.
+
+    Args:
+        errors: Error of every window `[W]`.
+
+    Returns:
+        List of (label, index of a window): the best, the median (the lower of two), the worst, then others evenly
+        spaced in rank; at most eight, each window once.
+    """
+    order = np.argsort(errors, kind="stable")
+    last = len(order) - 1
+    labels = {0: "best", last // 2: "median", last: "worst"} | {0: "best"}
+    for rank in np.linspace(0, last, _EVENLY_SPACED)[1:-1].round().astype(int).tolist():
+        labels.setdefault(rank, f"rank {rank + 1} of {last + 1}")
+    return [(label, int(order[rank])) for rank, label in labels.items()]

@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 
-_LOWEST, _HIGHEST = -12, 12
+_LOWEST, _HIGHEST = -39, 39  # decades: all that float32 positions can span, whatever their unit
 _PER_DECADE = 100
 _PER_SHELL = 5
 
 
-class Histogram:
-    """Lengths of any size, counted in bins of equal ratio: 100 a decade, from 1e-12 to 1e12.
+class LogHistogram:
+    """Histogram of lengths with 100 logarithmic bins per decade, from 1e-39 to 1e39.
 
-    Every bin also keeps the sum of what fell into it, so that means are exact; longer and shorter lengths, zero
-    among them, count in the first and last bin.
+    Every bin also keeps the sum of its lengths, so means are exact. The first bin takes all shorter lengths, zero
+    among them; the last bin takes all longer ones.
     """
 
     def __init__(self):
@@ -22,7 +22,7 @@ class Histogram:
         self.sums = np.zeros(size)
 
     def add(self, lengths):
-        """Count an array of lengths; what is not finite does not count."""
+        """Count an array of lengths; NaN and infinity are not counted."""
         lengths = lengths[np.isfinite(lengths)]
         with np.errstate(divide="ignore"):
             places = np.floor((np.log10(lengths) - _LOWEST) * _PER_DECADE)
@@ -31,17 +31,17 @@ class Histogram:
         self.sums += np.bincount(bins, lengths, minlength=len(self.counts))
 
     def mean(self):
-        """Mean length; NaN without any."""
+        """Mean length; NaN if there is none."""
         count = self.counts.sum()
         return float(self.sums.sum() / count) if count else math.nan
 
     def weighted(self):
-        """Mean length and count of the bins that hold something, two arrays."""
+        """Mean length and count of every bin that is not empty, two arrays."""
         seen = self.counts > 0
         return self.sums[seen] / self.counts[seen], self.counts[seen]
 
     def shells(self):
-        """Edges `[M + 1]` of coarser bins, 20 a decade, and their counts `[M]`."""
+        """Edges `[M + 1]` of coarser bins, 20 per decade, and their counts `[M]`."""
         counts = self.counts.reshape(-1, _PER_SHELL).sum(axis=1)
         edges = 10.0 ** np.linspace(_LOWEST, _HIGHEST, len(counts) + 1)
         return edges, counts

@@ -1,4 +1,4 @@
-"""How wrong predictions are, and whether their stated uncertainty is true."""
+"""Errors of predicted densities: likelihood, absolute errors, coverage."""
 
 import dataclasses
 import math
@@ -10,12 +10,12 @@ from socialmd_tf import mixture
 from socialmd_tf.layers import DensityLayout
 
 LEVELS = tuple(round(0.05 * k, 2) for k in range(1, 20))
-"""Probabilities of the regions of the calibration curve."""
+"""Probabilities of the predictive regions on the calibration curve."""
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class MeanAbsoluteError(keras.metrics.Mean):
-    """Mean absolute error of the predicted mean, per coordinate, in units of length.
+    """Keras metric: mean absolute error of the predicted mean, per coordinate, in units of length.
 
     Called on `y_true` `[B, T', N, D]` and parameters `y_pred` `[B, T', N, P]`.
 
@@ -39,26 +39,26 @@ class MeanAbsoluteError(keras.metrics.Mean):
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """How far one predictor is off, number by number, over W windows."""
+    """Errors of one predictor, one number per window, step and particle."""
 
     nll: np.ndarray
-    """Negative log likelihood of the true positions `[W, T', N]`, in nats."""
+    """Negative log likelihood of the true position `[W, T', N]`, in nats."""
     error: np.ndarray
     """Absolute error of the predicted mean `[W, T', N, D]`, in units of length."""
     level: np.ndarray
-    """Probability of the region where the predicted density is higher than at the true positions `[W, T', N]`."""
+    """Smallest probability of a predictive region that contains the true position `[W, T', N]`."""
     mask: np.ndarray
-    """`[W, N]`, 1 for real particles; nothing else counts."""
+    """`[W, N]`, 1 for real particles; padding does not count."""
 
     @classmethod
     def concatenate(cls, parts):
-        """Scores of batches, one after the other."""
+        """Join the scores of several batches."""
         fields = [field.name for field in dataclasses.fields(cls)]
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
     @property
     def real(self):
-        """Which of the numbers are of real particles `[W, T', N]`."""
+        """Whether each number belongs to a real particle `[W, T', N]`."""
         return np.broadcast_to(self.mask[:, None] > 0, self.nll.shape)
 
     def window_mae(self):
@@ -68,13 +68,16 @@ class Scores:
 
 
 def score(parameters, layout, targets, mask):
-    """The `Scores` of a batch.
+    """Score a batch.
 
     Args:
-        parameters: Predicted parameters `[B, T', N, P]`.
+        parameters: Predicted density parameters `[B, T', N, P]`.
         layout: Their `DensityLayout`.
-        targets: True positions `[B, T', N, D]`.
+        targets: True positions `[B, T', N, D]`, in units of length.
         mask: `[B, N]`.
+
+    Returns:
+        `Scores` of B windows.
     """
     targets = np.asarray(targets)
     error = np.abs(np.asarray(layout.mean(parameters)) - targets)
@@ -83,39 +86,37 @@ def score(parameters, layout, targets, mask):
     return Scores(nll, error, level, np.asarray(mask))
 
 
-def summary(scores, trajectories, mean_move):
-    """What the scores of all windows come to.
+def summary(scores, simulations, mean_move):
+    """Summarize the scores of all windows.
 
-    The negative log likelihood of positions x in units of length becomes that of y = x / s, in units of one frame's
-    mean move s, by the change of the density p(y) = p(x) s^D:
+    The negative log likelihood depends on the unit of length. With positions in units of the mean move s per frame,
+    y = x / s, the density is p(y) = p(x) s^D, and the likelihood no longer depends on it:
 
         -log p(y) = -log p(x) - D log s
 
-    which no longer depends on the unit of length.
-
     Args:
         scores: The `Scores`.
-        trajectories: For every window the trajectory it comes from, `[W]`. Windows of one trajectory are not
-            independent, so the standard errors are those of the mean over trajectories.
+        simulations: Number of the simulation that each window comes from `[W]`. Windows of one simulation are not
+            independent, so standard errors are those of the mean over simulations.
         mean_move: Mean Euclidean distance between two frames of the true windows, s.
 
     Returns:
         Dictionary of `nll` (nats per particle and step) and `nll_per_move`, `mae` and `median_ae` (per coordinate),
-        `ade` and `fde` (Euclidean, over all and at the last step), `coverage_50`, `coverage_90` (share of true
-        positions inside the predicted highest density region of that probability), `calibration` (the same at
-        many `levels`), lists of T' numbers `mae_per_step`, `nll_per_step`, `coverage_50_per_step` and
-        `coverage_90_per_step`, and `nll_standard_error`, `mae_standard_error`; lengths in the unit of the data.
+        `ade` and `fde` (Euclidean, over all steps and at the last one), `coverage_50` and `coverage_90` (share of
+        true positions inside the predicted highest density region of that probability), `calibration` (coverage at
+        many `levels`), lists over the T' steps `mae_per_step`, `nll_per_step`, `coverage_50_per_step` and
+        `coverage_90_per_step`, and `nll_standard_error` and `mae_standard_error`; lengths in the unit of the data.
     """
     nll, error, level, real = scores.nll, scores.error, scores.level, scores.real
     distance = np.sqrt(np.square(error).sum(axis=-1))
     mean_nll = _mean(nll[real])
     return {
         "nll": mean_nll,
-        "nll_standard_error": _standard_error(nll, real, trajectories),
+        "nll_standard_error": _standard_error(nll, real, simulations),
         "nll_per_move": mean_nll - error.shape[-1] * math.log(mean_move) if mean_move > 0 else math.nan,
         "mean_move": mean_move,
         "mae": _mean(error[real]),
-        "mae_standard_error": _standard_error(error.mean(axis=-1), real, trajectories),
+        "mae_standard_error": _standard_error(error.mean(axis=-1), real, simulations),
         "median_ae": float(np.median(error[real])),
         "ade": _mean(distance[real]),
         "fde": _mean(distance[:, -1][real[:, -1]]),
@@ -130,15 +131,15 @@ def summary(scores, trajectories, mean_move):
 
 
 def stratum(scores, chosen):
-    """The scores of some particles of some windows.
+    """Summarize the scores of some particles of some windows.
 
     Args:
         scores: The `Scores`.
-        chosen: Which particles `[W, N]`; padding never counts.
+        chosen: Which particles to take `[W, N]`; padding never counts.
 
     Returns:
-        Dictionary of `count` (particles, each counted once a window), `mae`, `median_ae` and `nll` over all their
-        steps; NaN where there is none.
+        Dictionary of `count` (particles, each counted once per window), and `mae`, `median_ae` and `nll` over all
+        their steps; NaN if there are none.
     """
     chosen = chosen & (scores.mask > 0)
     error = np.swapaxes(scores.error, 1, 2)[chosen]
@@ -151,19 +152,21 @@ def stratum(scores, chosen):
     }
 
 
+def standard_error(means):
+    """Standard error of the mean of independent numbers; NaN for fewer than two."""
+    return float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else math.nan
+
+
 def _mean(values):
     return float(values.mean(dtype=np.float64)) if values.size else math.nan
 
 
 def _per_step(values, real):
-    """Means of `[W, T', N]` or `[W, T', N, D]` over real particles, step by step."""
+    """Means over real particles, step by step, of `[W, T', N]` or `[W, T', N, D]`."""
     return [_mean(values[:, k][real[:, k]]) for k in range(values.shape[1])]
 
 
-def _standard_error(values, real, trajectories):
-    """Standard error of the mean of `[W, T', N]` over trajectories; NaN for a single one."""
-    names = np.unique(trajectories)
-    means = [_mean(values[trajectories == name][real[trajectories == name]]) for name in names]
-    if len(means) < 2:
-        return math.nan
-    return float(np.std(means, ddof=1) / np.sqrt(len(means)))
+def _standard_error(values, real, simulations):
+    """Standard error of the mean of `[W, T', N]` over simulations."""
+    chosen = (simulations == number for number in np.unique(simulations))
+    return standard_error([_mean(values[windows][real[windows]]) for windows in chosen])

@@ -1,6 +1,7 @@
-"""Summary statistics of molecules about a centre: how far out they are, how fast they are, how much of them is wet.
+"""Summary statistics of molecules around a centre: radial distance, speed, solvent accessible surface area.
 
-What the thesis's first experiment wanted to know (section 3, figures 16 and 21). A path is as in `observables`.
+These are the statistics of the thesis's first experiment (section 3, figures 16 and 21). Paths are as in
+`trajectory_statistics`.
 """
 
 import dataclasses
@@ -9,30 +10,31 @@ import math
 import numpy as np
 
 from pipelines.molecules.solvent_accessible_area import accessible_areas
+from socialmd_tf.evaluation.metrics import standard_error
 
 _AREA_FRAMES = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class Statistic:
-    """A number of every window and step."""
+    """One number per window and step."""
 
     title: str
-    """What it is, for people."""
+    """Name for a reader."""
     power: int
-    """Of the unit of length."""
+    """Power of the unit of length."""
     steps: list
-    """The predicted steps it is taken at, from 1."""
+    """Predicted steps at which it is computed; the first is 1."""
     windows: list
-    """Of every window its values at the steps; NaN where the window has no such molecule."""
+    """Values at the steps, one array per window; NaN if the window has no such molecule."""
 
 
 class MoleculeStatistics:
-    """Statistics of the paths of all windows of one predictor, or of the truth, gathered window by window.
+    """Statistics of the paths of all windows of one predictor, or of the truth, collected window by window.
 
     Args:
         known: The `KnownMolecules`.
-        num_dimensions: D; flat slices have no surface.
+        num_dimensions: D; the surface area is computed only in three dimensions.
         num_steps: T'.
     """
 
@@ -49,11 +51,11 @@ class MoleculeStatistics:
             self.statistics["accessible_area"] = Statistic("solvent accessible surface area", 2, spread, [])
 
     def add(self, path, features):
-        """Count a window.
+        """Add a window.
 
         Args:
             path: `[T' + 1, n, D]`, real particles only, the last observed frame first.
-            features: Their names, one-hot `[n, F]`.
+            features: Names of the molecules, one-hot `[n, F]`.
         """
         path = np.asarray(path, np.float64)
         distances = np.linalg.norm(path[1:], axis=-1)
@@ -70,23 +72,23 @@ class MoleculeStatistics:
             )
 
 
-def compare(rollout, truth, trajectories):
-    """How the statistics of a rollout differ from those of the truth on the same windows.
+def compare(rollout, truth, simulations):
+    """Compare the statistics of a rollout with those of the truth on the same windows.
 
     Args:
         rollout: `MoleculeStatistics` of a predictor.
-        truth: Those of the truth.
-        trajectories: For every window the trajectory it comes from `[W]`.
+        truth: `MoleculeStatistics` of the truth.
+        simulations: Number of the simulation that each window comes from `[W]`.
 
     Returns:
-        Dictionary of `radial_distance_NAME`, for every name the mean distance of its molecules from the centre,
-        `speed`, the mean Euclidean move of a molecule from frame to frame, and, in 3D, `accessible_area`, the solvent
-        accessible surface area of all molecules. Each has `title`, `power` (of the unit of length), `steps`, lists over
-        these steps of the means over windows, `rollout` and `truth`, and
+        Dictionary of `radial_distance_NAME`, the mean distance of the molecules called NAME from the centre; `speed`,
+        the mean Euclidean move of a molecule per frame; and, in 3D, `accessible_area`, the solvent accessible surface
+        area of all molecules. Each has `title`, `power` (of the unit of length), `steps`, the lists `rollout` and
+        `truth` (means over windows at these steps), and
 
-        - `error`: the mean over windows and steps of |rollout - truth|, both of one window at one step, and
-          `error_standard_error`, that of the mean over trajectories;
-        - `relative_error`: the same by the mean of the truth.
+        - `error`: mean over windows and steps of |rollout - truth|, with `error_standard_error`, the standard error
+          of the mean over simulations;
+        - `relative_error`: `error` divided by the mean of the truth.
     """
     found = {}
     for name, true in truth.statistics.items():
@@ -104,20 +106,20 @@ def compare(rollout, truth, trajectories):
             "rollout": ours[there].mean(axis=0).tolist(),
             "truth": target[there].mean(axis=0).tolist(),
             "error": float(errors.mean()),
-            "error_standard_error": _standard_error(errors, np.asarray(trajectories)[there]),
+            "error_standard_error": _standard_error(errors, np.asarray(simulations)[there]),
             "relative_error": float(errors.mean()) / mean if mean else math.nan,
         }
     return found
 
 
 def by_predictor(results):
-    """What `compare` gave of every predictor, and of those that draw paths that of the drawn ones beside it.
+    """Statistics of molecules of every predictor, those of drawn paths after those of means.
 
     Args:
-        results: Dictionary of name -> what `Judging.judge` gives.
+        results: Name of a predictor -> its numbers, see `ScoredWindows.score`.
 
     Returns:
-        Dictionary of name, or "name, drawn", -> statistics; empty for data that are not of molecules.
+        Dictionary of "name" or "name, drawn" -> what `compare` returned; empty if the particles are no molecules.
     """
     found = {}
     for name, result in results.items():
@@ -127,7 +129,6 @@ def by_predictor(results):
     return found
 
 
-def _standard_error(errors, trajectories):
-    """Standard error of the mean over trajectories; NaN for a single one."""
-    means = [errors[trajectories == name].mean() for name in np.unique(trajectories)]
-    return float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else math.nan
+def _standard_error(errors, simulations):
+    """Standard error of the mean over simulations."""
+    return standard_error([errors[simulations == number].mean() for number in np.unique(simulations)])

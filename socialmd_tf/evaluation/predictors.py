@@ -1,4 +1,4 @@
-"""The registry of what is judged beside the models; to judge something new on every data set, add it here."""
+"""Registry of the predictors that are evaluated with the models. Add a new baseline here."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,63 +12,63 @@ from pipelines.manifest import Manifest
 from pipelines.nbody.known_forces import known_forces
 from socialmd_tf.evaluation import baselines
 
-_PAIR_FRAMES = 1e8  # of the exact integrator: some minutes on one core
+_PAIR_FRAMES = 1e8  # limit of the exact integrator: some minutes on one core
 _TRAINING_WINDOWS = 64
 
 
 class DoesNotApply(Exception):
-    """A predictor cannot be made here; its text is the reason, a sentence."""
+    """A predictor does not apply to a dataset; the text is the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What a predictor may know before it sees the windows it is judged on."""
+    """What a predictor may use before it sees the windows it is scored on."""
 
     manifest: Manifest
-    """The data set."""
+    """Manifest of the dataset."""
     windows: DataConfig
-    """What it observes (`subsample`, `warm_up_steps`) and predicts (`rollout_steps`)."""
+    """The frames it observes (`subsample`, `warm_up_steps`) and predicts (`rollout_steps`)."""
     num_windows: int
-    """Windows it will be judged on."""
+    """Number of windows it will be scored on."""
     num_particles: int
     """Particles of the largest system (N)."""
     training: Callable
-    """`training(limit=None)`: (inputs, targets `[B, T', N, D]`) of the training split, all windows or `limit` evenly
-    spaced ones."""
+    """`training(limit=None)`: iterable of (inputs, targets `[B, T', N, D]`) of the training split, with all windows or
+    `limit` evenly spaced ones."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Predictor:
-    """Something to judge."""
+    """Anything that predicts densities: a model or a baseline."""
 
     predict: Callable
-    """Function of a batch's input dictionary that gives parameters `[B, T', N, P]`."""
+    """Function of a batch's input dictionary that returns density parameters `[B, T', N, P]`."""
     layout: object
-    """The `DensityLayout` of these parameters."""
+    """`DensityLayout` of these parameters."""
     windows: DataConfig
-    """What it observes, and its own steps."""
+    """The frames it observes and predicts."""
     draw: Callable | None = None
-    """Function of a batch's input dictionary and two integers, a seed, that gives drawn paths `[B, T', N, D]`, each a
-    draw of all its frames together; None if it has only a density a frame."""
+    """Function of a batch's input dictionary and a seed (two integers) that returns one drawn path per window
+    `[B, T', N, D]`; None if the predictor has only a density per frame."""
 
 
 def extrapolation(order, setting):
-    """A polynomial through the last order + 1 observed frames, with fitted widths."""
+    """Polynomial through the last order + 1 observed frames, with fitted widths."""
     if order >= setting.windows.warm_up_steps:
-        raise DoesNotApply(f"it needs {order + 1} observed frames and there are {setting.windows.warm_up_steps}")
+        raise DoesNotApply(f"needs {order + 1} observed frames; the windows have {setting.windows.warm_up_steps}")
     return baselines.FittedGaussian(partial(baselines.extrapolate, order)).fit(setting.training())
 
 
 def exact_integrator(setting):
-    """The true forces, integrated from the last two observed frames, with widths fitted on 64 training windows."""
+    """Integration of the true forces from the last two observed frames, with widths fitted on 64 training windows."""
     forces, windows = known_forces(setting.manifest), setting.windows
     if forces is None:
-        raise DoesNotApply("the data set does not tell its forces")
+        raise DoesNotApply("the dataset does not state its forces")
     if windows.warm_up_steps < 2:
-        raise DoesNotApply("it needs 2 observed frames and there is 1")
+        raise DoesNotApply("needs 2 observed frames; the windows have 1")
     frames = windows.rollout_steps * (setting.num_windows + _TRAINING_WINDOWS)
     if frames * setting.num_particles**2 > _PAIR_FRAMES:
-        raise DoesNotApply("integrating so many particles and windows would take too long")
+        raise DoesNotApply("too many particles and windows to integrate")
     batch_size = CommonWindows.batch_size(setting.num_particles)
     interval = setting.manifest.time_between_frames * windows.subsample
     mean = partial(baselines.integrate, forces, interval, batch_size)
@@ -83,16 +83,16 @@ PREDICTORS = {
 }
 """Name -> function of a `Setting`.
 
-It gives a callable of a batch's input dictionary, to parameters `[B, T', N, P]`, with their `DensityLayout` as its
-attribute `layout`, or raises `DoesNotApply`.
+It returns a callable that maps a batch's input dictionary to density parameters `[B, T', N, P]` and has their
+`DensityLayout` as attribute `layout`, or raises `DoesNotApply`.
 """
 
 
 def make_all(setting):
-    """Make every predictor of the registry that applies.
+    """Make all predictors of the registry that apply.
 
     Returns:
-        Dictionary of name -> `Predictor`, and dictionary of name -> reason of those that do not apply.
+        Dictionary of name -> `Predictor`, and dictionary of name -> reason for those that do not apply.
     """
     made, left_out = {}, {}
     for name, make in PREDICTORS.items():
@@ -106,11 +106,11 @@ def make_all(setting):
 
 
 def training_batches(windows, directory):
-    """What `Setting.training` is, for the reference of `CommonWindows`.
+    """The function `Setting.training`.
 
     Args:
-        windows: The windows of the reference alone, a `CommonWindows`.
-        directory: The data set.
+        windows: `CommonWindows` of a single configuration.
+        directory: Directory of the dataset.
     """
 
     def training(limit=None):

@@ -1,8 +1,8 @@
-"""Summary statistics of rolled out paths: do they hold where single paths cannot be followed?
+"""Summary statistics of paths: moves, pair distances, displacements, energy and momentum.
 
-A path is the last observed frame and the T' positions after it; a rollout's are the predicted means. Velocities are
-finite differences between two frames, for the truth just as for the rollout: they have an error of their own, and so
-the truth's value by the same estimator belongs beside every number.
+A path is the last observed frame and the T' positions after it; the path of a rollout consists of predicted means.
+Velocities are finite differences between two frames, for the truth as for the rollout. Finite differences have an
+error, so the value of the truth by the same estimator is given with every number.
 """
 
 import dataclasses
@@ -12,29 +12,29 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 from pipelines.nbody.forces import couplings
-from socialmd_tf.evaluation.log_histogram import Histogram
+from socialmd_tf.evaluation.log_histogram import LogHistogram
 
 _BLOCK = 2_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """What is known of one window of n real particles before anything is predicted."""
+    """State of one window of n real particles before the first predicted frame."""
 
     frames: np.ndarray
-    """The last two observed frames `[2, n, D]`, or only the last."""
+    """The last two observed frames `[2, n, D]`, or only the last one `[1, n, D]`."""
     interval: float
     """Time between the two."""
     masses: np.ndarray | None
-    """`[n]`, or None if the data have none."""
+    """`[n]`, or None if the data have no masses."""
     charges: np.ndarray | None
-    """`[n]`."""
+    """`[n]`, or None if the data have no charges."""
     constants: dict | None
     """`coulomb_constant` and `gravitational_constant`, or None if the forces are not known."""
 
 
-class Observables:
-    """Statistics of the paths of all windows of one predictor, or of the truth, gathered window by window.
+class TrajectoryStatistics:
+    """Statistics of the paths of all windows of one predictor, or of the truth, collected window by window.
 
     Args:
         interval: Time between two frames of a path.
@@ -42,20 +42,20 @@ class Observables:
 
     def __init__(self, interval):
         self.interval = interval
-        self.moves = Histogram()
-        """Euclidean moves of a particle from frame to frame."""
-        self.distances = Histogram()
-        """Distances of all pairs in the predicted frames."""
+        self.moves = LogHistogram()
+        """Euclidean moves of a particle from one frame to the next."""
+        self.distances = LogHistogram()
+        """Distances of all pairs in the predicted frames; empty if no system has two particles."""
         self.num_centers = 0
-        """Particles of all frames counted in `distances`."""
+        """Number of particles in all frames counted in `distances`."""
         self.squared_displacement = [0.0, 0]
         self.energy_drift = []
-        """Of every window |E_k - E_0| / K_0 `[T']`."""
+        """|E_k - E_0| / K_0 `[T']` of every window."""
         self.momentum_drift = []
-        """Of every window |P_k - P_0| / sum of m |v_0| `[T']`."""
+        """|P_k - P_0| / sum of m |v_0| `[T']` of every window."""
 
     def add(self, path, start):
-        """Count a window.
+        """Add a window.
 
         Args:
             path: `[T' + 1, n, D]`, real particles only, the last observed frame first.
@@ -72,7 +72,7 @@ class Observables:
             self._drift(path, start)
 
     def _displace(self, path):
-        """Squared displacements over every lag, from every frame that has one so much later."""
+        """Add the squared displacements over every lag, from every frame of the path."""
         steps = len(path) - 1
         sums = [np.square(path[lag:] - path[:-lag]).sum() for lag in range(1, steps + 1)]
         counts = (steps + 1 - np.arange(1, steps + 1)) * path.shape[1]
@@ -80,7 +80,7 @@ class Observables:
         self.squared_displacement = [total + np.array(sums), count + counts]
 
     def _drift(self, path, start):
-        """Energy and momentum between two frames each, against those between the last two observed ones."""
+        """Add energy and momentum between two frames, relative to those between the last two observed frames."""
         masses = start.masses[:, None]
         first = np.diff(start.frames, axis=0) / start.interval
         velocities = np.concatenate([first, np.diff(path, axis=0) / self.interval])
@@ -99,13 +99,13 @@ class Observables:
             self.energy_drift.append(np.abs(energies[1:] - energies[0]) / kinetic[0])
 
     def mean_squared_displacement(self):
-        """Mean squared displacement over 1, ..., T' frames `[T']`, over all first frames, windows and particles."""
+        """Mean squared displacement over lags of 1, ..., T' frames `[T']`, over first frames, windows and particles."""
         total, count = self.squared_displacement
         return total / count
 
 
 def _blocks(frames):
-    """Frames a few at a time, so that arrays over all pairs stay small."""
+    """Split frames into blocks, so that arrays over all pairs stay small."""
     size = max(1, _BLOCK // frames.shape[1] ** 2)
     return (frames[start : start + size] for start in range(0, len(frames), size))
 
@@ -117,27 +117,29 @@ def _pair_distances(frames):
 
 
 def compare(rollout, truth):
-    """How the statistics of a rollout differ from those of the truth on the same windows.
+    """Compare the statistics of a rollout with those of the truth on the same windows.
 
     Args:
-        rollout: `Observables` of a predictor.
-        truth: Those of the truth.
+        rollout: `TrajectoryStatistics` of a predictor.
+        truth: `TrajectoryStatistics` of the truth.
 
     Returns:
-        Dictionary of, lengths in the unit of the data and each with `rollout`, `truth` and `distance`:
+        Dictionary of statistics, each with `rollout`, `truth` and `distance`; lengths in the unit of the data:
 
-        - `speed`: mean Euclidean move of a particle from frame to frame; the 1-Wasserstein distance of the
+        - `speed`: mean Euclidean move of a particle per frame; `distance` is the 1-Wasserstein distance between the
           distributions of all moves;
-        - `radial_distribution`: mean number of other particles per unit of area (volume) at distance `r` of a
-          particle, a list over the middles `r` of shells, since an open domain has no mean density to divide by; the
-          1-Wasserstein distance of the distributions of all pair distances;
-        - `mean_squared_displacement`: lists over 1, ..., T' frames; sum |rollout - truth| / sum truth.
+        - `radial_distribution`: mean number of other particles per area (volume) at distance `r` from a particle, a
+          list over the middles `r` of shells (an open domain has no mean density to divide by); `distance` is the
+          1-Wasserstein distance between the distributions of all pair distances. Absent if no system has two
+          particles;
+        - `mean_squared_displacement`: lists over lags of 1, ..., T' frames; `distance` is
+          sum |rollout - truth| / sum truth.
 
-        And where masses (for the energy also charges and constants) are known, each with `rollout` and `truth`, the
-        medians over windows at the last step, and both again as lists over the steps, `..._per_step`:
+        Two more need masses, and the energy also charges and constants. `rollout` and `truth` are medians over
+        windows at the last step, `rollout_per_step` and `truth_per_step` are lists over the steps:
 
-        - `energy_drift`: |E_k - E_0| / K_0, with E between two frames from the velocity between and the positions
-          midway, and E_0, K_0 those between the last two observed frames;
+        - `energy_drift`: |E_k - E_0| / K_0. E between two frames uses the finite difference velocity and the
+          positions midway; E_0 and K_0 are those between the last two observed frames;
         - `momentum_drift`: |P_k - P_0| / sum of m |v_0|.
     """
     found = {
@@ -146,9 +148,10 @@ def compare(rollout, truth):
             "truth": truth.moves.mean(),
             "distance": _wasserstein(rollout.moves, truth.moves),
         },
-        "radial_distribution": _radial(rollout, truth),
         "mean_squared_displacement": _displacement(rollout, truth),
     }
+    if truth.distances.counts.any():
+        found["radial_distribution"] = _radial(rollout, truth)
     for name in ("energy_drift", "momentum_drift"):
         if getattr(truth, name):
             found[name] = _drifts(getattr(rollout, name), getattr(truth, name))
@@ -165,7 +168,7 @@ def _wasserstein(first, second):
 def _radial(rollout, truth):
     edges, counts = truth.distances.shells()
     seen = np.flatnonzero(counts)
-    seen = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 0)
+    seen = slice(seen[0], seen[-1] + 1)
     dimensions = truth.num_dimensions
     unit_ball = math.pi if dimensions == 2 else 4 / 3 * math.pi
     volumes = unit_ball * np.diff(edges**dimensions)

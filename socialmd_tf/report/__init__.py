@@ -1,5 +1,6 @@
-"""Findings of an evaluation as files: tables, charts, pictures and one HTML page.
+"""Turn the findings of an evaluation into files: report.md, report.html, paths.png and metrics.json.
 
-write.py writes them all; markdown_tables.py and html_tables.py are the tables, charts.py (plotly) and plots.py
-(matplotlib) the figures, player.py the animation of rollouts. Knows nothing of models. Begin with write.py.
+`tables.py` describes every table once; `markdown_page.py` and `html_tables.py` render them. `charts.py` (plotly) and
+`plots.py` (matplotlib) draw the figures, `player.py` prepares the animation. The report knows nothing of models.
+Start with `write.py`.
 """

@@ -1,4 +1,4 @@
-"""Interactive charts of the report; the only file that imports plotly."""
+"""Interactive charts of the report; this is the only file that imports plotly."""
 
 import base64
 import html
@@ -8,40 +8,41 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from socialmd_tf.report import plots
+from socialmd_tf.report.number_format import with_unit
 
-# The palette of Okabe and Ito (2008), which colour-blind readers tell apart; dashes tell lines apart without colour.
+# The colour-blind safe palette of Okabe and Ito (2008); dashes distinguish lines without colour.
 _COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _LOG_FROM = 30
 
 
 def library():
-    """The source of plotly.js, to be put into a page once."""
+    """Source of plotly.js, to be included once per page."""
     return get_plotlyjs()
 
 
 def plain(text):
-    """Text that plotly.js shows as it is: it reads HTML tags in what it is given."""
+    """Text that plotly.js shows unchanged; plotly.js interprets HTML tags."""
     return html.escape(str(text), quote=False)
 
 
 def lines(series, x_title, y_title, *, references=(), shares="", log_x=False):
-    """Draw one line a name; the y axis is logarithmic where no value is negative and positive ones differ 30-fold.
+    """Draw a line per name. The y axis is logarithmic if values are not negative and span a factor of 30.
 
     Args:
-        series: Dictionary of name -> (x, y), lists of numbers; x may be labels of categories.
+        series: Dictionary of name -> (x, y), two lists of numbers; x can also be category labels.
         x_title: Title of the x axis, with the unit.
         y_title: Title of the y axis, with the unit.
-        references: (name, x, y) of grey lines to compare with.
-        shares: The axes that are shares, from 0 to 1: "", "y" or "xy".
-        log_x: Whether the x axis is logarithmic; the y axis is not then.
+        references: (name, x, y) of grey reference lines.
+        shares: Axes that run from 0 to 1: "", "y" or "xy".
+        log_x: Whether the x axis is logarithmic; the y axis is linear then.
 
     Returns:
         The figure as JSON for plotly.js.
     """
     values = np.concatenate([np.asarray(y, float) for _, y in series.values()])
     is_log = "y" not in shares and not log_x and _spread(values) >= _LOG_FROM
-    left_out = ", zeros left out" if is_log and (values == 0).any() else ""
+    left_out = " (zeros not shown)" if is_log and (values == 0).any() else ""
     figure = go.Figure(layout=_layout(x_title, y_title + left_out))
     for name, x, y in references:
         _add_line(figure, name, x, y, {"color": "#8a8a8a", "width": 4}, mode="lines")
@@ -61,21 +62,21 @@ def lines(series, x_title, y_title, *, references=(), shares="", log_x=False):
 
 
 def paths(observed, truth, mean, densities, unit):
-    """Draw predicted paths (red) over the predicted density, and the true ones (white).
+    """Draw predicted paths (red) and true paths (white) over the predicted density.
 
     Args:
-        observed: Observed frames `[T, N, D]`, in units of length; D = 3 is seen along the third axis.
+        observed: Observed frames `[T, N, D]`, in units of length; a third dimension is projected out.
         truth: True frames `[T', N, D]`.
         mean: Predicted frames `[T', N, D]`.
-        densities: Means `[T'', N, D]` and covariances `[T'', N, D, D]` of the density to draw.
-        unit: Name of the unit of length; "1" for none.
+        densities: Means `[T'', N, D]` and covariances `[T'', N, D, D]` of the densities to draw.
+        unit: Length unit; "1" for none.
 
     Returns:
         The figure as JSON for plotly.js.
     """
     extent = plots.square_around(np.concatenate([observed, truth, mean]))
     png = base64.b64encode(plots.density_png(*densities, extent)).decode()
-    figure = go.Figure(layout=_layout(plots.length("x", unit), plots.length("y", unit)))
+    figure = go.Figure(layout=_layout(with_unit("x", unit), with_unit("y", unit)))
     figure.add_layout_image(
         source=f"data:image/png;base64,{png}",
         xref="x",
@@ -112,7 +113,7 @@ def _add_line(figure, name, x, y, style, mode):
 
 
 def _add_paths(figure, name, frames, color, ends):
-    """One trace of all particles' paths, cut apart by NaN, and one of the dots that end them."""
+    """Add one trace with the paths of all particles, separated by NaN, and one with their end points."""
     cut = np.concatenate([frames[..., :2], np.full_like(frames[:1, :, :2], np.nan)]).astype(np.float32)
     x, y = cut.transpose(2, 1, 0).reshape(2, -1)
     hover = {"name": name, "hovertemplate": "%{x:.4~g}, %{y:.4~g}"}
@@ -127,7 +128,7 @@ def _style(index):
 
 
 def _spread(values):
-    """How many times the smallest of the positive values the largest one is; 1 if any is negative."""
+    """Ratio of the largest to the smallest positive value; 1 if any value is negative."""
     positive = values[np.isfinite(values) & (values > 0)]
     return positive.max() / positive.min() if len(positive) and not (values < 0).any() else 1.0
 

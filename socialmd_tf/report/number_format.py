@@ -1,23 +1,23 @@
-"""Numbers for people: as many decimals as they are worth."""
+"""Numbers and units for readers: no more decimals than are useful."""
 
 import math
 
-_MOST_DECIMALS = 6
+_MOST_DECIMALS = 5
 
 
 def is_number(value):
-    """Whether there is a finite number."""
+    """Whether the value is a finite number; it may be None."""
     return value is not None and math.isfinite(value)
 
 
 def decimals_for(values):
-    """Decimals that give the middle one of the values, by size, three significant digits."""
+    """Decimals for a column: three significant digits of its median value by size."""
     sizes = sorted(abs(value) for value in values if is_number(value) and value)
     return min(max(0, 2 - math.floor(math.log10(sizes[len(sizes) // 2]))), _MOST_DECIMALS) if sizes else 2
 
 
 def number(value, decimals, sign=""):
-    """A number with these decimals, or with as many as give two significant digits; with a power of ten beyond 6."""
+    """A number with these decimals, or more to show two significant digits; beyond 5 decimals with an exponent."""
     if not is_number(value):
         return "n/a"
     needed = 1 - math.floor(math.log10(abs(value))) if value else 0
@@ -25,13 +25,23 @@ def number(value, decimals, sign=""):
 
 
 def error_of(text, error):
-    """A standard error to stand behind a number's text, with as many decimals unless that would be zero."""
+    """A standard error with the decimals of the number before it, or more if it would be shown as zero."""
     decimals = len(text.partition(".")[2]) if "e" not in text else 0
     rounded = f"{error:.{decimals}f}"
     return rounded if float(rounded) or not error else number(error, decimals)
 
 
 def with_error(value, error, decimals):
-    """A number and its standard error, where there is one."""
+    """A number and its standard error, if there is one."""
     text = number(value, decimals)
     return f"{text} ± {error_of(text, error)}" if is_number(error) else text
+
+
+def percent(share):
+    """A share from 0 to 1 in percent."""
+    return f"{100 * share:.1f} %" if is_number(share) else "n/a"
+
+
+def with_unit(name, unit):
+    """The name of a length with its unit; "1" means dimensionless."""
+    return name if unit == "1" else f"{name} ({unit})"

@@ -1,14 +1,14 @@
 "use strict";
 // The report's charts and its player of rollouts. Needs Plotly, and the page's data in script elements of type
-// application/json; asks nothing of any network.
+// application/json. Makes no network request.
 (() => {
-  // Buttons are named one by one: by default there is one that sends the chart's data to a server.
+  // Buttons are listed one by one, because the default set has one that sends the chart's data to a server.
   const CONFIG = {
     responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
     displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false,
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
   };
-  const MILLISECONDS_A_FRAME = 120;
+  const MILLISECONDS_PER_FRAME = 120;
   const CIRCLE = Array.from({ length: 33 }, (_, k) => [Math.cos((k * Math.PI) / 16), Math.sin((k * Math.PI) / 16)]);
   const read = (element) => JSON.parse(element.textContent);
 
@@ -25,7 +25,7 @@
   ].map((name) => document.getElementById(`player-${name}`));
   let timer = null;
 
-  // One path a particle from the first of the frames to the last, cut apart by null.
+  // One path per particle through all frames, separated by null.
   function pathsOf(frames) {
     const x = [], y = [];
     for (let i = 0; frames.length > 1 && i < frames[0].x.length; i++) {
@@ -38,7 +38,7 @@
   function outlinesOf(mean, [l11, l21, l22]) {
     const x = [], y = [];
     mean.x.forEach((center, i) => {
-      if (center === null || l11[i] === null) return; // a prediction that ran away
+      if (center === null || l11[i] === null) return; // a prediction that diverged
       for (const [c, s] of CIRCLE) x.push(center + l11[i] * c), y.push(mean.y[i] + l21[i] * c + l22[i] * s);
       x.push(null), y.push(null);
     });
@@ -48,7 +48,7 @@
   const frameOf = (frames, index) => ({ x: frames.x[index], y: frames.y[index] });
   const framesUpTo = (frames, index) => frames.x.slice(0, index + 1).map((_, k) => frameOf(frames, k));
 
-  // The traces of a frame; index counts all frames, observed ones first.
+  // The traces of a frame; the index counts all frames, observed ones first.
   function traces(shown, prediction, index) {
     const last = shown.observed.x.length - 1;
     const ahead = index - last - 1; // index among the predicted frames, negative while observing
@@ -115,7 +115,7 @@
       slider.stepUp();
       draw();
       if (slider.value === slider.max) stop();
-    }, MILLISECONDS_A_FRAME);
+    }, MILLISECONDS_PER_FRAME);
   }
 
   function chooseWindow() {
@@ -123,7 +123,7 @@
     const before = Math.max(predictorChoice.selectedIndex, 0);
     predictorChoice.replaceChildren(...shown.predictions.map(({ name }, index) => new Option(name, index)));
     predictorChoice.selectedIndex = before;
-    slider.max = shown.steps.length - 1; // which also brings the slider's value down to it
+    slider.max = shown.steps.length - 1; // which also limits the slider's value
     draw();
   }
 
@@ -133,6 +133,6 @@
   slider.addEventListener("input", draw);
   ellipses.addEventListener("change", draw);
   play.addEventListener("click", toggle);
-  slider.max = slider.value = Number.MAX_SAFE_INTEGER; // begin with the last frame, where all paths are seen
+  slider.max = slider.value = Number.MAX_SAFE_INTEGER; // start at the last frame, where all paths are visible
   chooseWindow();
 })();

@@ -1,4 +1,4 @@
-"""What the report's player of rollouts is given: frames, thinned out to what a browser can move, as JSON."""
+"""Data of the report's player of rollouts: frames as JSON, thinned out to what a browser can animate."""
 
 import html
 import json
@@ -7,23 +7,25 @@ import numpy as np
 from scipy.stats import chi2
 
 from socialmd_tf.report import plots
+from socialmd_tf.report.number_format import with_unit
 
 MAX_PARTICLES = 200
-"""Particles of a window."""
+"""Largest number of particles per window."""
 MAX_POINTS = 300_000
-"""Positions in the whole page: windows x predictors x frames x particles."""
+"""Approximate limit of positions in the whole page: windows x predictors x frames x particles."""
 PROBABILITY = 0.9
+"""Probability of the predictive regions that are drawn."""
 
 
 def thin_out(windows):
-    """Choose the particles and frames to show: evenly, `MAX_PARTICLES` and about `MAX_POINTS` at most.
+    """Choose evenly spread particles and frames, within `MAX_PARTICLES` and about `MAX_POINTS`.
 
     Args:
-        windows: `ShownWindow`s.
+        windows: `ExampleWindow`s.
 
     Returns:
-        For every window (indices of particles, indices of observed frames, indices of predicted frames). Frames are
-        every k-th, counted back from the last observed and forward from it, and the last predicted one.
+        For every window (indices of particles, indices of observed frames, indices of predicted frames): every k-th
+        frame before and after the last observed one, and the last predicted frame.
     """
     particles = [evenly(window.truth.shape[1], MAX_PARTICLES) for window in windows]
     points = sum(
@@ -34,34 +36,34 @@ def thin_out(windows):
 
 
 def evenly(count, limit):
-    """At most `limit` of `count` indices, spread evenly over all of them."""
+    """At most `limit` of `count` indices, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, limit)).astype(int))
 
 
 def caption(window):
-    """Which window it is, in words."""
+    """Title of a window."""
     return f"{window.label}: MAE {window.mae:.3g} (trajectory {window.trajectory}, frame {window.first_frame})"
 
 
 def data(windows, unit):
     """The frames of every window and predictor.
 
-    An ellipse is the shadow on the x-y plane of the region that holds a Gaussian's D-dimensional position with
-    probability 90 %: mean + L (cos, sin), where L L^T is the x-y block of the covariance times the 90 % quantile of
-    chi squared with D degrees of freedom.
+    An ellipse is the projection on the x-y plane of the 90 % predictive region of a D-dimensional Gaussian:
+    mean + L (cos, sin), where L L^T is the x-y block of the covariance times the 90 % quantile of chi squared with D
+    degrees of freedom.
 
     Args:
-        windows: `ShownWindow`s.
-        unit: Name of the unit of length; "1" for none.
+        windows: `ExampleWindow`s.
+        unit: Length unit; "1" for none.
 
     Returns:
-        JSON that may stand inside a script element. Of every window: `label`, `range` (of x and of y), `steps` (of
-        all frames; 0 is the last observed one), `particles` (their indices), `observed` and `truth` as lists of
-        `x` and of `y` a frame, and of every predictor `name`, `mean` and `ellipse`, the entries of L.
+        JSON that can stand inside a script element. Every window has `label`, `range` (of x and of y), `steps` (one
+        per frame; 0 is the last observed frame), `particles` (their indices), `observed` and `truth` (lists of `x`
+        and `y`, one per frame), and for every predictor `name`, `mean` and `ellipse`, the entries of L.
     """
     chosen = thin_out(windows)
     values = {
-        "axes": [html.escape(plots.length(name, unit), quote=False) for name in "xy"],
+        "axes": [html.escape(with_unit(name, unit), quote=False) for name in "xy"],
         "colors": {
             "true": plots.TRUE,
             "predicted": plots.PREDICTED,
@@ -74,7 +76,7 @@ def data(windows, unit):
 
 
 def script_json(value):
-    """JSON that no HTML parser ends early: without `<`, `>` and `&`."""
+    """JSON without `<`, `>` and `&`, so that it cannot end its HTML element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -129,11 +131,11 @@ def _columns(frames, decimals):
 
 
 def _decimals(size, digits):
-    """Decimals that give the size this many significant digits."""
+    """Decimals that show a number of this size with the given number of significant digits."""
     return digits - 1 - int(np.floor(np.log10(size)))
 
 
 def _rounded(values, decimals):
-    """Lists without NaN or infinity, which JSON lacks: null for those."""
+    """Nested lists with None for NaN and infinity, which JSON lacks."""
     values = np.round(np.asarray(values, float), decimals) + 0.0
     return np.where(np.isfinite(values), values, None).tolist()

@@ -1,36 +1,40 @@
-"""Pictures; the only file that imports matplotlib."""
+"""Pictures of predicted paths; of the report, this is the only file that imports matplotlib."""
 
 import io
+import warnings
 
 import matplotlib
 import numpy as np
-from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.patheffects import Normal, Stroke
+from PIL import Image
+
+from socialmd_tf.report.number_format import with_unit
 
 matplotlib.rcParams["svg.hashsalt"] = "socialmd_tf"
 TRUE, PREDICTED, OBSERVED = "#ffffff", "#ff5040", "#8d97ad"
 BACKGROUND = "#0a0c1a"
 _GRID = 400
-# Dark to middling blue: white and red lines stay readable on all of it, to colour-blind eyes too.
+_MILLISECONDS_PER_FRAME = 125
+# Dark to medium blue, on which white and red lines stay readable, also for colour-blind readers.
 _DENSITY = LinearSegmentedColormap.from_list("density", [BACKGROUND, "#15264f", "#20508f", "#2f7fc4"])
 
 
 def density_map(mean, covariance, extent):
-    """Predicted density of all particles over all frames, on a grid.
+    """Predicted density of all particles in all frames, on a grid.
 
-    Each frame's density of each particle is scaled to a maximum of 1, so that sure and unsure predictions are
-    both seen; the map is the largest over particles and frames. What is not finite is left out.
+    The density of every particle in every frame is scaled to a maximum of 1, so that narrow and wide densities are
+    both visible; the map is the maximum over particles and frames. Densities that are not finite are left out.
 
     Args:
-        mean: `[T', N, D]`; the first two dimensions are drawn.
+        mean: Predicted means `[T', N, D]`; the first two dimensions are drawn.
         covariance: `[T', N, D, D]`.
         extent: (x_min, x_max, y_min, y_max), in units of length.
 
     Returns:
-        `[ny, nx]`, in [0, 1].
+        Array `[ny, nx]` of numbers from 0 to 1.
     """
     x, y = np.linspace(*extent[:2], _GRID), np.linspace(*extent[2:], _GRID)
     values = np.zeros((_GRID, _GRID))
@@ -38,7 +42,7 @@ def density_map(mean, covariance, extent):
     for center, matrix in zip(mean[..., :2].reshape(-1, 2), covariance[..., :2, :2].reshape(-1, 2, 2), strict=True):
         if not (np.isfinite(center).all() and np.isfinite(matrix).all()):
             continue
-        matrix = matrix + np.eye(2) * pixel**2  # what is narrower than a pixel is drawn as wide as one
+        matrix = matrix + np.eye(2) * pixel**2  # narrow densities are drawn at least one pixel wide
         reach = 4 * np.sqrt(np.diag(matrix))
         columns = slice(*np.searchsorted(x, (center[0] - reach[0], center[0] + reach[0])))
         rows = slice(*np.searchsorted(y, (center[1] - reach[1], center[1] + reach[1])))
@@ -50,10 +54,10 @@ def density_map(mean, covariance, extent):
 
 
 def density_png(mean, covariance, extent):
-    """The density map as a picture without axes; arguments as for `density_map`.
+    """Draw the density map as a picture without axes; arguments as for `density_map`.
 
     Returns:
-        Bytes of a PNG file, whose edges are the extent's.
+        Bytes of a PNG file that covers the extent.
     """
     file = io.BytesIO()
     values = density_map(mean, covariance, extent)
@@ -61,60 +65,71 @@ def density_png(mean, covariance, extent):
     return file.getvalue()
 
 
-def paths(path, warm_up, mean, covariance, *, truth=None, unit="1", title=""):
-    """Draw predicted paths (red) over the predicted density, and the true ones (white); a dot ends each path.
+def paths(file, warm_up, mean, covariance, *, truth=None, unit="1", title=""):
+    """Draw predicted paths (red) and true paths (white) over the predicted density; a dot ends each path.
 
     Args:
-        path: File of the picture.
-        warm_up: Observed frames `[T, N, D]`, in units of length; D = 3 is seen along the third axis.
+        file: Binary file or path for the PNG picture.
+        warm_up: Observed frames `[T, N, D]`, in units of length; a third dimension is projected out.
         mean: Predicted frames `[T', N, D]`.
         covariance: `[T', N, D, D]`.
         truth: True frames `[<= T', N, D]`, or None.
-        unit: Name of the unit of length; "1" for none.
+        unit: Length unit; "1" for none.
         title: Title of the picture.
     """
     figure = Figure(figsize=(9, 7.5), layout="constrained")
     axes = figure.add_subplot()
-    seen = [warm_up, mean] + ([] if truth is None else [truth])
-    extent = square_around(np.concatenate(seen))
+    extent = square_around(_joined(warm_up, mean, truth))
     image = axes.imshow(
         density_map(mean, covariance, extent), origin="lower", extent=extent, cmap=_DENSITY, vmin=0, vmax=1
     )
-    figure.colorbar(image, ax=axes, label="predicted density of a frame / its maximum", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="predicted density, relative to its maximum per frame", shrink=0.8)
     _draw_lines(axes, warm_up, OBSERVED, "observed")
     if truth is not None:
         _draw_lines(axes, np.concatenate([warm_up[-1:], truth]), TRUE, "true", end="o")
     _draw_lines(axes, np.concatenate([warm_up[-1:], mean]), PREDICTED, "predicted", end="o")
     _label(axes, unit, title)
     axes.legend(loc="upper right", facecolor="0.15", labelcolor="white", framealpha=0.8).set_zorder(5)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    _save(figure, file, format="png", dpi=110, metadata={"Software": None})
 
 
-def animation(path, warm_up, mean, covariance, *, truth=None, unit="1", title=""):
-    """Draw the predicted frames one after the other as a GIF, with the true ones; arguments as for `paths`."""
+def animation(file, warm_up, mean, *, truth=None, unit="1", title=""):
+    """Draw observed, predicted and true frames one after the other as a GIF; arguments as for `paths`."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot()
-    extent = square_around(np.concatenate([warm_up, mean] + ([] if truth is None else [truth])))
+    extent = square_around(_joined(warm_up, mean, truth))
     axes.set_facecolor(BACKGROUND)
     axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal")
     _label(axes, unit, title)
-    frames = np.concatenate([warm_up, mean])
     (dots,) = axes.plot([], [], "o", color=PREDICTED, markersize=5, label="predicted")
     (true_dots,) = axes.plot([], [], "o", color=TRUE, markersize=3, label="true")
     axes.legend(loc="upper right", facecolor="0.15", labelcolor="white")
-
-    def draw(index):
-        dots.set_data(frames[index, :, 0], frames[index, :, 1])
+    pictures = []
+    for index, frame in enumerate(np.concatenate([warm_up, mean])):
+        dots.set_data(frame[:, 0], frame[:, 1])
         step = index - len(warm_up)
-        shown = truth is not None and 0 <= step < len(truth)
-        true_dots.set_data(*(truth[step, :, :2].T if shown else ([], [])))
-        return dots, true_dots
+        has_truth = truth is not None and 0 <= step < len(truth)
+        true_dots.set_data(*(truth[step, :, :2].T if has_truth else ([], [])))
+        buffer = io.BytesIO()
+        _save(figure, buffer, format="png")
+        pictures.append(Image.open(buffer).convert("RGB"))
+    first, *others = pictures
+    first.save(file, format="GIF", save_all=True, append_images=others, duration=_MILLISECONDS_PER_FRAME, loop=0)
 
-    FuncAnimation(figure, draw, frames=len(frames)).save(path, writer=PillowWriter(fps=8))
+
+def _joined(warm_up, mean, truth):
+    return np.concatenate([warm_up, mean] + ([] if truth is None else [truth]))
+
+
+def _save(figure, file, **options):
+    """Save a figure; characters that the font lacks become boxes without a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Glyph .* missing from font", category=UserWarning)
+        figure.savefig(file, **options)
 
 
 def square_around(frames):
-    """A square with some margin that holds all positions that are finite.
+    """A square with a margin around all finite positions.
 
     Args:
         frames: `[T, N, D]`; the first two dimensions count.
@@ -122,15 +137,11 @@ def square_around(frames):
     Returns:
         (x_min, x_max, y_min, y_max), in units of length.
     """
-    finite = frames[..., :2][np.isfinite(frames).all(axis=-1)]
+    finite = frames[..., :2][np.isfinite(frames).all(axis=-1)].astype(np.float64)
     low, high = finite.min(axis=0), finite.max(axis=0)
-    center, half = (low + high) / 2, 0.54 * max(*(high - low), 1e-6)
+    center, half = (low + high) / 2, 0.54 * max(high - low)
+    half = half or 1e-6 * max(1.0, *abs(center))  # particles that all stand still at one point
     return (center[0] - half, center[0] + half, center[1] - half, center[1] + half)
-
-
-def length(name, unit):
-    """The title of an axis of lengths, with its unit; "1" for none."""
-    return name if unit == "1" else f"{name} ({unit})"
 
 
 def _draw_lines(axes, frames, color, label, end=None):
@@ -141,4 +152,7 @@ def _draw_lines(axes, frames, color, label, end=None):
 
 
 def _label(axes, unit, title):
-    axes.set(xlabel=length("x", unit), ylabel=length("y", unit), title=title)
+    """Label the axes; names are plain text, not formulas between dollar signs."""
+    axes.set_xlabel(with_unit("x", unit), parse_math=False)
+    axes.set_ylabel(with_unit("y", unit), parse_math=False)
+    axes.set_title(title, parse_math=False)

@@ -1,8 +1,13 @@
-"""What reports are made of in tests: small, and different wherever it could be mixed up."""
+"""Findings for tests of the report: small, with numbers that differ wherever they could be mixed up."""
+
+import dataclasses
 
 import numpy as np
 
-from socialmd_tf.evaluation.example_windows import ShownWindow
+from pipelines.common_windows import CommonWindows
+from pipelines.config import DataConfig
+from socialmd_tf.evaluation.example_windows import ExampleWindow
+from socialmd_tf.evaluation.findings import Findings
 
 HOSTILE = """</script><script>window.stolen = 1</script><img src=x onerror="window.stolen = 2"> "a" 'b' & %{x} $x$"""
 
@@ -23,31 +28,31 @@ def result(**more):
 
 
 def full_result(**more):
-    """All that `evaluation.evaluate` gives of a predictor."""
+    """All numbers of a predictor, but for molecules."""
     stratum = {"count": 12, "mae": 0.5, "median_ae": 0.4, "nll": 1.0}
     drift = {"rollout": 0.75, "truth": 0.25, "rollout_per_step": [0.5, 0.75], "truth_per_step": [0.2, 0.25]}
-    return result(
-        nll_standard_error=0.031,
-        mae_standard_error=0.0042,
-        nll_per_move=0.75,
-        mean_move=0.1,
-        nll_per_step=[-3.0, -2.0, -1.0, 0.0],
-        coverage_50_per_step=[0.4, 0.5, 0.6, 0.7],
-        coverage_90_per_step=[0.8, 0.85, 0.9, 0.95],
-        calibration={"levels": [0.1, 0.5, 0.9], "coverage": [0.2, 0.51, 0.87]},
-        strata={
+    numbers = {
+        "nll_standard_error": 0.031,
+        "mae_standard_error": 0.0042,
+        "nll_per_move": 0.75,
+        "mean_move": 0.1,
+        "nll_per_step": [-3.0, -2.0, -1.0, 0.0],
+        "coverage_50_per_step": [0.4, 0.5, 0.6, 0.7],
+        "coverage_90_per_step": [0.8, 0.85, 0.9, 0.95],
+        "calibration": {"levels": [0.1, 0.5, 0.9], "coverage": [0.2, 0.51, 0.87]},
+        "strata": {
             "closest_approach": [{"from": 0.0, "to": 2.0, **stratum}, {"from": 2.0, "to": None, **stratum}],
             "crossing": [{"crossing": True, **stratum}, {"crossing": False, **stratum}],
         },
-        observables={
+        "observables": {
             "speed": {"rollout": 0.1, "truth": 0.11, "distance": 0.0125},
             "radial_distribution": {"r": [0.1, 0.2], "rollout": [0.3, 0.4], "truth": [0.5, 0.6], "distance": 0.025},
             "mean_squared_displacement": {"rollout": [1.0, 2.0], "truth": [1.5, 2.5], "distance": 0.375},
             "energy_drift": drift,
             "momentum_drift": drift,
         },
-        **more,
-    )
+    }
+    return result(**{**numbers, **more})
 
 
 MOLECULES = {
@@ -72,7 +77,7 @@ MOLECULES = {
         "relative_error": 0.1666,
     },
 }
-"""What `molecule_statistics.compare` gives."""
+"""What `molecule_statistics.compare` returns."""
 
 COMPARISONS = [
     {
@@ -82,13 +87,13 @@ COMPARISONS = [
         "mae_interval": [-0.035, -0.015],
         "nll_difference": 0.5,
         "nll_interval": [-0.25, 1.25],
-        "num_trajectories": 7,
+        "num_simulations": 7,
     }
 ]
 
 
 def window(seed, label="best", names=("ours", "theirs"), num_frames=(3, 4), num_particles=5, num_dimensions=2):
-    """A random `ShownWindow`; the second predictor's numbers are others than the first's."""
+    """A random `ExampleWindow`; the predictors' numbers differ."""
     generator = np.random.default_rng(seed)
 
     def frames(count):
@@ -99,7 +104,7 @@ def window(seed, label="best", names=("ours", "theirs"), num_frames=(3, 4), num_
         return factor @ np.swapaxes(factor, -1, -2) + 0.01 * np.eye(num_dimensions)
 
     observed, predicted = num_frames
-    return ShownWindow(
+    return ExampleWindow(
         label=label,
         trajectory=seed,
         first_frame=100,
@@ -109,3 +114,22 @@ def window(seed, label="best", names=("ours", "theirs"), num_frames=(3, 4), num_
         truth=frames(predicted),
         predictions={name: (frames(predicted), covariance(predicted)) for name in names},
     )
+
+
+FINDINGS = Findings(
+    data="nbody",
+    length_unit="nm",
+    split="test",
+    models={"ours": "saved_models/ours/1"},
+    windows=CommonWindows([DataConfig()]),
+    num_windows=80,
+    results={"ours": full_result(), "theirs": full_result(mae=0.5, nll=-0.5)},
+    left_out={},
+    comparisons=COMPARISONS,
+    examples=[window(0), window(1, label="worst")],
+)
+
+
+def findings(**changes):
+    """`FINDINGS` with other fields."""
+    return dataclasses.replace(FINDINGS, **changes)

@@ -9,12 +9,21 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from socialmd_tf.report import charts, html_page, player
-from tests.socialmd_tf.report.report_examples import COMPARISONS, HOSTILE, MOLECULES, full_result, result, window
+from socialmd_tf.report import charts, html_page, html_tables, player
+from socialmd_tf.report.tables import Cell, Table, tables
+from tests.socialmd_tf.report.report_examples import (
+    COMPARISONS,
+    HOSTILE,
+    MOLECULES,
+    findings,
+    full_result,
+    result,
+    window,
+)
 
 
 class Page(html.parser.HTMLParser):
-    """A page's elements: their attributes, and the text of those that are asked for."""
+    """Elements of a page with their attributes and texts."""
 
     def __init__(self, text):
         super().__init__()
@@ -42,22 +51,13 @@ class Page(html.parser.HTMLParser):
         ]
 
 
-def write(path, **changes):
-    values = {
-        "title": "ours on nbody",
-        "introduction": "The data.\n\nThe windows.",
-        "results": {"ours": full_result(), "theirs": full_result(mae=0.5, nll=-0.5)},
-        "comparisons": COMPARISONS,
-        "shown": [window(0), window(1, label="worst")],
-        "unit": "nm",
-    }
-    html_page.write(path, **{**values, **changes})
-    return Page(path.read_text(encoding="utf-8"))
+def page_of(**changes):
+    return Page(html_page.html(findings(**changes)))
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("report") / "report.html")
+def page():
+    return page_of()
 
 
 def rows_of(page):
@@ -78,38 +78,24 @@ def rows_of(page):
     return tables
 
 
-def test_the_table_says_what_the_metrics_say(page):
-    header, ours, theirs = rows_of(page)[0]
-    assert header[:4] == ["predictor", "NLL (nats)", "NLL in mean moves", "MAE (nm)"]
-    assert ours == [
-        "ours", "\N{MINUS SIGN}1.250 ± 0.031", "0.750", "0.125 ± 0.004", "0.0625", "0.250", "0.500", "51.0 %", "87.0 %"
-    ]  # fmt: skip
-    assert theirs[3] == "0.500 ± 0.004"
+def test_the_tables_are_those_of_the_findings(page):
+    expected = tables(findings()).values()
+    for found, table in zip(rows_of(page), expected, strict=True):
+        assert found[0] == table.header
+        for row, (name, cells) in zip(found[1:], table.rows, strict=True):
+            texts = [f"{cell.text} {cell.detail}".strip() for cell in cells]
+            assert row == [name, *(text.replace("-", "\N{MINUS SIGN}") for text in texts)]
 
 
-def test_the_lowest_of_a_column_is_marked(page):
-    assert [text for text in page.of("td", **{"class": "best"}) if "±" in text] == [
-        "\N{MINUS SIGN}1.250 ± 0.031",
-        "0.125 ± 0.004",
-    ]
+def test_bold_cells_are_marked_and_explained():
+    table = Table("title", ["name", "x"], [("a", [Cell("1", "± 2", True)]), ("b", [Cell("-3")])], "A note.", "lowest")
+    page = Page(html_tables.render(table))
+    assert page.of("td", **{"class": "best"}) == ["1 ± 2"]
+    assert page.of("td") == ["1 ± 2", "\N{MINUS SIGN}3"]
+    assert page.of("p") == ["A note. Bold: lowest."]
 
 
-def test_paired_differences_come_with_their_intervals(page):
-    _, row = rows_of(page)[1]
-    assert row == [
-        "ours \N{MINUS SIGN} theirs",
-        "\N{MINUS SIGN}0.0250 [\N{MINUS SIGN}0.0350, \N{MINUS SIGN}0.0150]",
-        "0.500 [\N{MINUS SIGN}0.250, 1.250]",
-    ]
-    marked = page.of("td", **{"class": "best"})
-    assert row[1] in marked and row[2] not in marked  # the second interval holds zero
-
-
-def test_summary_statistics_stand_beside_the_truths(page):
-    header, ours, _, truth = rows_of(page)[2]
-    assert header[1:3] == ["moves (nm)", "pair distances (nm)"]
-    assert ours == ["ours", "0.0125", "0.0250", "0.375", "0.750", "0.750"]
-    assert truth == ["truth", "", "", "", "0.250", "0.250"]
+def test_charts_of_statistics_hold_the_truth_and_every_predictor(page):
     radial, displacement, energy, _ = figures_of(page)[7:11]
     assert [trace["name"] for trace in radial["data"]] == ["truth", "ours", "theirs"]
     for figure, (x, true, predicted) in (
@@ -122,39 +108,45 @@ def test_summary_statistics_stand_beside_the_truths(page):
             np.testing.assert_allclose(values_of(trace["y"]), y, rtol=1e-6)
 
 
-def test_statistics_of_molecules_stand_beside_the_truths(tmp_path):
-    better = {name: {**statistic, "error": statistic["error"] / 2} for name, statistic in MOLECULES.items()}
+def test_charts_of_molecules_leave_out_large_errors():
     far = {name: {**statistic, "relative_error": 2.0} for name, statistic in MOLECULES.items()}
-    results = {"ours": result(molecules=MOLECULES, molecules_drawn=better), "theirs": result(molecules=far)}
-    page = write(tmp_path / "molecules.html", results=results, comparisons=[], shown=[])
-    assert page.of("h2")[-1] == "Do the molecules' statistics hold?"
-    header, ours, drawn, theirs = rows_of(page)[1]
-    assert header[1:] == ["mean distance of OQL from the centre", "solvent accessible surface area"]
-    assert ours == ["ours", "0.250 ± 0.031, 10.0 %", "27.5 ± n/a, 16.7 %"]
-    assert (drawn[0], theirs[0]) == ("ours, drawn", "theirs")
-    assert " ".join(page.of("td", **{"class": "best"})[-1].split()) == drawn[2]
+    results = {"ours": result(molecules=MOLECULES, molecules_drawn=MOLECULES), "theirs": result(molecules=far)}
+    page = page_of(results=results, comparisons=[], examples=[])
+    assert page.of("h2")[-1] == "Statistics of molecules"
+    assert [row[0] for row in rows_of(page)[1][1:]] == ["ours", "ours, drawn", "theirs"]
     distance, area = figures_of(page)[-2:]
-    assert [trace["name"] for trace in area["data"]] == ["truth", "ours", "ours, drawn"]  # "theirs" is off the chart
+    assert [trace["name"] for trace in area["data"]] == ["truth", "ours", "ours, drawn"]
     np.testing.assert_allclose(values_of(area["data"][0]["x"]), [1, 3])
     np.testing.assert_allclose(values_of(area["data"][0]["y"]), [160, 170])
     assert distance["layout"]["yaxis"]["title"]["text"] == "mean distance of OQL from the centre (nm)"
-    assert area["layout"]["yaxis"]["title"]["text"] == "solvent accessible surface area (nm squared)"
+    assert area["layout"]["yaxis"]["title"]["text"] == "solvent accessible surface area (nm^2)"
 
 
-def test_sections_of_what_is_not_there_are_left_out(tmp_path, page):
-    few = write(tmp_path / "few.html", results={"ours": result()}, comparisons=[], shown=[])
-    assert few.of("h2") == ["Predictors", "Error from step to step"]
+def test_a_dataset_of_single_particles_has_a_page():
+    """Charts that need pairs are left out; the others are there."""
+    lonely = full_result()
+    del lonely["strata"], lonely["observables"]["radial_distribution"]
+    page = page_of(results={"ours": lonely}, examples=[window(0, label="median", names=("ours",), num_particles=1)])
+    assert "Close encounters" not in page.of("h2")
+    titles = page.of("figcaption")
+    assert "Radial distribution" not in titles and "Mean squared displacement" in titles
+
+
+def test_sections_without_content_are_left_out(page):
+    few = page_of(results={"ours": result()}, comparisons=[], examples=[])
+    assert few.of("h2") == ["Predictors", "Error per step"]
     assert page.of("h2") == [
         "Predictors",
-        "Paired comparisons",
-        "Error from step to step",
-        "Is the stated uncertainty true?",
-        "For which particles?",
-        "Do summary statistics hold?",
-        "Paths over the predicted density",
+        "Paired differences",
+        "Error per step",
+        "Calibration",
+        "Close encounters",
+        "Summary statistics",
+        "Example windows",
         "Player of rollouts",
     ]
-    assert page.of("p")[:2] == ["The data.", "The windows."]
+    assert page.of("p")[0] == findings().description()
+    assert page.of("h1") == ["ours on nbody"]
 
 
 def figures_of(page):
@@ -187,28 +179,26 @@ def test_a_wide_range_of_positive_numbers_is_drawn_on_a_logarithmic_axis():
 
     assert kind(0.01, 1.0) == "log"
     assert kind(0.5, 1.0) is None
-    assert kind(0.0, 1.0) is None  # the truth itself has no error, and no logarithm
+    assert kind(0.0, 1.0) is None  # zero has no logarithm
     assert kind(-0.01, 1.0) is None
     assert kind(float("nan"), 0.0, 0.01, 1.0) == "log"
     drawn = json.loads(charts.lines({"a": ([1, 2, 3], [0.0, 0.01, 1.0])}, "x", "y"))
-    assert drawn["layout"]["yaxis"]["title"]["text"] == "y, zeros left out"
+    assert drawn["layout"]["yaxis"]["title"]["text"] == "y (zeros not shown)"
 
 
-def test_no_string_breaks_out_of_its_place(tmp_path):
-    names = (HOSTILE, "theirs")
-    page = write(
-        tmp_path / "report.html",
-        title=HOSTILE,
-        introduction=HOSTILE,
+def test_no_string_breaks_out_of_its_place():
+    page = page_of(
+        data=HOSTILE,
+        models={HOSTILE: HOSTILE},
         results={HOSTILE: full_result(), "theirs": full_result()},
         comparisons=[{**COMPARISONS[0], "first": HOSTILE}],
-        shown=[window(0, label=HOSTILE, names=names)],
-        unit=HOSTILE,
+        examples=[window(0, label=HOSTILE, names=(HOSTILE, "theirs"))],
+        length_unit=HOSTILE,
     )
     assert page.of("img") == []
-    assert page.of("title") == page.of("h1") == [HOSTILE]
+    assert page.of("title") == page.of("h1") == [f"{HOSTILE} on {HOSTILE}"]
     assert rows_of(page)[0][1][0] == HOSTILE
-    assert len(page.of("script")) == len(write(tmp_path / "harmless.html").of("script")) - 2  # pictures
+    assert len(page.of("script")) == len(page_of().of("script")) - 2  # pictures
     data = json.loads(page.of("script", id="player-data")[0])
     assert data["windows"][0]["label"].startswith(f"{HOSTILE}: MAE 0.123 (trajectory 0")
     assert data["windows"][0]["predictions"][0]["name"] == HOSTILE
@@ -230,7 +220,7 @@ def test_only_the_pages_own_scripts_may_run_and_nothing_is_fetched(page):
     assert all(address.startswith(("#", "data:")) for address in addresses)
 
 
-def test_what_the_player_gets_is_what_was_predicted():
+def test_the_player_gets_the_predictions():
     shown = window(3)
     (given,) = json.loads(player.data([shown], "1"))["windows"]
     assert given["steps"] == [-2, -1, 0, 1, 2, 3, 4]
@@ -245,14 +235,14 @@ def test_what_the_player_gets_is_what_was_predicted():
 
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
-def test_the_ellipse_is_the_shadow_of_the_region_that_holds_90_percent(num_dimensions):
+def test_the_ellipse_is_the_projected_90_percent_region(num_dimensions):
     shown = window(4, num_dimensions=num_dimensions)
     (given,) = json.loads(player.data([shown], "1"))["windows"]
     l11, l21, l22 = (np.array(entry)[2, 1] for entry in given["predictions"][0]["ellipse"])
     angle = np.linspace(0, 2 * np.pi, 9)
     outline = np.stack([l11 * np.cos(angle), l21 * np.cos(angle) + l22 * np.sin(angle)], -1)
     covariance = shown.predictions["ours"][1][2, 1]
-    # The shadow of {z : z C^-1 z <= r^2} reaches r sqrt(u C u) far in the direction u, here by brute force.
+    # The projection of {z : z C^-1 z <= r^2} reaches r sqrt(u C u) in direction u; here by brute force.
     generator = np.random.default_rng(0)
     ball = generator.normal(size=(200_000, num_dimensions))
     ball /= np.linalg.norm(ball, axis=-1, keepdims=True)
@@ -265,7 +255,7 @@ def test_the_ellipse_is_the_shadow_of_the_region_that_holds_90_percent(num_dimen
     np.testing.assert_allclose(distance, chi2.ppf(0.9, num_dimensions), rtol=2e-3)
 
 
-def test_a_crowd_is_thinned_out_evenly(monkeypatch):
+def test_particles_and_frames_are_thinned_out_evenly(monkeypatch):
     shown = [window(0, num_frames=(7, 10), num_particles=30)]
     ((particles, observed, predicted),) = player.thin_out(shown)
     assert (len(particles), len(observed), len(predicted)) == (30, 7, 10)
@@ -282,18 +272,18 @@ def test_a_crowd_is_thinned_out_evenly(monkeypatch):
     np.testing.assert_array_equal(predicted, [2, 5, 8, 9])  # the last one too
 
 
-def test_what_is_left_out_is_said_and_the_page_stays_small(tmp_path, monkeypatch):
+def test_the_page_states_what_it_leaves_out(monkeypatch):
     shown = [window(0, num_frames=(2, 20), num_particles=300)]
     monkeypatch.setattr(player, "MAX_POINTS", 4_000)
-    page = write(tmp_path / "report.html", shown=shown)
+    page = page_of(examples=shown)
     notes = " ".join(page.of("p"))
-    assert "Of more than 200 particles, 200 spread evenly are shown." in notes
+    assert "At most 200 particles, spread evenly over all, are shown." in notes
     assert "Frames are thinned out evenly, to about 4,000 positions in all." in notes
     (given,) = json.loads(page.of("script", id="player-data")[0])["windows"]
     assert len(given["particles"]) == 200 and given["steps"] == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
 
 
-def test_predictions_that_ran_away_leave_the_rest_of_the_page_alone(tmp_path):
+def test_diverged_predictions_do_not_break_the_page():
     shown = window(5)
     mean, covariance = shown.predictions["ours"]
     mean[2:, 0], covariance[2:, 0] = np.nan, np.inf
@@ -302,32 +292,32 @@ def test_predictions_that_ran_away_leave_the_rest_of_the_page_alone(tmp_path):
         "theirs": full_result(),
     }
     unsure = [{**COMPARISONS[0], "mae_difference": None, "mae_interval": [None, None]}]
-    page = write(tmp_path / "report.html", shown=[shown], results=results, comparisons=unsure)
+    page = page_of(examples=[shown], results=results, comparisons=unsure)
     (given,) = json.loads(page.of("script", id="player-data")[0])["windows"]
     prediction = given["predictions"][0]
     assert prediction["mean"]["x"][2][0] is None and prediction["mean"]["x"][1][0] is not None
     _, ours, theirs = rows_of(page)[0]
     assert ours[1].startswith("n/a") and ours[3].startswith("n/a") and ours[-1] == "n/a"
     assert theirs[1] in page.of("td", **{"class": "best"})
-    assert rows_of(page)[1][1][1] == "n/a [n/a, n/a]"
+    assert rows_of(page)[1][1][1] == "n/a"
 
 
-def test_pictures_are_of_the_best_the_median_and_the_worst_and_the_player_has_all(tmp_path):
+def test_pictures_are_of_the_best_the_median_and_the_worst_and_the_player_has_all():
     shown = [window(i, label=label) for i, label in enumerate(("best", "worst", "rank 3 of 9"))]
-    page = write(tmp_path / "report.html", shown=shown)
+    page = page_of(examples=shown)
     labels = [text.partition(":")[0] for text in page.of("figcaption") if "MAE" in text]
     assert labels == ["best", "worst"]
     assert len(json.loads(page.of("script", id="player-data")[0])["windows"]) == 3
 
 
-def test_three_dimensions_are_said_to_be_projected(tmp_path, page):
+def test_three_dimensions_are_said_to_be_projected(page):
     flat = " ".join(page.of("p"))
-    deep = " ".join(write(tmp_path / "report.html", shown=[window(0, num_dimensions=3)]).of("p"))
-    for words in ("shadow of its ellipsoid on the x-y plane", "seen along the third axis"):
+    deep = " ".join(page_of(examples=[window(0, num_dimensions=3)]).of("p"))
+    for words in ("projected on the x-y plane", "projected out"):
         assert words in deep and words not in flat
 
 
-def test_a_unit_of_one_is_not_written(tmp_path):
-    page = write(tmp_path / "report.html", unit="1")
+def test_a_unit_of_one_is_not_written():
+    page = page_of(length_unit="1")
     assert rows_of(page)[0][0][3] == "MAE"
     assert figures_of(page)[0]["layout"]["yaxis"]["title"]["text"] == "MAE"

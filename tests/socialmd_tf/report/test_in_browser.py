@@ -1,4 +1,4 @@
-"""The report in a real browser: Debian's chromium without a window, driven through its own protocol."""
+"""The report in a real browser: headless chromium."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chi2
 
 from socialmd_tf.report import html_page
-from tests.socialmd_tf.report.report_examples import COMPARISONS, HOSTILE, full_result, window
+from tests.socialmd_tf.report.report_examples import COMPARISONS, HOSTILE, findings, full_result, window
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install '.[dev]'")
 PROGRAMS = [shutil.which("chromium"), shutil.which("chromedriver")]
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.skipif(None in PROGRAMS, reason="needs a browser: apt-g
 
 NAMES = (HOSTILE, "theirs")
 WINDOWS = [window(0, names=NAMES), window(1, label=HOSTILE, names=NAMES, num_frames=(2, 6), num_particles=4)]
-WINDOWS[1].predictions["theirs"][0][1, 0] = np.nan  # ran away
+WINDOWS[1].predictions["theirs"][0][1, 0] = np.nan  # diverged
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    """A browser that keeps a log of its console and of its requests."""
+    """A browser that logs its console and its requests."""
     options = webdriver.ChromeOptions()
     options.binary_location = PROGRAMS[0]
     mouse = "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
@@ -38,21 +38,23 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    html_page.write(
-        path,
-        title=HOSTILE,
-        introduction=HOSTILE,
-        results={HOSTILE: full_result(), "theirs": full_result()},
-        comparisons=[{**COMPARISONS[0], "first": HOSTILE}],
-        shown=WINDOWS,
-        unit=HOSTILE,
+    page = html_page.html(
+        findings(
+            data=HOSTILE,
+            models={HOSTILE: HOSTILE},
+            results={HOSTILE: full_result(), "theirs": full_result()},
+            comparisons=[{**COMPARISONS[0], "first": HOSTILE}],
+            examples=WINDOWS,
+            length_unit=HOSTILE,
+        )
     )
+    path.write_text(page, encoding="utf-8")
     return path.as_uri()
 
 
 @pytest.fixture(scope="module")
 def log(browser, address):
-    """What the browser wrote to its console, and the requests that it made, while it loaded the page."""
+    """Console output and requests of the browser while it loads the page."""
     browser.get(address)
     console = browser.get_log("browser")
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
@@ -63,7 +65,7 @@ def log(browser, address):
 
 @pytest.fixture
 def page(browser, log):
-    """The page as it is after loading."""
+    """The page in its state after loading."""
     page = Player(browser)
     page.choose("window", 0)
     page.choose("predictor", 0)
@@ -74,7 +76,7 @@ def page(browser, log):
 
 
 class Player:
-    """The page's player, used as a reader would."""
+    """The player of the page, operated like a reader does."""
 
     def __init__(self, browser):
         self.browser = browser
@@ -96,7 +98,7 @@ class Player:
         return int(self.find("frame").get_attribute("value"))
 
     def drawn(self, name):
-        """Where the dots of a kind stand on the screen, turned back into units of length, `[N, 2]`."""
+        """Positions of the drawn dots of a kind, converted from pixels to units of length, `[N, 2]`."""
         points = self.run(
             """
             const plot = document.getElementById("player-plot"), { xaxis, yaxis } = plot._fullLayout;
@@ -119,7 +121,7 @@ class Player:
             return [trace.x, trace.y];
             """
         )
-        outlines = np.array([x, y], float).T  # of each ellipse 33 points and a gap, if there is an ellipse
+        outlines = np.array([x, y], float).T  # 33 points and a gap per ellipse
         return outlines.reshape(-1, 34, 2)[:, :33] if len(outlines) > 1 else np.empty((0, 33, 2))
 
     def pixel(self):
@@ -127,7 +129,7 @@ class Player:
         return self.run("const { xaxis } = document.getElementById('player-plot')._fullLayout; return 1 / xaxis._m")
 
 
-def test_it_loads_without_a_word_on_the_console_and_without_a_request(page, log):
+def test_loading_writes_nothing_to_the_console_and_makes_no_request(page, log):
     console, requests = log
     assert console == []
     assert [url for url in requests if not url.startswith("data:")] == [page.browser.current_url]
@@ -135,7 +137,7 @@ def test_it_loads_without_a_word_on_the_console_and_without_a_request(page, log)
     assert page.frame() == 6  # the last
 
 
-def test_the_slider_moves_the_particles_to_what_was_given(page):
+def test_the_slider_moves_the_particles_to_their_positions(page):
     shown = WINDOWS[0]
     mean, _ = shown.predictions[HOSTILE]
     for frame in range(7):
@@ -231,7 +233,7 @@ def test_another_window_and_another_predictor_are_shown(page):
     np.testing.assert_allclose(page.drawn("predicted"), WINDOWS[0].predictions["theirs"][0][3], **close)
 
 
-def test_what_ran_away_is_not_drawn(page):
+def test_diverged_particles_are_not_drawn(page):
     page.choose("window", 1)
     page.choose("predictor", 1)
     page.move_to(3)
@@ -240,10 +242,10 @@ def test_what_ran_away_is_not_drawn(page):
     np.testing.assert_allclose(page.outlines()[:, :32].mean(axis=1), mean[1, 1:], atol=1e-3)
 
 
-def test_hostile_names_are_shown_and_not_obeyed(page):
+def test_hostile_names_are_shown_as_text(page):
     assert page.run("return window.stolen") is None
-    assert page.browser.title == HOSTILE
-    assert page.browser.find_element("tag name", "h1").text == HOSTILE
+    assert page.browser.title == f"{HOSTILE} on {HOSTILE}"
+    assert page.browser.find_element("tag name", "h1").text == f"{HOSTILE} on {HOSTILE}"
     legend = page.run("return document.querySelector('.chart .legendtext').textContent")
     assert legend.replace("\xa0", " ") == HOSTILE
     axis = page.run("return document.querySelector('#player-plot .xtitle').textContent")
@@ -252,7 +254,7 @@ def test_hostile_names_are_shown_and_not_obeyed(page):
     assert options == list(NAMES)
 
 
-def test_what_a_page_smuggles_in_does_not_run(page):
+def test_injected_scripts_do_not_run(page):
     page.run("document.body.insertAdjacentHTML('beforeend', '<img src=\"data:,x\" onerror=\"window.stolen = 3\">')")
     time.sleep(0.2)
     assert page.run("return window.stolen") is None

@@ -30,7 +30,7 @@ def test_the_map_is_highest_at_the_mean_and_right_one_sigma_away():
     assert value_at(values, 0.5 + 0.3 * math.sqrt(2), -0.25) == pytest.approx(math.exp(-1), abs=0.02)
 
 
-def test_the_map_leans_with_the_correlation():
+def test_the_map_follows_the_correlation():
     covariance = np.array([[0.25, 0.2], [0.2, 0.25]])[None, None]
     values = plots.density_map(np.zeros((1, 1, 2)), covariance, EXTENT)
     # (1, 1) is an eigenvector of variance 0.45, (1, -1) of 0.05.
@@ -48,12 +48,12 @@ def test_the_map_is_the_largest_over_particles_and_frames():
     np.testing.assert_array_equal(together, np.max(apart, axis=0))
 
 
-def test_the_narrowest_density_is_still_seen():
+def test_the_narrowest_density_is_visible():
     values = plots.density_map(np.zeros((1, 1, 2)), np.zeros((1, 1, 2, 2)), EXTENT)
     assert values.max() > 0.5
 
 
-def test_what_is_not_finite_is_left_out_of_the_map():
+def test_the_map_leaves_out_densities_that_are_not_finite():
     mean = np.array([[[0.0, 0.0], [np.nan, 0.0], [1.0, 1.0]]])
     covariance = 0.1 * np.tile(np.eye(2), (1, 3, 1, 1))
     covariance[0, 2] = np.inf
@@ -79,7 +79,7 @@ def test_paths_are_drawn(tmp_path, num_dimensions):
     assert (pictures[0] != pictures[1]).any()
 
 
-def test_the_picture_of_the_map_stands_upright():
+def test_the_picture_of_the_map_is_upright():
     mean = np.array([[[1.0, -1.5]]])
     png = plots.density_png(mean, 0.01 * np.eye(2)[None, None], EXTENT)
     picture = np.asarray(Image.open(io.BytesIO(png)).convert("L"), float)
@@ -88,6 +88,31 @@ def test_the_picture_of_the_map_stands_upright():
     assert ((column + 0.5) / picture.shape[1], (row + 0.5) / picture.shape[0]) == pytest.approx(
         (3 / 4, 7 / 8), abs=0.01
     )
+
+
+@pytest.mark.parametrize("name", ["a $x$", "$1_{2$", "x_{", "\\frac{", "two\nlines", "\u7c92\u5b50", ""])
+def test_names_are_drawn_as_they_are(tmp_path, name):
+    """Names of files, datasets and units are no formulas, whatever characters they have."""
+    warm_up, mean = moving(2), moving(3)
+    covariance = np.broadcast_to(0.01 * np.eye(2), (3, 3, 2, 2))
+    plots.paths(tmp_path / "a.png", warm_up, mean, covariance, unit=name, title=name)
+    plots.animation(tmp_path / "a.gif", warm_up, mean, unit=name, title=name)
+    for file in ("a.png", "a.gif"):
+        with Image.open(tmp_path / file) as picture:
+            assert min(picture.size) > 300
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e9])
+def test_the_square_fits_any_unit_of_length(scale):
+    frames = np.array([[[0.0, 1.0]], [[4.0, 2.0]]])
+    assert plots.square_around(scale * frames) == pytest.approx(
+        [scale * edge for edge in plots.square_around(frames)], rel=1e-9
+    )
+
+
+def test_a_particle_at_rest_has_a_square_too():
+    low, high, *_ = plots.square_around(np.full((3, 1, 2), 5e5, np.float32))
+    assert low < 5e5 < high
 
 
 def test_the_square_holds_all_positions():
@@ -105,7 +130,7 @@ def test_the_same_paths_give_the_same_bytes(tmp_path):
 
 def test_the_animation_has_a_frame_for_every_observed_and_predicted_one(tmp_path):
     warm_up, mean = moving(2), moving(3)
-    plots.animation(tmp_path / "a.gif", warm_up, mean, None, truth=mean[:2] + 0.1)
+    plots.animation(tmp_path / "a.gif", warm_up, mean, truth=mean[:2] + 0.1)
     with Image.open(tmp_path / "a.gif") as picture:
         assert picture.n_frames == 5
         assert min(picture.size) > 300

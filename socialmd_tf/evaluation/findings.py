@@ -1,0 +1,102 @@
+"""Result of an evaluation."""
+
+import dataclasses
+import math
+
+from pipelines.common_windows import CommonWindows
+from socialmd_tf.evaluation.example_windows import ExampleWindow
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """Result of an evaluation: numbers, comparisons and example windows; `str()` gives a short table.
+
+    The same numbers as plain dictionaries are in `metrics()`; `socialmd_tf.report.write` turns findings into files.
+    """
+
+    data: str
+    """Name of the dataset."""
+    length_unit: str
+    """Length unit of the dataset; "1" means dimensionless."""
+    split: str
+    """Name of the split."""
+    models: dict[str, str]
+    """Name -> path of every model, or "in memory". The first model is the one that is compared with all others."""
+    windows: CommonWindows
+    """The windows on which all predictors were scored."""
+    num_windows: int
+    """Number of these windows."""
+    results: dict[str, dict]
+    """Name of a predictor -> its numbers, see `ScoredWindows.score`; the models come first."""
+    left_out: dict[str, str]
+    """Predictors and statistics that do not apply to these data -> reason."""
+    comparisons: list[dict]
+    """Paired differences between predictors, see `paired_bootstrap.compare`."""
+    examples: list[ExampleWindow]
+    """Windows to look at: the best, the median, the worst and some others."""
+
+    @property
+    def first_model(self):
+        """Name of the first model."""
+        return next(iter(self.models))
+
+    def metrics(self):
+        """All numbers as JSON-ready dictionaries and lists, the content of `metrics.json`.
+
+        Numbers that do not exist, such as the standard error over one simulation, are None.
+        """
+        return _json_ready(
+            {
+                "model": self.first_model,
+                "models": self.models,
+                "data": self.data,
+                "split": self.split,
+                "num_windows": self.num_windows,
+                "num_steps": self.windows.num_steps,
+                "stored_frames_between_steps": self.windows.spacing,
+                "predictors": self.results,
+                "left_out": self.left_out,
+                "comparisons": self.comparisons,
+            }
+        )
+
+    def description(self):
+        """Sentences that say which models were evaluated, on which windows, and what was left out."""
+        models = ", ".join(path if path != "in memory" else f"{name} (in memory)" for name, path in self.models.items())
+        names = {reason: [] for reason in self.left_out.values()}
+        for name, reason in self.left_out.items():
+            names[reason].append(name)
+        left_out = "; ".join(f"{', '.join(names[reason])} ({reason})" for reason in names)
+        return (
+            f"{models} on the {self.split} split of {self.data}: {self.num_windows} windows, each a free rollout of "
+            f"{self.windows.num_steps} frames after {self.windows.reference.warm_up_steps} observed ones, "
+            f"{self.windows.spacing} stored frame{'s' * (self.windows.spacing > 1)} apart."
+            f"{self._samplings()}{f' Left out: {left_out}.' if left_out else ''}"
+        )
+
+    def _samplings(self):
+        if len(self.windows.views) == 1:
+            return ""
+        views = ", ".join(f"{steps} frames {subsample} apart" for subsample, steps in self.windows.views)
+        return (
+            f" The models observe {views}, up to the same last frame, and are scored at the frames that all of them "
+            "predict. The baselines observe the frames of the model with the coarsest sampling."
+        )
+
+    def __str__(self):
+        """The description and a table: a predictor per line."""
+        width = max(map(len, self.results))
+        lines = [f"{'':{width}}  {'NLL':>10}  {'MAE':>10}  {'coverage 50 %':>13}  {'coverage 90 %':>13}"]
+        for name, result in self.results.items():
+            coverage = [f"{100 * result[key]:11.1f} %" for key in ("coverage_50", "coverage_90")]
+            lines.append(f"{name:{width}}  {result['nll']:10.3f}  {result['mae']:10.4g}  {'  '.join(coverage)}")
+        return "\n".join([self.description(), "", *lines])
+
+
+def _json_ready(value):
+    """A copy of nested dictionaries and lists with None for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _json_ready(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json_ready(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

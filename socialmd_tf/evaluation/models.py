@@ -1,0 +1,104 @@
+"""Exported and in-memory models behind one interface, and their names in the results."""
+
+import dataclasses
+
+import keras
+
+from pipelines.config import DataConfig
+from pipelines.errors import UserError, require
+from socialmd_tf.config import from_dict, to_dict
+from socialmd_tf.evaluation import predictors
+from socialmd_tf.evaluation.compatibility import check_data
+from socialmd_tf.model import rollout_layer
+
+
+class InMemoryModel:
+    """A `keras.Model` with the attributes of an exported model that an evaluation uses.
+
+    Args:
+        model: A model of `build_model`. Its dataset is taken to be the one it is evaluated on.
+        manifest: The `Manifest` of the dataset.
+        windows: The `DataConfig` it was trained with; `rollout_steps` are those of the model.
+
+    Raises:
+        UserError: The number of dimensions or features differs from that of the dataset.
+    """
+
+    path = None
+    draw = None
+    """Only exported models can draw paths."""
+
+    def __init__(self, model, manifest, windows):
+        rollout = rollout_layer(model)
+        self._model = model
+        self.name = model.name
+        self.layout = rollout.head.layout
+        self.card = {"windows": to_dict(dataclasses.replace(windows, rollout_steps=rollout.rollout_steps))}
+        num_features = model.input["features"].shape[-1]
+        require(
+            self.layout.num_dimensions == manifest.num_dimensions,
+            "models",
+            f"models for {manifest.num_dimensions} dimensions, as the data",
+            self.layout.num_dimensions,
+        )
+        require(
+            num_features == len(manifest.features),
+            "models",
+            f"models for {len(manifest.features)} features, as the data",
+            num_features,
+        )
+
+    def density(self, inputs):
+        """Density parameters `[B, T', N, P]` for a batch's input dictionary."""
+        return self._model.predict_on_batch(inputs)
+
+
+def prepare(model, manifest, windows=None):
+    """A model that is known to fit the data, with the interface of an exported one.
+
+    Args:
+        model: An exported model or a `keras.Model`.
+        manifest: The `Manifest` of the dataset.
+        windows: The `DataConfig` of models in memory; exported ones know theirs.
+
+    Raises:
+        UserError: The data do not fit the model.
+    """
+    if isinstance(model, keras.Model):
+        return InMemoryModel(model, manifest, DataConfig() if windows is None else windows)
+    check_data(model.card, manifest)
+    return model
+
+
+def windows_of(model):
+    """The windows that a model was trained on, without rotations; a `DataConfig`."""
+    return dataclasses.replace(from_dict(DataConfig, model.card["windows"]), rotations=0)
+
+
+def predictor_of(model):
+    """The `Predictor` of a model that `prepare` returned."""
+    return predictors.Predictor(model.density, model.layout, windows_of(model), model.draw)
+
+
+def names_of(models):
+    """A name for every model: that of its directory, NAME/VERSION where this is taken, or else its path.
+
+    Models in memory are called by their Keras name, with a number where it is taken.
+
+    Raises:
+        UserError: Two models have the same path.
+    """
+    paths = [model.path.resolve() for model in models if model.path]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise UserError(f"`model` must name different models. Received twice: {path}")
+    choices = (
+        [model.name for model in models],
+        [f"{model.name}/{model.path.name if model.path else number}" for number, model in enumerate(models, 1)],
+        [str(model.path.resolve()) if model.path else f"memory/{number}" for number, model in enumerate(models, 1)],
+    )
+    taken = list(predictors.PREDICTORS)
+    return [
+        next(names[place] for names in choices if (names + taken).count(names[place]) == 1)
+        for place in range(len(models))
+    ]

@@ -1,0 +1,57 @@
+"""All statistics of whole paths of one predictor, or of the truth, collected batch by batch."""
+
+import numpy as np
+
+from pipelines.molecules.known_molecules import known_molecules
+from pipelines.nbody.known_forces import known_forces
+from socialmd_tf.evaluation import molecule_statistics, trajectory_statistics
+from socialmd_tf.evaluation.molecule_statistics import MoleculeStatistics
+from socialmd_tf.evaluation.trajectory_statistics import Start, TrajectoryStatistics
+
+
+class PathStatistics:
+    """Statistics of paths; for datasets of molecules also those of molecules.
+
+    Args:
+        manifest: The `Manifest` of the dataset.
+        windows: The `CommonWindows`.
+    """
+
+    def __init__(self, manifest, windows):
+        self._features = manifest.features
+        self._reference = windows.reference
+        self._interval = windows.reference.subsample * manifest.time_between_frames
+        forces, molecules = known_forces(manifest), known_molecules(manifest)
+        self._constants = forces.constants if forces else None
+        self.trajectories = TrajectoryStatistics(windows.spacing * manifest.time_between_frames)
+        self.molecules = None
+        """`MoleculeStatistics`, or None if the particles are not known to be molecules."""
+        if molecules is not None:
+            self.molecules = MoleculeStatistics(molecules, manifest.num_dimensions, windows.num_steps)
+
+    def add(self, batch, positions):
+        """Add the windows of a batch.
+
+        Args:
+            batch: A `Batch` of the common windows.
+            positions: Positions at the common frames `[B, T', N, D]`, predicted or true.
+        """
+        observed = batch.inputs(self._reference)["positions"][:, -2:]
+        paths = np.concatenate([observed[:, -1:], positions], axis=1)
+        for window, real in enumerate(batch.mask > 0):
+            path, features = paths[window][:, real], batch.features[window][real]
+            self.trajectories.add(path, self._start(observed[window][:, real], features))
+            if self.molecules is not None:
+                self.molecules.add(path, features)
+
+    def _start(self, frames, features):
+        columns = dict(zip(self._features, features.T.astype(float), strict=True))
+        return Start(frames.astype(float), self._interval, columns.get("mass"), columns.get("charge"), self._constants)
+
+    def compare(self, truth):
+        """Compare with the `PathStatistics` of the truth, see `trajectory_statistics.compare`."""
+        return trajectory_statistics.compare(self.trajectories, truth.trajectories)
+
+    def compare_molecules(self, truth, simulations):
+        """Compare with those of the truth, see `molecule_statistics.compare`."""
+        return molecule_statistics.compare(self.molecules, truth.molecules, simulations)

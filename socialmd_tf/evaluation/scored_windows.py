@@ -1,0 +1,143 @@
+"""The windows of a split on which all predictors are scored."""
+
+import numpy as np
+
+from pipelines.manifest import Manifest
+from socialmd_tf.evaluation import example_windows, metrics
+from socialmd_tf.evaluation.close_encounters import Encounters, encounters
+from socialmd_tf.evaluation.example_windows import ExampleWindow
+from socialmd_tf.evaluation.path_statistics import PathStatistics
+
+
+class ScoredWindows:
+    """The windows of a split, the statistics of their true paths, and the scores of predictors on them.
+
+    Frames are read batch by batch, once for the truth and once for every predictor. Only a few numbers per particle
+    and step stay in memory.
+
+    Args:
+        windows: The `CommonWindows`.
+        directory: Directory of the dataset.
+        split: Name of the split.
+
+    Raises:
+        UserError: As `CommonWindows.index`.
+    """
+
+    def __init__(self, windows, directory, split):
+        self.windows = windows
+        self.directory = directory
+        self.split = split
+        self.index = windows.index(directory, split)
+        """(trajectory within the split, last observed frame) `[W, 2]`."""
+        self._manifest = Manifest.load(directory)
+        groups = [self._manifest.group_of(file) for file in self._manifest.splits[split]]
+        self.simulations = np.array([groups.index(group) for group in groups])[self.index[:, 0]]
+        """Number of the simulation that each window comes from `[W]`; several files can be slices of one."""
+        self._truth = PathStatistics(self._manifest, windows)
+        parts, counts = [], []
+        for batch in self._batches():
+            self._truth.add(batch, batch.targets)
+            last_observed = batch.inputs(windows.reference)["positions"][:, -1:]
+            parts.append(encounters(np.concatenate([last_observed, batch.targets], axis=1), batch.mask))
+            counts.append(batch.mask.sum(axis=1).max())
+        self._encounters = Encounters.concatenate(parts)
+        self.num_particles = int(max(counts))
+        """Particles of the largest system (N)."""
+        self.mean_move = self._truth.trajectories.moves.mean()
+        """Mean Euclidean distance between two common frames of a true window, in units of length."""
+
+    def score(self, predictor):
+        """Score a `Predictor` on every window.
+
+        Returns:
+            Its `Scores`, and a dictionary of `metrics.summary`, `strata` (`Encounters.strata`, if a system has two
+            particles) and `observables` (`trajectory_statistics.compare`). Datasets of molecules add `molecules`
+            (`molecule_statistics.compare`) of predicted means, and `molecules_drawn` of drawn paths if the predictor
+            draws paths.
+        """
+        parts, means = [], PathStatistics(self._manifest, self.windows)
+        draws = means.molecules is not None and predictor.draw is not None
+        drawn = PathStatistics(self._manifest, self.windows) if draws else None
+        for number, batch in enumerate(self._batches()):
+            parameters = self._predict(predictor, batch)
+            parts.append(metrics.score(parameters, predictor.layout, batch.targets, batch.mask))
+            means.add(batch, np.asarray(predictor.layout.mean(parameters)))
+            if draws:
+                drawn.add(batch, self._draw(predictor, batch, number))
+        scores = metrics.Scores.concatenate(parts)
+        result = metrics.summary(scores, self.simulations, self.mean_move)
+        if self.num_particles > 1:
+            result["strata"] = self._encounters.strata(scores, self.mean_move)
+        result["observables"] = means.compare(self._truth)
+        if means.molecules is not None:
+            result["molecules"] = means.compare_molecules(self._truth, self.simulations)
+        if draws:
+            result["molecules_drawn"] = drawn.compare_molecules(self._truth, self.simulations)
+        return scores, result
+
+    def left_out(self, models):
+        """Statistics that do not apply to these windows -> reason.
+
+        Args:
+            models: Dictionary of name -> `Predictor` of every model.
+        """
+        reasons = {}
+        if self.num_particles == 1:
+            reasons = dict.fromkeys(("strata", "radial_distribution"), "no system has two particles")
+        if self._truth.molecules is not None:
+            silent = [name for name, predictor in models.items() if predictor.draw is None]
+            reasons |= {f"{name}, drawn": "only exported models draw paths" for name in silent}
+        return reasons
+
+    def examples(self, predictors, errors):
+        """Example windows with the predictions of all predictors.
+
+        Args:
+            predictors: Dictionary of name -> `Predictor`.
+            errors: Error of every window `[W]`, by which they are ranked.
+
+        Returns:
+            `ExampleWindow`s, see `example_windows.choose`.
+        """
+        chosen = example_windows.choose(errors)
+        rows = self.index[[window for _, window in chosen]]
+        found = []
+        for batch in self.windows.batches(self.directory, self.split, rows):
+            moments = {name: self._moments(predictor, batch) for name, predictor in predictors.items()}
+            for place in range(len(batch.mask)):
+                label, window = chosen[len(found)]
+                found.append(self._example(label, float(errors[window]), batch, place, moments))
+        return found
+
+    def _example(self, label, error, batch, place, moments):
+        real = batch.mask[place] > 0
+        return ExampleWindow(
+            label=label,
+            trajectory=int(batch.trajectories[place]),
+            first_frame=int(batch.last_observed[place]) + self.windows.spacing,
+            stride=self.windows.spacing,
+            mae=error,
+            warm_up=batch.inputs(self.windows.reference)["positions"][place][:, real],
+            truth=batch.targets[place][:, real],
+            predictions={
+                name: (mean[place][:, real], covariance[place][:, real]) for name, (mean, covariance) in moments.items()
+            },
+        )
+
+    def _batches(self):
+        return self.windows.batches(self.directory, self.split, self.index)
+
+    def _predict(self, predictor, batch):
+        """Density parameters at the common frames `[B, T', N, P]`."""
+        parameters = np.asarray(predictor.predict(batch.inputs(predictor.windows)))
+        return parameters[:, self.windows.steps_of(predictor.windows)]
+
+    def _draw(self, predictor, batch, number):
+        """One drawn path of every window at the common frames `[B, T', N, D]`; the number of the batch is the seed."""
+        drawn = np.asarray(predictor.draw(batch.inputs(predictor.windows), (number, 0)))
+        return drawn[:, self.windows.steps_of(predictor.windows)]
+
+    def _moments(self, predictor, batch):
+        parameters, layout = self._predict(predictor, batch), predictor.layout
+        return np.asarray(layout.mean(parameters)), np.asarray(layout.covariance(parameters))

@@ -1,0 +1,224 @@
+"""The tables of a report, each described once; `markdown_page` and `html_tables` render them."""
+
+import dataclasses
+
+from socialmd_tf.evaluation import molecule_statistics
+from socialmd_tf.report.number_format import decimals_for, error_of, is_number, number, percent, with_unit
+
+_NLL_DECIMALS = 3  # the zero of a log likelihood is arbitrary, so significant digits mean nothing
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One cell of a table."""
+
+    text: str
+    detail: str = ""
+    """Uncertainty or another number that follows the text."""
+    is_bold: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table whose first column holds the names of the rows."""
+
+    title: str
+    header: list[str]
+    rows: list[tuple[str, list[Cell]]]
+    note: str
+    """Explanation below the table."""
+    bold: str = ""
+    """Meaning of bold cells."""
+
+
+def tables(findings):
+    """All tables that have content.
+
+    Args:
+        findings: `Findings`.
+
+    Returns:
+        Dictionary of key -> `Table`.
+    """
+    results, unit = findings.results, findings.length_unit
+    found = {
+        "predictors": predictors(results, unit),
+        "comparisons": comparisons(findings.comparisons, unit),
+        "strata": strata(results, unit),
+        "statistics": statistics(results, unit),
+        "molecules": molecules(results, unit),
+    }
+    return {key: table for key, table in found.items() if table is not None}
+
+
+def predictors(results, unit):
+    """Errors and coverage, a row per predictor.
+
+    Args:
+        results: Name of a predictor -> its numbers, see `metrics.summary`.
+        unit: Length unit of the data.
+    """
+    columns = [
+        ("NLL (nats)", "nll", "nll_standard_error"),
+        ("NLL per mean move (nats)", "nll_per_move", None),
+        (with_unit("MAE", unit), "mae", "mae_standard_error"),
+        (with_unit("median AE", unit), "median_ae", None),
+        (with_unit("ADE", unit), "ade", None),
+        (with_unit("FDE", unit), "fde", None),
+    ]
+    cells = [_column(results, key, error_key) for _, key, error_key in columns]
+    cells += [[Cell(percent(result[key])) for result in results.values()] for key in ("coverage_50", "coverage_90")]
+    header = ["predictor", *(name for name, *_ in columns), "coverage of 50 % region", "coverage of 90 % region"]
+    note = (
+        "NLL: negative log likelihood of the true position, in nats per particle and step of a free rollout; the "
+        "density is per unit of length or, in the second column, per mean move of a frame. MAE and median AE: absolute "
+        "error per coordinate. ADE and FDE: Euclidean distance to the true position, over all steps and at the last "
+        "step. ±: standard error over simulations, because windows of one simulation are not independent. Coverage: "
+        "share of true positions inside the 50 % and the 90 % predictive region (ideal: 50 % and 90 %)."
+    )
+    return Table("Predictors", header, _rows(results, cells), note, bold="lowest value of the column")
+
+
+def comparisons(rows, unit):
+    """Paired differences, a row per pair, see `paired_bootstrap.compare`; None if there are none."""
+    if not rows:
+        return None
+    names = [f"{row['first']} \N{MINUS SIGN} {row['second']}" for row in rows]
+    header = ["first \N{MINUS SIGN} second", with_unit("MAE", unit), "NLL (nats)"]
+    count = rows[0]["num_simulations"]
+    interval = f"with the 95 % bootstrap interval over {count} simulations" if count > 1 else "of a single simulation"
+    note = f"Difference of the means on the same windows, {interval}. Negative: the first is better."
+    cells = [_differences(rows, kind) for kind in ("mae", "nll")]
+    return Table("Paired differences", header, _rows(names, cells), note, bold="the interval excludes zero")
+
+
+def strata(results, unit):
+    """Errors by close encounters, a row per stratum, see `Encounters.strata`; None without encounters."""
+    chosen = {name: _strata(result["strata"]) for name, result in results.items() if result.get("strata")}
+    if not chosen:
+        return None
+    first = next(iter(chosen.values()))
+    names = [stratum_name(stratum) for stratum in first]
+    cells = [[Cell(f"{stratum['count']}") for stratum in first]]
+    for entries in chosen.values():
+        digits = [decimals_for([entry[key] for entry in entries]) for key in ("mae", "median_ae")]
+        cells.append([_stratum_cell(entry, *digits) for entry in entries])
+    move = next(iter(results.values()))["mean_move"]
+    note = (
+        f"{with_unit('MAE / median AE', unit)} of particles by their closest approach to any other particle in the "
+        f"window, in mean moves per frame (one is {number(move, decimals_for([move]))}). Crossing particles pass "
+        "another one between two frames, at less than a mean move and less than half of their distance at either "
+        "frame. A particle counts once per window. Between frames, particles are assumed to move on straight lines."
+    )
+    return Table("Close encounters", ["closest approach", "particles", *chosen], _rows(names, cells), note)
+
+
+def stratum_name(stratum):
+    """Name of a stratum of `Encounters.strata`."""
+    if "crossing" in stratum:
+        return "crossing" if stratum["crossing"] else "not crossing"
+    return f"{stratum['from']:g} or more" if stratum["to"] is None else f"{stratum['from']:g} to {stratum['to']:g}"
+
+
+def statistics(results, unit):
+    """Summary statistics of rollouts, a row per predictor, see `trajectory_statistics.compare`; None without any."""
+    found = {name: result["observables"] for name, result in results.items() if result.get("observables")}
+    if not found:
+        return None
+    columns = [
+        (with_unit("moves", unit), "speed", "distance"),
+        (with_unit("pair distances", unit), "radial_distribution", "distance"),
+        ("mean squared displacement", "mean_squared_displacement", "distance"),
+        ("energy drift", "energy_drift", "rollout"),
+        ("momentum drift", "momentum_drift", "rollout"),
+    ]
+    columns = [column for column in columns if any(column[1] in each for each in found.values())]
+    cells = []
+    for _, name, key in columns:
+        values = [each.get(name, {}).get(key) for each in found.values()]
+        cells.append([Cell(number(value, decimals_for(values))) for value in values])
+    first = next(iter(found.values()))
+    truth = [Cell(_true_drift(first[name]) if key == "rollout" and name in first else "") for _, name, key in columns]
+    note = (
+        "Distance between the statistics of rollouts and of the truth. Moves per frame and pair distances: "
+        "1-Wasserstein distance between the distributions. Mean squared displacement: sum of absolute differences "
+        "over all lags, relative to the sum of the truth. Drifts: median over windows at the last step; energy "
+        "relative to the initial kinetic energy, momentum relative to the initial sum of m |v|. Velocities are finite "
+        "differences between frames, so the truth drifts too: compare with its row."
+    )
+    header = ["predictor", *(title for title, *_ in columns)]
+    return Table("Summary statistics", header, [*_rows(found, cells), ("truth", truth)], note)
+
+
+def molecules(results, unit):
+    """Summary statistics of molecules, a row per predictor, see `molecule_statistics.compare`; None without any."""
+    found = molecule_statistics.by_predictor(results)
+    if not found:
+        return None
+    first = next(iter(found.values()))
+    cells = []
+    for name in first:
+        errors = [each[name]["error"] for each in found.values()]
+        decimals = decimals_for(errors)
+        cells.append([_molecule_cell(each[name], decimals, min(errors)) for each in found.values()])
+    note = (
+        "Mean absolute error of the statistic of one window at one step, of predicted means and of paths drawn from "
+        "the density (one per window); then the error relative to the mean of the truth. Distances are from the "
+        "centre; the area is that of spheres in place of the molecules. ±: standard error over simulations."
+    )
+    titles = (
+        with_unit(each["title"], unit if unit == "1" or each["power"] == 1 else f"{unit}^2") for each in first.values()
+    )
+    header = ["predictor", *titles]
+    return Table("Statistics of molecules", header, _rows(found, cells), note, bold="lowest value of the column")
+
+
+def _rows(names, columns):
+    """Rows from columns of cells."""
+    return [(name, list(cells)) for name, *cells in zip(names, *columns, strict=True)]
+
+
+def _column(results, key, error_key):
+    """Cells of one number of every predictor, all with the same decimals."""
+    values = [result.get(key) for result in results.values()]
+    decimals = _NLL_DECIMALS if key.startswith("nll") else decimals_for(values)
+    lowest = min(filter(is_number, values), default=None)
+    cells = []
+    for value, result in zip(values, results.values(), strict=True):
+        text, error = number(value, decimals), result.get(error_key)
+        detail = f"± {error_of(text, error)}" if is_number(value) and is_number(error) else ""
+        cells.append(Cell(text, detail, value == lowest and lowest is not None))
+    return cells
+
+
+def _differences(rows, kind):
+    """Cells of a column of differences with their intervals."""
+    decimals = _NLL_DECIMALS if kind == "nll" else decimals_for([row["mae_difference"] for row in rows])
+    cells = []
+    for row in rows:
+        low, high = row[f"{kind}_interval"]
+        has_interval = is_number(low) and is_number(high)
+        detail = f"[{number(low, decimals, '+')}, {number(high, decimals, '+')}]" if has_interval else ""
+        cells.append(Cell(number(row[f"{kind}_difference"], decimals, "+"), detail, has_interval and low * high > 0))
+    return cells
+
+
+def _strata(found):
+    return [*found["closest_approach"], *found["crossing"]]
+
+
+def _stratum_cell(stratum, mae_decimals, median_decimals):
+    if not stratum["count"]:
+        return Cell("-")
+    return Cell(number(stratum["mae"], mae_decimals), f"/ {number(stratum['median_ae'], median_decimals)}")
+
+
+def _true_drift(drift):
+    return number(drift["truth"], decimals_for([drift["truth"]]))
+
+
+def _molecule_cell(statistic, decimals, lowest):
+    text = number(statistic["error"], decimals)
+    error = statistic["error_standard_error"]
+    spread = f"± {error_of(text, error)} " if is_number(error) else ""
+    return Cell(text, f"{spread}({percent(statistic['relative_error'])})", statistic["error"] == lowest)
