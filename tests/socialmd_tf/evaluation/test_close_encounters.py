@@ -20,13 +20,13 @@ def test_a_pass_between_two_frames_by_hand():
     np.testing.assert_allclose(found.passing_distance, [[1, 1, np.inf]])
 
 
-def test_who_is_nearest_at_a_frame_does_not_pass():
+def test_particles_nearest_at_a_frame_do_not_pass():
     found = encounters(*paths_of([(0, 0), (0, 0), (0, 0)], [(4, 0), (1, 0), (4, 0)]))
     np.testing.assert_allclose(found.closest_approach, [[1, 1]])
     assert np.isinf(found.passing_distance).all()
 
 
-def test_a_wide_pass_is_none():
+def test_a_wide_pass_does_not_count():
     """At 1.9 in the middle, and 3.6 at the frames: more than half."""
     found = encounters(*paths_of([(0, 0), (0, 0)], [(-3, 1.9), (3, 1.9)]))
     np.testing.assert_allclose(found.closest_approach, [[1.9, 1.9]])
@@ -53,7 +53,7 @@ def test_a_slow_loop_agrees(num_dimensions):
     assert np.isinf(found.closest_approach[2]).all() and np.isinf(found.passing_distance[1, 2:]).all()
 
 
-def test_strata_share_out_all_real_particles():
+def test_strata_split_all_real_particles():
     paths, mask = np.random.default_rng(1).normal(size=(6, 4, 5, 2)), np.ones((6, 5))
     mask[3, 2:] = 0
     error = np.random.default_rng(2).random((6, 3, 5, 2))

@@ -9,10 +9,10 @@ from socialmd_tf.layers import DensityLayout
 LAYOUT = DensityLayout(2, 1, False)
 
 
-def evaluate(predictor, layout, batches, trajectories, mean_move=1.0):
-    """The summary of a predictor on batches."""
+def evaluate(predictor, layout, batches, simulations, mean_move=1.0):
+    """Summary of a predictor on batches."""
     parts = [score(predictor(inputs), layout, targets, inputs["mask"]) for inputs, targets in batches]
-    return summary(Scores.concatenate(parts), np.asarray(trajectories), mean_move)
+    return summary(Scores.concatenate(parts), np.asarray(simulations), mean_move)
 
 
 def gaussian(mean, scale):
@@ -33,12 +33,12 @@ def walks(num_windows=6, num_steps=4, num_particles=3, seed=0, batch_size=2):
 
 
 def predictor_of(batches, function):
-    """A predictor that looks the truth up and gives `function` of it."""
+    """A predictor that returns a function of the truth."""
     truth = {inputs["index"]: targets for inputs, targets in batches}
     return lambda inputs: function(truth[inputs["index"]])
 
 
-def test_who_knows_the_truth_makes_no_error():
+def test_a_predictor_that_knows_the_truth_makes_no_error():
     batches = walks()
     cheat = predictor_of(batches, lambda targets: gaussian(targets, 1e-3))
     result = evaluate(cheat, LAYOUT, batches, np.arange(6))
@@ -138,8 +138,8 @@ def test_the_batch_size_does_not_matter():
             assert value == pytest.approx(expected, rel=1e-5)
 
 
-def test_standard_error_is_over_trajectories():
-    # Three trajectories of two windows with mean errors (1, 3), (2, 2) and (6, 4): means 2, 2 and 5.
+def test_standard_error_is_over_simulations():
+    # Three simulations of two windows with mean errors (1, 3), (2, 2) and (6, 4): means 2, 2 and 5.
     errors = np.array([1, 3, 2, 2, 6, 4], "float32")
     targets = np.zeros((6, 4, 3, 2), "float32")
     batches = [({"mask": np.ones((6, 3), "float32")}, targets)]
@@ -194,7 +194,7 @@ COVARIANCE = np.array([[2.0, 1.2], [1.2, 1.5]])
 
 
 def correlated_walk(seed=0, num_windows=300, num_steps=4, num_particles=4):
-    """Last positions and the random walks of known covariance that go on from them, one particle of padding."""
+    """Last positions and random walks of known covariance that continue them; one particle is padding."""
     generator = np.random.default_rng(seed)
     start = generator.normal(size=(num_windows, 1, num_particles, 2))
     moves = generator.multivariate_normal([0, 0], COVARIANCE, size=(num_windows, num_steps, num_particles))

@@ -39,7 +39,7 @@ def test_every_statistic_by_hand():
 
 
 def test_the_error_is_that_of_single_windows():
-    """Two windows whose errors have opposite signs do not make up for each other."""
+    """Errors of opposite signs in two windows do not cancel."""
     still = np.zeros((4, 4, 2))
     still[..., 0] = 2.0
     nearer, farther = still * 0.5, still * 1.5
@@ -50,7 +50,7 @@ def test_the_error_is_that_of_single_windows():
     assert "accessible_area" not in found  # a flat slice has no surface
 
 
-def test_the_standard_error_is_over_trajectories():
+def test_the_standard_error_is_over_simulations():
     still = np.ones((4, 4, 2))
     paths = [still * factor for factor in (1.0, 2.0, 4.0)]
     errors = np.array([0.0, 1.0, 3.0]) * math.sqrt(2)
@@ -60,7 +60,7 @@ def test_the_standard_error_is_over_trajectories():
     assert math.isnan(compare(counted(still), counted(still), [0])["speed"]["error_standard_error"])
 
 
-def test_windows_without_a_molecule_count_not():
+def test_windows_without_a_molecule_do_not_count():
     alone = np.eye(2)[[1, 1, 1, 1]]
     found = compare(counted(path(), features=alone), counted(path(), features=alone), [0])
     assert "radial_distance_OQL" not in found and "radial_distance_ONC" in found
@@ -73,7 +73,7 @@ def test_windows_without_a_molecule_count_not():
     )
 
 
-def test_areas_are_taken_at_few_steps():
+def test_areas_are_computed_at_few_steps():
     long = path(num_steps=100)
     found = compare(counted(long, num_steps=100), counted(long, num_steps=100), [0])["accessible_area"]
     assert len(found["steps"]) == len(found["truth"]) == 8

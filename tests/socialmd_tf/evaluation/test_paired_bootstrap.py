@@ -16,19 +16,19 @@ def test_the_difference_is_that_of_the_means():
     counts = np.array([1, 3])
     mean, (low, high) = difference((np.array([2.0, 3.0]), counts), (np.array([1.0, 9.0]), counts))
     assert mean == pytest.approx(5 / 4 - 10 / 4)
-    # Drawn are both trajectories, or one of them twice: 1, -5/4 or -2.
+    # A resample has both simulations or one of them twice: 1, -5/4 or -2.
     assert (low, high) == (-2.0, 1.0)
 
 
 def test_the_interval_is_paired():
-    """Two predictors as noisy as each other, one always a little better: noise they share does not count."""
+    """Two predictors with the same noise, one always a little better: shared noise does not count."""
     shared = np.random.default_rng(0).normal(size=30)
     counts = np.full(30, 10)
     mean, (low, high) = difference((shared, counts), (shared + 1.0, counts))
     assert mean == pytest.approx(-0.1) and low == pytest.approx(-0.1) and high == pytest.approx(-0.1)
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says():
+def test_the_interval_has_its_stated_coverage():
     generator = np.random.default_rng(0)
     counts, hits = np.ones(40), 0
     for _ in range(100):
@@ -39,20 +39,20 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     assert again == difference((np.arange(40.0), counts), (np.zeros(40), counts))
 
 
-def test_one_trajectory_has_no_interval():
+def test_one_simulation_has_no_interval():
     mean, interval = difference((np.array([3.0]), np.array([2])), (np.array([1.0]), np.array([2])))
     assert mean == 1.0 and np.isnan(interval).all()
 
 
-def test_models_in_pairs_and_the_first_against_everything():
+def test_pairs_of_models_and_the_first_with_every_other_predictor():
     def scores(size):
         error = np.full((4, 2, 3, 2), size)
         return Scores(10 * error[..., 0], error, error[..., 0], np.ones((4, 3)))
 
-    trajectories = np.array([0, 0, 1, 1])
-    by_name = {name: totals_of(scores(size), trajectories) for name, size in (("a", 1.0), ("b", 3.0), ("c", 0.5))}
-    rows = compare({**by_name, "still": totals_of(scores(7.0), trajectories)}, ["a", "b", "c"])
+    simulations = np.array([0, 0, 1, 1])
+    by_name = {name: totals_of(scores(size), simulations) for name, size in (("a", 1.0), ("b", 3.0), ("c", 0.5))}
+    rows = compare({**by_name, "still": totals_of(scores(7.0), simulations)}, ["a", "b", "c"])
     assert [(row["first"], row["second"]) for row in rows] == [("a", "b"), ("a", "c"), ("b", "c"), ("a", "still")]
     assert [row["mae_difference"] for row in rows] == [-2.0, 0.5, 2.5, -6.0]
     assert [row["nll_interval"] for row in rows] == [[-20.0] * 2, [5.0] * 2, [25.0] * 2, [-60.0] * 2]
-    assert {row["num_trajectories"] for row in rows} == {2}
+    assert {row["num_simulations"] for row in rows} == {2}

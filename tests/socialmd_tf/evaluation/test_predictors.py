@@ -15,7 +15,7 @@ WINDOWS = DataConfig(subsample=4, subsample_phases=1, warm_up_steps=3, rollout_s
 
 @pytest.fixture(scope="module")
 def nbody(tmp_path_factory):
-    """A small N-body data set."""
+    """A small N-body dataset."""
     config = SimulationConfig(
         num_train=1,
         num_validation=0,
@@ -47,7 +47,7 @@ def test_the_names():
     ]
 
 
-def test_who_knows_the_forces_is_far_better_than_who_does_not(nbody):
+def test_known_forces_make_far_smaller_errors(nbody):
     made, left_out = predictors.make_all(setting_of(nbody))
     assert left_out == {} and list(made) == list(predictors.PREDICTORS)
     windows = CommonWindows([WINDOWS])
@@ -77,22 +77,22 @@ def test_training_windows_are_all_or_evenly_spaced(nbody):
         (
             {"windows": dataclasses.replace(WINDOWS, warm_up_steps=1)},
             "constant_velocity",
-            "it needs 2 observed frames and there are 1",
+            "needs 2 observed frames; the windows have 1",
         ),
         (
             {"windows": dataclasses.replace(WINDOWS, warm_up_steps=1)},
             "exact_integrator",
-            "it needs 2 observed frames and there is 1",
+            "needs 2 observed frames; the windows have 1",
         ),
         (
             {"num_particles": 10_000},
             "exact_integrator",
-            "integrating so many particles and windows would take too long",
+            "too many particles and windows to integrate",
         ),
         (
             {"manifest": Manifest("other", 2, ("mass", "charge"), "1", 0.1, {}, {})},
             "exact_integrator",
-            "the data set does not tell its forces",
+            "the dataset does not state its forces",
         ),
     ],
 )

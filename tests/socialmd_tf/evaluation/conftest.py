@@ -1,0 +1,18 @@
+"""One exported model and one small dataset for the tests of evaluations."""
+
+import pytest
+
+from tests.socialmd_tf.evaluation.small_model import exported_model
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    return exported_model(tmp_path_factory.mktemp("saved") / "small")
+
+
+@pytest.fixture
+def data(write_dataset, random_trajectory):
+    """Two files of 3 particles to train on, one of 4 and one of 3 particles to test on."""
+    train = [random_trajectory(num_particles=3, seed=seed) for seed in (1, 2)]
+    test = [random_trajectory(num_particles=number, seed=number) for number in (4, 3)]
+    return write_dataset({"train": train, "validation": train[:0], "test": test})

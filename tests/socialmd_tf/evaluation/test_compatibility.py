@@ -1,0 +1,61 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipelines.errors import UserError
+from pipelines.manifest import Manifest
+from socialmd_tf.evaluation.compatibility import check_data
+
+MANIFEST = Manifest("tiny", 2, ("mass",), "m", 1.0, {}, {}, time_unit="ps")
+CARD = {
+    "num_dimensions": 2,
+    "features": ["mass"],
+    "length_unit": "m",
+    "time_unit": "ps",
+    "time_between_frames": 20.0,
+    "windows": {"subsample": 20},
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("num_dimensions", 3, "2"),
+        ("features", ("mass", "charge"), "['mass']"),
+        ("features", ("charge",), "['mass']"),
+        ("length_unit", "cm", "'m'"),
+        ("time_unit", "fs", "'ps'"),
+        ("time_between_frames", 0.5, "1"),
+        ("time_between_frames", 1.001, "1"),
+    ],
+)
+def test_another_dataset_is_refused(field, value, expected):
+    with pytest.raises(UserError) as raised:
+        check_data(CARD, dataclasses.replace(MANIFEST, **{field: value}))
+    message = str(raised.value)
+    assert message.startswith(f"`{field}` of the data must be ")
+    assert expected in message and "--data" in message and len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"time_between_frames": float(np.float32(0.1)) * 10},  # rounded
+        {"name": "another", "time_unit": None},
+    ],
+)
+def test_an_equal_dataset_is_accepted(changes):
+    check_data(CARD, dataclasses.replace(MANIFEST, **changes))
+
+
+def test_a_card_without_a_time_unit_is_accepted():
+    check_data({key: value for key, value in CARD.items() if key != "time_unit"}, MANIFEST)
+
+
+@pytest.mark.parametrize(("subsample", "words"), [(1, "every 1st "), (2, "every 2nd "), (13, "every 13th ")])
+def test_the_message_names_the_sampling(subsample, words):
+    card = {**CARD, "windows": {"subsample": subsample}}
+    with pytest.raises(UserError, match=words):
+        check_data(card, dataclasses.replace(MANIFEST, time_between_frames=7.0))
