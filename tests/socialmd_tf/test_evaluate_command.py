@@ -3,41 +3,22 @@ import json
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 
 from pipelines.config import DataConfig
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
-from socialmd_tf.config import ModelConfig, TrainConfig
-from socialmd_tf.evaluate import PROG, EvaluateCommand, main
-from socialmd_tf.export.saved_model import export, model_card
-from socialmd_tf.model import build_model, for_data
-from socialmd_tf.training.run import RunState
+from socialmd_tf.evaluate import PROG, EvaluateCommand, evaluate, main
+from tests.socialmd_tf.evaluation.small_model import built_model, exported_model
 
 WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=3, rollout_steps=3, window_shift=2, rotations=0)
-SMALL = ModelConfig(
-    units=8,
-    input_embedding=4,
-    state_embedding=4,
-    interaction_embedding=4,
-    bins=8,
-    filters=(2,),
-    kernel_size=2,
-    side_lengths=(4.0,),
-)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """Directory of an untrained model for two dimensions and one feature."""
-    manifest = Manifest("tiny", 2, ("mass",), "1", 0.1, {}, {})
-    config = TrainConfig(data="d", windows=WINDOWS, model=SMALL)
-    keras.utils.set_random_seed(0)
-    built = build_model(for_data(SMALL, manifest, WINDOWS, (1.0, 1.0)))
-    card = model_card(config, built, manifest, RunState([{"epoch": 1, "val_loss": 1.0}]))
-    return export(built, tmp_path_factory.mktemp("saved") / "small", card).parent
+    return exported_model(tmp_path_factory.mktemp("saved") / "small", WINDOWS).path.parent
 
 
 @pytest.fixture
@@ -47,7 +28,7 @@ def data(write_dataset, random_trajectory):
 
 @pytest.fixture
 def call(monkeypatch, capsys, model, data, tmp_path):
-    """Run the command here: flags that replace the usual ones -> exit status, stdout, stderr."""
+    """Run the command in this process, with some flags replaced -> exit status, stdout, stderr."""
 
     def call(**flags):
         usual = {"model": model, "data": data, "output": tmp_path / "out"}
@@ -84,7 +65,7 @@ def test_a_real_process_writes_numbers_report_and_picture(model, data, tmp_path)
 
 
 @pytest.mark.parametrize("flags", [["--model", "a", "--model", "b"], ["--model", "a", "b"]])
-def test_several_models_in_both_ways(flags):
+def test_several_models_can_be_given_in_both_ways(flags):
     command = commands.parse(EvaluateCommand, prog=PROG, args=[*flags, "--data", "d", "--output", "o"])
     assert [str(path) for paths in command.model for path in paths] == ["a", "b"]
 
@@ -94,68 +75,107 @@ def test_no_model_is_refused(monkeypatch, capsys, data):
     with pytest.raises(SystemExit) as stop:
         commands.run(main)
     assert stop.value.code == 2
-    assert capsys.readouterr().err == "error: `--model` must name at least one SavedModel. Received none\n"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and "--model" in line
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("flags", "words"),
     [
-        ({"model": "nowhere"}, "`model` must be a SavedModel or a directory of its versions. Found none in "),
-        ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),
-        ({"split": "holiday"}, "`split` must be one of train, test. Received: 'holiday'"),
-        ({"outptu": "x"}, "--outptu"),
+        ({"model": "nowhere"}, ["`model`", "nowhere"]),
+        ({"data": "nowhere"}, ["nowhere: no such directory"]),
+        ({"split": "holiday"}, ["`split`", "train, test", "'holiday'"]),
+        ({"outptu": "x"}, ["--outptu"]),
     ],
 )
-def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, flags, message):
+def test_mistakes_are_one_line(call, tmp_path, monkeypatch, flags, words):
     monkeypatch.chdir(tmp_path)
     code, out, error = call(**flags)
     (line,) = error.splitlines()
     assert (code, out) == (2, "")
-    assert line.startswith("error: ") and message in line
+    assert line.startswith("error: ") and all(word in line for word in words)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_in_the_place_of_the_output_is_refused(call, tmp_path):
+@pytest.mark.parametrize("place", ["file", "file/sub"])
+def test_an_output_path_at_or_inside_a_file_is_refused_before_the_work(call, monkeypatch, tmp_path, place):
     (tmp_path / "file").write_text("mine")
-    assert call(output=tmp_path / "file")[::2] == (
-        2,
-        f"error: `output` must be a directory. Received: {tmp_path / 'file'}\n",
-    )
+    monkeypatch.setattr(commands, "load_tensorflow", lambda: pytest.fail("the work has begun"))
+    code, _, error = call(output=tmp_path / place)
+    assert code == 2 and "`output`" in error and str(tmp_path / "file") in error
     assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("spoil", "words"),
     [
-        (lambda frames: frames[:10], "expected at least 11 frames for one window, found 10"),
+        (lambda frames: frames[:10], ["11 frames", "found 10"]),
         (
             lambda frames: frames * np.where(np.arange(40)[:, None, None] == 7, np.float32(np.inf), np.float32(1)),
-            "frame 7, particle 0, column 0 (x): expected a finite number, found",
+            ["frame 7, particle 0, column 0 (x)"],
         ),
         (
             lambda frames: frames + (np.arange(40)[:, None, None] == 9) * np.float32(1),
-            "frame 9, particle 0, column 2 (mass): expected",
+            ["frame 9, particle 0, column 2 (mass)"],
         ),
     ],
 )
-def test_faulty_data_are_refused(call, data, spoil, message):
+def test_faulty_data_are_refused(call, data, spoil, words):
     frames = spoil(np.load(data / "test/00000.npy"))
     np.save(data / "test/00000.npy", frames.astype(np.float32))
     code, _, error = call()
-    assert code == 2 and message in error
+    assert code == 2 and all(word in error for word in words)
     assert error.startswith(f"error: {data / 'test/00000.npy'}: ")
 
 
-def test_data_that_do_not_fit_the_model_are_refused(call, data):
-    dataclasses.replace(Manifest.load(data), features=("charge",)).save(data)
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("features", ("charge",), "['mass']"),
+        ("length_unit", "cm", "'1'"),
+        ("time_between_frames", 0.05, "0.1"),
+    ],
+)
+def test_data_of_another_kind_are_refused(call, data, field, value, expected):
+    dataclasses.replace(Manifest.load(data), **{field: value}).save(data)
     code, _, error = call()
-    assert code == 2
-    assert error == "error: `features` of the data must be those of the model, ['mass']. Received: ['charge']\n"
+    assert code == 2 and len(error.splitlines()) == 1
+    assert f"`{field}`" in error and expected in error and "--data" in error
 
 
-def test_help_says_what_every_flag_is_without_tensorflow():
+def test_rounded_intervals_are_equal(call, data):
+    dataclasses.replace(Manifest.load(data), time_between_frames=float(np.float32(0.1))).save(data)
+    assert call()[0] == 0
+
+
+@pytest.mark.parametrize("name", ["run $a_{1$", "x_{", "\\frac{", "a|b <i>"])
+def test_names_with_any_characters_are_reported(call, data, tmp_path, name):
+    dataclasses.replace(Manifest.load(data), name=name).save(data)
+    code, out, error = call()
+    assert (code, error) == (0, "")
+    assert f"split of {name}: " in out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "metrics.json",
+        "paths.png",
+        "report.html",
+        "report.md",
+    ]
+
+
+def test_paths_loaded_models_and_models_in_memory_are_evaluated_from_python(model, data):
+    from socialmd_tf.export.saved_model import load
+
+    found = evaluate(str(model), data, "test")
+    by_object = evaluate(load(model), data, "test")
+    in_memory = evaluate([built_model(WINDOWS)], data, windows=WINDOWS)
+    assert found.results["small"] == by_object.results["small"]
+    (name,) = in_memory.models
+    assert in_memory.results[name]["mae"] == pytest.approx(found.results["small"]["mae"], rel=1e-4)
+
+
+def test_help_lists_the_flags_without_tensorflow():
     script = (
-        "import sys; from socialmd_tf.evaluate import PROG, EvaluateCommand, main\n"
+        "import sys; from socialmd_tf.evaluate import main\n"
         "sys.argv = ['evaluate', '--help']\n"
         "try: main()\n"
         "except SystemExit as stop: assert not stop.code\n"
