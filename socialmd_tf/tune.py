@@ -31,6 +31,8 @@ class TuneConfig(TrainConfig):
     run_directory: Annotated[str, tyro.conf.Suppress] = TrainConfig.run_directory
     export_directory: Annotated[str, tyro.conf.Suppress] = TrainConfig.export_directory
     initial_weights: Annotated[str | None, tyro.conf.Suppress] = None
+    initial_model: Annotated[str | None, tyro.conf.Suppress] = None
+    final: Annotated[bool, tyro.conf.Suppress] = False
     epochs: int = 10
     """Largest number of epochs of a trial."""
     output: str = "runs/tune"

@@ -30,8 +30,13 @@ class TrainConfig:
     """Directory of the exported SavedModel; each export is a new version in it."""
     initial_weights: str | None = None
     """Directory of another run of the same network, whose best weights training starts from."""
+    initial_model: str | None = None
+    """Exported model that training starts from, such as saved_models/nbody, for fine-tuning on other data. Its network
+    and windows become the defaults."""
     max_horizon: int = 10_000
-    """Largest number of frames per request that the SavedModel accepts."""
+    """Largest number of frames per request that the SavedModel accepts; at least --rollout-steps."""
+    final: bool = False
+    """Evaluate the exported model on the test split instead of the validation split. The run counts how often."""
     epochs: int = 50
     """Largest number of epochs."""
     curriculum: tuple[int, ...] = ()
@@ -84,6 +89,18 @@ class TrainConfig:
             "initial_weights",
             "another directory than `run_directory`",
             self.initial_weights,
+        )
+        require(
+            self.initial_weights is None or self.initial_model is None,
+            "initial_model",
+            "absent with `initial_weights`",
+            self.initial_model,
+        )
+        require(
+            self.max_horizon >= self.windows.rollout_steps,
+            "max_horizon",
+            f"at least `rollout_steps` = {self.windows.rollout_steps}",
+            self.max_horizon,
         )
         require(
             self.model.walls == 0 or self.windows.rotations == 0,

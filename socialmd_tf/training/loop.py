@@ -1,121 +1,124 @@
-"""Fit a model to a data set: strategy, loss, optimizer, and going on after a kill."""
+"""The training loop: stages of epochs on all devices, from new or given weights or from the last checkpoint."""
 
-import dataclasses
 import itertools
 import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from pipelines import dataset, validation
 from pipelines.manifest import Manifest
+from pipelines.resolution import resolution_warnings
 from socialmd_tf import mixture
 from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import build_model, for_data, rollout_layer
-from socialmd_tf.training import optimizer
-from socialmd_tf.training import run as runs
-from socialmd_tf.training.callbacks import PlainProgress
+from socialmd_tf.training import callbacks
+from socialmd_tf.training.initial import initial_weights
+from socialmd_tf.training.motion_scales import motion_scales
+from socialmd_tf.training.optimizer import NonFiniteSkippingNadam
+from socialmd_tf.training.run import Run
+from socialmd_tf.training.sample_weights import with_sample_weights
+
+
+def fit(config, directory):
+    """Train a model, or resume its training, and return it with its best weights.
+
+    Args:
+        config: The `TrainConfig`.
+        directory: The dataset.
+
+    Returns:
+        The `keras.Model` and the `Run`.
+
+    Raises:
+        UserError: The dataset is faulty, does not fit the initial weights or has changed since the run began, or the
+            run directory holds something else.
+        TrainingDiverged: The loss is no longer a number, or no gradient is; the last good weights are kept.
+    """
+    directory = Path(directory)
+    manifest = Manifest.load(directory)
+    # The test split too: a fault there would show only after the training.
+    validation.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
+    run = Run(config)
+    initial = None if run.epochs else initial_weights(config, manifest)
+    scales = run.begin(directory, manifest, lambda: initial.scales if initial else motion_scales(directory, config))
+    for line in resolution_warnings(directory, ["train"], config.windows):
+        print(f"warning: {line}", file=sys.stderr, flush=True)
+    strategy = tf.distribute.MirroredStrategy(visible_devices())
+    model = new_model(config, manifest, scales, strategy, initial)
+    if run.epochs:
+        run.load_weights(model, len(run.epochs) - 1)
+        print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
+    if not run.is_finished:
+        _train(model, run, directory)
+    run.load_weights(model)
+    return model, run
 
 
 def visible_devices():
-    """All visible GPUs, or all logical CPUs where there is none."""
-    return [device.name for kind in ("GPU", "CPU") for device in tf.config.list_logical_devices(kind)][
-        : len(tf.config.list_logical_devices("GPU")) or None
-    ]
+    """Names of all visible GPUs, or of all logical CPUs if there is none."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in devices]
 
 
 def compile_for_training(model, learning_rate, clip_norm=0.0):
     """Set loss (negative log likelihood of the rollout), metric (mean absolute error) and optimizer (Nadam).
 
-    The optimizer is `optimizer.SteadyNadam`, with the thesis's constants (section 4.5). Gradients longer than
-    `clip_norm`, over all weights, are shortened to it, on each device by itself; 0 is no limit.
+    Args:
+        model: A model of `build_model`.
+        learning_rate: Learning rate; the other constants of Nadam are those of the thesis (section 4.5).
+        clip_norm: Largest norm of the gradient of all weights, on each device; longer ones are scaled down. 0 for no
+            limit.
     """
     layout = rollout_layer(model).head.layout
     model.compile(
-        optimizer=optimizer.SteadyNadam(
+        optimizer=NonFiniteSkippingNadam(
             learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, global_clipnorm=clip_norm or None
         ),
         loss=mixture.NegativeLogLikelihood(layout),
         weighted_metrics=[metrics.MeanAbsoluteError(layout)],
-        jit_compile=False,  # measured: no gain on a CPU, and more than one replica cannot
+        jit_compile=False,  # measured: no gain on a CPU, and impossible with more than one replica
     )
 
 
-def motion_scales(directory, config):
-    """Typical move and second difference of positions in the training windows, in units of length.
-
-    Means of the absolute values over (at most 1024) windows, particles and coordinates.
-    """
-    windows = dataclasses.replace(config.windows, rotations=0)
-    batches = dataset.batches(directory, "train", windows, batch_size=1024, seed=config.seed, shuffle=True)
-    inputs, targets = next(iter(batches))
-    frames = np.concatenate([inputs["positions"], targets], axis=1)
-    real = np.asarray(inputs["mask"]) > 0
-    scales = []
-    for order in (1, 2):
-        difference = np.abs(np.diff(frames, n=order, axis=1)).swapaxes(1, 2)[real]
-        scales.append(max(float(np.mean(difference)), config.model.scale_floor))
-    return tuple(scales)
-
-
-def with_sample_weights(batches, num_replicas=1, num_steps=None):
-    """Add to batches (inputs, targets `[B, T', N, D]`) the weights `[B, T', N]` that leave out padded particles.
-
-    They also leave out what comes after the first `num_steps` frames, if that is given; if it is 0 they leave out none,
-    and the frames before the last target become inputs (teacher forcing). They average 1 over each whole batch, so that
-    the loss is the mean over real particles, however a strategy shares the batch out. Samples of nothing but padding
-    fill B up to a multiple of `num_replicas`: Keras cannot start with uneven shares, and would give the samples of a
-    smaller share more weight.
-    """
-
-    def fill_up(*batch):
-        missing = -tf.shape(batch[1])[0] % num_replicas
-        return tf.nest.map_structure(lambda x: tf.pad(x, [[0, missing]] + [[0, 0]] * (x.shape.rank - 1)), batch)
-
-    def weigh(inputs, targets):
-        inputs, targets = fill_up(inputs, targets)
-        counts = tf.repeat(inputs["mask"][:, None], tf.shape(targets)[1], axis=1)
-        if num_steps == 0:
-            inputs = {**inputs, "positions": tf.concat([inputs["positions"], targets[:, :-1]], axis=1)}
-        elif num_steps is not None:
-            counts *= tf.sequence_mask(num_steps, tf.shape(targets)[1], counts.dtype)[:, None]
-        return inputs, targets, counts / tf.reduce_mean(counts)
-
-    return batches.map(weigh, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
 def new_model(config, manifest, scales, strategy, initial=None):
-    """A model with new weights, compiled, on the devices of a strategy.
+    """Build and compile a model on the devices of a strategy.
 
     Args:
         config: The `TrainConfig`; its seed is that of the weights.
-        manifest: The data set's `Manifest`.
-        scales: What `motion_scales` gives.
+        manifest: `Manifest` of the dataset.
+        scales: Typical move and second difference of positions, as `motion_scales` returns them.
         strategy: The `tf.distribute.Strategy`.
-        initial: Directory of a run whose best weights the model begins with.
+        initial: The `InitialWeights` that the model begins with; None for new weights.
     """
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         model = build_model(for_data(config.model, manifest, config.windows, scales))
         if initial is not None:
-            runs.load_best_weights(model, initial)
+            initial.load(model)
         compile_for_training(model, config.learning_rate, config.clip_norm)
         model.optimizer.build(model.trainable_variables)
     return model
 
 
-def run_epochs(model, config, directory, first_epoch, callbacks, verbose=0):
-    """Train for the epochs `first_epoch`, ..., `config.epochs - 1` (from 0), on all visible devices.
+def _train(model, run, directory):
+    on_terminal = sys.stdout.isatty()
+    saving = [callbacks.Checkpoint(run), keras.callbacks.TensorBoard(run.directory / "tensorboard")]
+    progress = [] if on_terminal else [callbacks.PlainProgress(run.config.epochs)]
+    run_epochs(model, run.config, directory, len(run.epochs), [*saving, *progress], verbose=1 if on_terminal else 0)
+
+
+def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose=0):
+    """Train for the epochs `first_epoch`, ..., `config.epochs - 1` (from 0) on all visible devices.
 
     Args:
-        model: What `new_model` gives.
+        model: The result of `new_model`.
         config: The `TrainConfig`.
-        directory: The data set.
-        first_epoch: The epoch to begin with.
-        callbacks: Keras callbacks.
-        verbose: As of `keras.Model.fit`.
+        directory: The dataset.
+        first_epoch: Number of the first epoch.
+        further_callbacks: Keras callbacks.
+        verbose: As for `keras.Model.fit`.
 
     Returns:
         Keras's `History`.
@@ -128,7 +131,7 @@ def run_epochs(model, config, directory, first_epoch, callbacks, verbose=0):
         for layer in frozen:
             layer.trainable = False
         model.make_train_function(force=True)
-        stage = _run_stage(model, config, directory, epochs, num_steps, callbacks, verbose)
+        stage = _run_stage(model, config, directory, epochs, num_steps, further_callbacks, verbose)
         for layer in frozen:
             layer.trainable = True
         history = stage if history is None else _joined(history, stage)
@@ -138,24 +141,24 @@ def run_epochs(model, config, directory, first_epoch, callbacks, verbose=0):
 
 
 def _motion_layers(rollout):
-    """The layers on which means depend, all that calibration leaves as they are."""
+    """The layers that the means depend on; calibration does not train them."""
     return [*([rollout.cell] if rollout.head.is_moved_by_cell else []), *rollout.head.motion_layers]
 
 
 def _stages(config, first_epoch):
-    """Ranges of epochs that are trained in the same way: the number of predicted frames, and whether they calibrate."""
+    """Ranges of epochs that are trained alike, with the number of predicted frames and whether they calibrate."""
 
-    def way(epoch):
+    def settings(epoch):
         if epoch >= config.epochs - config.calibration_epochs:
             return config.windows.rollout_steps, True
         return dict(enumerate(config.curriculum)).get(epoch, config.windows.rollout_steps), False
 
-    for (num_steps, calibrates), group in itertools.groupby(range(first_epoch, config.epochs), key=way):
+    for (num_steps, calibrates), group in itertools.groupby(range(first_epoch, config.epochs), key=settings):
         epochs = list(group)
         yield range(epochs[0], epochs[-1] + 1), num_steps, calibrates
 
 
-def _run_stage(model, config, directory, epochs, num_steps, callbacks, verbose):
+def _run_stage(model, config, directory, epochs, num_steps, further_callbacks, verbose):
     options = {"batch_size": config.batch_size, "seed": config.seed}
     training = dataset.batches(
         directory,
@@ -175,7 +178,12 @@ def _run_stage(model, config, directory, epochs, num_steps, callbacks, verbose):
         epochs=epochs.stop,
         steps_per_epoch=len(training) // len(epochs),
         shuffle=False,  # the batches are shuffled already
-        callbacks=[optimizer.LearningRate(config), optimizer.SeedDropout(config.seed), *callbacks],
+        callbacks=[
+            callbacks.LearningRate(config),
+            callbacks.SkippedGradients(),
+            callbacks.SeedDropout(config.seed),
+            *further_callbacks,
+        ],
         verbose=verbose,
     )
 
@@ -186,52 +194,3 @@ def _joined(history, following):
         history.history[name] += values
     history.epoch += following.epoch
     return history
-
-
-def fit(config, directory):
-    """Train, or go on training, and return the model with its best weights.
-
-    Args:
-        config: The `TrainConfig`.
-        directory: The data set.
-
-    Returns:
-        The model, and the `RunState`.
-
-    Raises:
-        UserError: The data set is faulty, or the run directory holds something else.
-        TrainingDiverged: The loss is no longer a number; the last good weights are kept.
-    """
-    directory = Path(directory)
-    manifest = Manifest.load(directory)
-    # The test split too: a fault there would show only after the training.
-    validation.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
-    initial = runs.open_initial(config)
-    run = runs.open_run(config)
-    state = runs.load_state(run, config.monitor)
-    strategy = tf.distribute.MirroredStrategy(visible_devices())
-    scales = runs.scales(run, initial, lambda: motion_scales(directory, config))
-    model = new_model(config, manifest, scales, strategy, initial)
-    if state.epochs:
-        runs.load_weights(model, run, len(state.epochs) - 1)
-        print(f"continuing {run} after epoch {len(state.epochs)}", flush=True)
-    if not state.is_finished(config):
-        _fit(model, config, directory, run, state)
-    runs.load_weights(model, run, state.best_epoch)
-    return model, state
-
-
-def _fit(model, config, directory, run, state):
-    on_terminal = sys.stdout.isatty()
-    callbacks = [
-        runs.Checkpoint(run, config, state),
-        keras.callbacks.TensorBoard(run / "tensorboard"),
-    ]
-    run_epochs(
-        model,
-        config,
-        directory,
-        len(state.epochs),
-        callbacks if on_terminal else [*callbacks, PlainProgress(config.epochs)],
-        verbose=1 if on_terminal else 0,
-    )

@@ -1,114 +1,304 @@
-"""A training run on disk: what a killed run needs to go on as if it had never been killed."""
+"""A training run on disk: everything that a killed run needs to resume as if it had never been killed."""
 
 import dataclasses
+import datetime
+import json
 import os
 import shutil
 from pathlib import Path
 
-import keras
-import numpy as np
-
-from pipelines.atomic_files import write_json
+from pipelines.atomic_files import write_json, write_text
 from pipelines.errors import UserError
+from pipelines.fingerprint import fingerprint, same_content
 from socialmd_tf.config import TrainConfig, from_dict, load_json, to_dict
+from socialmd_tf.training.state import RunState
+from socialmd_tf.weights import load_weights, save_weights
 
-_CONFIG = "config.json"
-_WEIGHTS = "model.weights.h5"
-_STATE = "state.json"
-_SCALES = "scales.json"
-_MAY_CHANGE = (
-    "epochs",
+_CONFIG, _DATA, _SCALES = "config.json", "data.json", "scales.json"
+_FINISHED, _TEST_EVALUATIONS = "finished.json", "test_evaluations.json"
+_CHECKPOINTS, _WEIGHTS, _STATE = "checkpoints", "model.weights.h5", "state.json"
+
+MAY_CHANGE = (
     "calibration_epochs",
-    "export_directory",
-    "max_horizon",
-    "run_directory",
     "config",
-    "model.substeps",
+    "curriculum",
+    "data",  # its content is compared, not its path
+    "epochs",
+    "export_directory",
+    "final",
+    "max_horizon",
     "model.step_fraction",
+    "model.substeps",
+    "patience",
+    "run_directory",
+    "unroll",
 )
+"""Settings that a resumed run may change: they affect only later epochs, the export or the evaluation."""
+_REMEDY = "If the file is damaged, delete {} to resume from an earlier epoch"
+_PATHS = ("initial_weights", "initial_model")
+_NOT_DATA = ("name", "provenance")
+"""Fields of the manifest that no result depends on."""
 
 
-class TrainingDiverged(RuntimeError):
-    """The loss is no longer a number."""
+class Run:
+    """A run: its configuration, its directory and the epochs it has finished.
 
+    The directory holds
 
-def open_run(config: TrainConfig) -> Path:
-    """The directory of a run, new or to be continued.
+    - `config.json`: the configuration, as `train --config` takes it;
+    - `data.json`: the manifest and the fingerprint of the dataset when training began;
+    - `scales.json`: the typical move and second difference of positions that the model scales its numbers by;
+    - `checkpoints/NNNN`: weights and optimizer after epoch NNNN, and the losses of the epochs up to it. Each appears
+      whole, by renaming. The last and the best are kept;
+    - `history.csv`: losses and metrics per epoch, and `tensorboard/` the same as event files;
+    - `finished.json`, written last: the exported model and the split that the reports beside it evaluate it on;
+    - `test_evaluations.json`: when the test split was evaluated.
 
     Args:
-        config: The run's configuration; it is written to `config.json`.
-
-    Returns:
-        The directory.
+        config: The `TrainConfig`. Nothing is written before `begin`.
 
     Raises:
-        UserError: The directory holds something else, or a run of another configuration.
+        UserError: The directory holds something else, a run of another configuration, or damaged files.
     """
-    directory = Path(config.run_directory)
-    path = directory / _CONFIG
-    settings = {key: value for key, value in to_dict(config).items() if key != "config"}
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"`run_directory` must be a directory. Received: {directory}")
-    if path.exists():
-        _refuse_other(path, settings)
-    elif directory.exists() and any(directory.iterdir()):
-        raise UserError(f"`run_directory` must be empty or hold a run. Found other files in {directory}")
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json(path, settings)
-    return directory
 
+    def __init__(self, config):
+        self.config = config
+        self.directory = Path(config.run_directory)
+        self._refuse_other()
+        self.state = RunState(self._read_epochs(), config.monitor)
 
-def _refuse_other(path, settings):
-    different = _difference(path, flatten(settings))
-    if different:
-        raise UserError(
-            f"{path.parent} holds a run of another configuration: {different}. Give another --run-directory"
+    @classmethod
+    def load(cls, directory):
+        """The run in a directory, with the configuration that it keeps.
+
+        Raises:
+            UserError: There is no run.
+        """
+        config = _read_config(Path(directory) / _CONFIG)
+        return cls(dataclasses.replace(config, run_directory=str(directory), initial_weights=None, initial_model=None))
+
+    def _refuse_other(self):
+        if self.directory.exists() and not self.directory.is_dir():
+            raise UserError(f"`run_directory` must be a directory. Received: {self.directory}")
+        path = self.directory / _CONFIG
+        if path.exists():
+            different = difference(flatten(to_dict(_read_config(path))), flatten(to_dict(self.config)), MAY_CHANGE)
+            if different:
+                raise UserError(
+                    f"{self.directory} holds a run of another configuration: {different}. "
+                    "Choose another --run-directory"
+                )
+        elif self.directory.exists() and any(self.directory.iterdir()):
+            raise UserError(f"`run_directory` must be empty or hold a run. Found other files in {self.directory}")
+
+    def _read_epochs(self):
+        directories = (self.directory / _CHECKPOINTS).glob("[0-9]*")
+        last = max((path for path in directories if path.name.isdecimal()), key=lambda path: int(path.name), default="")
+        if not last:
+            return []
+        path = last / _STATE
+        epochs = load_json(path) if path.exists() else None
+        if not _are_epochs(epochs, self.config.monitor, int(last.name)):
+            raise UserError(f"{path}: expected the losses of {int(last.name)} epochs. {_REMEDY.format(last)}")
+        return epochs
+
+    @property
+    def epochs(self):
+        """Losses and metrics of every finished epoch."""
+        return self.state.epochs
+
+    @property
+    def is_finished(self):
+        """Whether no epoch is left to train."""
+        return self.state.is_finished(self.config)
+
+    def begin(self, data_directory, manifest, compute_scales):
+        """Write what the run begins with, or refuse a dataset that has changed since it began.
+
+        The dataset may have moved. A file whose size and modification time are the same is not read again.
+
+        Args:
+            data_directory: The dataset.
+            manifest: Its `Manifest`.
+            compute_scales: Function that returns the scales of a new run; see `scales`.
+
+        Returns:
+            The scales.
+
+        Raises:
+            UserError: The dataset has changed; nothing is written.
+        """
+        data = self._check_data(data_directory, manifest)
+        scales = self.scales() if (self.directory / _SCALES).exists() else compute_scales()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        settings = {key: value for key, value in to_dict(self.config).items() if key != "config"}
+        write_json(self.directory / _CONFIG, settings)
+        write_json(self.directory / _DATA, data)
+        write_json(self.directory / _SCALES, list(scales))
+        return scales
+
+    def _check_data(self, directory, manifest):
+        path = self.directory / _DATA
+        known = _read_data(path) if path.exists() else None
+        names = [file for files in manifest.splits.values() for file in files]
+        data = {
+            "manifest": json.loads(json.dumps(dataclasses.asdict(manifest))),
+            "files": fingerprint(directory, names, known and known["files"]),
+        }
+        different = known and (
+            difference(known["manifest"], data["manifest"], _NOT_DATA) or same_content(known["files"], data["files"])
         )
+        if different:
+            raise UserError(
+                f"{directory} has changed since the run {self.directory} began: {different}. "
+                "Restore the data or choose another --run-directory"
+            )
+        return data
+
+    def data(self):
+        """The manifest of the dataset that the run began with, as JSON holds it.
+
+        Raises:
+            UserError: The run has not begun.
+        """
+        return _read_data(self.directory / _DATA)["manifest"]
+
+    def scales(self):
+        """Typical move and second difference of positions that the model scales its numbers by, in units of length.
+
+        They belong to the weights and stay the same for the whole run.
+
+        Raises:
+            UserError: The run has not begun, or the file is damaged.
+        """
+        path = self.directory / _SCALES
+        values = load_json(path)
+        if not (isinstance(values, list) and len(values) == 2 and all(type(value) is float for value in values)):
+            raise UserError(f"{path}: expected two numbers. Received: {values!r}")
+        return tuple(values)
+
+    def checkpoint(self, epoch):
+        """The directory of the weights after an epoch (from 0)."""
+        return self.directory / _CHECKPOINTS / f"{epoch + 1:04d}"
+
+    def save_epoch(self, model, logs):
+        """Keep an epoch that has ended: weights, optimizer and losses.
+
+        Args:
+            model: The model as it is after the epoch.
+            logs: Losses and metrics by name.
+        """
+        epoch = len(self.epochs)
+        self.epochs.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})
+        partial = self.checkpoint(epoch).with_name(f".{epoch + 1:04d}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            save_weights(model, partial / _WEIGHTS)
+            write_json(partial / _STATE, self.epochs)
+            self._write_history()  # before the checkpoint: a kill between them leaves no table without the last epoch
+            os.replace(partial, self.checkpoint(epoch))
+        except OSError:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        keep = {self.checkpoint(kept) for kept in (epoch, self.state.best_epoch)}
+        for directory in (self.directory / _CHECKPOINTS).iterdir():
+            if directory not in keep:
+                shutil.rmtree(directory)
+
+    def _write_history(self):
+        names = list(dict.fromkeys(name for epoch in self.epochs for name in epoch))
+        rows = [[str(epoch.get(name, "")) for name in names] for epoch in self.epochs]
+        write_text(self.directory / "history.csv", "".join(f"{','.join(row)}\n" for row in [names, *rows]))
+
+    def load_weights(self, model, epoch=None):
+        """Load weights, and the optimizer's state if the model is compiled, as they were after an epoch.
+
+        Args:
+            model: The model.
+            epoch: Number of the epoch (from 0); the best one by default.
+
+        Raises:
+            UserError: The checkpoint is missing or damaged, or holds the weights of another model.
+        """
+        directory = self.checkpoint(self.state.best_epoch if epoch is None else epoch)
+        try:
+            load_weights(model, directory / _WEIGHTS)
+        except UserError as error:
+            raise UserError(f"{error}. {_REMEDY.format(directory)}") from None
+
+    def finish(self, model, split):
+        """Note that the reports in the run's directory evaluate an exported model on a split.
+
+        Args:
+            model: The model's path.
+            split: Name of the split.
+        """
+        write_json(self.directory / _FINISHED, {"epochs": len(self.epochs), "model": str(model), "split": split})
+
+    def has_evaluated(self, model, split):
+        """Whether the reports in the run's directory evaluate this model on this split; arguments as of `finish`."""
+        path = self.directory / _FINISHED
+        found = load_json(path) if path.exists() else {}
+        return isinstance(found, dict) and (found.get("model"), found.get("split")) == (str(model), split)
+
+    def count_test_evaluation(self):
+        """Note that the run evaluates the test split now.
+
+        Returns:
+            How often it has done so.
+        """
+        path = self.directory / _TEST_EVALUATIONS
+        times = load_json(path) if path.exists() else []
+        if not isinstance(times, list):
+            raise UserError(f"{path}: expected a list of times. Received: {times!r}")
+        times.append(datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+        write_json(path, times)
+        return len(times)
 
 
-def _difference(path, settings):
-    """The first of the flat settings that a run's `config.json` has otherwise, in words, or None."""
-    saved = flatten(to_dict(from_dict(TrainConfig, load_json(path))))  # with what fields that are newer were then
-    for key, value in settings.items():
-        if key not in _MAY_CHANGE and saved.get(key) != value:
-            return f"`{key}` is {saved.get(key)!r} there and {value!r} here"
-    return None
+def _read_config(path):
+    try:
+        return from_dict(TrainConfig, load_json(path))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
-def open_initial(config: TrainConfig) -> Path | None:
-    """The run with whose best weights another begins; None if there is none, or if it has begun already.
-
-    Raises:
-        UserError: There is none in `initial_weights`, it has no weights yet, or they are of another model.
-    """
-    if config.initial_weights is None or load_state(config.run_directory).epochs:
-        return None
-    run = Path(config.initial_weights)
-    if not (run / _SCALES).exists() or not load_state(run).epochs:
-        raise UserError(f"`initial_weights` must be a run with at least one finished epoch. Received: {run}")
-    different = _difference(run / _CONFIG, flatten({"model": to_dict(config.model)}))
-    if different:
-        raise UserError(f"`initial_weights` must be a run of the same model. In {run} {different}")
-    return run
-
-
-def load_best_weights(model, run):
-    """Load the weights of a run's best epoch."""
-    monitor = from_dict(TrainConfig, load_json(run / _CONFIG)).monitor
-    load_weights(model, run, load_state(run, monitor).best_epoch)
-
-
-def scales(run, initial, compute):
-    """Typical move and second difference of positions that a run scales its numbers by, in units of length.
-
-    They belong to the weights: those of the run, or of the one it begins with; of a new run, what `compute()` gives.
-    """
-    path = next(
-        (directory / _SCALES for directory in (run, initial) if directory and (directory / _SCALES).exists()), None
-    )
-    values = tuple(load_json(path)) if path else compute()
-    write_json(run / _SCALES, list(values))
+def _read_data(path):
+    values = load_json(path)
+    parts = [values.get(name) if isinstance(values, dict) else None for name in ("manifest", "files")]
+    if not all(isinstance(part, dict) for part in parts) or not all(
+        isinstance(entry, dict) and "sha256" in entry for entry in parts[1].values()
+    ):
+        raise UserError(f"{path}: expected the manifest and the fingerprint of a dataset")
     return values
+
+
+def _are_epochs(epochs, monitor, count):
+    return (
+        isinstance(epochs, list)
+        and len(epochs) == count
+        and all(
+            isinstance(epoch, dict) and all(type(epoch.get(name)) is float for name in ("val_loss", f"val_{monitor}"))
+            for epoch in epochs
+        )
+    )
+
+
+def difference(saved, settings, may_differ):
+    """The first setting that differs, in words, or None.
+
+    Args:
+        saved: Dictionary of the saved settings.
+        settings: Dictionary of the present ones; relative and absolute paths of one directory are equal.
+        may_differ: Names that are not compared.
+    """
+    for key in dict.fromkeys([*settings, *saved]):
+        here, there = settings.get(key), saved.get(key)
+        if key in _PATHS and here and there:
+            here, there = str(Path(here).resolve()), str(Path(there).resolve())
+        if key not in may_differ and here != there:
+            return f"`{key}` is {there!r} there and {here!r} here"
+    return None
 
 
 def flatten(settings, prefix=""):
@@ -120,117 +310,3 @@ def flatten(settings, prefix=""):
         else:
             flat[prefix + key] = value
     return flat
-
-
-@dataclasses.dataclass
-class RunState:
-    """Where a run stands after its last whole epoch."""
-
-    epochs: list = dataclasses.field(default_factory=list)
-    """Losses and metrics of every epoch."""
-    monitor: str = TrainConfig.monitor
-    """Which of them, on the validation split, is to be low."""
-
-    @property
-    def best_epoch(self):
-        """Number (from 0) of the epoch with the lowest validation figure, or None before the first."""
-        figures = [epoch[f"val_{self.monitor}"] for epoch in self.epochs]
-        return int(np.argmin(figures)) if figures else None
-
-    def is_finished(self, config):
-        """Whether all epochs are done, or `patience` of them after the curriculum have brought no improvement.
-
-        With calibration, which comes last, all are done.
-        """
-        done = len(self.epochs)
-        if done == 0 or done >= config.epochs:
-            return done > 0
-        last_success = max(self.best_epoch, len(config.curriculum) - 1)
-        return not config.calibration_epochs and done - 1 - last_success >= config.patience
-
-
-def checkpoint_directory(run, epoch):
-    """Where the weights after an epoch (from 0) are."""
-    return Path(run) / "checkpoints" / f"{epoch + 1:04d}"
-
-
-def load_state(run, monitor=RunState.monitor):
-    """The state of a run after its last whole epoch."""
-    checkpoints = sorted((Path(run) / "checkpoints").glob("[0-9]*"))
-    return RunState(load_json(checkpoints[-1] / _STATE) if checkpoints else [], monitor)
-
-
-def load_weights(model, run, epoch):
-    """Load weights, and of a compiled model the optimizer's state, as they were after an epoch (from 0).
-
-    Raises:
-        UserError: The weights are not this model's, such as those that another version of this program wrote.
-    """
-    path = checkpoint_directory(run, epoch) / _WEIGHTS
-    try:
-        model.load_weights(path)
-    except ValueError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} must hold the weights of this model, as this version builds it. {reason}") from None
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """After every epoch keep weights, optimizer and losses; stop early, and stop when the loss is not a number.
-
-    A checkpoint is a directory that appears by renaming, whole or not at all. The last and the best are kept.
-
-    Args:
-        run: Directory of the run.
-        config: The `TrainConfig`.
-        state: The `RunState` to go on from; it grows by one entry an epoch.
-    """
-
-    def __init__(self, run, config, state):
-        super().__init__()
-        self.run = Path(run)
-        self.config = config
-        self.state = state
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Stop at the first loss that is not finite."""
-        if not np.isfinite(logs["loss"]):
-            raise TrainingDiverged(self._diverged("loss", logs["loss"], f", batch {batch + 1}"))
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Keep the epoch."""
-        if not np.isfinite(logs["val_loss"]):
-            raise TrainingDiverged(self._diverged("validation loss", logs["val_loss"], ""))
-        self.state.epochs.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})
-        self._write(epoch)
-        keep = {checkpoint_directory(self.run, e) for e in (epoch, self.state.best_epoch)}
-        for directory in (self.run / "checkpoints").iterdir():
-            if directory not in keep:
-                shutil.rmtree(directory)
-        self.model.stop_training = self.state.is_finished(self.config)
-
-    def _write(self, epoch):
-        directory = checkpoint_directory(self.run, epoch)
-        partial = directory.with_name(f".{directory.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        self.model.save_weights(partial / _WEIGHTS)
-        write_json(partial / _STATE, self.state.epochs)
-        self._write_csv()  # first, so that a kill right after the last epoch leaves no table without it
-        os.replace(partial, directory)
-
-    def _write_csv(self):
-        rows = [",".join(self.state.epochs[0])]
-        rows += [",".join(str(value) for value in epoch.values()) for epoch in self.state.epochs]
-        partial = self.run / ".history.csv.partial"
-        partial.write_text("\n".join(rows) + "\n")
-        os.replace(partial, self.run / "history.csv")
-
-    def _diverged(self, what, value, where):
-        best = self.state.best_epoch
-        kept = "no epoch was finished"
-        if best is not None:
-            kept = f"the best weights are in {checkpoint_directory(self.run, best)}"
-        return (
-            f"the {what} became {value} in epoch {len(self.state.epochs) + 1}{where}; {kept}. "
-            "Try a lower --learning-rate"
-        )

@@ -1,0 +1,146 @@
+"""Where training begins when it does not begin with new weights: another run, or an exported model."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.errors import UserError
+from socialmd_tf.config import ModelConfig, from_dict, load_json, to_dict
+from socialmd_tf.training.run import Run, difference
+
+NOT_WEIGHTS = (
+    "acceleration_scale",
+    "cutoff",
+    "dropout",
+    "move_scale",
+    "num_dimensions",
+    "num_features",
+    "rollout_steps",
+    "scale_floor",
+    "softening",
+    "step_fraction",
+    "substeps",
+    "walls",
+)
+"""Settings of a model that its weights can do without.
+
+Numbers of physics, integration and regularisation may change; what training takes from the data is compared with the
+data. All others set the number or the meaning of the weights.
+"""
+_CARD = Path("assets.extra") / "model_card.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class InitialWeights:
+    """Trained weights, and what they were trained on."""
+
+    flag: str
+    """The flag that names them, for messages."""
+    path: Path
+    """The run or the exported model."""
+    model: dict
+    """Settings of the model."""
+    data: dict
+    """`num_dimensions`, `features`, `length_unit` and `time_between_frames` of the frames that the model steps over."""
+    scales: tuple[float, float]
+    """Typical move and second difference by which the model scales its numbers; they belong to the weights."""
+    load: Callable
+    """Function that loads the weights into a model."""
+
+
+def initial_weights(config, manifest):
+    """The weights that a configuration begins with, or None for new ones.
+
+    Args:
+        config: The `TrainConfig`.
+        manifest: `Manifest` of the data to train on.
+
+    Raises:
+        UserError: There are no such weights, or they are of another model or other data.
+    """
+    if config.initial_weights is not None:
+        initial = _of_run(Path(config.initial_weights))
+    elif config.initial_model is not None:
+        initial = _of_export(Path(config.initial_model))
+    else:
+        return None
+    different = difference(initial.model, to_dict(config.model), NOT_WEIGHTS)
+    if different:
+        raise UserError(f"`{initial.flag}` must have the same model settings. In {initial.path} {different}")
+    _check_data(initial, manifest, manifest.time_between_frames * config.windows.subsample)
+    return initial
+
+
+def _of_run(path):
+    run = Run.load(path) if (path / "config.json").exists() else None
+    if run is None or not run.epochs:
+        raise UserError(f"`initial_weights` must be a run with at least one finished epoch. Received: {path}")
+    data = run.data()
+    data["time_between_frames"] *= run.config.windows.subsample
+    return InitialWeights("initial_weights", path, to_dict(run.config.model), data, run.scales(), run.load_weights)
+
+
+def _of_export(path):
+    from socialmd_tf.export.saved_model import load_keras_model
+
+    path = exported_version(path)
+    card = _read_card(path)
+    model = from_dict(ModelConfig, card["model"])
+    return InitialWeights(
+        "initial_model",
+        path,
+        to_dict(model),
+        card,
+        (model.move_scale, model.acceleration_scale),
+        lambda new: new.set_weights(load_keras_model(path).get_weights()),
+    )
+
+
+def _check_data(initial, manifest, time_between_frames):
+    names = [("num_dimensions", manifest.num_dimensions), ("features", list(manifest.features))]
+    for name, found in [*names, ("length_unit", manifest.length_unit)]:
+        expected = initial.data[name]
+        if found != expected:
+            raise UserError(
+                f"`{initial.flag}` must be trained on data with the same `{name}`. "
+                f"In {initial.path} it is {expected!r}, in the data {found!r}"
+            )
+    expected = initial.data["time_between_frames"]
+    if not math.isclose(expected, time_between_frames, rel_tol=1e-6):
+        raise UserError(
+            f"`{initial.flag}` must be trained on frames equally far apart in time. {initial.path} steps by "
+            f"{expected:g}, every `subsample`-th frame of the data by {time_between_frames:g}: change --subsample"
+        )
+
+
+def exported_version(path):
+    """`saved_models/NAME/VERSION` of an exported model, the newest of `saved_models/NAME`.
+
+    Raises:
+        UserError: There is no exported model.
+    """
+    versions = [entry.parent for entry in Path(path).glob("*/saved_model.pb") if entry.parent.name.isdecimal()]
+    if (Path(path) / "saved_model.pb").exists():
+        return Path(path)
+    if not versions:
+        raise UserError(f"`initial_model` must be an exported model. Found none in {path}")
+    return max(versions, key=lambda version: int(version.name))
+
+
+def settings_of_export(path):
+    """Settings of a `TrainConfig` that an exported model was trained with: `preset`, `model` and `windows`.
+
+    Raises:
+        UserError: There is no exported model.
+    """
+    card = _read_card(exported_version(path))
+    return {name: card[name] for name in ("preset", "model", "windows") if name in card}
+
+
+def _read_card(path):
+    card = load_json(path / _CARD)
+    expected = {"model", "num_dimensions", "features", "length_unit", "time_between_frames"}
+    if not isinstance(card, dict) or not expected <= set(card):
+        raise UserError(f"{path / _CARD}: expected {', '.join(sorted(expected))}")
+    return card

@@ -1,0 +1,103 @@
+"""A whole training: fit a model, export it, evaluate what was exported. The command `train` calls `train`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import UserError
+from pipelines.manifest import Manifest
+from pipelines.nbody.config import SimulationConfig
+from pipelines.nbody.simulate import simulate
+from socialmd_tf.config import load_json
+from socialmd_tf.evaluation import evaluate
+from socialmd_tf.export.saved_model import Exported, add_metrics, export, model_card, versions
+from socialmd_tf.serving import warmup
+from socialmd_tf.training import loop
+
+DEMO_DATA = Path("data/demo")
+DEMO_SIMULATION = SimulationConfig(num_train=32, num_validation=4, num_test=4)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """What a training leaves."""
+
+    run_directory: Path
+    """The run: checkpoints, `history.csv` and the reports."""
+    model: Path
+    """The exported model, `saved_models/NAME/VERSION`."""
+    split: str
+    """The split that it was evaluated on."""
+    metrics: dict[str, Any]
+    """Its metrics, as `metrics.json` holds them: `nll`, `mae`, `coverage_90` and so on."""
+
+
+def train(config):
+    """Train a model, or resume its training; export it, and compare the export with the baselines.
+
+    The model is evaluated on the validation split, with `final` on the test split. What has been done already is not
+    done again.
+
+    Args:
+        config: The `TrainConfig`. Without `data`, a small N-body dataset is simulated once.
+
+    Returns:
+        The `TrainingResult`.
+
+    Raises:
+        UserError: The data, the run directory or the export directory is not what it must be.
+        TrainingDiverged: The loss is no longer a number, or no gradient is; the last good weights are kept.
+    """
+    if config.data is None:
+        config = dataclasses.replace(config, data=str(demo_data()))
+    manifest = Manifest.load(Path(config.data))
+    split = _split(config, manifest)
+    versions(config.export_directory)  # refused now rather than after the training
+    model, run = loop.fit(config, Path(config.data))
+    path = _export_once(model, run, manifest)
+    if not (run.has_evaluated(path.resolve(), split) and (run.directory / "report.md").exists()):
+        _evaluate(run, path, split)
+    metrics = load_json(run.directory / "metrics.json")["predictors"]
+    return TrainingResult(run.directory, path, split, metrics[path.resolve().parent.name])
+
+
+def demo_data():
+    """Simulate the dataset of the demo, unless that has been done, and return its directory."""
+    print(simulate(DEMO_SIMULATION, DEMO_DATA, command="python -m socialmd_tf.train"), flush=True)
+    return DEMO_DATA
+
+
+def _split(config, manifest):
+    if not config.final:
+        return "validation"
+    if not manifest.splits.get("test"):
+        raise UserError(f"`final` needs a test split. {config.data} has none")
+    return "test"
+
+
+def _export_once(model, run, manifest):
+    """Export the model, unless one of the versions is this export: a killed command does not export twice."""
+    config, directory = run.config, Path(run.config.export_directory)
+    card = model_card(config, model, manifest, run.state)
+    wanted = {name: value for name, value in card.items() if name != "versions"} | {"max_horizon": config.max_horizon}
+    for version in reversed(versions(directory)):
+        card_file = directory / str(version) / "assets.extra" / "model_card.json"
+        found = load_json(card_file) if card_file.exists() else {}
+        if all(found.get(name) == value for name, value in wanted.items()):
+            return directory / str(version)
+    path = export(model, directory, card, config.max_horizon)
+    print(f"exported the weights of epoch {run.state.best_epoch + 1} to {path}", flush=True)
+    if not warmup.is_possible():
+        print("no warm-up requests for a model server in it; they need pip install 'socialmd_tf[serving]'")
+    return path
+
+
+def _evaluate(run, path, split):
+    if split == "test":
+        count = run.count_test_evaluation()
+        print(f"evaluation {count} of the test split in this run", flush=True)
+    print(f"evaluating {path} on the {split} split", flush=True)
+    exported = Exported(path)
+    results = evaluate.evaluate([exported], run.config.data, split, run.directory)
+    add_metrics(path, split, results[exported.name])
+    run.finish(path.resolve(), split)
