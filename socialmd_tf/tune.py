@@ -13,7 +13,7 @@ from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
 from socialmd_tf.config import TrainConfig, load_json
-from socialmd_tf.train import demo_data, parse
+from socialmd_tf.train import parse
 from socialmd_tf.tuning.search_space import search_space
 
 PROG = "python -m socialmd_tf.tune"
@@ -87,6 +87,7 @@ def main():
         Manifest.load(Path(config.data))  # refused before the slow start
     ranges = search_space(config.base(), config.given_ranges(), config.only)
     commands.load_tensorflow()
+    from socialmd_tf.training.train import demo_data
     from socialmd_tf.tuning import search
 
     if config.data is None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.errors import UserError
-from socialmd_tf.config import ModelConfig, from_dict, load_json, to_dict
+from socialmd_tf.config import ModelConfig, from_dict, to_dict
+from socialmd_tf.export.model_card import CARD, read_card
+from socialmd_tf.export.versions import find_version
 from socialmd_tf.training.run import Run, difference
 
 NOT_WEIGHTS = (
@@ -28,7 +30,6 @@ NOT_WEIGHTS = (
 Numbers of physics, integration and regularisation may change; what training takes from the data is compared with the
 data. All others set the number or the meaning of the weights.
 """
-_CARD = Path("assets.extra") / "model_card.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +85,8 @@ def _of_run(path):
 def _of_export(path):
     from socialmd_tf.export.saved_model import load_keras_model
 
-    path = exported_version(path)
-    card = _read_card(path)
+    path = find_version(path)
+    card = _whole_card(path)
     model = from_dict(ModelConfig, card["model"])
     return InitialWeights(
         "initial_model",
@@ -114,33 +115,19 @@ def _check_data(initial, manifest, time_between_frames):
         )
 
 
-def exported_version(path):
-    """`saved_models/NAME/VERSION` of an exported model, the newest of `saved_models/NAME`.
-
-    Raises:
-        UserError: There is no exported model.
-    """
-    versions = [entry.parent for entry in Path(path).glob("*/saved_model.pb") if entry.parent.name.isdecimal()]
-    if (Path(path) / "saved_model.pb").exists():
-        return Path(path)
-    if not versions:
-        raise UserError(f"`initial_model` must be an exported model. Found none in {path}")
-    return max(versions, key=lambda version: int(version.name))
-
-
 def settings_of_export(path):
     """Settings of a `TrainConfig` that an exported model was trained with: `preset`, `model` and `windows`.
 
     Raises:
         UserError: There is no exported model.
     """
-    card = _read_card(exported_version(path))
+    card = _whole_card(find_version(path))
     return {name: card[name] for name in ("preset", "model", "windows") if name in card}
 
 
-def _read_card(path):
-    card = load_json(path / _CARD)
-    expected = {"model", "num_dimensions", "features", "length_unit", "time_between_frames"}
-    if not isinstance(card, dict) or not expected <= set(card):
-        raise UserError(f"{path / _CARD}: expected {', '.join(sorted(expected))}")
+def _whole_card(path):
+    card = read_card(path)
+    missing = {"model", "num_dimensions", "features", "length_unit", "time_between_frames"} - set(card)
+    if missing:
+        raise UserError(f"{path / CARD}: expected the fields {', '.join(sorted(missing))}")
     return card

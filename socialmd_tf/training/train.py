@@ -8,9 +8,13 @@ from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
-from socialmd_tf.config import load_json
-from socialmd_tf.evaluation import evaluate
-from socialmd_tf.export.saved_model import Exported, add_metrics, export, model_card, versions
+from socialmd_tf.config import load_json, to_dict
+from socialmd_tf.evaluation.evaluate import evaluate
+from socialmd_tf.export.model_card import CARD, add_metrics, model_card, read_card
+from socialmd_tf.export.saved_model import ExportedModel
+from socialmd_tf.export.versions import versions
+from socialmd_tf.export.write import export
+from socialmd_tf.report.write import write
 from socialmd_tf.serving import warmup
 from socialmd_tf.training import loop
 
@@ -79,12 +83,13 @@ def _export_once(model, run, manifest):
     """Export the model, unless one of the versions is this export: a killed command does not export twice."""
     config, directory = run.config, Path(run.config.export_directory)
     card = model_card(config, model, manifest, run.state)
-    wanted = {name: value for name, value in card.items() if name != "versions"} | {"max_horizon": config.max_horizon}
+    wanted = {**card, "model": to_dict(model.config), "max_horizon": config.max_horizon}
+    del wanted["versions"]  # exporting again would not change the model
     for version in reversed(versions(directory)):
-        card_file = directory / str(version) / "assets.extra" / "model_card.json"
-        found = load_json(card_file) if card_file.exists() else {}
+        path = directory / str(version)
+        found = read_card(path) if (path / CARD).exists() else {}
         if all(found.get(name) == value for name, value in wanted.items()):
-            return directory / str(version)
+            return path
     path = export(model, directory, card, config.max_horizon)
     print(f"exported the weights of epoch {run.state.best_epoch + 1} to {path}", flush=True)
     if not warmup.is_possible():
@@ -94,10 +99,13 @@ def _export_once(model, run, manifest):
 
 def _evaluate(run, path, split):
     if split == "test":
-        count = run.count_test_evaluation()
-        print(f"evaluation {count} of the test split in this run", flush=True)
+        print(f"evaluation {run.count_test_evaluation()} of the test split in this run", flush=True)
     print(f"evaluating {path} on the {split} split", flush=True)
-    exported = Exported(path)
-    results = evaluate.evaluate([exported], run.config.data, split, run.directory)
-    add_metrics(path, split, results[exported.name])
+    _write_report(run, path, split)
     run.finish(path.resolve(), split)
+
+
+def _write_report(run, path, split):
+    findings = evaluate([ExportedModel(path)], run.config.data, split)
+    write(findings, run.directory)
+    add_metrics(path, split, findings.results[findings.first_model])

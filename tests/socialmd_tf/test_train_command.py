@@ -10,11 +10,13 @@ import time
 import numpy as np
 import pytest
 
+from pipelines.config import DataConfig
 from pipelines.errors import UserError
+from pipelines.manifest import Manifest
 from socialmd_tf import commands
 from socialmd_tf.config import PRESETS, ModelConfig, TrainConfig, to_dict
-from socialmd_tf.config.model import DataConfig
 from socialmd_tf.train import main, parse
+from socialmd_tf.training import loop
 from tests.tensorflow_log import without_tensorflow_log
 
 SETTINGS = {
@@ -66,7 +68,7 @@ def flags(tmp_path, data):
 
 
 def spell(flags):
-    return [f"--{name}={value}" for name, value in flags.items()]
+    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in flags.items()]
 
 
 @pytest.fixture
@@ -94,16 +96,37 @@ def same_histories(found, expected):
         assert row == pytest.approx(other, rel=1e-5)
 
 
-@pytest.mark.slow
-def test_a_killed_run_goes_on_as_if_never_killed(call, flags, tmp_path):
-    """Also the count of epochs without improvement; and a run that has ended does nothing again."""
-    run, command = tmp_path / "run", [sys.executable, "-m", "socialmd_tf.train", *spell(flags)]
+def kill_after(epoch, flags):
+    """Start the command, kill it when an epoch has been saved, and return the number of the last saved one."""
+    run, command = flags["run-directory"], [sys.executable, "-m", "socialmd_tf.train", *spell(flags)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        while not (run / "checkpoints" / "0006").exists():  # the fifth is the best
+        while not any(int(path.name) >= epoch for path in (run / "checkpoints").glob("[0-9]*")):
             assert process.poll() is None, process.stderr.read().decode()[-2000:]
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-    reached = max(int(path.name) for path in (run / "checkpoints").glob("[0-9]*"))
+    return max(int(path.name) for path in (run / "checkpoints").glob("[0-9]*"))
+
+
+def test_a_killed_run_resumes_as_if_never_killed(flags, tmp_path, capsys):
+    flags |= {"model.interaction": "none", "epochs": 40, "patience": 40}
+    config = parse(spell(flags))
+    reached = kill_after(2, flags)
+    assert reached < 40
+    config = dataclasses.replace(config, epochs=reached + 2)
+    model, run = loop.fit(config, flags["data"])
+    assert f"continuing {flags['run-directory']} after epoch {reached}" in capsys.readouterr().out
+    unbroken, whole = loop.fit(dataclasses.replace(config, run_directory=str(tmp_path / "unbroken")), flags["data"])
+    assert len(run.epochs) == len(whole.epochs) == reached + 2
+    same_histories(run.epochs, whole.epochs)
+    for weight, expected in zip(model.get_weights(), unbroken.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_killed_command_ends_as_if_never_killed(call, flags, tmp_path):
+    """With early stopping, export and report; and a run that has ended does nothing again."""
+    run, command = tmp_path / "run", [sys.executable, "-m", "socialmd_tf.train", *spell(flags)]
+    reached = kill_after(6, flags)  # the fifth is the best
     half = run / "checkpoints" / f".{reached + 1:04}.partial"
     half.mkdir(exist_ok=True)
     (half / "model.weights.h5").write_text("half")
@@ -124,6 +147,7 @@ def test_a_killed_run_goes_on_as_if_never_killed(call, flags, tmp_path):
     assert sorted(path.name for path in run.iterdir()) == [
         "checkpoints",
         "config.json",
+        "data.json",
         "finished.json",
         "history.csv",
         "metrics.json",
@@ -146,7 +170,7 @@ def test_a_killed_run_goes_on_as_if_never_killed(call, flags, tmp_path):
 
 
 @pytest.mark.slow
-def test_more_epochs_go_on(call, tmp_path):
+def test_more_epochs_continue_a_run(call, tmp_path):
     assert call(epochs=1)[0] == 0
     code, out, _ = call(epochs=2)
     assert code == 0 and "after epoch 1\n" in out
@@ -198,9 +222,12 @@ def test_ctrl_c_stops_cleanly(flags, tmp_path):
             "`initial_weights` must be a run with at least one finished epoch. Received: nowhere",
         ),
         ({"initial_weights": "run", "run_directory": "run"}, "`initial_weights` must be another run than"),
+        ({"initial_model": "nowhere"}, "`initial_model` must be an exported model. Found none in nowhere"),
+        ({"max_horizon": 2}, "`max_horizon` must be at least `rollout_steps` = 3. Received: 2"),
+        ({"model.scale_floor": 100}, "--model.scale-floor"),
     ],
 )
-def test_what_the_user_can_mend_is_one_line(call, tmp_path, monkeypatch, changes, message):
+def test_a_user_s_mistake_is_one_line(call, tmp_path, monkeypatch, changes, message):
     monkeypatch.chdir(tmp_path)
     code, out, error = call(**changes)
     (line,) = error.splitlines()
@@ -275,11 +302,24 @@ def test_directories_of_something_else_are_refused_before_training(call, tmp_pat
     assert [path.name for path in directory.iterdir()] == ["notes.txt"]
 
 
-def test_the_weights_of_another_model_are_refused(call, tmp_path):
-    assert call(epochs=1)[0] == 0
-    code, _, error = call(run_directory=tmp_path / "next", initial_weights=tmp_path / "run", **{"model.units": 7})
-    assert code == 2
-    assert f"a run of the same model. In {tmp_path / 'run'} `model.units` is 8 there and 7 here" in error
+def test_a_training_leaves_a_model_and_a_report_and_is_not_repeated(call, tmp_path):
+    code, out, _ = call(epochs=1)
+    run, version = tmp_path / "run", tmp_path / "saved" / "small" / "1"
+    assert code == 0 and f"model: {version}\n" in out
+    assert (run / "report.md").read_text() in out and (run / "paths.png").exists()
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    found = json.loads((run / "metrics.json").read_text())["predictors"]["small"]
+    assert card["metrics"]["split"] == "validation" and card["metrics"]["mae"] == found["mae"]
+    assert not (run / "test_evaluations.json").exists()
+
+    times = {path: path.stat().st_mtime_ns for path in (version / "saved_model.pb", run / "metrics.json")}
+    code, out, _ = call(epochs=1)
+    assert code == 0 and "exported" not in out and f"model: {version}\n" in out
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+    code, _, error = call(run_directory=tmp_path / "next", initial_weights=run, **{"model.units": 7})
+    assert (code, len(error.splitlines())) == (2, 1)
+    assert f"In {run} `units` is 8 there and 7 here" in error
     assert not (tmp_path / "next").exists()
 
 
@@ -288,11 +328,16 @@ def test_a_run_of_another_configuration_is_refused(call, flags, tmp_path):
     settings = to_dict(parse(spell(flags)))
     (tmp_path / "run" / "config.json").write_text(json.dumps({**settings, "batch_size": 7}))
     code, _, error = call()
-    assert code == 2
-    assert error == (
-        f"error: {tmp_path / 'run'} holds a run of another configuration: `batch_size` is 7 there and 5 here. "
-        "Give another --run-directory\n"
-    )
+    assert (code, len(error.splitlines())) == (2, 1)
+    assert "`batch_size` is 7 there and 5 here" in error and "--run-directory" in error
+
+
+def test_the_test_split_needs_a_flag_and_files(call, data, tmp_path):
+    manifest = Manifest.load(data)
+    dataclasses.replace(manifest, splits={**manifest.splits, "test": ()}).save(data)
+    code, out, error = call(final=True)
+    assert (code, out, len(error.splitlines())) == (2, "", 1)
+    assert "`final`" in error and not (tmp_path / "run").exists()
 
 
 def test_a_real_process_ends_with_one_line_too(flags, tmp_path):
@@ -364,3 +409,28 @@ def test_a_flag_without_value_is_refused():
     for args in (["--preset"], ["--config"], ["--epochs"]):
         with pytest.raises(UserError):
             parse(args)
+
+
+def test_an_initial_model_sets_the_defaults(tmp_path):
+    card = {
+        "preset": "verlet",
+        "model": to_dict(dataclasses.replace(PRESETS["verlet"], units=16, move_scale=0.5)),
+        "windows": to_dict(DataConfig(rotations=1)),
+        **{name: None for name in ("num_dimensions", "features", "length_unit", "time_between_frames")},
+    }
+    for version, units in ((9, 8), (10, 16)):  # the newest counts
+        extra = tmp_path / "models" / str(version) / "assets.extra"
+        extra.mkdir(parents=True)
+        (extra.parent / "saved_model.pb").touch()
+        (extra / "model_card.json").write_text(json.dumps({**card, "model": {**card["model"], "units": units}}))
+    flags = ["--initial-model", str(tmp_path / "models")]
+    config = parse(flags)
+    assert config.preset == "verlet" and config.windows == DataConfig(rotations=1)
+    assert config.model == dataclasses.replace(PRESETS["verlet"], units=16, move_scale=0.5)
+    assert parse([*flags, "--model.softening=0.5", "--rotations=3"]).model.softening == 0.5
+    assert parse([*flags, "--preset=pairwise"]).model == PRESETS["pairwise"]
+    (tmp_path / "settings.json").write_text('{"model": {"units": 4}, "epochs": 7}')
+    config = parse([*flags, f"--config={tmp_path / 'settings.json'}"])
+    assert (config.epochs, config.model.units, config.windows.rotations) == (7, 4, 1)
+    with pytest.raises(UserError, match="`initial_model` must be absent with `initial_weights`"):
+        parse([*flags, "--initial-weights=run"])
