@@ -85,8 +85,7 @@ def _of_run(path):
 def _of_export(path):
     from socialmd_tf.export.saved_model import load_keras_model
 
-    path = find_version(path)
-    card = _whole_card(path)
+    path, card = _card_of(path)
     model = from_dict(ModelConfig, card["model"])
     return InitialWeights(
         "initial_model",
@@ -121,13 +120,18 @@ def settings_of_export(path):
     Raises:
         UserError: There is no exported model.
     """
-    card = _whole_card(find_version(path))
+    _, card = _card_of(path)
     return {name: card[name] for name in ("preset", "model", "windows") if name in card}
 
 
-def _whole_card(path):
+def _card_of(path):
+    """The newest version of an exported model, and its card."""
+    try:
+        path = find_version(path)
+    except UserError:
+        raise UserError(f"`initial_model` must be an exported model. Found none in {path}") from None
     card = read_card(path)
     missing = {"model", "num_dimensions", "features", "length_unit", "time_between_frames"} - set(card)
     if missing:
         raise UserError(f"{path / CARD}: expected the fields {', '.join(sorted(missing))}")
-    return card
+    return path, card

@@ -88,7 +88,7 @@ class Run:
                     f"{self.directory} holds a run of another configuration: {different}. "
                     "Choose another --run-directory"
                 )
-        elif self.directory.exists() and any(self.directory.iterdir()):
+        elif self.directory.exists() and any(not path.name.startswith(".") for path in self.directory.iterdir()):
             raise UserError(f"`run_directory` must be empty or hold a run. Found other files in {self.directory}")
 
     def _read_epochs(self):

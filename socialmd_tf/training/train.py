@@ -8,6 +8,7 @@ from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
+from pipelines.output_directory import DirectoryLock
 from socialmd_tf.config import load_json, to_dict
 from socialmd_tf.evaluation.evaluate import evaluate
 from socialmd_tf.export.model_card import CARD, add_metrics, model_card, read_card
@@ -17,6 +18,7 @@ from socialmd_tf.export.write import export
 from socialmd_tf.report.write import write
 from socialmd_tf.serving import warmup
 from socialmd_tf.training import loop
+from socialmd_tf.training.run import Run
 
 DEMO_DATA = Path("data/demo")
 DEMO_SIMULATION = SimulationConfig(num_train=32, num_validation=4, num_test=4)
@@ -57,11 +59,13 @@ def train(config):
     manifest = Manifest.load(Path(config.data))
     split = _split(config, manifest)
     versions(config.export_directory)  # refused now rather than after the training
-    model, run = loop.fit(config, Path(config.data))
-    path = _export_once(model, run, manifest)
-    if not (run.has_evaluated(path.resolve(), split) and (run.directory / "report.md").exists()):
-        _evaluate(run, path, split)
-    metrics = load_json(run.directory / "metrics.json")["predictors"]
+    Run(config)  # likewise
+    with DirectoryLock(Path(config.run_directory)):
+        model, run = loop.fit(config, Path(config.data))
+        path = _export_once(model, run, manifest)
+        if not (run.has_evaluated(path.resolve(), split) and (run.directory / "report.md").exists()):
+            _evaluate(run, path, split)
+        metrics = load_json(run.directory / "metrics.json")["predictors"]
     return TrainingResult(run.directory, path, split, metrics[path.resolve().parent.name])
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
-from socialmd_tf.config import TrainConfig
+from pipelines.output_directory import DirectoryLock
+from socialmd_tf.config import TrainConfig, to_dict
 from socialmd_tf.training import train as training
 from socialmd_tf.training.run import Run
 from tests.socialmd_tf.training.small import SMALL, WINDOWS, linear_model
@@ -40,12 +41,14 @@ def steps(monkeypatch):
     def fit(config, directory):
         run = Run(config)
         run.begin(directory, Manifest.load(directory), lambda: (1.0, 1.0))
-        return linear_model(), run
+        model = linear_model()
+        model.config = config.model
+        return model, run
 
     def export(model, directory, card, max_horizon):
         version = Path(directory) / str(len(list(Path(directory).glob("[0-9]*"))) + 1)
         (version / "assets.extra").mkdir(parents=True)
-        text = json.dumps({**card, "max_horizon": max_horizon, "metrics": {"mae": 1.0}})
+        text = json.dumps({**card, "model": to_dict(model.config), "max_horizon": max_horizon, "metrics": {"mae": 1.0}})
         (version / "assets.extra" / "model_card.json").write_text(text)
         steps.append(f"export {version.parent.name}/{version.name}")
         return version
@@ -151,3 +154,11 @@ def test_versions_that_are_not_ours_are_left_alone(config, steps):
     foreign.mkdir(parents=True)
     training.train(config)
     assert steps[0] == "export small/2" and list(foreign.iterdir()) == []
+
+
+def test_a_run_that_is_in_use_is_refused_and_a_kill_frees_it(config, steps):
+    with DirectoryLock(Path(config.run_directory)), pytest.raises(UserError, match="in use by process"):
+        training.train(config)
+    (Path(config.run_directory) / ".lock").touch()  # what a killed process leaves
+    training.train(config)
+    assert len(steps) == 2
