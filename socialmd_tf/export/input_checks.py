@@ -1,7 +1,7 @@
-"""Refusals inside an exported graph: what does not fit is INVALID_ARGUMENT with the input's name, to every caller.
+"""Input checks inside an exported graph: unfit inputs give INVALID_ARGUMENT with the input's name to every caller.
 
-Model servers feed tensors without looking at them. All here are ordinary TensorFlow operations, so that they stay in
-the SavedModel, and what is computed depends on them, so that they come first.
+Model servers pass tensors on without checking them. These checks are ordinary TensorFlow operations, which stay in the
+SavedModel, and the results depend on them, so that they run first.
 """
 
 import tensorflow as tf
@@ -11,8 +11,8 @@ def specs(shapes, dtypes):
     """Tensor specifications by name.
 
     Args:
-        shapes: Shape by name; a size is a number, or a letter where it is free, as in `("B", "N", 2)`.
-        dtypes: Type by name; float32 for those not in it.
+        shapes: Shape by name; a size is a number, or a letter if it is free, as in `("B", "N", 2)`.
+        dtypes: Type by name; float32 for names that are not in it.
     """
     return {
         name: tf.TensorSpec(_static(shape), dtypes.get(name, tf.float32), name=name) for name, shape in shapes.items()
@@ -20,14 +20,14 @@ def specs(shapes, dtypes):
 
 
 def fitted(tensors, shapes):
-    """The tensors, once their shapes are known to fit each other.
+    """The tensors, with a check that their shapes fit each other.
 
     Args:
         tensors: Tensors by name.
-        shapes: As for `specs`. The first input with a letter says which size it stands for: at least 1.
+        shapes: As for `specs`. The first input with a letter sets its size, which must be at least 1.
 
     Returns:
-        The tensors by name; whatever is computed from them fails with InvalidArgumentError where one does not fit.
+        The tensors by name; computing with them raises InvalidArgumentError if a shape does not fit.
     """
     ensured = {name: tf.ensure_shape(tensors[name], _static(shape)) for name, shape in shapes.items()}
     sizes, refusals = {}, []
@@ -46,15 +46,15 @@ def fitted(tensors, shapes):
 
 
 def row_faults(tensors, max_horizon):
-    """What is wrong with the values of each row.
+    """The first fault in the values of each row.
 
     Args:
-        tensors: Tensors by name, their first axis B. `mask` must be of zeros and ones, `horizon` from 1 to
-            `max_horizon`, and what is not an integer finite.
-        max_horizon: Largest number of frames that can be asked for.
+        tensors: Tensors by name, with first axis B. `mask` must consist of zeros and ones, `horizon` must be from 1 to
+            `max_horizon`, and floating-point values must be finite.
+        max_horizon: Largest number of frames per request.
 
     Returns:
-        Strings `[B]`, empty where nothing is.
+        Strings `[B]`, empty for rows without a fault.
     """
     faults = []
     for name, tensor in tensors.items():
@@ -62,7 +62,7 @@ def row_faults(tensors, max_horizon):
             rule = tf.strings.join([f" must be from 1 to {max_horizon}. Received: ", tf.strings.as_string(tensor)])
             faults.append((name, (tensor >= 1) & (tensor <= max_horizon), rule))
         elif name == "mask":
-            faults.append((name, _in_every_entry((tensor == 0) | (tensor == 1)), " must be of zeros and ones"))
+            faults.append((name, _in_every_entry((tensor == 0) | (tensor == 1)), " must consist of zeros and ones"))
         elif tensor.dtype.is_floating:
             faults.append((name, _in_every_entry(tf.math.is_finite(tensor)), " must be finite"))
     text = tf.fill(tf.shape(tensors["positions"])[:1], "")
@@ -72,7 +72,7 @@ def row_faults(tensors, max_horizon):
 
 
 def refuse(condition, faults):
-    """An operation that fails with InvalidArgumentError, and the first of the faults `[B]`, where `condition` holds."""
+    """An operation that raises InvalidArgumentError with the first of the faults `[B]` if `condition` holds."""
     row = tf.argmax(faults != "", output_type=tf.int32)
     return tf.debugging.Assert(~condition, [tf.strings.join([faults[row], " (row ", tf.strings.as_string(row), ")"])])
 

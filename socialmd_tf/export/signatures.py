@@ -1,4 +1,4 @@
-"""What an exported model can be asked: the functions that become the signatures of the SavedModel."""
+"""The functions that become the signatures of the SavedModel."""
 
 import tensorflow as tf
 
@@ -11,11 +11,11 @@ _DTYPES = {"horizon": tf.int32, "seed": tf.int32, "observed": tf.bool}
 
 
 class Signatures(tf.Module):
-    """The signatures around a model's rollout; `socialmd_tf.export.export` says what they take and give.
+    """The signatures around a model's rollout; `write.export` documents their inputs and outputs.
 
     Args:
         model: A model of `build_model`.
-        max_horizon: Largest number of frames that can be asked for.
+        max_horizon: Largest number of frames per request.
     """
 
     def __init__(self, model, max_horizon):
@@ -23,7 +23,7 @@ class Signatures(tf.Module):
         self._layer = rollout_layer(model)
         self._layout = self._layer.head.layout
         self._max_horizon = max_horizon
-        self.weights = [weight.value for weight in model.weights]  # what the SavedModel stores
+        self.weights = [weight.value for weight in model.weights]  # stored by the SavedModel
         num_dimensions, num_features = self._layout.num_dimensions, model.input["features"].shape[-1]
         self.state_shapes = _state_shapes(self._layer)
         observed, frame = {"positions": ("B", "T", "N", num_dimensions)}, {"positions": ("B", "N", num_dimensions)}
@@ -48,29 +48,29 @@ class Signatures(tf.Module):
         horizon_in_training = tf.constant(self._layer.rollout_steps)
         no_seed = tf.constant([0, 0])
 
-        # What a default that is a tensor becomes is a default of the SavedModel's signature.
+        # A default that is a tensor becomes a default of the SavedModel's signature.
         def rollout(positions, features, horizon=horizon_in_training):
-            """Mean and covariance of every predicted frame, fed back on the mean."""
+            """Mean and covariance of every predicted frame; the mean is fed back."""
             inputs = self._accept("rollout", positions=positions, features=features, horizon=horizon)
             return self._moments(self._unroll(inputs)[0])
 
         def sample(positions, features, horizon=horizon_in_training, seed=no_seed):
-            """One drawn trajectory, fed back on what was drawn."""
+            """One drawn trajectory; the drawn positions are fed back."""
             inputs = self._accept("sample", positions=positions, features=features, horizon=horizon, seed=seed)
             return {"positions": self._unroll(inputs, lambda *step: self._draw(inputs["seed"], *step))[1]}
 
         def density(positions, features, mask, horizon=horizon_in_training):
-            """Parameters of the density of every predicted frame, fed back on the mean."""
+            """Parameters of the density of every predicted frame; the mean is fed back."""
             inputs = self._accept("density", positions=positions, features=features, mask=mask, horizon=horizon)
             return {"parameters": self._unroll(inputs)[0]}
 
         def rollout_rows(positions, features, mask, horizon, seed):
-            """Mean, covariance and a drawn trajectory of every row, each with a horizon and a seed of its own."""
+            """Mean, covariance and a drawn trajectory of every row, each with its own horizon and seed."""
             inputs = {"positions": positions, "features": features, "mask": mask, "horizon": horizon, "seed": seed}
             return self._answer_rows("rollout_rows", inputs, self._roll_rows)
 
         def initial_state(positions):
-            """What `step` wants with the first frame; zeros for a row that does not fit, whose frame `step` refuses."""
+            """The state for `step` with the first frame; zeros for an unfit row, whose frame `step` refuses."""
             state = self._answer_rows("initial_state", {"positions": positions}, self._start_rows)
             return {name: state[name] for name in self.state_shapes}
 
@@ -90,7 +90,7 @@ class Signatures(tf.Module):
         return [*specs.values(), state] if state else list(specs.values())
 
     def _accept(self, signature, **inputs):
-        """The inputs, refused whole where they do not fit; with a mask, and a horizon for every row."""
+        """The checked inputs with a mask and one horizon per row; a fault refuses the request."""
         inputs = input_checks.fitted(inputs, self._shapes[signature])
         leading = tf.shape(inputs["positions"])[:1]
         rows = {**inputs, "horizon": tf.fill(leading, inputs["horizon"])}
@@ -102,15 +102,15 @@ class Signatures(tf.Module):
         return rows
 
     def _answer_rows(self, signature, inputs, answer):
-        """Answer every row that fits, as if it were alone; refuse the request where none does.
+        """Answer every row that fits, as if it were alone; refuse the request if none does.
 
-        A server puts the rows of several callers into one batch, where one caller's mistake is not the others'.
+        A server batches the rows of several callers, and one caller's mistake must not fail the others.
         """
         inputs = input_checks.fitted(inputs, self._shapes[signature])
         faults = input_checks.row_faults(inputs, self._max_horizon)
         fits = faults == ""
         with tf.control_dependencies([input_checks.refuse(~tf.reduce_any(fits), faults)]):
-            # A row that does not fit is answered as one of padding at rest, and blanked.
+            # An unfit row is computed as padding at rest; its results are then replaced by zeros.
             harmless = {name: _keep(fits, tensor) for name, tensor in inputs.items()}
         if "horizon" in harmless:
             harmless["horizon"] = tf.maximum(harmless["horizon"], 1)
@@ -144,14 +144,14 @@ class Signatures(tf.Module):
         return mixture.distribution(parameters, self._layout).sample(seed=step_seed)
 
     def _draw_rows(self, seeds, parameters, step):
-        """The same with a seed `[B, 2]` a row: what each row alone would draw with its own."""
+        """The same with one seed per row, `[B, 2]`: what each row alone would draw with its seed."""
         spec = tf.TensorSpec([*parameters.shape[1:-1], self._layout.num_dimensions], tf.float32)
         return tf.map_fn(
             lambda row: self._draw(row[0], row[1][None], step)[0], (seeds, parameters), fn_output_signature=spec
         )
 
     def _read_and_predict(self, positions, features, mask, observed, state):
-        """Read a frame `[B, N, D]` that was `observed` `[B]`, or fed back, and predict the next.
+        """Read a frame `[B, N, D]`, which was `observed` `[B]` or fed back, and predict the next one.
 
         Returns:
             Parameters of the density `[B, N, P]`, and the new state.
@@ -161,13 +161,13 @@ class Signatures(tf.Module):
         return parameters, _to_tensors(state)
 
     def _unroll(self, inputs, draw=None):
-        """Predict `max(horizon)` frames, as `Rollout.run` does, but for what it keeps: no more than it gives.
+        """Predict `max(horizon)` frames, as `Rollout.run` does, but keep in memory only what is returned.
 
         Args:
             inputs: `positions` `[B, T, N, D]`, `features`, `mask` and `horizon` `[B]`; a row past its own horizon
                 stands still.
-            draw: Which positions follow a prediction, of the parameters and of the frame's number, and are taken for
-                observed. By default the mean follows.
+            draw: Function of the parameters and the number of a frame that gives the next positions, which then count
+                as observed. By default the mean is fed back.
 
         Returns:
             Parameters `[B, horizon, N, P]` and the positions that followed `[B, horizon, N, D]`.
@@ -178,9 +178,9 @@ class Signatures(tf.Module):
         features, mask = inputs["features"], inputs["mask"]
 
         def body(index, following, state, parameters, followed):
-            number = index - last  # of the frame to predict; those before frame 0 are observed
+            number = index - last  # of the predicted frame; frames up to number 0 are observed
             frame = tf.where(number <= 0, observed[tf.minimum(index, last)], following)
-            is_observed = every_row if draw else every_row & (number <= 0)  # what is drawn is taken for observed
+            is_observed = every_row if draw else every_row & (number <= 0)  # drawn positions count as observed
             predicted, state = self._advance(frame, features, mask, is_observed, state)
             following = draw(predicted, number) if draw else self._layer.head.mean(predicted)
             following = choose_rows(number < inputs["horizon"], following * mask[..., None], frame)
@@ -199,7 +199,7 @@ class Signatures(tf.Module):
 
 
 def _to_tensors(state):
-    """A state of the rollout as tensors by name."""
+    """The state of a rollout as tensors by name."""
     (hidden_state, cell_state), head = state["recurrent"], state["head"]
     tensors = {"state_hidden": hidden_state, "state_cell": cell_state, "state_positions": state["positions"]}
     tensors |= {f"state_head_{i}": tensor for i, tensor in enumerate(head)}
@@ -215,12 +215,12 @@ def _to_state(tensors, layer):
 
 
 def _state_shapes(layer):
-    """Shapes of the state's tensors by name, as `input_checks.specs` takes them."""
+    """Shapes of the state's tensors by name, in the form of `input_checks.specs`."""
     one = layer.get_initial_state(tf.zeros((1, 1, layer.head.layout.num_dimensions)))
     return {name: ("B", "N", *tensor.shape[2:]) for name, tensor in _to_tensors(one).items()}
 
 
 def _keep(condition, tensor):
-    """Entries whose leading axes meet the condition; zeros for the others."""
+    """The entries that meet the condition, by their leading axes; zeros elsewhere."""
     missing = [1] * (tensor.shape.rank - condition.shape.rank)
     return tf.where(tf.reshape(condition, tf.concat([tf.shape(condition), missing], 0)), tensor, tf.zeros_like(tensor))

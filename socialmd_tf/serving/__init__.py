@@ -1,7 +1,8 @@
-"""Serving exported models: the client, which does without TensorFlow.
+"""Exported models behind TensorFlow Serving: the server's configuration files, and a client without TensorFlow.
 
-`Client` is imported when it is asked for, so that each half of this package can be had without the other's
-dependencies.
+assets.py writes the files that start a server, warmup.py the requests on which it warms up. client.py is the client;
+grpc_transport.py and rest_transport.py carry its requests. Begin with client.py. `Client` is imported when it is first
+used: the client and the server's files need different libraries.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ __all__ = ["Client"]
 
 
 def __getattr__(name: str) -> Any:
-    """`Client`, imported when it is first asked for."""
+    """`Client`, imported when it is first used."""
     if name != "Client":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from socialmd_tf.serving.client import Client

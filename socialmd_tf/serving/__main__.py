@@ -1,4 +1,4 @@
-"""`python -m socialmd_tf.serving`: write what TensorFlow Serving is started with."""
+"""`python -m socialmd_tf.serving`: write the files that start TensorFlow Serving."""
 
 import dataclasses
 from pathlib import Path
@@ -11,14 +11,14 @@ from socialmd_tf.serving import assets
 class ServingCommand:
     """Write models.config, batching.config and docker-compose.yml for TensorFlow Serving.
 
-    They serve the newest version of every model, on 127.0.0.1; a version that is exported later is taken up by the
-    running server. After a model of a new name, run this again and restart the server.
+    The server listens on 127.0.0.1 and serves the newest version of every model. A running server loads versions that
+    are exported later. For a model with a new name, run this command again and restart the server.
     """
 
     saved_models: Path = Path("saved_models")
-    """Directory of the models: NAME/VERSION/ in it."""
+    """Directory of the models, which holds NAME/VERSION/."""
     output: Path = Path("serving")
-    """Directory to write to. The files find the models by the way from here to there."""
+    """Directory for the files. They refer to the models by a relative path."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What a model server is started with: its list of models, its batching, and a docker-compose.yml."""
+"""The files that start a model server: its list of models, its batching, and a docker-compose.yml."""
 
 import os
 import re
@@ -8,11 +8,11 @@ from pipelines.atomic_files import write_text
 from pipelines.errors import UserError
 
 IMAGE = "tensorflow/serving:2.21.0"
-"""A released image of the TensorFlow release that the models are made with."""
+"""The released image of the TensorFlow version that exports the models."""
 
 BATCHING = """\
-# Requests that wait at the same time are answered together. Only those of the same T and N can be: padding is off,
-# since the server pads with copies of an input's first number, which would make particles out of padding.
+# Requests that arrive together are answered in one batch, if they have the same T and N. Padding is off: the server
+# pads with copies of an input's first number, which would turn padding into particles.
 max_batch_size { value: 32 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 100 }
@@ -62,8 +62,8 @@ services:
       - 127.0.0.1:8500:8500
       - 127.0.0.1:8501:8501
 
-  # A server that batches refuses signatures with an input that has no row for every system, such as `rollout` with
-  # its one horizon; it would send the warm-up requests for them to itself, and not start.
+  # A batching server refuses signatures whose inputs do not all have one row per system, such as `rollout` with its
+  # one horizon. The warm-up requests for these signatures would keep it from starting.
   serving-batched:
     <<: *server
     profiles: [batched]
@@ -83,17 +83,17 @@ services:
 def write(saved_models: Path, output: Path) -> list[Path]:
     """Write `models.config`, `batching.config` and `docker-compose.yml` for all models of a directory.
 
-    No file has an absolute path of this machine in it: the two directories can be moved together.
+    The files contain no absolute path: the two directories can be moved together.
 
     Args:
         saved_models: Directory of `NAME/VERSION/`.
-        output: Where to.
+        output: Directory to write to.
 
     Returns:
         The files.
 
     Raises:
-        UserError: There is no model, or one has a name that cannot stand in an address.
+        UserError: There is no model, or a name is not allowed in a URL.
     """
     names = model_names(saved_models)
     if output.exists() and not output.is_dir():
@@ -112,10 +112,10 @@ def write(saved_models: Path, output: Path) -> list[Path]:
 
 
 def model_names(saved_models: Path) -> list[str]:
-    """Names of the models that have a version.
+    """Names of the models with at least one version.
 
     Raises:
-        UserError: There is none, or one has a name that cannot stand in an address.
+        UserError: There is none, or a name is not allowed in a URL.
     """
     versions = sorted(saved_models.glob("*/*/saved_model.pb")) if saved_models.is_dir() else []
     names = sorted({path.parent.parent.name for path in versions if path.parent.name.isdecimal()})
@@ -123,11 +123,13 @@ def model_names(saved_models: Path) -> list[str]:
         raise UserError(f"`saved_models` must hold NAME/VERSION/saved_model.pb. Found none in {saved_models}")
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-            raise UserError(f"a served model's name must be of letters, digits, '_', '.' and '-'. Received: {name!r}")
+            raise UserError(
+                f"the name of a served model must consist of letters, digits, '_', '.' and '-'. Received: {name!r}"
+            )
     return names
 
 
 def models_config(names: list[str]) -> str:
-    """The server's list of models, a `ModelServerConfig` in text format; it serves the newest version of each."""
+    """The server's list of models, a `ModelServerConfig` in text format that serves the newest version of each."""
     entry = '  config {{\n    name: "{0}"\n    base_path: "/models/{0}"\n    model_platform: "tensorflow"\n  }}\n'
     return "model_config_list {\n" + "".join(entry.format(name) for name in names) + "}\n"

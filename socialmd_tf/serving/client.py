@@ -15,27 +15,27 @@ from socialmd_tf.serving.errors import InvalidRequest, ServingError
 from socialmd_tf.serving.retry import Deadline, call
 from socialmd_tf.serving.transport import Arrays, Floats, Metadata, Transport
 
-_LARGEST_ANSWER = 2**24  # bytes of float32; in JSON several times as many
+_LARGEST_ANSWER = 2**24  # bytes of float32; JSON takes several times more
 
 
 class Client:
-    """Asks a model server for rollouts.
+    """Requests rollouts from a model server.
 
-    Threads may share a client. A server that cannot be reached or does not answer in time is asked again, with
-    growing pauses, for as long as retries and time are left; a request that it refuses is not sent again.
+    Threads may share a client. It retries connection failures and timeouts, with growing pauses, while retries and
+    time are left. It does not retry a request that the server refuses.
 
     Args:
         address: "host:port"; over REST also a URL.
         model: Name of the model on the server.
         protocol: "grpc", whose messages are smaller, or "rest".
-        deadline: Seconds that a method may take in all.
-        retries: How often a request is sent again.
-        version: Version of the model; by default the newest that is served.
-        longest_rollout: Rollouts of more frames go frame by frame, as do those whose answer would be a very large
-            message; they give the same and may be longer than what the model's graph allows at once.
+        deadline: Largest total time of one method call, in seconds.
+        retries: Largest number of retries per request.
+        version: Version of the model; by default the newest that the server has.
+        longest_rollout: Longer rollouts are requested frame by frame, as are those with a very large answer. The
+            result is the same, and may be longer than the graph's `max_horizon`.
 
     Raises:
-        InvalidRequest: An argument is none of these.
+        InvalidRequest: An argument is not allowed.
     """
 
     def __init__(
@@ -60,20 +60,20 @@ class Client:
     def rollout(
         self, positions: npt.ArrayLike, features: npt.ArrayLike | None = None, horizon: int = 30
     ) -> tuple[Floats, Floats]:
-        """Predict the next frames, fed back on the mean.
+        """Predict the next frames; the mean of every frame is fed back.
 
         Args:
             positions: Observed frames `[B, T, N, D]`, in units of length.
-            features: `[B, N, F]`; may be left out where the model has none.
+            features: `[B, N, F]`; optional if the model has none.
             horizon: Number of frames.
 
         Returns:
             Mean `[B, horizon, N, D]` in units of length, and covariance `[B, horizon, N, D, D]`.
 
         Raises:
-            InvalidRequest: The model cannot answer this.
-            Unavailable: There is no server, after all retries.
-            DeadlineExceeded: There was no answer in time.
+            InvalidRequest: The input does not fit the model.
+            Unavailable: The server was not reached, after all retries.
+            DeadlineExceeded: The server did not answer in time.
             ServingError: The server failed.
         """
         deadline = Deadline(self._deadline)
@@ -96,13 +96,13 @@ class Client:
         horizon: int = 30,
         seed: tuple[int, int] = (0, 0),
     ) -> Floats:
-        """Draw one trajectory a system, fed back on what was drawn.
+        """Draw one trajectory per system; the drawn positions of every frame are fed back.
 
         Args:
             positions: Observed frames `[B, T, N, D]`, in units of length.
-            features: `[B, N, F]`; may be left out where the model has none.
-            horizon: Number of frames; no more than the model's graph allows at once.
-            seed: Two integers; the same give the same.
+            features: `[B, N, F]`; optional if the model has none.
+            horizon: Number of frames, at most the graph's `max_horizon`.
+            seed: Two integers; the same seed gives the same trajectory.
 
         Returns:
             Positions `[B, horizon, N, D]`, in units of length.
@@ -122,15 +122,15 @@ class Client:
         return drawn
 
     def start(self, positions: npt.ArrayLike, features: npt.ArrayLike | None = None) -> Coupling:
-        """Begin to follow running systems frame by frame.
+        """Start to follow running systems frame by frame.
 
         Args:
-            positions: The frames observed so far, `[B, T, N, D]`, in units of length.
-            features: `[B, N, F]`; may be left out where the model has none.
+            positions: Frames observed so far, `[B, T, N, D]`, in units of length.
+            features: `[B, N, F]`; optional if the model has none.
 
         Returns:
-            A `Coupling`, which holds the prediction of the next frame and wants the next observed one. It stays with
-            the version of the model that is the newest now.
+            A `Coupling`, which holds the prediction of the next frame and takes the next observed one. It keeps to the
+            version of the model that is the newest now.
 
         Raises:
             ServingError: As for `rollout`.
@@ -147,14 +147,14 @@ class Client:
         return self._describe(Deadline(self._deadline))
 
     def is_ready(self) -> bool:
-        """Whether the server is there and has the model loaded; asked once, without retries."""
+        """Whether the server has loaded the model; one request, without retries."""
         try:
             return self._open().is_available(self._deadline)
         except ServingError:
             return False
 
     def close(self) -> None:
-        """Let go of the connection; a closed client answers nothing."""
+        """Close the connection; later calls fail."""
         if self._transport is not None:
             self._transport.close()
         self._transport = None
@@ -183,10 +183,10 @@ class Client:
     def _predict(
         self, signature: str, tensors: Arrays, deadline: Deadline, version: int | None = None
     ) -> dict[str, Floats]:
-        """Outputs by name.
+        """Outputs of a signature by name.
 
         Raises:
-            InvalidRequest: The server refuses the request, or one of its rows.
+            InvalidRequest: The server refuses the request or one of its rows.
         """
         outputs = self._ask(
             lambda transport, timeout: transport.predict(signature, tensors, version, timeout), deadline
@@ -197,25 +197,25 @@ class Client:
         return outputs
 
     def _couple(self, observed: Floats, features: Floats, deadline: Deadline) -> Coupling:
-        # A state is of use to the version it comes from only, and the server may take up a newer one meanwhile.
+        # A state only fits the version that made it, and the server may load a newer version meanwhile.
         version = self._describe(deadline).version
         return Coupling(functools.partial(self._predict, version=version), observed, features, deadline, self._deadline)
 
     def _systems(
         self, positions: npt.ArrayLike, features: npt.ArrayLike | None, deadline: Deadline
     ) -> tuple[Floats, Floats]:
-        """Both inputs as float32, checked against each other and against what the model takes."""
+        """Both inputs as float32, checked against each other and against the model."""
         num_dimensions, num_features = self._sizes(deadline)
         observed = inputs.numbers("positions", positions, ("B", "T", "N", num_dimensions))
         batch_size, _, num_particles, _ = observed.shape
         if features is None and num_features == 0:
             features = np.zeros((batch_size, num_particles, 0), np.float32)
         if features is None:
-            raise InvalidRequest(f"`features` must be given: the model takes {num_features} a particle")
+            raise InvalidRequest(f"`features` must be given: the model takes {num_features} per particle")
         return observed, inputs.numbers("features", features, (batch_size, num_particles, num_features))
 
     def _sizes(self, deadline: Deadline) -> tuple[int, int]:
-        """D and F of the model; asked for once."""
+        """D and F of the model, requested once."""
         if self._known is None:
             self._known = self._describe(deadline)
         try:
@@ -223,7 +223,9 @@ class Client:
             sizes = [spec.shape[-1] for spec in (taken["positions"], taken["features"]) if spec.shape]
             num_dimensions, num_features = (int(size) for size in sizes if size is not None)
         except (KeyError, ValueError):
-            raise InvalidRequest(f"{self._known.name} is not a model of socialmd_tf: no fitting `rollout`") from None
+            raise InvalidRequest(
+                f"{self._known.name} is not a model of socialmd_tf: it has no signature `rollout`"
+            ) from None
         return num_dimensions, num_features
 
     def _frames_at_once(self, positions: Floats) -> int:
@@ -233,9 +235,9 @@ class Client:
 
 
 def _connect(protocol: str, address: str, model: str, version: int | None) -> Transport:
-    """The transport; each imports a library of its own."""
+    """The transport; each imports its own library."""
     if not isinstance(address, str) or not isinstance(model, str) or not address or not model:
-        raise InvalidRequest(f"`address` and `model` must be texts. Received: {address!r}, {model!r}")
+        raise InvalidRequest(f"`address` and `model` must be non-empty strings. Received: {address!r}, {model!r}")
     if protocol == "grpc":
         from socialmd_tf.serving.grpc_transport import GrpcTransport
 

@@ -13,23 +13,23 @@ Predict = Callable[[str, Arrays, Deadline], dict[str, Array]]
 
 
 class Coupling:
-    """A model that runs beside systems: it is told each frame, and predicts the next.
+    """A model that runs beside systems: it receives each observed frame and predicts the next one.
 
-    The state of the model travels with every request, so that the server keeps nothing, a request may be sent again
-    and any replica of the server may answer.
+    Every request carries the state of the model. The server keeps none, so a request can be retried and any replica of
+    the server can answer it.
 
     Args:
-        predict: Asks for the outputs of a signature.
-        positions: The frames observed so far, `[B, T, N, D]`, in units of length.
+        predict: Function that requests the outputs of a signature.
+        positions: Frames observed so far, `[B, T, N, D]`, in units of length.
         features: `[B, N, F]`.
-        deadline: By when the state after these frames must be there.
-        seconds: How long a later `step` may take.
+        deadline: Time limit for reading these frames.
+        seconds: Time limit of each later `step`.
     """
 
     mean: Floats
-    """Mean of the next frame's positions, `[B, N, D]`, in units of length."""
+    """Mean of the positions in the next frame, `[B, N, D]`, in units of length."""
     covariance: Floats
-    """Covariance of the next frame's positions, `[B, N, D, D]`."""
+    """Covariance of the positions in the next frame, `[B, N, D, D]`, in units of length squared."""
 
     def __init__(self, predict: Predict, positions: Floats, features: Floats, deadline: Deadline, seconds: float):
         self._predict, self._seconds = predict, seconds
@@ -40,23 +40,23 @@ class Coupling:
             self.advance(frame, deadline)
 
     def step(self, frame: npt.ArrayLike | None = None) -> tuple[Floats, Floats]:
-        """Go on by one frame.
+        """Advance by one frame.
 
         Args:
-            frame: The frame that was observed, `[B, N, D]`, in units of length. Without one, the mean predicted last
-                is fed back, and the uncertainty grows on.
+            frame: The observed frame, `[B, N, D]`, in units of length. None feeds the last predicted mean back, and
+                the uncertainty keeps growing.
 
         Returns:
-            Mean `[B, N, D]` and covariance `[B, N, D, D]` of the frame after it.
+            Mean `[B, N, D]` and covariance `[B, N, D, D]` of the following frame.
 
         Raises:
-            ServingError: As for `Client.rollout`; the coupling stays where it was, and may be stepped again.
+            ServingError: As for `Client.rollout`; the state is unchanged, and the step can be repeated.
         """
         observed = None if frame is None else inputs.numbers("frame", frame, self.mean.shape)
         return self.advance(observed, Deadline(self._seconds))
 
     def advance(self, frame: Floats | None, deadline: Deadline) -> tuple[Floats, Floats]:
-        """`step` with a deadline, on a frame that was checked."""
+        """`step` on a checked frame, with a deadline."""
         asked = {
             "positions": self.mean if frame is None else np.ascontiguousarray(frame),
             "features": self._features,

@@ -1,17 +1,17 @@
-"""What can go wrong between a client and a model server."""
+"""Errors between a client and a model server."""
 
 
 class ServingError(Exception):
-    """The server failed at a request, or answered with what this client cannot read; the base of the others."""
+    """The server failed, or its answer cannot be read; base class of the others."""
 
 
 class InvalidRequest(ServingError, ValueError):
-    """The request cannot be answered as it is: sending it again would not help. The text is the server's reason."""
+    """The request does not fit the model; a retry would not help. The message is the server's reason."""
 
 
 class Unavailable(ServingError):
-    """The server could not be reached, or was lost before it answered; so many retries did not help."""
+    """The server was not reached or the connection was lost, after all retries."""
 
 
 class DeadlineExceeded(ServingError, TimeoutError):
-    """There was no answer in time."""
+    """The server did not answer in time."""

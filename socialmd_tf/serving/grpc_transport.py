@@ -1,4 +1,4 @@
-"""Talking to a model server over gRPC."""
+"""Requests to a model server over gRPC."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, Serving
 from socialmd_tf.serving.transport import Array, Arrays, Metadata, Signature, TensorSpec
 
 _OPTIONS = [
-    ("grpc.max_send_message_length", -1),  # the default of 4 MB is one rollout of some hundred particles
+    ("grpc.max_send_message_length", -1),  # the default of 4 MB holds one rollout of a few hundred particles
     ("grpc.max_receive_message_length", -1),
     ("grpc.enable_retries", 0),  # `retry.call` decides
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -35,7 +35,7 @@ class GrpcTransport:
     Args:
         address: "host:port", without encryption.
         model: Name of the model on the server.
-        version: Its version; by default the newest that is served.
+        version: Version of the model; by default the newest that the server has.
     """
 
     def __init__(self, address: str, model: str, version: int | None = None):
@@ -54,7 +54,7 @@ class GrpcTransport:
         return {name: wire.to_array(tensor) for name, tensor in response.outputs.items()}
 
     def metadata(self, timeout: float) -> Metadata:
-        """What the server tells of the model."""
+        """Name, version and signatures of the model."""
         request = wire.MESSAGES["GetModelMetadataRequest"](model_spec=self._spec(), metadata_field=["signature_def"])
         response = _answer(self._metadata, request, timeout)
         packed = response.metadata["signature_def"].value
@@ -67,13 +67,13 @@ class GrpcTransport:
         )
 
     def is_available(self, timeout: float) -> bool:
-        """Whether the server says that the model is loaded."""
+        """Whether the server has loaded the model."""
         request = wire.MESSAGES["GetModelStatusRequest"](model_spec=self._spec())
         response = _answer(self._status, request, timeout)
         return any(status.state == _AVAILABLE for status in response.model_version_status)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._channel.close()
 
     def _method(self, path: str, response: str) -> Any:

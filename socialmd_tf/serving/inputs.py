@@ -1,4 +1,4 @@
-"""What is wrong with a request, said before it is sent."""
+"""Checks of a request before it is sent."""
 
 import operator
 from typing import Any
@@ -17,11 +17,11 @@ def numbers(name: str, value: npt.ArrayLike, shape: tuple[str | int, ...]) -> Fl
 
     Args:
         name: Name of the input.
-        value: What was given for it.
-        shape: Sizes, or letters for those that are free but at least 1.
+        value: Its value.
+        shape: Sizes; a letter stands for any size of at least 1.
 
     Raises:
-        InvalidRequest: It is of another shape, not of numbers, or NaN or infinite as float32.
+        InvalidRequest: The shape is another one, or an entry is not a number, NaN, or infinite as float32.
     """
     try:
         array = np.asarray(value)
@@ -47,7 +47,7 @@ def integers(name: str, value: Any, shape: tuple[int, ...] = (), least: int = -_
     """A value as int32.
 
     Raises:
-        InvalidRequest: It is of another shape, not of integers, below `least` or beyond int32.
+        InvalidRequest: The shape is another one, or an entry is not an integer, below `least` or beyond int32.
     """
     rule = f"{'an integer' if shape == () else f'integers of shape {list(shape)}'} from {least} to {_LARGEST}"
     try:

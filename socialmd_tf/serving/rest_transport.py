@@ -1,4 +1,4 @@
-"""Talking to a model server over REST: JSON over HTTP."""
+"""Requests to a model server over REST: JSON over HTTP."""
 
 import json
 import time
@@ -30,9 +30,9 @@ class RestTransport:
     """Implements `Transport`, in the columnar format.
 
     Args:
-        address: "host:port", or a URL, with a path where the server stands behind a proxy.
+        address: "host:port", or a URL, which may have a path if the server is behind a proxy.
         model: Name of the model on the server.
-        version: Its version; by default the newest that is served.
+        version: Version of the model; by default the newest that the server has.
     """
 
     def __init__(self, address: str, model: str, version: int | None = None):
@@ -42,10 +42,10 @@ class RestTransport:
         self._pool = urllib3.PoolManager(maxsize=64, retries=False)
 
     def predict(self, signature: str, inputs: Arrays, version: int | None, timeout: float) -> dict[str, Array]:
-        """Outputs of a signature by name; a single output, which has no name in this format, is called "" here.
+        """Outputs of a signature by name; a single output has no name in this format and is called "" here.
 
         Raises:
-            InvalidRequest: An input is NaN or infinite, which JSON has no words for.
+            InvalidRequest: An input is NaN or infinite, which JSON cannot express.
         """
         for name, array in inputs.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -58,7 +58,7 @@ class RestTransport:
         return {name: _to_array(values) for name, values in named.items()}
 
     def metadata(self, timeout: float) -> Metadata:
-        """What the server tells of the model."""
+        """Name, version and signatures of the model."""
         found = self._answer("metadata", "GET", self._url() + "/metadata", timeout)
         signatures = found["metadata"]["signature_def"]["signature_def"]
         return Metadata(
@@ -68,7 +68,7 @@ class RestTransport:
         )
 
     def is_available(self, timeout: float) -> bool:
-        """Whether the server says that the model is loaded."""
+        """Whether the server has loaded the model."""
         statuses = self._answer("model_version_status", "GET", self._url(), timeout)["model_version_status"]
         return any(status["state"] == "AVAILABLE" for status in statuses)
 
@@ -81,7 +81,7 @@ class RestTransport:
         return self._model_url + ("" if version is None else f"/versions/{version}")
 
     def _answer(self, key: str, method: str, url: str, timeout: float, body: bytes | None = None) -> Any:
-        """The object that a request is answered with, which has to have `key`."""
+        """The JSON object in the answer to a request; it must have `key`."""
         try:
             status, content = self._request(method, url, timeout, body)
         except urllib3.exceptions.ConnectTimeoutError as error:
@@ -90,7 +90,7 @@ class RestTransport:
             raise DeadlineExceeded(f"{url}: {error}") from None
         except urllib3.exceptions.LocationValueError as error:
             raise InvalidRequest(f"`address` must be host:port or a URL. {error}") from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:  # refused, reset, closed before the answer was whole
+        except (urllib3.exceptions.HTTPError, OSError) as error:  # refused, reset, or closed within the answer
             raise Unavailable(f"{url}: {error}") from None
         try:
             answer = json.loads(content)
@@ -115,8 +115,8 @@ class RestTransport:
         try:
             while part := response.read1(1 << 20):
                 parts.append(part)
-                if time.monotonic() > end:  # a server that answers bit by bit
-                    raise urllib3.exceptions.TimeoutError(f"no whole answer within {timeout:g} s")
+                if time.monotonic() > end:  # a server that trickles its answer
+                    raise urllib3.exceptions.TimeoutError(f"no complete answer within {timeout:g} s")
         except BaseException:
             response.close()
             raise
@@ -125,7 +125,7 @@ class RestTransport:
 
 
 def _to_array(values: Any) -> Array:
-    """Nested lists as an array of float32, int32, bool or str; the format does not name types, but writes 1.0 and 1."""
+    """Nested lists as an array of float32, int32, bool or str. The format names no types, but tells 1.0 from 1."""
     array = np.array(values)
     if array.dtype.kind == "U":
         return array.astype(object)

@@ -1,4 +1,4 @@
-"""Calls that are tried again, as long as there is time."""
+"""Calls with retries and a deadline."""
 
 import random
 import time
@@ -13,10 +13,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds
 
 
 class Deadline:
-    """The moment by which a call must be done, retries and all.
+    """The time by which a call must end, retries included.
 
     Args:
-        seconds: How far off it is.
+        seconds: Time until then.
     """
 
     def __init__(self, seconds: float):
@@ -27,7 +27,7 @@ class Deadline:
         """Seconds left.
 
         Raises:
-            DeadlineExceeded: None are.
+            DeadlineExceeded: None is left.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -35,24 +35,24 @@ class Deadline:
         return left
 
     def allows(self, seconds: float) -> bool:
-        """Whether so many seconds are left."""
+        """Whether this number of seconds is left."""
         return time.monotonic() + seconds < self._end
 
 
 def call(attempt: Callable[[float], _Answer], deadline: Deadline, retries: int) -> _Answer:
-    """Call until there is an answer, pausing twice as long after every failure.
+    """Call until there is an answer; the pause doubles after every failure.
 
-    Only a server that is not there or did not answer in time is asked again; the questions are all such that asking
-    twice does no harm. Pauses are shortened at random, so that many clients do not come back at once.
+    Connection failures and timeouts are retried; every request can safely be sent twice. Pauses are shortened at
+    random, so that many clients do not return at the same time.
 
     Args:
-        attempt: What to call, with the number of seconds it may take.
-        deadline: When to stop trying.
-        retries: How often to try again.
+        attempt: Function of the number of seconds that it may take.
+        deadline: When to give up.
+        retries: Largest number of retries.
 
     Raises:
-        Unavailable: The last attempt found no server.
-        DeadlineExceeded: Time is up.
+        Unavailable: The last attempt did not reach the server.
+        DeadlineExceeded: The time is up.
     """
     pause = _FIRST_PAUSE
     while True:

@@ -1,4 +1,4 @@
-"""What the client asks of a transport, and what it learns of a model."""
+"""The interface of a transport, and the metadata of a model."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ class TensorSpec:
     """Type and shape of an input or output."""
 
     dtype: str
-    """Name of NumPy's type, as "float32"; "str" for texts, "unknown" for what this client has no use for."""
+    """Name of the NumPy type, such as "float32"; "str" for strings, "unknown" for types that the client never needs."""
     shape: tuple[int | None, ...] | None
-    """None for a size that is free, or for a free number of axes."""
+    """None stands for a free size, or for a free number of axes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """What a signature takes and gives, by name."""
+    """Inputs and outputs of a signature, by name."""
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
@@ -32,7 +32,7 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """What a server tells of a model. It does not hand out the model card, which lies beside the SavedModel."""
+    """What a server reports about a model. The model card is not part of it; it is a file of the SavedModel."""
 
     name: str
     version: int
@@ -40,19 +40,19 @@ class Metadata:
 
 
 class Transport(Protocol):
-    """One way of talking to a model server about one model; used by several threads at a time.
+    """A connection to one model on a server; threads may share it.
 
-    Every method raises the exceptions of `socialmd_tf.serving.errors`, and takes no longer than `timeout` seconds.
+    Every method raises the exceptions of `socialmd_tf.serving.errors` and takes at most `timeout` seconds.
     """
 
     def predict(self, signature: str, inputs: Arrays, version: int | None, timeout: float) -> dict[str, Array]:
-        """Outputs of a signature by name, from one version of the model or from the one it is about by default."""
+        """Outputs of a signature by name, from the given version of the model or from the default one."""
 
     def metadata(self, timeout: float) -> Metadata:
-        """What the server tells of the model."""
+        """Name, version and signatures of the model."""
 
     def is_available(self, timeout: float) -> bool:
-        """Whether the server says that the model is loaded."""
+        """Whether the server has loaded the model."""
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""

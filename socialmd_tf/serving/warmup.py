@@ -1,7 +1,7 @@
-"""Requests that a model server sends to itself before it says that a model is there.
+"""Warm-up requests, which a model server sends to itself before it reports a model as available.
 
-The first request to a signature pays for the optimisation of its graph, seconds; with these in the SavedModel it is
-paid while the version loads.
+The first request to a signature pays for the optimisation of its graph, which takes seconds. With these requests in
+the SavedModel, that happens while the version loads.
 """
 
 import importlib.util
@@ -17,15 +17,15 @@ FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
 def is_possible() -> bool:
-    """Whether the extra `serving` is installed, whose protos the file is made of."""
+    """Whether the extra `serving` is installed, which brings the protos of the file."""
     return importlib.util.find_spec("tensorflow_serving") is not None
 
 
 def write(directory: Path) -> None:
-    """Write a request for every signature into a SavedModel, as a TFRecord file of `PredictionLog`.
+    """Write one request per signature into a SavedModel, as a TFRecord file of `PredictionLog`.
 
     Args:
-        directory: A SavedModel that nobody serves yet.
+        directory: A SavedModel that is not served yet.
     """
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
@@ -43,7 +43,7 @@ def write(directory: Path) -> None:
 
 
 def _example(name: str, info: Any) -> npt.NDArray[Any]:
-    """A value that fits: one row, two of everything else, one frame to predict."""
+    """A valid value: one row, size 2 along every other axis, one frame to predict."""
     shape = [1 if axis == 0 else 2 for axis, _ in enumerate(info.tensor_shape.dim)]
     shape = [dim.size if dim.size >= 0 else size for dim, size in zip(info.tensor_shape.dim, shape, strict=True)]
     dtype = tf.as_dtype(info.dtype).as_numpy_dtype

@@ -1,8 +1,8 @@
-"""The messages of TensorFlow Serving's gRPC interface, as far as the client needs them.
+"""The messages of TensorFlow Serving's gRPC interface that the client needs.
 
-The package `tensorflow-serving-api` has them all, but importing it imports TensorFlow: 0.6 GB of memory and seconds,
-where a client next to an experiment wants neither. What goes over the wire depends on the numbers of the fields and
-not on who declared them; the tests compare the numbers and types here with that package's.
+The package `tensorflow-serving-api` has all of them, but it imports TensorFlow, which costs 0.6 GB of memory and
+several seconds. The bytes on the wire only depend on the numbers and types of the fields; the tests compare those here
+with the package's.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from socialmd_tf.serving.transport import Array
 
 _PACKAGE = "socialmd_tf.serving.wire"
 
-# Message -> field -> (number, type). `[X]` is repeated, `{X}` a map from strings; enumerations are int32 on the wire.
+# Message -> field -> (number, type). `[X]` is repeated, `{X}` is a map from strings; enumerations are int32.
 FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "Dim": {"size": (1, "int64")},
     "TensorShapeProto": {"dim": (2, "[Dim]"), "unknown_rank": (3, "bool")},
@@ -57,7 +57,7 @@ _VALUES = {
 
 
 def _declare() -> dict[str, Any]:
-    """The classes of the messages."""
+    """The message classes by name."""
     file = descriptor_pb2.FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3")
     for name, fields in FIELDS.items():
         message = file.message_type.add(name=name)
@@ -92,7 +92,7 @@ def to_tensor(array: Array) -> Any:
     """An array as a `TensorProto`.
 
     Raises:
-        ServingError: Its type is none of those here.
+        ServingError: The type cannot be sent.
     """
     numbers = {name: number for number, name in _DTYPES.items() if name != "str"}
     if array.dtype.name not in numbers:
@@ -104,14 +104,14 @@ def to_tensor(array: Array) -> Any:
 
 
 def to_array(tensor: Any) -> Array:
-    """The inverse of `to_tensor`, for every way of writing values; texts come as an array of `str`.
+    """The inverse of `to_tensor`, for every encoding of values; strings become an array of `str`.
 
     Raises:
-        ServingError: The type is none of those here, or values and shape do not fit.
+        ServingError: The type is unknown, or values and shape do not fit.
     """
     dtype = dtype_name(tensor.dtype)
     if dtype not in _VALUES:
-        raise ServingError(f"the server's answer holds a tensor of type number {tensor.dtype}, unknown to this client")
+        raise ServingError(f"the server's answer holds a tensor of the unknown type number {tensor.dtype}")
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     size = int(np.prod(shape))
     if dtype == "str":
@@ -128,5 +128,5 @@ def to_array(tensor: Any) -> Array:
 
 
 def dtype_name(number: int) -> str:
-    """The name of a type by its number on the wire."""
+    """Name of a type by its number on the wire."""
     return _DTYPES.get(number, "unknown")

@@ -65,7 +65,7 @@ def test_takes_lists_and_leaves_out_features_that_there_are_none_of(connect, in_
     positions, features = systems(1)
     mean, _ = connect(version=1).rollout(positions.tolist(), horizon=2)
     np.testing.assert_allclose(mean, in_process[1].moments(positions, features, 2)[0], **CLOSE)
-    with pytest.raises(InvalidRequest, match="`features` must be given: the model takes 2 a particle"):
+    with pytest.raises(InvalidRequest, match="`features` must be given: the model takes 2 per particle"):
         connect().rollout(systems(2)[0], horizon=2)
 
 
@@ -217,8 +217,8 @@ def test_refuses_what_does_not_fit_before_it_is_sent(server, monkeypatch, change
         ({"deadline": float("nan")}, "`deadline` must be positive"),
         ({"retries": -1}, "`retries` must be an integer from 0"),
         ({"longest_rollout": 0}, "`longest_rollout` must be an integer from 1"),
-        ({"model": ""}, "`address` and `model` must be texts"),
-        ({"address": None}, "`address` and `model` must be texts"),
+        ({"model": ""}, "`address` and `model` must be non-empty strings"),
+        ({"address": None}, "`address` and `model` must be non-empty strings"),
     ],
 )
 def test_refuses_settings_that_make_no_sense(settings, message):
