@@ -168,7 +168,7 @@ def test_models_that_cannot_be_served_are_refused(saved_models, tmp_path):
     with pytest.raises(UserError, match="`output` must be a directory"):
         assets.write(saved_models, tmp_path / "file")
     (saved_models / "second-model").rename(saved_models / "second model")
-    with pytest.raises(UserError, match=r"the name of a served model must consist of letters.* Received: 'second model'"):
+    with pytest.raises(UserError, match=r"the name of a served model must.* Received: 'second model'"):
         assets.write(saved_models, tmp_path / "serving")
     assert not (tmp_path / "serving").exists()
 
