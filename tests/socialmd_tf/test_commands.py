@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -5,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
-from socialmd_tf.commands import run
+from socialmd_tf.commands import parse, run
+from tests.socialmd_tf.command_line.options import Options
 
 
 def ends_with(main, capsys):
@@ -37,7 +39,7 @@ def test_ctrl_c_is_130_and_one_line(capsys):
 
 def test_a_mistake_about_a_flag_names_the_flag(capsys):
     def main():
-        parse_options("--radius", "3")
+        parse(Options, prog="python -m circle", args=["--radius", "3"])
         raise UserError("`radius` must leave room for the frame. Received: 3")
 
     expected = "error: `radius` must leave room for the frame. Received: 3. Change --radius.\n"
