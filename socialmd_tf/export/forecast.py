@@ -9,7 +9,7 @@ from pipelines.atomic_files import write_atomically
 from pipelines.errors import require
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What forecasts and samples have in common. With several systems, every array but `times` has B in front."""
 
@@ -21,6 +21,10 @@ class Prediction:
     """Unit of the times, if known."""
     model: str
     """The model, NAME/VERSION."""
+
+    def __repr__(self):
+        """One line, without the numbers."""
+        return f"<{self}>"
 
     def arrays(self):
         """Arrays by name, as `save` writes them."""
@@ -49,7 +53,7 @@ class Prediction:
         return f"{what} of {self.model}: {', '.join(counts)}; {times}; length unit {self.length_unit}"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Forecast(Prediction):
     """The predicted density of every frame, by its first two moments; the mean is fed back."""
 
@@ -66,7 +70,7 @@ class Forecast(Prediction):
         return f"{text}; standard deviation {first:.3g} in the first frame, {last:.3g} in the last"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Samples(Prediction):
     """Trajectories drawn from the predicted densities; what was drawn is fed back."""
 

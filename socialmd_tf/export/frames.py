@@ -10,7 +10,7 @@ from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.npy_files import open_trajectory
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Frames:
     """Positions of one system or of several systems side by side, and what is known about them.
 
@@ -50,6 +50,10 @@ class Frames:
         if self.mask is not None:
             allowed = [shape[-2:-1], (*shape[:-3], shape[-2])]
             require(self.mask.shape in allowed, "mask", f"of shape {list(allowed[-1])}", self.mask.shape)
+
+    def __repr__(self):
+        """Source and shape, without the numbers."""
+        return f"Frames({self.name}, positions {list(self.positions.shape)})"
 
     def __len__(self):
         """Number of frames."""

@@ -84,8 +84,12 @@ class ExportedModel:
         try:
             self._loaded = tf.saved_model.load(str(path))
         except Exception as error:  # damaged files raise OSError, IndexError, DataLossError, DecodeError and others
-            reason = f"{type(error).__name__}: {error}"
+            reason = _pointer(path) or f"{type(error).__name__}: {error}"
             raise UserError(f"`model` must be a whole SavedModel. {path} cannot be read: {reason}") from None
+
+    def __repr__(self):
+        """Class and path."""
+        return f"ExportedModel({str(self.path)!r})"
 
     def rollout(self, frames, num_steps=30):
         """Predict the frames that follow; the mean of every predicted frame is fed back.
@@ -201,6 +205,14 @@ class ExportedModel:
         return self._loaded.signatures[signature](
             positions=_floats(positions), features=_floats(features), horizon=_integers(horizon), **others
         )
+
+
+def _pointer(path):
+    """What is wrong if a file is a Git LFS pointer, else None."""
+    for file in path.rglob("*"):
+        if file.is_file() and file.stat().st_size < 1024 and file.read_bytes().startswith(b"version https://git-lfs"):
+            return f"{file.relative_to(path)} is a Git LFS pointer; `git lfs pull` fetches the file"
+    return None
 
 
 def _floats(values):

@@ -1,5 +1,6 @@
 """The files that start a model server: its list of models, its batching, and a docker-compose.yml."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -27,7 +28,10 @@ x-server: &server
   image: {image}
   entrypoint: [tensorflow_model_server]
   volumes:
-    - {models}:/models:ro
+    - type: bind
+      source: {models}
+      target: /models
+      read_only: true
     - ./models.config:/config/models.config:ro
     - ./batching.config:/config/batching.config:ro
   environment:
@@ -98,17 +102,20 @@ def write(saved_models: Path, output: Path) -> list[Path]:
     names = model_names(saved_models)
     if output.exists() and not output.is_dir():
         raise UserError(f"`output` must be a directory. Received: {output}")
-    models = Path(os.path.relpath(saved_models, output)).as_posix()
     texts = {
         "models.config": models_config(names),
         "batching.config": BATCHING,
-        "docker-compose.yml": COMPOSE.format(
-            image=IMAGE, models=models if models.startswith(".") else f"./{models}", names=" ".join(names)
-        ),
+        "docker-compose.yml": COMPOSE.format(image=IMAGE, models=_quoted(saved_models, output), names=" ".join(names)),
     }
     for name, text in texts.items():
         write_text(output / name, text)
     return [output / name for name in texts]
+
+
+def _quoted(saved_models: Path, output: Path) -> str:
+    """The relative path of the models as a YAML string, in which Compose replaces no variables."""
+    path = Path(os.path.relpath(saved_models, output)).as_posix()
+    return json.dumps((path if path.startswith(".") else f"./{path}").replace("$", "$$"), ensure_ascii=False)
 
 
 def model_names(saved_models: Path) -> list[str]:

@@ -52,6 +52,7 @@ def test_other_endings_are_refused(tmp_path, name):
 def test_a_forecast_is_one_readable_line():
     for fragment in ("tiny/1", "2 frames", "3 particles", "2 dimensions", "0.5 to 0.75 ps", "nm", " 2 in ", " 3 in "):
         assert fragment in str(FORECAST)
+    assert repr(FORECAST) == f"<{FORECAST}>"
     batch = Forecast(**FACTS, mean=MEAN[None], covariance=COVARIANCE[None])
     assert "1 system," in str(batch) and "\n" not in str(batch)
 

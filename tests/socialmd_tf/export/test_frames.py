@@ -77,6 +77,7 @@ def test_numbers_beyond_float32_become_infinite():
 def test_frames_are_read_as_they_are():
     frames = read(np.zeros((4, 3, 2)))
     assert read(frames) is frames
+    assert repr(frames) == "Frames(frames, positions [4, 3, 2])"
 
 
 @pytest.mark.parametrize(

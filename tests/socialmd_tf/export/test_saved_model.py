@@ -99,6 +99,7 @@ def test_a_directory_stands_for_its_newest_version(gaussian, tmp_path):
         shutil.copytree(first, tmp_path / "name" / number)
     newest, chosen = load(tmp_path / "name"), load(tmp_path / "name" / "0009")
     assert (newest.path.name, newest.name) == ("10", "name")
+    assert repr(newest) == f"ExportedModel({str(tmp_path / 'name' / '10')!r})"
     assert (chosen.path.name, chosen.name) == ("0009", "name")
     shutil.rmtree(tmp_path / "name" / "10")
     assert load(tmp_path / "name").path.name == "0009"
@@ -121,6 +122,7 @@ def test_damaged_variables_are_one_line(gaussian, tmp_path, spoil, name):
     with pytest.raises(UserError, match=r"must be a whole SavedModel.*cannot be read") as error:
         load(tmp_path / "name")
     assert str(tmp_path / "name" / "1") in str(error.value)
+    assert ("Git LFS pointer" in str(error.value)) == (spoil is point_to_lfs)
 
 
 @pytest.mark.parametrize("spoil", [truncate, point_to_lfs, lambda path: path.write_bytes(b"")])

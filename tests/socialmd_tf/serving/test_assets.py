@@ -85,15 +85,26 @@ def test_compose_pins_the_image_and_listens_on_this_machine_only(saved_models, t
         image, _, tag = service["image"].partition(":")
         assert image == "tensorflow/serving" and len(tag.split(".")) == 3
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-        models, target, mode = service["volumes"][0].split(":")
-        assert (tmp_path / "deep" / "serving" / models).resolve() == saved_models.resolve()
-        assert (target, mode) == ("/models", "ro")
+        models, *files = service["volumes"]
+        assert (tmp_path / "deep" / "serving" / models["source"]).resolve() == saved_models.resolve()
+        assert (models["type"], models["target"], models["read_only"]) == ("bind", "/models", True)
         assert service["healthcheck"]["retries"] > 0
         for flag in (flag for flag in service["command"] if "=/config/" in flag):
-            (mount,) = (volume for volume in service["volumes"] if flag.endswith(volume.split(":")[1]))
+            (mount,) = (volume for volume in files if flag.endswith(volume.split(":")[1]))
             assert (tmp_path / "deep" / "serving" / mount.split(":")[0]).exists()
     assert not any("batching" in flag for flag in services["serving"]["command"])
     assert "--enable_model_warmup=false" in services["serving-batched"]["command"]
+
+
+@pytest.mark.parametrize("name", ["two words", "run $HOME {1$", "a:b", "it's #1", 'say "x"', "a: b"])
+def test_paths_with_special_characters_stay_what_they_are(saved_models, tmp_path, name):
+    directory = tmp_path / name / "saved_models"
+    directory.parent.mkdir()
+    saved_models.rename(directory)
+    assets.write(directory, tmp_path / "serving")
+    source = compose(tmp_path / "serving")["serving"]["volumes"][0]["source"]
+    assert (tmp_path / "serving" / source.replace("$$", "$")).resolve() == directory.resolve()
+    assert "$" not in source.replace("$$", "")
 
 
 def test_the_image_is_of_a_tensorflow_that_the_models_may_be_made_with():
