@@ -37,7 +37,7 @@ def html(findings):
         ("examples", "Example windows", html_sections.examples(examples, unit)),
         ("player", "Player of rollouts", html_sections.play(examples, unit)),
     ]
-    title = f"{', '.join(findings.models)} on {findings.data}"
+    title = f"{', '.join(findings.models)} on the {findings.split} split of {findings.data}"
     return _page(title, findings.description(), [section for section in sections if section[2]])
 
 

@@ -65,19 +65,15 @@ def calibration(results):
 
 
 def strata(results, unit):
-    """Charts of the error by close encounters, see `Encounters.strata`."""
-    chosen = {name: result["strata"] for name, result in results.items() if result.get("strata")}
+    """Chart of the error by closest approach, see `Encounters.strata`."""
+    chosen = {name: result["strata"]["closest_approach"] for name, result in results.items() if result.get("strata")}
     if not chosen:
         return ""
-    first, pictures = next(iter(chosen.values())), []
-    for key, heading in (
-        ("closest_approach", "By closest approach in the window, in mean moves"),
-        ("crossing", "By crossing another particle between two frames"),
-    ):
-        categories = [f"{stratum_name(row)}<br>n = {row['count']:,}" for row in first[key]]
-        series = {name: (categories, [row["mae"] for row in rows[key]]) for name, rows in chosen.items()}
-        pictures.append(_figure(heading, charts.lines(series, "", with_unit("MAE", unit))))
-    return _row(pictures)
+    categories = [f"{stratum_name(row)}<br>n = {row['count']:,}" for row in next(iter(chosen.values()))]
+    series = {name: (categories, [row["mae"] for row in rows]) for name, rows in chosen.items()}
+    return _chart(
+        charts.lines(series, "closest approach in mean moves", with_unit("MAE", unit)), "MAE by closest approach"
+    )
 
 
 def statistics(results, unit):

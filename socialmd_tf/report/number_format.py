@@ -17,11 +17,11 @@ def decimals_for(values):
 
 
 def number(value, decimals, sign=""):
-    """A number with these decimals, or more to show two significant digits; beyond 5 decimals with an exponent."""
+    """A number with these decimals, or more to show three significant digits; beyond 5 decimals with an exponent."""
     if not is_number(value):
         return "n/a"
-    needed = 1 - math.floor(math.log10(abs(value))) if value else 0
-    return f"{value:{sign}.1e}" if needed > _MOST_DECIMALS else f"{value:{sign}.{max(decimals, needed)}f}"
+    needed = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:{sign}.2e}" if needed > _MOST_DECIMALS else f"{value:{sign}.{max(decimals, needed)}f}"
 
 
 def error_of(text, error):

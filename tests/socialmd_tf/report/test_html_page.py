@@ -96,7 +96,7 @@ def test_bold_cells_are_marked_and_explained():
 
 
 def test_charts_of_statistics_hold_the_truth_and_every_predictor(page):
-    radial, displacement, energy, _ = figures_of(page)[7:11]
+    radial, displacement, energy, _ = figures_of(page)[6:10]
     assert [trace["name"] for trace in radial["data"]] == ["truth", "ours", "theirs"]
     for figure, (x, true, predicted) in (
         (radial, ([0.1, 0.2], [0.5, 0.6], [0.3, 0.4])),
@@ -146,7 +146,7 @@ def test_sections_without_content_are_left_out(page):
         "Player of rollouts",
     ]
     assert page.of("p")[0] == findings().description()
-    assert page.of("h1") == ["ours on nbody"]
+    assert page.of("h1") == ["ours on the test split of nbody"]
 
 
 def figures_of(page):
@@ -196,7 +196,7 @@ def test_no_string_breaks_out_of_its_place():
         length_unit=HOSTILE,
     )
     assert page.of("img") == []
-    assert page.of("title") == page.of("h1") == [f"{HOSTILE} on {HOSTILE}"]
+    assert page.of("title") == page.of("h1") == [f"{HOSTILE} on the test split of {HOSTILE}"]
     assert rows_of(page)[0][1][0] == HOSTILE
     assert len(page.of("script")) == len(page_of().of("script")) - 2  # pictures
     data = json.loads(page.of("script", id="player-data")[0])

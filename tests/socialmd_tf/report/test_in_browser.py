@@ -133,7 +133,7 @@ def test_loading_writes_nothing_to_the_console_and_makes_no_request(page, log):
     console, requests = log
     assert console == []
     assert [url for url in requests if not url.startswith("data:")] == [page.browser.current_url]
-    assert page.run("return document.querySelectorAll('.js-plotly-plot').length") == 13
+    assert page.run("return document.querySelectorAll('.js-plotly-plot').length") == 12
     assert page.frame() == 6  # the last
 
 
@@ -244,8 +244,8 @@ def test_diverged_particles_are_not_drawn(page):
 
 def test_hostile_names_are_shown_as_text(page):
     assert page.run("return window.stolen") is None
-    assert page.browser.title == f"{HOSTILE} on {HOSTILE}"
-    assert page.browser.find_element("tag name", "h1").text == f"{HOSTILE} on {HOSTILE}"
+    assert page.browser.title == f"{HOSTILE} on the test split of {HOSTILE}"
+    assert page.browser.find_element("tag name", "h1").text == f"{HOSTILE} on the test split of {HOSTILE}"
     legend = page.run("return document.querySelector('.chart .legendtext').textContent")
     assert legend.replace("\xa0", " ") == HOSTILE
     axis = page.run("return document.querySelector('#player-plot .xtitle').textContent")

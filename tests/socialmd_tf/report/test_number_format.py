@@ -5,9 +5,16 @@ from socialmd_tf.report import number_format
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0.000"), (12.3456, "12.346"), (0.0016, "0.0016"), (-0.0016, "-0.0016"), (7.2e-7, "7.2e-07"), (None, "n/a")],
+    [
+        (0.0, "0.000"),
+        (12.3456, "12.346"),
+        (0.0016, "0.00160"),
+        (-0.0016, "-0.00160"),
+        (7.2e-7, "7.20e-07"),
+        (None, "n/a"),
+    ],
 )
-def test_at_least_two_significant_digits(value, text):
+def test_at_least_three_significant_digits(value, text):
     assert number_format.number(value, 3) == text
 
 
@@ -22,8 +29,8 @@ def test_decimals_show_three_digits_of_the_median(values, decimals):
 def test_an_error_has_the_decimals_of_its_number():
     assert number_format.with_error(1.0, 0.01234, 2) == "1.00 ± 0.01"
     assert number_format.with_error(1.0, 0.0, 3) == "1.000 ± 0.000"
-    assert number_format.with_error(1.3e-7, 1.6e-8, 5) == "1.3e-07 ± 1.6e-08"
-    assert number_format.with_error(2.0, float("nan"), 1) == "2.0"
+    assert number_format.with_error(1.3e-7, 1.6e-8, 5) == "1.30e-07 ± 1.60e-08"
+    assert number_format.with_error(2.0, float("nan"), 2) == "2.00"
 
 
 def test_percent_and_units():

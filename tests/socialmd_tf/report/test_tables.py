@@ -33,8 +33,8 @@ def test_small_errors_are_not_shown_as_zero_and_missing_ones_not_at_all():
     }
     assert [row[3] for row in texts(tables.predictors(results, "1"))] == [
         "0.0645 ± 0.0123",
-        "2.3e-05",
-        "1.0000 ± 1.0e-07",
+        "2.35e-05",
+        "1.0000 ± 1.00e-07",
     ]
 
 
