@@ -88,6 +88,24 @@ RULES = [
         lambda name: belongs(name, "tensorflow"),
     ),
     Rule(
+        "evaluation imports none of the packages that use it",
+        lambda path: path.startswith("socialmd_tf/evaluation/"),
+        lambda name: belongs(name, *(f"socialmd_tf.{each}" for each in ("report", "export", "training", "tuning"))),
+    ),
+    Rule(
+        "the report knows no models: of socialmd_tf it imports itself and evaluation's result classes",
+        lambda path: path.startswith("socialmd_tf/report/"),
+        lambda name: (
+            belongs(name, "socialmd_tf")
+            and not belongs(
+                name,
+                "socialmd_tf.report",
+                "socialmd_tf.evaluation.findings",
+                "socialmd_tf.evaluation.example_windows",
+            )
+        ),
+    ),
+    Rule(
         "only commands import commands, and the public names",
         lambda path: (
             path.startswith(("pipelines/", "socialmd_tf/")) and path not in (*COMMANDS, "socialmd_tf/__init__.py")
@@ -155,6 +173,8 @@ def test_the_tree_keeps_the_rules():
         ("benchmarks/pipeline.py", "from tensorflow_probability import distributions"),
         ("socialmd_tf/evaluate.py", "def f():\n    import matplotlib.pyplot as plt"),
         ("socialmd_tf/report/html_page.py", "import plotly.graph_objects as go"),
+        ("socialmd_tf/evaluation/evaluate.py", "def f():\n    from socialmd_tf.report import write"),
+        ("socialmd_tf/report/tables.py", "from socialmd_tf.evaluation import metrics"),
         ("socialmd_tf/layers/cell.py", "from socialmd_tf import mixture"),
         ("socialmd_tf/layers/cell.py", "from ..config import ModelConfig"),
         ("socialmd_tf/layers/cell.py", "import pipelines.errors"),

@@ -62,7 +62,7 @@ def evaluate(models, data, split, windows=None):
 
 
 def _setting(scored, manifest):
-    """What the baselines observe: the frames of the model with the coarsest sampling, as far as all models predict."""
+    """The setting of the baselines: frames of the coarsest model, predicted as far as all models predict."""
     windows = scored.windows
     reach = windows.spacing * windows.num_steps // windows.reference.subsample
     reference = dataclasses.replace(windows.reference, rollout_steps=reach, rotations=0)

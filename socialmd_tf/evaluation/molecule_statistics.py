@@ -112,23 +112,6 @@ def compare(rollout, truth, simulations):
     return found
 
 
-def by_predictor(results):
-    """Statistics of molecules of every predictor, those of drawn paths after those of means.
-
-    Args:
-        results: Name of a predictor -> its numbers, see `ScoredWindows.score`.
-
-    Returns:
-        Dictionary of "name" or "name, drawn" -> what `compare` returned; empty if the particles are no molecules.
-    """
-    found = {}
-    for name, result in results.items():
-        for key, label in (("molecules", name), ("molecules_drawn", f"{name}, drawn")):
-            if result.get(key):
-                found[label] = result[key]
-    return found
-
-
 def _standard_error(errors, simulations):
     """Standard error of the mean over simulations."""
     return standard_error([errors[simulations == number].mean() for number in np.unique(simulations)])

@@ -22,7 +22,7 @@ class DoesNotApply(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What a predictor may use before it sees the windows it is scored on."""
+    """Facts that a predictor may use before it sees the windows it is scored on."""
 
     manifest: Manifest
     """Manifest of the dataset."""

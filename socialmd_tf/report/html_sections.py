@@ -1,10 +1,9 @@
 """The figures of every section of the HTML report, as pieces of HTML; empty where there is nothing to show."""
 
-from socialmd_tf.evaluation import molecule_statistics
 from socialmd_tf.report import charts, player, plots
 from socialmd_tf.report.html_tables import escaped
 from socialmd_tf.report.number_format import with_unit
-from socialmd_tf.report.tables import stratum_name
+from socialmd_tf.report.tables import molecules_by_predictor, stratum_name
 
 _MAX_DENSITIES = 6000
 _MAX_RELATIVE_ERROR = 1.5
@@ -101,7 +100,7 @@ def _beside_truth(chosen, key, unit):
 
 def molecules(results, unit):
     """Charts of the statistics of molecules beside those of the truth, see `molecule_statistics.compare`."""
-    chosen = molecule_statistics.by_predictor(results)
+    chosen = molecules_by_predictor(results)
     pictures = []
     for key, true in next(iter(chosen.values()), {}).items():
         near = {name: each[key] for name, each in chosen.items() if each[key]["relative_error"] <= _MAX_RELATIVE_ERROR}

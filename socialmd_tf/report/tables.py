@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from socialmd_tf.evaluation import molecule_statistics
 from socialmd_tf.report.number_format import decimals_for, error_of, is_number, number, percent, with_unit
 
 _NLL_DECIMALS = 3  # the zero of a log likelihood is arbitrary, so significant digits mean nothing
@@ -71,7 +70,7 @@ def predictors(results, unit):
     header = ["predictor", *(name for name, *_ in columns), "coverage of 50 % region", "coverage of 90 % region"]
     note = (
         "NLL: negative log likelihood of the true position, in nats per particle and step of a free rollout; the "
-        "density is per unit of length or, in the second column, per mean move of a frame. MAE and median AE: absolute "
+        "density is per unit of length or, in the second column, per mean move. MAE and median AE: absolute "
         "error per coordinate. ADE and FDE: Euclidean distance to the true position, over all steps and at the last "
         "step. ±: standard error over simulations, because windows of one simulation are not independent. Coverage: "
         "share of true positions inside the 50 % and the 90 % predictive region (ideal: 50 % and 90 %)."
@@ -152,7 +151,7 @@ def statistics(results, unit):
 
 def molecules(results, unit):
     """Summary statistics of molecules, a row per predictor, see `molecule_statistics.compare`; None without any."""
-    found = molecule_statistics.by_predictor(results)
+    found = molecules_by_predictor(results)
     if not found:
         return None
     first = next(iter(found.values()))
@@ -164,13 +163,28 @@ def molecules(results, unit):
     note = (
         "Mean absolute error of the statistic of one window at one step, of predicted means and of paths drawn from "
         "the density (one per window); then the error relative to the mean of the truth. Distances are from the "
-        "centre; the area is that of spheres in place of the molecules. ±: standard error over simulations."
+        "centre; the area is that of spheres that stand for the molecules. ±: standard error over simulations."
     )
     titles = (
         with_unit(each["title"], unit if unit == "1" or each["power"] == 1 else f"{unit}^2") for each in first.values()
     )
     header = ["predictor", *titles]
     return Table("Statistics of molecules", header, _rows(found, cells), note, bold="lowest value of the column")
+
+
+def molecules_by_predictor(results):
+    """Statistics of molecules of every predictor, those of drawn paths after those of means.
+
+    Args:
+        results: Name of a predictor -> its numbers, see `ScoredWindows.score`.
+
+    Returns:
+        Dictionary of "name" or "name, drawn" -> statistics; empty if the particles are no molecules.
+    """
+    labels = (("molecules", "{}"), ("molecules_drawn", "{}, drawn"))
+    return {
+        label.format(name): result[key] for name, result in results.items() for key, label in labels if result.get(key)
+    }
 
 
 def _rows(names, columns):

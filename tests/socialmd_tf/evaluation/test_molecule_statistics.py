@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.molecules.known_molecules import KnownMolecules
 from pipelines.molecules.solvent_accessible_area import accessible_areas
-from socialmd_tf.evaluation.molecule_statistics import MoleculeStatistics, by_predictor, compare
+from socialmd_tf.evaluation.molecule_statistics import MoleculeStatistics, compare
 
 KNOWN = KnownMolecules(("OQL", "ONC"), (0.3, 0.4), 0.14)
 FEATURES = np.eye(2)[[0, 1, 1, 0]]
@@ -78,9 +78,3 @@ def test_areas_are_computed_at_few_steps():
     found = compare(counted(long, num_steps=100), counted(long, num_steps=100), [0])["accessible_area"]
     assert len(found["steps"]) == len(found["truth"]) == 8
     assert (found["steps"][0], found["steps"][-1]) == (1, 100)
-
-
-def test_drawn_paths_stand_beside_the_means():
-    results = {"a": {"molecules": {"speed": 1}, "molecules_drawn": {"speed": 2}}, "b": {"molecules": {"speed": 3}}}
-    assert by_predictor(results) == {"a": {"speed": 1}, "a, drawn": {"speed": 2}, "b": {"speed": 3}}
-    assert by_predictor({"a": {"mae": 1.0}}) == {}

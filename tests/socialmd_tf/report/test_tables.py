@@ -103,6 +103,12 @@ def test_molecules_have_a_row_for_means_and_one_for_drawn_paths():
     assert bold(table) == [("a", 0), ("a", 1)]
 
 
+def test_drawn_paths_follow_the_means():
+    results = {"a": {"molecules": {"speed": 1}, "molecules_drawn": {"speed": 2}}, "b": {"molecules": {"speed": 3}}}
+    assert list(tables.molecules_by_predictor(results)) == ["a", "a, drawn", "b"]
+    assert tables.molecules_by_predictor({"a": {"mae": 1.0}}) == {}
+
+
 def test_tables_without_content_are_left_out():
     assert list(tables.tables(findings())) == ["predictors", "comparisons", "strata", "statistics"]
     few = findings(results={"a": result()}, comparisons=[])
