@@ -93,7 +93,7 @@ RULES = [
         lambda name: belongs(name, *(f"socialmd_tf.{each}" for each in ("report", "export", "training", "tuning"))),
     ),
     Rule(
-        "the report knows no models: of socialmd_tf it imports itself and evaluation's result classes",
+        "the report knows no models, of socialmd_tf it imports itself and evaluation's result classes",
         lambda path: path.startswith("socialmd_tf/report/"),
         lambda name: (
             belongs(name, "socialmd_tf")
