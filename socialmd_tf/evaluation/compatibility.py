@@ -22,25 +22,19 @@ def check_data(card, manifest):
         _require_equal(name, card[name], getattr(manifest, name))
     if card.get("time_unit") and manifest.time_unit:
         _require_equal("time_unit", card["time_unit"], manifest.time_unit)
-    subsample, expected = card["windows"]["subsample"], card["time_between_frames"]
-    found = manifest.time_between_frames * subsample
-    if not math.isclose(expected, found, rel_tol=_SAME_TIME):
-        raise UserError(
-            f"`time_between_frames` of the data must be {expected / subsample:.6g}: the model reads every "
-            f"{_ordinal(subsample)} stored frame and was trained on frames {expected:.6g} apart. "
-            f"Received: {manifest.time_between_frames:.6g}; change --data or --model"
-        )
+    expected = card["time_between_frames"] / card["windows"]["subsample"]
+    if not math.isclose(expected, manifest.time_between_frames, rel_tol=_SAME_TIME):
+        _refuse("time_between_frames", f"{expected:.6g}", f"{manifest.time_between_frames:.6g}")
 
 
 def _require_equal(name, expected, found):
     found = list(found) if isinstance(found, tuple) else found
     if expected != found:
-        raise UserError(
-            f"`{name}` of the data must be that of the model, {expected!r}. Received: {found!r}; "
-            "change --data or --model"
-        )
+        _refuse(name, repr(expected), repr(found))
 
 
-def _ordinal(number):
-    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
+def _refuse(name, expected, found):
+    raise UserError(
+        f"`{name}` of the data must be that of the model's training data, {expected}. Received: {found}; "
+        "change --data or --model"
+    )

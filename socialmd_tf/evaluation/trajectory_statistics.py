@@ -131,7 +131,7 @@ def compare(rollout, truth):
         - `radial_distribution`: mean number of other particles per area (volume) at distance `r` from a particle, a
           list over the middles `r` of shells (an open domain has no mean density to divide by); `distance` is the
           1-Wasserstein distance between the distributions of all pair distances. Absent if no system has two
-          particles;
+          particles at different places;
         - `mean_squared_displacement`: lists over lags of 1, ..., T' frames; `distance` is
           sum |rollout - truth| / sum truth.
 
@@ -150,7 +150,7 @@ def compare(rollout, truth):
         },
         "mean_squared_displacement": _displacement(rollout, truth),
     }
-    if truth.distances.counts.any():
+    if truth.distances.mean() > 0:
         found["radial_distribution"] = _radial(rollout, truth)
     for name in ("energy_drift", "momentum_drift"):
         if getattr(truth, name):
@@ -167,7 +167,7 @@ def _wasserstein(first, second):
 
 def _radial(rollout, truth):
     edges, counts = truth.distances.shells()
-    seen = np.flatnonzero(counts)
+    seen = 1 + np.flatnonzero(counts[1:])  # the first shell holds pairs at the same place
     seen = slice(seen[0], seen[-1] + 1)
     dimensions = truth.num_dimensions
     unit_ball = math.pi if dimensions == 2 else 4 / 3 * math.pi

@@ -52,10 +52,3 @@ def test_an_equal_dataset_is_accepted(changes):
 
 def test_a_card_without_a_time_unit_is_accepted():
     check_data({key: value for key, value in CARD.items() if key != "time_unit"}, MANIFEST)
-
-
-@pytest.mark.parametrize(("subsample", "words"), [(1, "every 1st "), (2, "every 2nd "), (13, "every 13th ")])
-def test_the_message_names_the_sampling(subsample, words):
-    card = {**CARD, "windows": {"subsample": subsample}}
-    with pytest.raises(UserError, match=words):
-        check_data(card, dataclasses.replace(MANIFEST, time_between_frames=7.0))

@@ -106,6 +106,14 @@ def test_single_particles_have_no_pair_distances():
     assert set(compare(found, found)) == {"speed", "mean_squared_displacement", "energy_drift", "momentum_drift"}
 
 
+def test_particles_at_the_same_place_have_no_radial_distribution():
+    together = np.repeat(walk(num_particles=1), 2, axis=1)
+    assert "radial_distribution" not in compare(observed([together]), observed([together]))
+    with_another = np.concatenate([together, together[:, :1] + 1.0], axis=1)
+    radial = compare(observed([with_another]), observed([with_another]))["radial_distribution"]
+    assert radial["r"] == pytest.approx([np.sqrt(2)], rel=0.1)
+
+
 def test_a_system_with_pairs_among_single_particles_is_counted():
     found = observed([walk(num_particles=1), walk(num_particles=2)])
     radial = compare(found, found)["radial_distribution"]
