@@ -34,7 +34,13 @@ def call(monkeypatch, capsys, model, data, tmp_path):
     """Run the command in this process, with some flags replaced -> exit status, stdout, stderr."""
 
     def call(*switches, **flags):
-        usual = {"model": model, "input": data / "test/00000.npy", "data": data, "output": tmp_path / "out.npz"}
+        usual = {
+            "model": model,
+            "input": data / "test/00000.npy",
+            "data": data,
+            "output": tmp_path / "out.npz",
+            "num_steps": 3,
+        }
         given = [f"--{name.replace('_', '-')}={value}" for name, value in {**usual, **flags}.items()]
         monkeypatch.setattr(sys, "argv", ["rollout", *given, *switches])
         with pytest.raises(SystemExit) as stop:
@@ -86,7 +92,7 @@ def test_a_rollout_starts_at_the_first_frame_and_continues_beyond_the_file(call,
 def test_any_number_of_particles(call, random_trajectory, tmp_path):
     np.save(tmp_path / "many.npy", random_trajectory(num_frames=4, num_particles=9))
     assert call(input=tmp_path / "many.npy")[0] == 0
-    assert np.load(tmp_path / "out.npz")["mean"].shape == (30, 9, 2)
+    assert np.load(tmp_path / "out.npz")["mean"].shape == (3, 9, 2)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +129,8 @@ def test_an_output_path_inside_a_file_is_refused(call, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["x$1_{2$", "a_{", "\\frac{"])
-def test_file_names_with_any_characters_are_drawn(call, data, tmp_path, name):
+def test_file_names_with_any_characters_are_drawn(call, data, tmp_path):
+    name = "x$1_{2$ a_{ \\frac{"
     shutil.copy(data / "test/00000.npy", tmp_path / f"{name}.npy")
     code, _, error = call("--gif", input=tmp_path / f"{name}.npy")
     assert (code, error) == (0, "")
@@ -156,7 +162,7 @@ def test_a_full_disk_destroys_no_earlier_result(call, tmp_path, limit):
     assert code == 2 and len(error.splitlines()) == 1
     after = {path.name: path.read_bytes() for path in output.parent.iterdir()}
     assert after["r.png"] == before["r.png"] and sorted(after) == sorted(before)
-    np.testing.assert_array_equal(np.load(output)["mean"].shape, (30, 3, 2))
+    np.testing.assert_array_equal(np.load(output)["mean"].shape, (3, 3, 2))
 
 
 @pytest.mark.parametrize(
