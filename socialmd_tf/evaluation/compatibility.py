@@ -2,8 +2,11 @@
 
 import math
 
+from pipelines.config import DataConfig
 from pipelines.errors import UserError
+from socialmd_tf.config import from_dict
 
+_NEEDED = ("num_dimensions", "features", "length_unit", "time_between_frames", "windows")
 _SAME_TIME = 1e-4
 """Relative difference of two frame intervals that counts as rounding: stored times are often float32."""
 
@@ -16,13 +19,16 @@ def check_data(card, manifest):
         manifest: The `Manifest` of the dataset.
 
     Raises:
-        UserError: Dimensions, features, length unit, time unit or time between frames differ.
+        UserError: Dimensions, features, length unit, time unit or time between frames differ, or the card lacks one.
     """
+    missing = [name for name in _NEEDED if name not in card]
+    if missing:
+        raise UserError(f"`model` must have a complete model card. Missing: {', '.join(missing)}")
     for name in ("num_dimensions", "features", "length_unit"):
         _require_equal(name, card[name], getattr(manifest, name))
     if card.get("time_unit") and manifest.time_unit:
         _require_equal("time_unit", card["time_unit"], manifest.time_unit)
-    expected = card["time_between_frames"] / card["windows"]["subsample"]
+    expected = card["time_between_frames"] / from_dict(DataConfig, card["windows"]).subsample
     if not math.isclose(expected, manifest.time_between_frames, rel_tol=_SAME_TIME):
         _refuse("time_between_frames", f"{expected:.6g}", f"{manifest.time_between_frames:.6g}")
 

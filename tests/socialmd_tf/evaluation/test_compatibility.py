@@ -52,3 +52,11 @@ def test_an_equal_dataset_is_accepted(changes):
 
 def test_a_card_without_a_time_unit_is_accepted():
     check_data({key: value for key, value in CARD.items() if key != "time_unit"}, MANIFEST)
+
+
+@pytest.mark.parametrize("field", ["num_dimensions", "features", "length_unit", "time_between_frames", "windows"])
+def test_an_incomplete_card_is_refused(field):
+    with pytest.raises(UserError, match=f"`model` .* {field}"):
+        check_data({name: value for name, value in CARD.items() if name != field}, MANIFEST)
+    with pytest.raises(UserError):
+        check_data({**CARD, "windows": {"subsample": "many"}}, MANIFEST)
