@@ -27,8 +27,12 @@ def write(findings, output):
     write_atomically(output / "paths.png", lambda file: _draw_paths(file, findings))
 
 
-def check_directory(directory):
+def check_directory(directory, name="output"):
     """Refuse an output directory that cannot be written, before hours of work; creates nothing.
+
+    Args:
+        directory: The directory.
+        name: The flag that names it, for messages.
 
     Raises:
         UserError: A file stands where a directory is needed, or there is no permission to write.
@@ -36,9 +40,9 @@ def check_directory(directory):
     for place in (Path(directory), *Path(directory).absolute().parents):
         if place.exists():
             if not place.is_dir():
-                raise UserError(f"`output` must be a directory or inside one. Received: {directory}; {place} is a file")
+                raise UserError(f"`{name}` must be a directory or inside one. Received: {directory}; {place} is a file")
             if not os.access(place, os.W_OK | os.X_OK):
-                raise UserError(f"`output` must be writable. Received: {directory}; no permission to write to {place}")
+                raise UserError(f"`{name}` must be writable. Received: {directory}; no permission to write to {place}")
             return
 
 

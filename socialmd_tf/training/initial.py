@@ -117,11 +117,16 @@ def _check_data(initial, manifest, time_between_frames):
 def settings_of_export(path):
     """Settings of a `TrainConfig` that an exported model was trained with: `preset`, `model` and `windows`.
 
+    The number of phases is left out, so that it follows `subsample`.
+
     Raises:
         UserError: There is no exported model.
     """
     _, card = _card_of(path)
-    return {name: card[name] for name in ("preset", "model", "windows") if name in card}
+    settings = {name: card[name] for name in ("preset", "model", "windows") if name in card}
+    if isinstance(settings.get("windows"), dict):
+        settings["windows"] = {key: value for key, value in settings["windows"].items() if key != "subsample_phases"}
+    return settings
 
 
 def _card_of(path):

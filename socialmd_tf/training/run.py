@@ -96,10 +96,12 @@ class Run:
         last = max((path for path in directories if path.name.isdecimal()), key=lambda path: int(path.name), default="")
         if not last:
             return []
-        path = last / _STATE
-        epochs = load_json(path) if path.exists() else None
+        try:
+            epochs = load_json(last / _STATE)
+        except UserError as error:
+            raise UserError(f"{error}. {_REMEDY.format(last)}") from None
         if not _are_epochs(epochs, self.config.monitor, int(last.name)):
-            raise UserError(f"{path}: expected the losses of {int(last.name)} epochs. {_REMEDY.format(last)}")
+            raise UserError(f"{last / _STATE}: expected the losses of {int(last.name)} epochs. {_REMEDY.format(last)}")
         return epochs
 
     @property

@@ -15,7 +15,7 @@ from socialmd_tf.export.model_card import CARD, add_metrics, model_card, read_ca
 from socialmd_tf.export.saved_model import ExportedModel
 from socialmd_tf.export.versions import versions
 from socialmd_tf.export.write import export
-from socialmd_tf.report.write import write
+from socialmd_tf.report.write import check_directory, write
 from socialmd_tf.serving import warmup
 from socialmd_tf.training import loop
 from socialmd_tf.training.run import Run
@@ -58,8 +58,7 @@ def train(config):
         config = dataclasses.replace(config, data=str(demo_data()))
     manifest = Manifest.load(Path(config.data))
     split = _split(config, manifest)
-    versions(config.export_directory)  # refused now rather than after the training
-    Run(config)  # likewise
+    _check_directories(config)
     with DirectoryLock(Path(config.run_directory)):
         model, run = loop.fit(config, Path(config.data))
         path = _export_once(model, run, manifest)
@@ -73,6 +72,14 @@ def demo_data():
     """Simulate the dataset of the demo, unless that has been done, and return its directory."""
     print(simulate(DEMO_SIMULATION, DEMO_DATA, command="python -m socialmd_tf.train"), flush=True)
     return DEMO_DATA
+
+
+def _check_directories(config):
+    """Refuse now what would fail after the training."""
+    for name in ("run_directory", "export_directory"):
+        check_directory(getattr(config, name), name)
+    versions(config.export_directory)
+    Run(config)
 
 
 def _split(config, manifest):

@@ -214,14 +214,17 @@ def test_ctrl_c_stops_cleanly(flags, tmp_path):
             {"subsample": 3, "subsample_phases": 2},
             "`subsample_phases` must be a divisor of `subsample` = 3. Received: 2",
         ),
-        ({"warm_up_steps": 30}, "expected at least 65 frames for one window, found 40 ... and 4 more faults"),
-        ({"rollout_steps": 30}, "expected at least 63 frames for one window, found 40 ... and 4 more faults"),
+        ({"warm_up_steps": 30}, "expected at least 65 frames for one window, found 40"),
+        ({"rollout_steps": 30}, "expected at least 63 frames for one window, found 40"),
         ({"model.bins": 1}, "`bins` must be at least 2"),
         (
             {"initial_weights": "nowhere"},
             "`initial_weights` must be a run with at least one finished epoch. Received: nowhere",
         ),
-        ({"initial_weights": "run", "run_directory": "run"}, "`initial_weights` must be another run than"),
+        (
+            {"initial_weights": "run", "run_directory": "run"},
+            "`initial_weights` must be another directory than",
+        ),
         ({"initial_model": "nowhere"}, "`initial_model` must be an exported model. Found none in nowhere"),
         ({"max_horizon": 2}, "`max_horizon` must be at least `rollout_steps` = 3. Received: 2"),
         ({"model.scale_floor": 100}, "--model.scale-floor"),
@@ -385,15 +388,14 @@ def test_flags_change_single_settings_of_a_preset():
     assert config.windows == DataConfig(rotations=2)
 
 
-def test_a_config_file_is_the_same_as_its_flags_and_flags_go_before_it(tmp_path):
+def test_a_config_file_is_the_same_as_its_flags_and_flags_override_it(tmp_path):
     given = parse(["--preset=thesis-mixture", "--epochs=3", "--model.side-lengths", "4.0", "2.0", "--seed=9"])
     path = tmp_path / "run.json"
     path.write_text(json.dumps(to_dict(given)))
-    assert parse(["--config", str(path)]) == dataclasses.replace(given, config=str(path))
+    assert to_dict(parse(["--config", str(path)])) == {**to_dict(given), "config": str(path)}
     changed = parse([f"--config={path}", "--epochs", "5", "--model.units", "16"])
-    assert changed == dataclasses.replace(
-        given, config=str(path), epochs=5, model=dataclasses.replace(given.model, units=16)
-    )
+    expected = dataclasses.replace(given, config=str(path), epochs=5, model=dataclasses.replace(given.model, units=16))
+    assert to_dict(changed) == to_dict(expected)
 
 
 def test_a_part_of_a_model_changes_only_that_part(tmp_path):
@@ -425,9 +427,10 @@ def test_an_initial_model_sets_the_defaults(tmp_path):
         (extra / "model_card.json").write_text(json.dumps({**card, "model": {**card["model"], "units": units}}))
     flags = ["--initial-model", str(tmp_path / "models")]
     config = parse(flags)
-    assert config.preset == "verlet" and config.windows == DataConfig(rotations=1)
+    assert config.preset == "verlet" and to_dict(config.windows) == to_dict(DataConfig(rotations=1))
     assert config.model == dataclasses.replace(PRESETS["verlet"], units=16, move_scale=0.5)
     assert parse([*flags, "--model.softening=0.5", "--rotations=3"]).model.softening == 0.5
+    assert parse([*flags, "--subsample=1"]).windows.subsample == 1  # as default phases of 1
     assert parse([*flags, "--preset=pairwise"]).model == PRESETS["pairwise"]
     (tmp_path / "settings.json").write_text('{"model": {"units": 4}, "epochs": 7}')
     config = parse([*flags, f"--config={tmp_path / 'settings.json'}"])

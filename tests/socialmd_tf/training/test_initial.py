@@ -1,12 +1,21 @@
 import dataclasses
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
+from pipelines.atomic_files import write_json
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
-from socialmd_tf.config import TrainConfig
+from socialmd_tf.config import TrainConfig, from_dict, to_dict
+from socialmd_tf.export.model_card import CARD, model_card
+from socialmd_tf.export.write import WEIGHTS
+from socialmd_tf.model import build_model, for_data
+from socialmd_tf.training import loop
 from socialmd_tf.training.initial import initial_weights, settings_of_export
 from socialmd_tf.training.run import Run
+from socialmd_tf.training.state import RunState
+from socialmd_tf.weights import save_weights
 from tests.socialmd_tf.training.small import SMALL, WINDOWS, linear_model
 
 CONFIG = TrainConfig(windows=WINDOWS, model=SMALL)
@@ -102,6 +111,52 @@ def test_a_run_without_a_finished_epoch_is_refused(tmp_path, manifest, mixed_dat
         with pytest.raises(UserError, match="at least one finished epoch"):
             initial_weights(second, manifest)
         Run(first).begin(mixed_data, manifest, lambda: SCALES)
+
+
+@pytest.fixture
+def exported(tmp_path, manifest):
+    """What fine-tuning reads of an exported model: card and weights."""
+    version = tmp_path / "models" / "small" / "3"
+    model = build_model(for_data(SMALL, manifest, WINDOWS, SCALES))
+    save_weights(model, version / WEIGHTS)
+    state = RunState([{"val_loss": 1.0}])
+    card = {**model_card(CONFIG, model, manifest, state), "model": to_dict(model.config)}
+    write_json(version / CARD, card)
+    (version / "saved_model.pb").touch()
+    return version, model
+
+
+def test_an_exported_model_gives_its_weights_and_scales(exported, manifest):
+    version, model = exported
+    config = dataclasses.replace(CONFIG, initial_model=str(version.parent), seed=7)
+    initial = initial_weights(config, manifest)
+    assert initial.scales == SCALES
+    begun = loop.new_model(config, manifest, initial.scales, tf.distribute.get_strategy(), initial)
+    for weight, expected in zip(begun.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "phrase"),
+    [
+        ({"model": dataclasses.replace(SMALL, units=7)}, "`units` is 8 there and 7 here"),
+        ({"windows": dataclasses.replace(WINDOWS, subsample=4)}, "--subsample"),
+    ],
+)
+def test_an_exported_model_with_other_settings_is_refused(exported, manifest, changes, phrase):
+    config = dataclasses.replace(CONFIG, initial_model=str(exported[0]), **changes)
+    with pytest.raises(UserError, match=phrase):
+        initial_weights(config, manifest)
+    other = dataclasses.replace(manifest, features=("charge",))
+    with pytest.raises(UserError, match="`initial_model` must be trained on data with the same `features`"):
+        initial_weights(dataclasses.replace(CONFIG, initial_model=str(exported[0])), other)
+
+
+def test_the_settings_of_an_exported_model_rebuild_its_configuration(exported):
+    settings = settings_of_export(exported[0].parent)
+    config = from_dict(TrainConfig, settings)
+    assert (config.model.units, config.windows.rollout_steps) == (SMALL.units, WINDOWS.rollout_steps)
+    assert "subsample_phases" not in settings["windows"]
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"model": {}}'])

@@ -162,3 +162,11 @@ def test_a_run_that_is_in_use_is_refused_and_a_kill_frees_it(config, steps):
     (Path(config.run_directory) / ".lock").touch()  # what a killed process leaves
     training.train(config)
     assert len(steps) == 2
+
+
+@pytest.mark.parametrize("name", ["run_directory", "export_directory"])
+def test_a_directory_inside_a_file_is_refused_before_training(config, steps, name):
+    changed = dataclasses.replace(config, **{name: f"{config.data}/dataset.json/inside"})
+    with pytest.raises(UserError, match=f"`{name}` must be a directory or inside one"):
+        training.train(changed)
+    assert steps == []
