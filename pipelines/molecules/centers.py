@@ -1,4 +1,4 @@
-"""A molecule becomes one particle: the atom nearest its geometric centre (thesis section 3.2, figure 17a)."""
+"""Each molecule becomes one particle: the atom nearest to its geometric centre (thesis section 3.2, figure 17a)."""
 
 import dataclasses
 from collections import Counter
@@ -10,59 +10,48 @@ import numpy.typing as npt
 
 from pipelines.errors import UserError
 from pipelines.molecules.config import WATER, MoleculesConfig
+from pipelines.molecules.formats.frame import Topology
 from pipelines.molecules.periodic import Array, gather_around_mean, make_whole
-from pipelines.molecules.reading import Frame, Topology
+from pipelines.molecules.residues import Indices, Molecules, find_molecules, why_unclear
+from pipelines.molecules.simulation_frames import Frame
 
-Indices = npt.NDArray[np.intp]
 _LISTED_NAMES = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The atoms of a simulation that are followed."""
+    """The atoms of a simulation that become particles."""
 
     atoms: Indices
     """The centre atom of every selected molecule `[N]`, in the order of the topology."""
     kinds: Indices
-    """Of which of the selected names each is `[N]`."""
+    """Index of its name among the selected names `[N]`."""
     center_atoms: Indices
-    """The atoms whose mean position is put at the origin: the centremost one, or all of them."""
-    names: Mapping[str, int]
-    """How many molecules of each name the topology holds, selected or not."""
-
-
-def molecule_starts(topology: Topology) -> Indices:
-    """First atoms of the molecules: where chain, number or name changes from one atom to the next.
-
-    Args:
-        topology: The topology. Numbers may begin again: only neighbours are compared.
-
-    Returns:
-        `[num_molecules]`, ascending, from 0.
-    """
-    changes = np.zeros(topology.num_atoms, dtype=bool)
-    changes[:1] = True
-    for column in (topology.chains, topology.molecule_numbers, topology.molecule_names):
-        changes[1:] |= column[1:] != column[:-1]
-    return np.flatnonzero(changes)
+    """The atoms whose mean position is the origin: the centremost one, or all of them."""
+    counts: Mapping[str, int]
+    """Number of molecules of each name in the topology, selected or not."""
+    sizes: Mapping[str, tuple[int, int]]
+    """Least and largest number of atoms in the molecules of each selected name."""
+    notes: tuple[str, ...]
+    """How unusual residue numbers were read, one sentence each, for the report."""
 
 
 def nearest_to_centers(positions: Array, starts: Indices, box: Array | None) -> Indices:
-    """The atom of every molecule that is nearest to the mean position of its atoms.
+    """Find the atom of each molecule that is nearest to the mean position of its atoms.
 
     Args:
-        positions: `[num_atoms, 3]` in angstrom.
-        starts: First atom of every molecule.
-        box: Box vectors `[3, 3]` or None; molecules it cuts are put together first.
+        positions: `[num_atoms, 3]` in angstrom, molecule by molecule.
+        starts: First atom of each molecule `[num_molecules]`.
+        box: Box vectors `[3, 3]` or None; molecules that the box cuts are made whole first.
 
     Returns:
-        `[num_molecules]` atoms; of equally near ones the first.
+        `[num_molecules]` atoms; the first one of several equally near ones.
     """
     whole = make_whole(positions, starts, box)
     lengths = np.diff(np.append(starts, len(positions)))
     centers = np.add.reduceat(whole, starts, axis=0) / lengths[:, None]
     distances = np.linalg.norm(whole - np.repeat(centers, lengths, axis=0), axis=1)
-    # Rounded, so that ties are ties whatever the last bits; lexsort keeps their order.
+    # Rounded, so that the last bits do not break ties; lexsort keeps the order of equal atoms.
     order = np.lexsort((distances.round(6), np.repeat(np.arange(len(starts)), lengths)))
     return order[starts]
 
@@ -71,7 +60,7 @@ def select(topology: Topology, first: Frame, config: MoleculesConfig) -> Selecti
     """Choose the atoms to follow, from the first frame.
 
     Args:
-        topology: Names and numbers.
+        topology: Names and residue numbers.
         first: The first frame of the simulation.
         config: `molecules`, `center` and `center_on`.
 
@@ -79,42 +68,87 @@ def select(topology: Topology, first: Frame, config: MoleculesConfig) -> Selecti
         The selection.
 
     Raises:
-        UserError: No molecule, or no atom of the centre, has one of the names.
+        UserError: No molecule, or no atom of the centre, has one of the names, or selected molecules cannot be told
+            apart or have coordinates that are not finite.
     """
-    starts = molecule_starts(topology)
-    atoms = nearest_to_centers(first.positions, starts, first.box)
-    names = topology.molecule_names[starts]
-    counts = dict(Counter(names.tolist()))
-    kinds = np.full(len(starts), -1)
+    molecules = find_molecules(topology)
+    counts = dict(Counter(molecules.names.tolist()))
+    kinds = np.full(len(molecules.names), -1)
     for kind, name in enumerate(config.molecules):
-        kinds[names == name] = kind
+        kinds[molecules.names == name] = kind
     chosen = np.flatnonzero(kinds >= 0)
     if not len(chosen):
         raise UserError(unknown_name(topology.path, "molecules", config.molecules, counts))
-    wanted = np.isin(topology.molecule_names, config.center) | np.isin(topology.atom_names, config.center)
-    center = np.flatnonzero(wanted)
+    selected = [name for name in config.molecules if name in counts]
+    for name in selected:
+        reason = why_unclear(topology, molecules, name)
+        if reason:
+            raise UserError(
+                f"{topology.path}: molecules of {name} cannot be told apart: {reason}; expected a `--topology` in "
+                "which each molecule has its own residue number, or atom names that differ within a molecule"
+            )
+    first.finite_positions(molecules.order[np.isin(topology.molecule_names[molecules.order], selected)])
+    nearest = nearest_to_centers(first.positions[molecules.order], molecules.starts, first.box)
+    atoms = molecules.order[nearest]
+    sizes = {name: molecules.sizes[molecules.names == name] for name in selected}
+    return Selection(
+        atoms[chosen],
+        kinds[chosen],
+        _center_atoms(topology, molecules, first, config, counts),
+        counts,
+        {name: (int(each.min()), int(each.max())) for name, each in sizes.items()},
+        _notes(molecules, selected),
+    )
+
+
+def _center_atoms(
+    topology: Topology, molecules: Molecules, first: Frame, config: MoleculesConfig, counts: Mapping[str, int]
+) -> Indices:
+    atoms = np.sort(molecules.order)
+    wanted = np.isin(topology.molecule_names[atoms], config.center) | np.isin(topology.atom_names[atoms], config.center)
+    center = atoms[wanted]
     if not len(center):
         raise UserError(unknown_name(topology.path, "center", config.center, counts))
+    positions = first.finite_positions(center)
     if config.center_on == "atom":
-        cluster = gather_around_mean(first.positions[center], first.box)
+        cluster = gather_around_mean(positions, first.box)
         distances = np.linalg.norm(cluster - cluster.mean(axis=0), axis=1)
         center = center[[np.argmin(distances.round(6))]]
-    return Selection(atoms[chosen], kinds[chosen], center, counts)
+    return center
+
+
+def _notes(molecules: Molecules, selected: Sequence[str]) -> tuple[str, ...]:
+    notes = [
+        f"{count} {name} share residue numbers: told apart by the sequence of their atom names"
+        for name, count in molecules.cut.items()
+        if name in selected
+    ]
+    notes += [
+        f"{count} {name} have their atoms in several places of the topology: joined by chain and residue number"
+        for name, count in molecules.joined.items()
+        if name in selected
+    ]
+    if molecules.num_alternates:
+        notes.append(
+            f"{molecules.num_alternates} atoms in alternate locations left out: the first location of each residue is "
+            "used"
+        )
+    return tuple(notes)
 
 
 def one_hot(kinds: Indices, num_kinds: int) -> npt.NDArray[np.float32]:
-    """1 in the column of a particle's kind, 0 in the others: `[N]` -> `[N, num_kinds]`."""
+    """1 in the column of each particle's kind and 0 elsewhere: `[N]` -> `[N, num_kinds]`."""
     return np.eye(num_kinds, dtype=np.float32)[kinds]
 
 
-def unknown_name(path: Path, field: str, asked: Sequence[str], counts: Mapping[str, int]) -> str:
-    """The message that names don't exist, with those that do.
+def unknown_name(path: Path, field: str, requested: Sequence[str], counts: Mapping[str, int]) -> str:
+    """The message that names do not exist, with the names that do.
 
     Args:
         path: The topology.
-        field: Where they were asked for, "molecules" or "center".
-        asked: The names.
-        counts: Molecules of every name that exists.
+        field: The field that requests them, "molecules" or "center".
+        requested: The names.
+        counts: Number of molecules of each name that exists.
 
     Returns:
         One line.
@@ -124,8 +158,8 @@ def unknown_name(path: Path, field: str, asked: Sequence[str], counts: Mapping[s
         for name, count in sorted(counts.items(), key=lambda item: -item[1])
     ]
     more = f" and {len(listed) - _LISTED_NAMES} more" if len(listed) > _LISTED_NAMES else ""
-    what = "molecule" if field == "molecules" else "molecule or atom"
+    kind = "molecule" if field == "molecules" else "molecule or atom"
     return (
-        f"{path}: no {what} is called {' or '.join(asked)} (`{field}`); "
+        f"{path}: no {kind} is called {' or '.join(requested)} (`{field}`); "
         f"the molecules are {', '.join(listed[:_LISTED_NAMES])}{more}"
     )

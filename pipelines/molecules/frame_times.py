@@ -1,22 +1,29 @@
-"""Time from one frame to the next."""
+"""Time between frames, from the times that a trajectory states."""
+
+import math
+
+import numpy as np
 
 from pipelines.errors import UserError
-from pipelines.molecules.reading import Frame
+from pipelines.molecules.simulation_frames import Frame
 
 _TOLERANCE = 0.01
 
 
-class Clock:
-    """Reads the time between frames off a trajectory and refuses uneven ones.
+class FrameTimes:
+    """Finds the time between frames and refuses uneven times.
+
+    Trajectories store times as float32, whose spacing at 100 ns is 0.008 ps. Times may be off by that much, and the
+    time between frames is that of the whole trajectory: (t_last - t_first) / (num_frames - 1).
 
     Args:
-        given: Picoseconds from frame to frame as the user says, which outweighs what the files say; or None.
+        given: Picoseconds between frames as the user states them, which override the files; or None.
     """
 
     def __init__(self, given: float | None) -> None:
         self._given = given
-        self._step: float | None = None
-        self._last: float | None = None
+        self._first = self._last = 0.0
+        self._count = 0
 
     def note(self, frame: Frame) -> None:
         """Take in the next frame.
@@ -25,29 +32,58 @@ class Clock:
             frame: The frame.
 
         Raises:
-            UserError: It holds no time, or comes earlier or later than the frames before it promise.
+            UserError: It has no time, or its time does not continue those before it.
         """
         if self._given is not None:
             return
-        if frame.time is None:
-            raise UserError(f"{frame.path}: says no times; expected `--time-between-frames`, in ps")
-        if self._last is not None:
-            step = frame.time - self._last
-            expected = step if self._step is None else self._step
-            if step <= 0 or abs(step - expected) > _TOLERANCE * expected:
+        time = frame.time
+        if time is None or not math.isfinite(time):
+            raise UserError(f"{frame.path}: states no times; expected `--time-between-frames`, in ps")
+        if not self._count:
+            self._first = time
+        else:
+            step = time - self._last
+            expected = (self._last - self._first) / (self._count - 1) if self._count > 1 else max(step, 0.0)
+            if abs(step - expected) > _TOLERANCE * expected + 2 * _spacing(time, self._last):
                 raise UserError(
-                    f"{frame.path}: frame {frame.index} is at {frame.time:g} ps, the frame before it at "
-                    f"{self._last:g} ps; expected {f'{expected:g} ps' if self._step else 'a later time'} from frame "
-                    "to frame. Several simulations: a directory each, or `--split-by file`; "
-                    "times that mean nothing: `--time-between-frames`"
+                    f"{frame.path}: frame {frame.index} is at {time:.9g} ps and the frame before it at "
+                    f"{self._last:.9g} ps; expected {f'steps of {expected:.6g} ps' if expected else 'a later time'}. "
+                    "Several simulations: one directory each, or `--split-by file`. Times without meaning: "
+                    "`--time-between-frames`"
                 )
-            self._step = expected
-        self._last = frame.time
+        self._last = time
+        self._count += 1
 
-    @property
-    def time_between_frames(self) -> float | None:
-        """Picoseconds; None if there was one frame alone."""
+    def time_between_frames(self, label: str) -> float:
+        """The time between frames, with as many digits as the times determine.
+
+        Args:
+            label: Name of the simulation, for the message.
+
+        Returns:
+            Picoseconds.
+
+        Raises:
+            UserError: There are too few frames, or their times are too coarse.
+        """
         if self._given is not None:
             return self._given
-        # XTC keeps float32: 100.00000149 ps mean 100.
-        return None if self._step is None else float(f"{self._step:.6g}")
+        if self._count < 2:
+            raise UserError(f"{label}: one frame states no time between frames; expected several")
+        span, spacing = self._last - self._first, _spacing(self._first, self._last)
+        if span <= 0 or spacing > _TOLERANCE * span:
+            raise UserError(
+                f"{label}: the times of its {self._count} frames, {self._first:.9g} to {self._last:.9g} ps, are too "
+                "coarse to tell the time between frames; expected `--time-between-frames`, in ps"
+            )
+        return _rounded(span / (self._count - 1), spacing / (self._count - 1))
+
+
+def _spacing(*times: float) -> float:
+    return float(np.spacing(np.float32(max(abs(time) for time in times))))
+
+
+def _rounded(value: float, error: float) -> float:
+    """The shortest decimal number within the error."""
+    candidates = (float(f"{value:.{digits}g}") for digits in range(1, 10))
+    return next((candidate for candidate in candidates if abs(candidate - value) <= error), value)

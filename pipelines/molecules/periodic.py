@@ -1,4 +1,8 @@
-"""Geometry in a periodic box, given by its vectors `[3, 3]`, one a row; None is open space."""
+"""Geometry in a periodic box, given by its vectors `[3, 3]`, one per row.
+
+A row of zeros is an open axis: the pseudo-inverse gives it the fractional coordinate 0, so that it has no images.
+None is open space.
+"""
 
 import itertools
 
@@ -10,19 +14,19 @@ _NEIGHBORS = np.array(list(itertools.product((0.0, -1.0, 1.0), repeat=3)))  # no
 
 
 def minimum_image(displacement: Array, box: Array | None) -> Array:
-    """The shortest of the periodic images of every displacement.
+    """The shortest periodic image of every displacement.
 
     Args:
         displacement: `[n, 3]`.
-        box: Box vectors `[3, 3]`; in a triclinic box the 27 images around the nearest in fractional coordinates
-            are compared, which is exact for the reduced boxes that simulation programs write.
+        box: Box vectors `[3, 3]` or None. In a triclinic box, the 27 images around the nearest one in fractional
+            coordinates are compared, which is exact for the reduced boxes that simulation programs write.
 
     Returns:
         `[n, 3]`.
     """
     if box is None:
         return displacement
-    nearest = displacement - np.round(displacement @ np.linalg.inv(box)) @ box
+    nearest = displacement - np.round(displacement @ np.linalg.pinv(box)) @ box
     if np.count_nonzero(box - np.diag(np.diag(box))) == 0:
         return nearest
     best, best_square = nearest, (nearest**2).sum(axis=-1)
@@ -36,20 +40,20 @@ def minimum_image(displacement: Array, box: Array | None) -> Array:
 
 
 def half_width(box: Array) -> float:
-    """Half the smallest distance of two opposite faces of a box: beyond it, images cannot be told apart."""
-    return float(0.5 / np.linalg.norm(np.linalg.inv(box), axis=0).max())
+    """Half the smallest distance between opposite faces: longer moves cannot be told from their images."""
+    return float(0.5 / np.linalg.norm(np.linalg.pinv(box), axis=0).max())
 
 
 def make_whole(positions: Array, starts: npt.NDArray[np.intp], box: Array | None) -> Array:
-    """Put molecules that a face of the box cuts together again: each atom next to the one before it.
+    """Make molecules whole that the box cuts: each atom is the image nearest to the atom before it.
 
     Args:
-        positions: `[num_atoms, 3]`.
-        starts: First atom of every molecule.
+        positions: `[num_atoms, 3]`, molecule by molecule.
+        starts: First atom of each molecule `[num_molecules]`.
         box: Box vectors `[3, 3]` or None.
 
     Returns:
-        `[num_atoms, 3]`; the first atom of every molecule stays where it is.
+        `[num_atoms, 3]`; the first atom of each molecule stays where it is.
     """
     if box is None:
         return positions
@@ -62,13 +66,13 @@ def make_whole(positions: Array, starts: npt.NDArray[np.intp], box: Array | None
 
 
 def gather_around_mean(positions: Array, box: Array | None) -> Array:
-    """The images of a cluster's atoms that lie about the cluster's centre.
+    """The images of the atoms of a cluster that lie around the centre of the cluster.
 
-    The centre of a cluster that the box cuts is that of the angles 2 pi s of its fractional coordinates s (Bai
-    and Breen, Journal of Graphics Tools 13(4), 2008).
+    The centre of a cluster that the box cuts follows from the mean of the angles 2 pi s of the fractional coordinates
+    s (Bai and Breen, Journal of Graphics Tools 13(4), 2008).
 
     Args:
-        positions: `[n, 3]`, a cluster that spans less than the box.
+        positions: `[n, 3]`, a cluster smaller than the box.
         box: Box vectors `[3, 3]` or None.
 
     Returns:
@@ -76,6 +80,6 @@ def gather_around_mean(positions: Array, box: Array | None) -> Array:
     """
     if box is None:
         return positions
-    phases = np.exp(2j * np.pi * (positions @ np.linalg.inv(box))).mean(axis=0)
+    phases = np.exp(2j * np.pi * (positions @ np.linalg.pinv(box))).mean(axis=0)
     middle = (np.angle(phases) / (2 * np.pi)) @ box
     return middle + minimum_image(positions - middle, box)

@@ -1,67 +1,36 @@
-"""Topologies and frames, whatever their format: the only file that knows MDAnalysis.
+"""Topologies and frames, whatever their format: chooses the reader by the suffix of the file."""
 
-MDAnalysis is imported when a file is read, so that the rest of the project needs it not.
-"""
-
-import contextlib
-import dataclasses
-import sys
-import tempfile
-import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
 
 from pipelines.errors import UserError
-from pipelines.molecules.pdb import first_fault, header_box, is_pdb
+from pipelines.molecules.formats import dcd, gro, lammps, mdanalysis, pdb, trr, xtc, xyz
+from pipelines.molecules.formats.frame import RawFrame, Topology
+from pipelines.molecules.formats.lines import format_suffix
 
-Result = TypeVar("Result")
-_ANGSTROM = {"angstrom": 1.0, "nm": 10.0}
-_LEAVES_FILES = (".xtc", ".trr")  # MDAnalysis writes an index beside these, which is not ours to leave there
-
-
-@dataclasses.dataclass(frozen=True)
-class Topology:
-    """What a topology says about its atoms, each array `[num_atoms]`."""
-
-    path: Path
-    """The file."""
-    atom_names: npt.NDArray[np.str_]
-    """Names of the atoms."""
-    molecule_names: npt.NDArray[np.str_]
-    """Names of their molecules (residues)."""
-    molecule_numbers: npt.NDArray[np.str_]
-    """Numbers of their molecules, which PDB files begin again after 9999, with the insertion code."""
-    chains: npt.NDArray[np.str_]
-    """Chains (and segments) of their molecules."""
-
-    @property
-    def num_atoms(self) -> int:
-        """Atoms in all."""
-        return len(self.atom_names)
-
-
-@dataclasses.dataclass(frozen=True)
-class Frame:
-    """One frame of a trajectory."""
-
-    path: Path
-    """The file it is in."""
-    index: int
-    """Its number in that file, from 0."""
-    positions: npt.NDArray[np.float64]
-    """`[num_atoms, 3]`, in angstrom."""
-    box: npt.NDArray[np.float64] | None
-    """Box vectors `[3, 3]`, one a row, in angstrom; None if the frame has no periodic box."""
-    time: float | None
-    """Time in picoseconds; None if the format holds none."""
+_ANGSTROM, _NANOMETRE = 1.0, 10.0
+_UNITS = {"angstrom": _ANGSTROM, "nm": _NANOMETRE}
+_TOPOLOGIES: dict[str, Callable[[Path], Topology]] = {
+    ".pdb": pdb.read_topology,
+    ".ent": pdb.read_topology,
+    ".gro": gro.read_topology,
+}
+_READERS: dict[str, tuple[Callable[[Path, int], Iterator[RawFrame]], float]] = {
+    ".pdb": (pdb.read_frames, _ANGSTROM),
+    ".ent": (pdb.read_frames, _ANGSTROM),
+    ".gro": (gro.read_frames, _NANOMETRE),
+    ".xyz": (xyz.read_frames, _ANGSTROM),
+    ".lammpsdump": (lammps.read_frames, _ANGSTROM),
+    ".lammpstrj": (lammps.read_frames, _ANGSTROM),
+    ".dump": (lammps.read_frames, _ANGSTROM),
+    ".xtc": (xtc.read_frames, _NANOMETRE),
+    ".trr": (trr.read_frames, _NANOMETRE),
+    ".dcd": (dcd.read_frames, _ANGSTROM),
+}
 
 
 def read_topology(path: Path) -> Topology:
-    """Read names and numbers of the molecules of all atoms.
+    """Read names and residue numbers of all atoms.
 
     Args:
         path: A topology file, or a trajectory in a format that names its atoms.
@@ -70,25 +39,14 @@ def read_topology(path: Path) -> Topology:
         The topology.
 
     Raises:
-        UserError: MDAnalysis is missing, or the file is missing, cannot be read, or names no molecules.
+        UserError: MDAnalysis is needed and missing, or the file is missing, cannot be read, or names no molecules.
     """
-    mda = _mdanalysis()
-    with contextlib.ExitStack() as stack:
-        source = _leaving_nothing(path, stack)
-        atoms = _attempt(path, None, lambda: mda.Universe(source, to_guess=()).atoms)
-    if not hasattr(atoms, "resnames") or not hasattr(atoms, "names"):
-        raise UserError(f"{path}: names neither atoms nor molecules; expected a topology such as PDB, GRO or prmtop")
-
-    def texts(*attributes: str) -> npt.NDArray[np.str_]:
-        columns = [getattr(atoms, name).astype(str) for name in attributes if hasattr(atoms, name)]
-        joined = [" ".join(parts) for parts in zip(*columns, strict=True)]
-        return np.array(joined, dtype=np.str_) if columns else np.full(len(atoms), "", dtype=np.str_)
-
-    return Topology(path, texts("names"), texts("resnames"), texts("resids", "icodes"), texts("segids", "chainIDs"))
+    _check_exists(path)
+    return _TOPOLOGIES.get(format_suffix(path), mdanalysis.read_topology)(path)
 
 
-def read_frames(path: Path, num_atoms: int, input_unit: str = "auto") -> Generator[Frame]:
-    """Read a trajectory file frame by frame; one frame is in memory at a time.
+def read_frames(path: Path, num_atoms: int, input_unit: str = "auto") -> Iterator[RawFrame]:
+    """Read a trajectory file to its end, frame by frame; one frame is in memory at a time.
 
     Args:
         path: The file.
@@ -96,100 +54,30 @@ def read_frames(path: Path, num_atoms: int, input_unit: str = "auto") -> Generat
         input_unit: Unit of the numbers in the file, "angstrom" or "nm"; "auto" for that of the format.
 
     Yields:
-        The frames.
+        The frames, with positions and boxes in angstrom.
 
     Raises:
-        UserError: MDAnalysis is missing, or the file is missing, cannot be read to its end, holds no frame, or a
+        UserError: MDAnalysis is needed and missing, or the file is missing, cannot be read, holds no frame, or a
             frame has another number of atoms.
+        IncompleteFileError: The file ends inside a frame.
     """
-    with contextlib.ExitStack() as stack:
-        reader = _open(path, num_atoms, input_unit, stack)
-        scale = _ANGSTROM.get(input_unit, 1.0)
-        fallback = header_box(path) if is_pdb(path) else None
-        for index in range(reader.n_frames):
-
-            def read(index: int = index) -> Any:
-                return reader[index] if index else reader.ts  # opening has read the first one
-
-            step = _attempt(path, num_atoms, read, f"frame {index}: ")
-            box = _box(step, fallback)
-            yield Frame(
-                path,
-                index,
-                np.asarray(step.positions, np.float64) * scale,
-                None if box is None else box * scale,
-                _time(step),
-            )
+    _check_exists(path)
+    reader, native = _READERS.get(format_suffix(path), (None, _ANGSTROM))
+    if reader is None:
+        frames = mdanalysis.read_frames(path, num_atoms, convert_units=input_unit == "auto")
+    else:
+        frames = reader(path, num_atoms)
+    scale = _UNITS.get(input_unit, native)
+    for frame in frames:
+        yield _scaled(frame, scale)
 
 
-def _open(path: Path, num_atoms: int, input_unit: str, stack: contextlib.ExitStack) -> Any:
-    _mdanalysis()
-    from MDAnalysis.coordinates.core import reader as open_reader
-
-    source = _leaving_nothing(path, stack)
-    convert = input_unit == "auto"
-    reader = _attempt(path, num_atoms, lambda: open_reader(source, n_atoms=num_atoms, convert_units=convert))
-    stack.callback(reader.close)
-    if reader.n_frames < 1:
-        raise UserError(f"{path}: expected at least one frame, found none")
-    if reader.n_atoms != num_atoms:
-        raise UserError(f"{path}: frame 0: expected {num_atoms} atoms as in the topology, found {reader.n_atoms}")
-    return reader
+def _scaled(frame: RawFrame, scale: float) -> RawFrame:
+    positions = None if frame.positions is None else frame.positions * scale
+    box = None if frame.box is None else frame.box * scale
+    return RawFrame(frame.path, frame.index, positions, box, frame.time, frame.labels)
 
 
-def _leaving_nothing(path: Path, stack: contextlib.ExitStack) -> str:
-    """A name under which a file can be read, so that what is written beside it is removed with the stack."""
-    if path.suffix.lower() not in _LEAVES_FILES or not path.is_file():
-        return str(path)
-    source = Path(stack.enter_context(tempfile.TemporaryDirectory())) / path.name
-    source.symlink_to(path.resolve())
-    return str(source)
-
-
-def _box(step: Any, fallback: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64] | None:
-    """Box vectors of a frame; `fallback` are the lengths and angles that hold for the whole file."""
-    from MDAnalysis.lib.mdamath import triclinic_vectors
-
-    dimensions = fallback if step.dimensions is None else step.dimensions
-    if dimensions is None:
-        return None
-    vectors = np.asarray(triclinic_vectors(dimensions, dtype=np.float64))
-    return vectors if abs(np.linalg.det(vectors)) > 0 else None
-
-
-def _time(step: Any) -> float | None:
-    # Without either of the two MDAnalysis would make up a picosecond a frame.
-    if "time" in step.data or "dt" in step.data:
-        return float(step.time)
-    return None
-
-
-def _mdanalysis() -> Any:
-    try:
-        import MDAnalysis
-    except ImportError:
-        raise UserError(
-            "reading molecular trajectories needs MDAnalysis, which is not installed; "
-            "expected: pip install 'socialmd_tf[md]'"
-        ) from None
-    return MDAnalysis
-
-
-def _attempt(path: Path, num_atoms: int | None, action: Callable[[], Result], where: str = "") -> Result:
-    """Run what may fail on a broken file in any way its format's reader likes, and say it in one line."""
+def _check_exists(path: Path) -> None:
     if not path.is_file():
         raise UserError(f"{path}: {'expected a file, found a directory' if path.is_dir() else 'no such file'}")
-    hook = sys.unraisablehook
-    # A reader that could not be opened complains once more when it is thrown away.
-    sys.unraisablehook = lambda _: None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return action()
-    except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        message = lines[-1 if lines[0].startswith("Failed to construct topology") else 0] if lines else repr(error)
-    finally:
-        sys.unraisablehook = hook
-    fault = first_fault(path, num_atoms) if is_pdb(path) else None
-    raise UserError(f"{path}: {fault or f'{where}cannot be read: {message}'}")

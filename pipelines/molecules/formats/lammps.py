@@ -1,0 +1,128 @@
+"""LAMMPS text dumps, in the length unit of the simulation. Their atoms are sorted by `id`."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.errors import UserError
+from pipelines.molecules.formats.boxes import checked_vectors
+from pipelines.molecules.formats.frame import Array, IncompleteFileError, Labels, RawFrame, wrong_number_of_atoms
+from pipelines.molecules.formats.lines import numbered_lines
+
+_COORDINATES = (("x", "y", "z"), ("xs", "ys", "zs"), ("xu", "yu", "zu"), ("xsu", "ysu", "zsu"))
+Lines = Iterator[tuple[int, bytes]]
+
+
+def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
+    """Read the frames one by one; one is in memory at a time.
+
+    Args:
+        path: The file.
+        num_atoms: Atoms that every frame must have.
+
+    Yields:
+        The frames, atoms sorted by `id`, relative to the lower corner of the box. They have no times: a dump
+        counts steps and says neither their length nor the unit.
+
+    Raises:
+        UserError: A line cannot be read, a column is missing, or a frame has another number of atoms.
+        IncompleteFileError: The last frame is cut off.
+    """
+    lines = numbered_lines(path)
+    index = -1
+    for index in itertools.count():
+        try:
+            frame = _frame(path, index, lines, num_atoms)
+        except StopIteration:
+            raise IncompleteFileError(f"{path}: frame {index} is cut off") from None
+        if frame is None:
+            break
+        yield frame
+    if index < 1:
+        raise UserError(f"{path}: expected at least one frame, found none")
+
+
+def _frame(path: Path, index: int, lines: Lines, num_atoms: int) -> RawFrame | None:
+    """The next frame; None at the end of the file."""
+    _, line = next(lines, (0, b""))
+    if not line.strip():
+        return None
+    number = 0
+    while not line.startswith(b"ITEM: NUMBER OF ATOMS"):
+        number, line = next(lines)
+        if number > 10_000 and not index:
+            raise UserError(f"{path}: expected a LAMMPS dump, found no number of atoms")
+    count = int(_numbers(path, *next(lines), 1)[0])
+    if count != num_atoms:
+        raise wrong_number_of_atoms(path, index, num_atoms, count)
+    box, corner, is_open = _box(path, index, lines)
+    number, line = next(lines)
+    names = line.decode("latin-1").split()[2:]
+    rows = [line.split() for _, line in itertools.islice(lines, count)]
+    if len(rows) < count or len(rows[-1]) < len(names):
+        raise IncompleteFileError(f"{path}: frame {index} is cut off after {max(len(rows) - 1, 0)} of {count} atoms")
+    try:
+        table = np.array(rows).reshape(count, len(names))
+        identities, positions = _sorted(f"{path}: frame {index}", names, table, box, corner)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{path}: frame {index}: the {count} lines after line {number} cannot be read: {error}") from None
+    box[is_open] = 0.0
+    return RawFrame(path, index, positions, box, labels=Labels("LAMMPS dump", identities))
+
+
+def _sorted(
+    where: str, names: list[str], table: npt.NDArray[np.bytes_], box: Array, corner: Array
+) -> tuple[npt.NDArray[np.bytes_], Array]:
+    """Identities `[num_atoms]` and positions `[num_atoms, 3]`, sorted by `id`."""
+    if "id" not in names:
+        raise UserError(
+            f"{where}: expected a column `id`, because LAMMPS changes the order of atoms; found {' '.join(names)}"
+        )
+    wanted = next((triple for triple in _COORDINATES if set(triple) <= set(names)), None)
+    if wanted is None:
+        raise UserError(f"{where}: expected columns `x y z`, `xs ys zs` or `xu yu zu`, found {' '.join(names)}")
+    table = table[np.argsort(table[:, names.index("id")].astype(np.int64), kind="stable")]
+    positions = table[:, [names.index(name) for name in wanted]].astype(np.float64)
+    positions = positions @ box if "s" in wanted[0] else positions - corner
+    known = [table[:, names.index(name)] for name in ("id", "mol", "type", "element") if name in names]
+    identities = known[0]
+    for column in known[1:]:
+        identities = np.char.add(np.char.add(identities, b" "), column)
+    return identities, positions
+
+
+def _box(path: Path, index: int, lines: Lines) -> tuple[Array, Array, list[bool]]:
+    """Vectors `[3, 3]` and lower corner `[3]` of the box, and which axes are not periodic."""
+    _, header = next(lines)
+    words = header.decode("latin-1").split()[3:]
+    if "abc" in words or not header.startswith(b"ITEM: BOX BOUNDS"):
+        raise UserError(f"{path}: frame {index}: expected BOX BOUNDS of an orthogonal or restricted triclinic box")
+    is_tilted = "xy" in words
+    bounds = np.array([_numbers(path, *next(lines), 3 if is_tilted else 2) for _ in range(3)])
+    low, high = bounds[:, 0].copy(), bounds[:, 1].copy()
+    box = np.zeros((3, 3))
+    if is_tilted:
+        xy, xz, yz = bounds[:, 2]
+        # The bounds enclose the tilted box.
+        low -= [min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0]
+        high -= [max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0]
+        box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz
+    box[np.diag_indices(3)] = high - low
+    boundaries = [word for word in words if word not in ("xy", "xz", "yz")] or ["pp"] * 3
+    return checked_vectors(box, f"{path}: frame {index}"), low, [boundary != "pp" for boundary in boundaries]
+
+
+def _numbers(path: Path, number: int, line: bytes, count: int) -> list[float]:
+    try:
+        values = [float(field) for field in line.split()]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        found = line.decode("latin-1").strip()
+        raise UserError(f"{path}: line {number}: expected {count} number{'s' if count > 1 else ''}, found {found!r}")
+    return values

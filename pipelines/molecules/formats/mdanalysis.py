@@ -1,0 +1,137 @@
+"""All other formats, through MDAnalysis, which is imported when a file is read."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.errors import UserError
+from pipelines.molecules.formats.boxes import OPEN, cell_vectors
+from pipelines.molecules.formats.frame import Labels, RawFrame, Topology, wrong_number_of_atoms
+
+MISSING = (
+    "reading molecular trajectories of this format needs MDAnalysis, which is not installed; "
+    "expected: pip install 'socialmd_tf[md]'"
+)
+Result = TypeVar("Result")
+
+
+def read_topology(path: Path) -> Topology:
+    """Read names and residue numbers with MDAnalysis's parser of the format.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The topology.
+
+    Raises:
+        UserError: MDAnalysis is missing, or the file cannot be read or names no molecules.
+    """
+    atoms = _attempt(f"{path}", lambda: _mdanalysis().Universe(str(path), to_guess=()).atoms)
+    if not hasattr(atoms, "resnames") or not hasattr(atoms, "names"):
+        raise UserError(f"{path}: names neither atoms nor molecules; expected a topology such as PDB, GRO or prmtop")
+    alternates = _texts(atoms, "altLocs") if hasattr(atoms, "altLocs") else None
+    return Topology(
+        path,
+        atom_names=_texts(atoms, "names"),
+        molecule_names=_texts(atoms, "resnames"),
+        molecule_numbers=_texts(atoms, "resids", "icodes", "molnums"),
+        chains=_texts(atoms, "segids", "chainIDs"),
+        alternates=alternates,
+    )
+
+
+def _texts(atoms: Any, *attributes: str) -> npt.NDArray[np.str_]:
+    columns = [getattr(atoms, name).astype(str) for name in attributes if hasattr(atoms, name)]
+    joined = [" ".join(parts).strip() for parts in zip(*columns, strict=True)]
+    return np.array(joined, dtype=np.str_) if columns else np.full(len(atoms), "", dtype=np.str_)
+
+
+def read_frames(path: Path, num_atoms: int, convert_units: bool = True) -> Iterator[RawFrame]:
+    """Read the frames one by one; one is in memory at a time.
+
+    Args:
+        path: The file.
+        num_atoms: Atoms that every frame must have.
+        convert_units: Whether lengths become angstrom, from the unit that the format prescribes.
+
+    Yields:
+        The frames.
+
+    Raises:
+        UserError: MDAnalysis is missing, or the file cannot be read to its end.
+    """
+
+    def open_reader() -> Any:
+        _mdanalysis()
+        from MDAnalysis.coordinates.core import reader
+
+        opened = reader(str(path), n_atoms=num_atoms, convert_units=convert_units)
+        return opened, opened.n_frames, opened.n_atoms
+
+    reader, num_frames, found = _attempt(f"{path}", open_reader)
+    try:
+        if num_frames < 1:
+            raise UserError(f"{path}: expected at least one frame, found none")
+        if found != num_atoms:
+            raise wrong_number_of_atoms(path, 0, num_atoms, found)
+        labels = _labels(path, num_atoms)
+        for index in range(num_frames):
+            where = f"{path}: frame {index}"
+            yield _attempt(where, lambda index=index, where=where: _frame(path, index, reader, where, labels))
+    finally:
+        _attempt(f"{path}", reader.close)
+
+
+def _frame(path: Path, index: int, reader: Any, where: str, labels: Labels | None) -> RawFrame:
+    step = reader[index] if index else reader.ts  # opening has read the first frame
+    positions = np.array(step.positions, np.float64) if step.has_positions else None
+    box = OPEN if step.dimensions is None else cell_vectors(step.dimensions, where)
+    # Without either of the two, MDAnalysis would make up a picosecond per frame.
+    time = float(step.time) if "time" in step.data or "dt" in step.data else None
+    return RawFrame(path, index, positions, box, time, labels)
+
+
+def _labels(path: Path, num_atoms: int) -> Labels | None:
+    """Names of the atoms in formats that are a topology, too, such as CRD, MOL2 and PQR."""
+    try:
+        topology = read_topology(path)
+    except UserError:
+        return None
+    if topology.num_atoms != num_atoms:
+        return None
+    columns = (topology.atom_names, topology.molecule_names, topology.molecule_numbers, topology.chains)
+    rows = [" ".join(parts) for parts in zip(*columns, strict=True)]
+    return Labels(path.suffix.lower(), np.char.encode(rows, "utf-8"), np.char.encode(topology.atom_names, "utf-8"))
+
+
+def _mdanalysis() -> Any:
+    try:
+        import MDAnalysis
+    except ImportError:
+        raise UserError(MISSING) from None
+    return MDAnalysis
+
+
+def _attempt(where: str, action: Callable[[], Result]) -> Result:
+    """Run what may fail in any way on a broken file, and report that in one line."""
+    hook = sys.unraisablehook
+    # A reader that could not be opened complains once more when it is collected.
+    sys.unraisablehook = lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return action()
+    except UserError:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        message = lines[-1 if lines[0].startswith("Failed to construct topology") else 0] if lines else repr(error)
+    finally:
+        sys.unraisablehook = hook
+    raise UserError(f"{where}: cannot be read: {message}")

@@ -1,0 +1,100 @@
+"""GROMACS XTC trajectories, in nm.
+
+The frames of the file are found here, from their headers. Their compressed positions come from a child process: the
+library that unpacks them writes beyond its memory when a file is damaged, and would end this process with it.
+"""
+
+import contextlib
+import importlib.util
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, BinaryIO
+
+import numpy as np
+
+from pipelines.errors import UserError
+from pipelines.molecules.formats.boxes import checked_vectors
+from pipelines.molecules.formats.frame import IncompleteFileError, RawFrame, wrong_number_of_atoms
+from pipelines.molecules.formats.mdanalysis import MISSING
+
+_DECODER = Path(__file__).with_name("xtc_decoder.py")
+_MAGIC = 1995
+_HEADER = struct.Struct(">3if9fi")  # magic, atoms, step, time, box, atoms
+_PACKING = struct.Struct(">f8i")  # precision, least and greatest coordinates, an index, bytes
+_UNPACKED_ATOMS = 9  # frames of so few atoms hold plain numbers
+
+
+def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
+    """Read the frames one by one; one is in memory at a time.
+
+    Args:
+        path: The file.
+        num_atoms: Atoms that every frame must have.
+
+    Yields:
+        The frames.
+
+    Raises:
+        UserError: MDAnalysis is missing, the file is damaged, or a frame has another number of atoms.
+        IncompleteFileError: The last frame is cut off.
+    """
+    if importlib.util.find_spec("MDAnalysis") is None:
+        raise UserError(MISSING)
+    size = path.stat().st_size
+    with path.open("rb") as file, contextlib.ExitStack() as stack:
+        index, decoded = 0, None
+        while file.tell() < size:
+            values = _header(path, index, file, size, num_atoms)
+            decoded = decoded or stack.enter_context(_decoder(path))
+            content = decoded.read(12 * num_atoms)
+            if len(content) < 12 * num_atoms:
+                raise UserError(f"{path}: frame {index}: the file is damaged: its positions cannot be unpacked")
+            positions = np.frombuffer(content, np.float32).reshape(-1, 3).astype(np.float64)
+            where = f"{path}: frame {index}"
+            yield RawFrame(path, index, positions, checked_vectors(values[4:13], where), float(values[3]))
+            index += 1
+    if not index:
+        raise UserError(f"{path}: expected at least one frame, found none")
+
+
+@contextlib.contextmanager
+def _decoder(path: Path) -> Iterator[IO[bytes]]:
+    """Positions of all frames, float32 `[num_atoms, 3]` each, as the child process writes them."""
+    command = [sys.executable, "-P", "-W", "ignore", str(_DECODER), str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        assert process.stdout is not None
+        with process.stdout as stream:
+            yield stream
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _header(path: Path, index: int, file: BinaryIO, size: int, num_atoms: int) -> tuple[float, ...]:
+    """Read the header of a frame and go to the next one."""
+    where = f"{path}: frame {index}"
+    header = file.read(_HEADER.size)
+    if header[:4] != struct.pack(">i", _MAGIC)[: len(header)]:
+        raise UserError(f"{where}: the file is damaged or is no XTC file")
+    if len(header) < _HEADER.size:
+        raise IncompleteFileError(f"{where} is cut off")
+    values = _HEADER.unpack(header)
+    if values[1] != num_atoms:
+        raise wrong_number_of_atoms(path, index, num_atoms, values[1])
+    length = 12 * num_atoms
+    if num_atoms > _UNPACKED_ATOMS:
+        packing = file.read(_PACKING.size)
+        if len(packing) < _PACKING.size:
+            raise IncompleteFileError(f"{where} is cut off")
+        *_, length = _PACKING.unpack(packing)
+        length += -length % 4
+    if values[-1] != num_atoms or not 0 <= length <= 16 * num_atoms:
+        raise UserError(f"{where}: the file is damaged: its header does not fit {num_atoms} atoms")
+    if file.tell() + length > size:
+        raise IncompleteFileError(f"{where} is cut off")
+    file.seek(length, 1)
+    return values

@@ -1,0 +1,186 @@
+"""The frames of a simulation, each checked against the first: the same atoms in one order, a box along the same axes."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.errors import UserError
+from pipelines.molecules.formats.frame import IncompleteFileError, Labels, RawFrame, Topology
+from pipelines.molecules.periodic import Array
+from pipelines.molecules.reading import read_frames
+
+_COMPARED_LETTERS = 4  # PDB files cut longer names off
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One frame of a simulation."""
+
+    path: Path
+    """The file."""
+    index: int
+    """Number of the frame in the file, from 0."""
+    positions: npt.NDArray[np.float64]
+    """`[num_atoms, 3]`, in angstrom."""
+    box: npt.NDArray[np.float64] | None
+    """Box vectors `[3, 3]`, one per row, in angstrom, zeros for an open axis; None if all axes are open."""
+    time: float | None
+    """Time in picoseconds; None if the format has none."""
+
+    def finite_positions(self, atoms: npt.NDArray[np.intp]) -> Array:
+        """Positions of some atoms.
+
+        Args:
+            atoms: `[n]`, from 0.
+
+        Returns:
+            `[n, 3]`, in angstrom.
+
+        Raises:
+            UserError: A coordinate is not finite.
+        """
+        positions = self.positions[atoms]
+        wrong = np.flatnonzero(~np.isfinite(positions).all(axis=1))
+        if len(wrong):
+            raise UserError(
+                f"{self.path}: frame {self.index}: atom {atoms[wrong[0]]} (from 0): expected finite coordinates, "
+                f"found {positions[wrong[0]].tolist()}"
+            )
+        return positions
+
+
+class SimulationFrames:
+    """Iterates over the frames of a simulation that have positions, and counts what the user should know.
+
+    Args:
+        parts: The trajectory files, in the order of time.
+        topology: Its atoms.
+        input_unit: Unit of the numbers in the files, "angstrom" or "nm"; "auto" for that of the format.
+        drop_incomplete: Whether the incomplete last frame of a file is dropped or refused.
+    """
+
+    def __init__(
+        self, parts: Sequence[Path], topology: Topology, input_unit: str = "auto", drop_incomplete: bool = False
+    ) -> None:
+        self._parts = parts
+        self._topology = topology
+        self._input_unit = input_unit
+        self._drop_incomplete = drop_incomplete
+        self._labels: dict[str, tuple[RawFrame, Labels]] = {}
+        self._box: Array | None = None
+        self._box_varies = False
+        self.periodic_axes = ""
+        """Axes that are periodic, such as "xyz", "xy" or ""."""
+        self.boxes_carried_on = 0
+        """Frames without a box, for which the constant box of the frames before them was used."""
+        self.without_positions = 0
+        """Frames of velocities or forces only, which were skipped."""
+        self.incomplete = 0
+        """Incomplete last frames that were dropped."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Read all files.
+
+        Yields:
+            The frames.
+
+        Raises:
+            UserError: A file cannot be read to its end, no frame has positions, or a frame has other atoms, another
+                order of atoms or a box along other axes than the first.
+        """
+        is_first = True
+        for path in self._parts:
+            for raw in self._whole_frames(path):
+                if raw.positions is None:
+                    self.without_positions += 1
+                    continue
+                self._check_atoms(raw)
+                yield Frame(raw.path, raw.index, raw.positions, self._follow_box(raw, is_first), raw.time)
+                is_first = False
+        if is_first:
+            raise UserError(
+                f"{self._parts[0]}: expected a frame with positions, found {self.without_positions} without"
+            )
+
+    def _whole_frames(self, path: Path) -> Iterator[RawFrame]:
+        found = 0
+        try:
+            for raw in read_frames(path, self._topology.num_atoms, self._input_unit):
+                found += 1
+                yield raw
+        except IncompleteFileError as error:
+            if not found:
+                raise
+            if not self._drop_incomplete:
+                raise UserError(
+                    f"{error}; expected a whole file, or `--incomplete-frames drop` to use its first {found} frames"
+                ) from None
+            self.incomplete += 1
+
+    def _check_atoms(self, raw: RawFrame) -> None:
+        """Compare names and numbers with those of the first frame, where the format has them."""
+        labels = raw.labels
+        if labels is None:
+            return
+        if labels.format not in self._labels:
+            self._labels[labels.format] = raw, labels
+            self._check_topology(raw, labels)
+            return
+        first, expected = self._labels[labels.format]
+        different = labels.rows != expected.rows
+        if different.any():
+            atom = int(np.argmax(different))
+            raise UserError(
+                f"{raw.where}: atom {atom} (from 0): expected {_text(expected.rows[atom])} as in frame {first.index} "
+                f"of {first.path}, found {_text(labels.rows[atom])}; every frame must list the atoms in one order"
+            )
+
+    def _check_topology(self, raw: RawFrame, labels: Labels) -> None:
+        if labels.atom_names is None:
+            return
+        found = np.char.strip(np.char.decode(labels.atom_names, "latin-1")).astype(f"U{_COMPARED_LETTERS}")
+        different = found != self._topology.atom_names.astype(f"U{_COMPARED_LETTERS}")
+        if different.any():
+            atom = int(np.argmax(different))
+            raise UserError(
+                f"{raw.where}: atom {atom} (from 0): expected {self._topology.atom_names[atom]} as in "
+                f"{self._topology.path}, found {found[atom]}; expected a `--topology` that lists the atoms in this "
+                "order, or none if the trajectory names its molecules"
+            )
+
+    def _follow_box(self, raw: RawFrame, is_first: bool) -> Array | None:
+        """The box of a frame; None if all axes are open."""
+        stated = raw.box
+        if is_first:
+            self._box = stated
+            self.periodic_axes = _axes(stated)
+        elif stated is None:
+            if self.periodic_axes and self._box_varies:
+                raise UserError(
+                    f"{raw.where}: expected a box, because the boxes of the frames before it vary; found none"
+                )
+            self.boxes_carried_on += bool(self.periodic_axes)
+        else:
+            if _axes(stated) != self.periodic_axes:
+                raise UserError(
+                    f"{raw.where}: expected {_box_text(self.periodic_axes)} as in the first frame, "
+                    f"found {_box_text(_axes(stated))}; expected a box in every frame or in none"
+                )
+            self._box_varies |= not np.array_equal(stated, self._box) if self._box is not None else False
+            self._box = stated
+        return self._box if self.periodic_axes else None
+
+
+def _axes(box: Array | None) -> str:
+    return "" if box is None else "".join(axis for axis, edge in zip("xyz", box, strict=True) if edge.any())
+
+
+def _box_text(axes: str) -> str:
+    return f"a box that is periodic along {', '.join(axes)}" if axes else "no box"
+
+
+def _text(label: bytes) -> str:
+    return " ".join(label.decode("latin-1").split())
