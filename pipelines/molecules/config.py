@@ -9,60 +9,64 @@ from pipelines.config import DataConfig
 from pipelines.errors import UserError, require
 
 DEFAULT_RADIUS = 0.35
-"""Radius of the sphere that stands for a molecule where none is stated, in nm: that of about ten heavy atoms."""
+"""Default radius of the sphere that represents a molecule, in nm: the size of about ten heavy atoms."""
 SPLITS = ("train", "validation", "test")
 WATER = frozenset(
     "HOH WAT SOL H2O DOD TIP TIP2 TIP3 TIP3P TIP4 TIP4P TIP5 TP3 TP4 T3P T4P SPC SPCE OPC W PW WN WF".split()
 )
-"""Names of molecules that are water in the usual force fields."""
+"""Residue names of water in common force fields."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MoleculesConfig:
-    """Which molecules of which trajectories become a dataset, and how."""
+    """Which molecules of which trajectories make up a dataset, and how."""
 
     trajectory: tuple[Path, ...]
-    """PDB (one frame or many a file), XTC, TRR, DCD, AMBER NetCDF or whatever else MDAnalysis reads.
+    """PDB or GRO (one or many frames per file), XTC, TRR, DCD, XYZ, LAMMPS dumps, AMBER NetCDF or another format
+    that MDAnalysis reads.
     Files are the parts of one simulation, in the order of time.
     A directory is one simulation, and its files in numerical order are its parts.
-    With `--split-by file` each argument, file or directory, is a simulation.
-    The alphabetical order of a shell's *.pdb becomes numerical, 2 before 10."""
+    With `--split-by file`, each argument (file or directory) is a simulation.
+    The alphabetical order of a shell's *.pdb becomes numerical: 2 before 10."""
     topology: tuple[Path, ...] = ()
-    """What names the molecules of the atoms: PDB, GRO, PSF, AMBER prmtop, TPR.
-    One file for all simulations or one for each; without it each simulation's first file serves."""
+    """Files that name the molecules of the atoms: PDB, GRO, PSF, AMBER prmtop or TPR.
+    One file for all simulations or one for each. By default, the first trajectory file of each simulation."""
     molecules: tuple[str, ...] = ("OQL", "ONC")
-    """Names of the molecules (residues) to keep, in the order of the features; never water.
-    The defaults are the thesis's drug and background."""
+    """Names of the molecules (residues) to keep, in the order of the features. Water is never kept.
+    The defaults are the drug and the background molecule of the thesis."""
     center: tuple[str, ...] = ("AU",)
-    """Atoms about whose centre all is aligned: names of molecules or of atoms; gold by default."""
+    """Names of the molecules or atoms that define the centre; gold by default."""
     center_on: Literal["atom", "mean"] = "atom"
-    """What of them is put at the origin: the atom centremost in the first frame, or the mean of all.
+    """Origin of the positions: the centre atom that is innermost in the first frame, or the mean of all centre atoms.
     Nothing is rotated."""
     num_dimensions: Literal[3, 2] = 3
     """3 keeps all molecules; 2 makes flat slices."""
     slice_half_thickness: float | None = None
-    """A slice holds the molecules so near to a plane through the centre in the first frame, in all frames.
-    In the length unit; needed when `--num-dimensions 2`."""
+    """A slice keeps, for all frames, the molecules within this distance of a plane through the centre in the first
+    frame. In the length unit; required for `--num-dimensions 2`."""
     num_slices: int = 8
-    """Slices of every simulation, their axes spread evenly over the half sphere; the first axis is z."""
+    """Slices per simulation. Their axes are spread evenly over the half sphere; the first axis is z."""
     split_by: Literal["time", "file"] = "time"
-    """Cut every simulation in time, or put whole simulations into the splits, in the order given."""
+    """Split every simulation in time, or assign whole simulations to the splits, in the order given."""
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of the training, validation and test splits: the first 70 % of the frames (or simulations), and so on.
-    A frame is in one split alone, and no window reaches across a cut."""
+    Each frame is in one split, and no window crosses the border between two."""
     min_frames: int = DataConfig.warm_up_steps + DataConfig.rollout_steps
-    """Frames that every split of a simulation must have at least: those of one window.
-    That is T + T' of the training, times its subsampling if that isn't 1."""
+    """Smallest number of frames in each split of a simulation: the length of one window.
+    That is T + T' of the training, times its subsampling."""
     time_between_frames: float | None = None
-    """Picoseconds from frame to frame; without it, what the trajectory says. PDB files don't say it."""
+    """Time between frames, in ps. By default, the time that the trajectory states; PDB, GRO, XYZ files and LAMMPS
+    dumps state none."""
+    incomplete_frames: Literal["refuse", "drop"] = "refuse"
+    """What to do with a file that ends inside a frame: refuse it, or use the complete frames before."""
     input_unit: Literal["auto", "angstrom", "nm"] = "auto"
     """Unit of the coordinates in the files.
-    auto: that of the format (PDB, DCD, NetCDF: angstrom; XTC, TRR, GRO: nm), refused if it cannot be."""
+    auto: the unit of the format (PDB, DCD, NetCDF: angstrom; XTC, TRR, GRO: nm), refused if implausible."""
     length_unit: Literal["nm", "angstrom"] = "nm"
     """Unit of the dataset."""
     radii: tuple[float, ...] = ()
-    """Radius of the sphere that stands for a molecule, of each of the names in turn or one for all.
-    In the length unit; 0.35 nm without it. `evaluate` measures the solvent accessible surface with them."""
+    """Radius of the sphere that represents a molecule: one per name, or one for all; 0.35 nm by default.
+    In the length unit. `evaluate` uses it for the solvent accessible surface area."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -95,13 +99,12 @@ class MoleculesConfig:
             and self.fractions[0] > 0
             and abs(sum(self.fractions) - 1) < 1e-6,
             "fractions",
-            "three shares of which the first is positive, none negative, and the sum 1",
+            "three shares of sum 1, the first positive and none negative",
             self.fractions,
         )
-
         sizes = {0, 1, len(self.molecules)}
         right = len(self.radii) in sizes and all(0 < radius < math.inf for radius in self.radii)
-        require(right, "radii", "one positive length, or one for each of the molecules", self.radii)
+        require(right, "radii", "one positive length, or one per name in `molecules`", self.radii)
 
     @property
     def units_in_angstrom(self) -> float:

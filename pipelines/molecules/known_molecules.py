@@ -1,4 +1,4 @@
-"""What a data set's manifest says of the molecules that its particles stand for."""
+"""The molecules that the particles of a dataset represent, from its manifest."""
 
 import dataclasses
 import math
@@ -12,20 +12,25 @@ _LENGTH_IN_NM = {"nm": 1.0, "angstrom": 0.1}
 
 @dataclasses.dataclass(frozen=True)
 class KnownMolecules:
-    """The molecules of a data set that `prepare` made: positions are relative to the centre, features their names."""
+    """The molecules of a dataset made by `prepare`: positions are relative to the centre, features are names."""
 
     names: tuple[str, ...]
     """Their names, in the order of the features."""
     radii: tuple[float, ...]
-    """Radius of the sphere that stands for a molecule of each name, in the unit of length."""
+    """Radius of the sphere that represents a molecule, per name, in the length unit."""
     probe: float
-    """Radius of the solvent's molecules, 0.14 nm, in the unit of length."""
+    """Radius of a solvent molecule, 0.14 nm, in the length unit."""
 
 
 def known_molecules(manifest: Manifest) -> KnownMolecules | None:
-    """The molecules of a data set, or None if it is not one of molecules.
+    """Find the molecules of a dataset.
 
-    They are known where `prepare` wrote the manifest: the command is recorded, and the names are the features.
+    Args:
+        manifest: Its manifest. It holds the molecules if `prepare` wrote it: the command is recorded, and the features
+            are the names.
+
+    Returns:
+        The molecules; None for other datasets.
     """
     config = manifest.provenance.get("config")
     if "socialmd_tf.prepare" not in str(manifest.provenance.get("command")) or not isinstance(config, dict):

@@ -1,14 +1,17 @@
-"""What is to be made of every simulation, found from its topology and first frame before anything is written."""
+"""What will be made of each simulation, decided from its topology and first frame before anything is written."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from pipelines.errors import UserError
 from pipelines.molecules.alignment import Aligner
 from pipelines.molecules.centers import Selection, select, unknown_name
 from pipelines.molecules.config import MoleculesConfig
-from pipelines.molecules.frame_times import Clock
-from pipelines.molecules.reading import read_frames, read_topology
-from pipelines.molecules.series import Simulation, find_simulations
+from pipelines.molecules.formats.frame import Topology
+from pipelines.molecules.frame_times import FrameTimes
+from pipelines.molecules.reading import read_topology
+from pipelines.molecules.series import Simulation
+from pipelines.molecules.simulation_frames import SimulationFrames
 from pipelines.molecules.slices import Slice, cut_slice, slice_axes
 from pipelines.molecules.splits import cut_simulations
 from pipelines.molecules.units import check_units
@@ -16,50 +19,58 @@ from pipelines.molecules.units import check_units
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What becomes of one simulation."""
+    """What will be made of one simulation."""
 
     simulation: Simulation
     """Its files."""
-    num_atoms: int
-    """Atoms of every frame."""
+    topology: Topology
+    """Its atoms."""
     selection: Selection
-    """Atoms to follow."""
+    """The atoms to follow."""
     slices: tuple[Slice, ...]
     """Its slices; none for a 3D dataset."""
     split: str | None
-    """The split of all its frames; None if it is cut in time."""
+    """The split of all its frames; None if it is split in time."""
+
+    def frames(self, config: MoleculesConfig) -> SimulationFrames:
+        """All frames of the simulation."""
+        return _frames(config, self.simulation, self.topology)
 
 
-def make_plans(config: MoleculesConfig) -> list[Plan]:
-    """Look at the topology and the first frame of every simulation.
+def make_plans(config: MoleculesConfig, simulations: Sequence[Simulation]) -> list[Plan]:
+    """Read the topology and the first frame of every simulation.
 
     Args:
-        config: The dataset.
+        config: The configuration of the dataset.
+        simulations: The simulations.
 
     Returns:
-        A plan for each simulation, in the order given.
+        One plan per simulation.
 
     Raises:
-        UserError: A file cannot be read, a name doesn't exist, a slice is empty, a unit looks wrong, no time
-            between frames is known, or the simulations don't go round.
+        UserError: A file cannot be read, a name does not exist, molecules cannot be told apart, a slice is empty, a
+            unit is implausible, the time between frames is unknown, or there are too few simulations.
     """
-    simulations = find_simulations(config)
     by_file = config.split_by == "file"
     splits = cut_simulations(len(simulations), config.fractions) if by_file else [None] * len(simulations)
     plans = [_plan(config, simulation, split) for simulation, split in zip(simulations, splits, strict=True)]
     for kind, name in enumerate(config.molecules):
         if not any((plan.selection.kinds == kind).any() for plan in plans):
             last = plans[-1]
-            raise UserError(unknown_name(last.simulation.topology, "molecules", [name], last.selection.names))
+            raise UserError(unknown_name(last.simulation.topology, "molecules", [name], last.selection.counts))
     return plans
+
+
+def _frames(config: MoleculesConfig, simulation: Simulation, topology: Topology) -> SimulationFrames:
+    return SimulationFrames(simulation.parts, topology, config.input_unit, config.incomplete_frames == "drop")
 
 
 def _plan(config: MoleculesConfig, simulation: Simulation, split: str | None) -> Plan:
     topology = read_topology(simulation.topology)
-    frames = read_frames(simulation.parts[0], topology.num_atoms, config.input_unit)
+    frames = iter(_frames(config, simulation, topology))
     first = next(frames)
     frames.close()
-    Clock(config.time_between_frames).note(first)
+    FrameTimes(config.time_between_frames).note(first)
     if config.input_unit == "auto":
         check_units(first)
     selection = select(topology, first, config)
@@ -70,4 +81,4 @@ def _plan(config: MoleculesConfig, simulation: Simulation, split: str | None) ->
             cut_slice(positions, axis, config.slice_half_thickness, simulation.label)
             for axis in slice_axes(config.num_slices)
         )
-    return Plan(simulation, topology.num_atoms, selection, slices, split)
+    return Plan(simulation, topology, selection, slices, split)

@@ -120,12 +120,16 @@ class _Table:
 
     @classmethod
     def of(cls, topology: Topology, generations: Indices, atoms: Indices) -> "_Table":
-        names, numbers, chains = topology.molecule_names[atoms], topology.molecule_numbers[atoms], topology.chains[atoms]
+        names, numbers, chains = (
+            topology.molecule_names[atoms],
+            topology.molecule_numbers[atoms],
+            topology.chains[atoms],
+        )
         residues = _codes(generations[atoms], chains, numbers, names)
         begins = np.diff(residues, prepend=-1) != 0
         if topology.chain_ends is not None and len(atoms):
             # An end counts for the next atom that is kept.
-            ends = np.cumsum(topology.chain_ends) - topology.chain_ends
+            ends: Indices = np.cumsum(topology.chain_ends) - topology.chain_ends
             begins[1:] |= np.diff(ends[atoms]) > 0
         _, first = np.unique(residues, return_index=True)
         per_chain = Counter(zip(names[first].tolist(), chains[first].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Which files make up which simulation, and in what order."""
+"""Which files belong to which simulation, and in what order."""
 
 import dataclasses
 import re
@@ -14,18 +14,18 @@ class Simulation:
     """One simulation on disk."""
 
     topology: Path
-    """The file that names its molecules."""
+    """The file that names the molecules."""
     parts: tuple[Path, ...]
     """Its trajectory files, in the order of time."""
 
     @property
     def label(self) -> str:
-        """What to call it in messages: the file, or the directory of its parts."""
+        """Name for messages: the file, or the directory of the parts."""
         return str(self.parts[0] if len(self.parts) == 1 else self.parts[0].parent)
 
 
 def find_simulations(config: MoleculesConfig) -> list[Simulation]:
-    """Sort the files of a configuration into simulations.
+    """Group the files of a configuration into simulations.
 
     Args:
         config: `trajectory`, `topology` and `split_by`.
@@ -35,7 +35,7 @@ def find_simulations(config: MoleculesConfig) -> list[Simulation]:
 
     Raises:
         UserError: A file is missing, a directory is empty, files and directories are mixed, or the number of
-            topologies is neither 0, 1 nor that of the simulations.
+            topologies is neither 0, 1 nor the number of simulations.
     """
     for path in (*config.trajectory, *config.topology):
         if not path.exists():
@@ -49,7 +49,7 @@ def find_simulations(config: MoleculesConfig) -> list[Simulation]:
         series = [_parts(path) for path in directories]
     else:
         raise UserError(
-            f"`trajectory` must be files of one simulation, or directories of one simulation each. Received both: "
+            "`trajectory` must be files of one simulation, or directories of one simulation each. Received both; "
             f"{directories[0]} is a directory"
         )
     topologies = config.topology or tuple(parts[0] for parts in series)
@@ -70,7 +70,7 @@ def numerical_key(path: Path) -> list[tuple[int, str]]:
 
 
 def _numerical_if_alphabetical(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """An order somebody chose is kept; that of a shell's `*` becomes numerical."""
+    """The alphabetical order of a shell's `*` becomes numerical; another order is kept."""
     alphabetical = [str(path) for path in paths] == sorted(str(path) for path in paths)
     return tuple(sorted(paths, key=numerical_key) if alphabetical else paths)
 

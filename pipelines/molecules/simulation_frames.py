@@ -1,7 +1,7 @@
-"""The frames of a simulation, each checked against the first: the same atoms in one order, a box along the same axes."""
+"""The frames of a simulation, checked against the first one: the same atoms in one order, the same periodic axes."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,7 @@ class SimulationFrames:
         self.incomplete = 0
         """Incomplete last frames that were dropped."""
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame]:
         """Read all files.
 
         Yields:

@@ -20,16 +20,16 @@ class Slice:
     axis: Array
     """Unit vector `[3]` along which the slice is thin."""
     members: npt.NDArray[np.intp]
-    """Their numbers among all particles of the simulation."""
+    """Their particle numbers in the simulation."""
 
     def rotate(self, positions: npt.NDArray[np.floating]) -> Array:
-        """Positions of the members, turned so that the axis is z, by the smallest such rotation.
+        """Positions of the members, rotated by the smallest rotation that takes the axis to z.
 
         Args:
             positions: `[..., N, 3]` of all particles.
 
         Returns:
-            `[..., len(members), 3]`: the first two columns are the flat slice, the third is how far each is off.
+            `[..., len(members), 3]`: the flat slice in the first two columns, the distance from the plane in the third.
         """
         turned = positions[..., self.members, :] @ _rotation_to_z(self.axis).T
         return np.asarray(turned, np.float64)
@@ -37,20 +37,19 @@ class Slice:
 
 @dataclasses.dataclass(frozen=True)
 class Thinness:
-    """Whether a slice stays thin: its members' distances from the plane over the frames."""
+    """Does a slice stay thin? Distances of its members from the plane over time."""
 
     share_outside: tuple[float, ...]
     """Share of the members beyond the half thickness at the start, at 1/4, 1/2, 3/4 and the end."""
     off_plane: tuple[float, ...]
-    """Root mean square distance from the plane at these times, over that from the axis: the part that flattening
-    takes away."""
+    """Root mean square distance from the plane over that from the axis at these times: what flattening removes."""
 
 
 def slice_axes(num_slices: int) -> Array:
     """Axes spread evenly over the half sphere, by a spiral of golden angles; the first is z.
 
     Args:
-        num_slices: How many.
+        num_slices: Number of axes.
 
     Returns:
         Unit vectors `[num_slices, 3]`.
@@ -62,7 +61,7 @@ def slice_axes(num_slices: int) -> Array:
 
 
 def _rotation_to_z(axis: Array) -> Array:
-    """The matrix `[3, 3]` of the smallest rotation that takes a unit vector with z > 0 to the z axis."""
+    """Matrix `[3, 3]` of the smallest rotation that takes a unit vector with z > 0 to the z axis."""
     perpendicular = np.cross(axis, [0.0, 0.0, 1.0])
     sine = float(np.linalg.norm(perpendicular))
     if sine < 1e-12:
@@ -71,13 +70,13 @@ def _rotation_to_z(axis: Array) -> Array:
 
 
 def cut_slice(first: npt.NDArray[np.floating], axis: Array, half_thickness: float, label: str) -> Slice:
-    """The particles within the half thickness of the plane through the origin.
+    """Find the particles within the half thickness of a plane through the origin.
 
     Args:
         first: Positions `[N, 3]` in the first frame.
         axis: Unit vector `[3]` across the plane.
         half_thickness: In the unit of the positions.
-        label: What to call the simulation in a message.
+        label: Name of the simulation, for the message.
 
     Returns:
         The slice.
@@ -90,13 +89,13 @@ def cut_slice(first: npt.NDArray[np.floating], axis: Array, half_thickness: floa
     if not len(members):
         raise UserError(
             f"{label}: the slice across {np.round(axis, 3).tolist()} is empty: expected molecules within "
-            f"`slice_half_thickness` = {half_thickness:g} of the plane, found the nearest {distances.min():.3g} away"
+            f"`--slice-half-thickness {half_thickness:g}` of the plane, found the nearest {distances.min():.3g} away"
         )
     return Slice(axis, members)
 
 
 def thinness(positions: npt.NDArray[np.floating], piece: Slice, half_thickness: float) -> Thinness:
-    """How far the members of a slice leave it.
+    """Measure how far the members of a slice leave it.
 
     Args:
         positions: `[num_frames, N, 3]` of all particles; only five frames are read.
@@ -104,14 +103,14 @@ def thinness(positions: npt.NDArray[np.floating], piece: Slice, half_thickness: 
         half_thickness: Half its thickness.
 
     Returns:
-        The measure.
+        The thinness at five times.
     """
     last = len(positions) - 1
     outside, off_plane = [], []
     for quarter in range(5):
         turned = piece.rotate(positions[quarter * last // 4])
         distances = np.abs(turned[:, 2])
-        # float32 positions: what lay on the rim stays on it.
+        # Positions are float32: a member on the border must not count as outside.
         outside.append(float((distances > half_thickness * (1 + 1e-6)).mean()))
         in_plane = float((turned[:, :2] ** 2).sum(axis=1).mean())
         off_plane.append(math.sqrt(float((distances**2).mean()) / in_plane) if in_plane else 0.0)

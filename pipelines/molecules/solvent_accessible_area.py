@@ -15,19 +15,19 @@ def accessible_areas(
     probe: float,
     num_points: int = NUM_POINTS,
 ) -> npt.NDArray[np.float64]:
-    """Area of every sphere that the centre of a spherical solvent molecule can reach.
+    """Area of each sphere that the centre of a spherical solvent molecule can reach.
 
-    Sphere i, of radius R_i = radii[i] + probe, is strewn evenly with points. Its area is 4 pi R_i^2 times the share of
-    them that lie inside no other sphere.
+    Points are spread evenly over sphere i, of radius R_i = radii[i] + probe. Its area is 4 pi R_i^2 times the share of
+    its points that lie inside no other sphere.
 
     Args:
         positions: Centres `[N, 3]`.
         radii: `[N]`, in the unit of the positions.
         probe: Radius of the solvent molecule; water's is 0.14 nm.
-        num_points: Points on a sphere.
+        num_points: Points per sphere.
 
     Returns:
-        `[N]`, in the unit of the positions squared.
+        `[N]`, in the squared unit of the positions.
     """
     positions, reach = np.asarray(positions, np.float64), np.asarray(radii, np.float64) + probe
     free = np.full(len(positions), float(num_points))
@@ -51,7 +51,7 @@ def sphere_points(count: int) -> npt.NDArray[np.float64]:
     """Unit vectors spread evenly over the sphere, by a spiral of golden angles.
 
     Args:
-        count: How many.
+        count: Number of vectors.
 
     Returns:
         `[count, 3]`.

@@ -1,4 +1,4 @@
-"""Frames, or simulations, into training, validation and test splits."""
+"""Division of frames, or of whole simulations, into training, validation and test splits."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from pipelines.molecules.config import SPLITS
 
 
 def cut(count: int, fractions: Sequence[float], splits: Sequence[str] = SPLITS) -> dict[str, range]:
-    """Cut 0, ..., count - 1 into one stretch a split, in order.
+    """Cut 0, ..., count - 1 into one stretch per split, in order.
 
     Split k ends before round(count * (f_0 + ... + f_k)).
 
     Args:
-        count: How many things there are.
+        count: Number of things.
         fractions: Shares of the splits; their sum is 1.
         splits: Their names.
 
     Returns:
-        Stretches that follow each other without gap and share nothing.
+        One stretch per split, without gaps or overlaps.
     """
     ends = [0, *(int(end) for end in np.floor(count * np.cumsum(fractions) + 0.5 - 1e-9))]
     ends[-1] = count
@@ -33,10 +33,10 @@ def cut_time(
     """Cut the frames of a simulation; see `cut`.
 
     Args:
-        label: What to call the simulation in a message.
-        num_frames: Its frames.
+        label: Name of the simulation, for the message.
+        num_frames: Number of its frames.
         fractions: Shares of the splits.
-        min_frames: Frames every split with a share must get at least.
+        min_frames: Smallest number of frames of each split with a share.
         splits: Their names.
 
     Returns:
@@ -49,19 +49,19 @@ def cut_time(
     for (split, frames), fraction in zip(parts.items(), fractions, strict=True):
         if fraction and len(frames) < min_frames:
             shares = " ".join(f"{share:g}" for share in fractions)
-            part = f", of which the {split} split gets {len(frames)} (`fractions` = {shares})" if fraction < 1 else ""
+            part = f", of which the {split} split gets {len(frames)} (`--fractions {shares}`)" if fraction < 1 else ""
             raise UserError(
                 f"{label}: {num_frames} frames{part}; "
-                f"expected at least `min_frames` = {min_frames}, those of one window"
+                f"expected at least `--min-frames` = {min_frames}, the length of one window"
             )
     return parts
 
 
 def cut_simulations(num_simulations: int, fractions: Sequence[float]) -> list[str]:
-    """The split of every simulation.
+    """Assign every simulation to a split.
 
     Args:
-        num_simulations: How many there are.
+        num_simulations: Number of simulations.
         fractions: Shares of the splits.
 
     Returns:
@@ -74,7 +74,7 @@ def cut_simulations(num_simulations: int, fractions: Sequence[float]) -> list[st
     for (split, members), fraction in zip(parts.items(), fractions, strict=True):
         if fraction and not len(members):
             raise UserError(
-                f"`fractions` must leave a simulation to every split, or 0 to those that shall have none: of "
-                f"{num_simulations} simulations {split} gets none. Received: {fractions}"
+                f"`fractions` must give each split a simulation or be 0: of {num_simulations} simulations, {split} "
+                f"gets none. Received: {fractions}"
             )
     return [split for split, members in parts.items() for _ in members]

@@ -1,20 +1,20 @@
-"""Does the unit of the coordinates look right?"""
+"""Is the unit of the coordinates plausible?"""
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from pipelines.errors import UserError
-from pipelines.molecules.reading import Frame
+from pipelines.molecules.simulation_frames import Frame
 
 _PLAUSIBLE = (0.6, 9.0)  # angstrom: C-H is 1.0, bonds of heavy atoms 1.2 to 2.5, coarse-grained beads 3 to 6
 _SAMPLE = 2000
 
 
 def check_units(frame: Frame) -> None:
-    """Refuse positions whose unit cannot be what the format says.
+    """Refuse positions whose unit is implausible.
 
-    The median distance of an atom to its nearest neighbour is 1 to 2 angstrom in all-atom systems and 3 to 6 in
-    coarse-grained ones; a factor of ten leaves that range.
+    The median distance between nearest neighbours is 1 to 2 angstrom in all-atom systems and 3 to 6 in coarse-grained
+    ones. A factor of ten leaves the accepted range.
 
     Args:
         frame: The first frame of a simulation.
@@ -29,8 +29,8 @@ def check_units(frame: Frame) -> None:
     distance = float(np.median(cKDTree(positions).query(sample, k=2)[0][:, 1]))
     low, high = _PLAUSIBLE
     if not low <= distance <= high:
-        guess = " if it holds nanometres" if low <= 10 * distance <= high else ""
+        guess = " if the file is in nanometres" if low <= 10 * distance <= high else ""
         raise UserError(
-            f"{frame.path}: the unit looks wrong: atoms are {distance:.3g} angstrom from their nearest neighbours "
-            f"(median), expected {low:g} to {high:g}; say `--input-unit nm`{guess} or `--input-unit angstrom`"
+            f"{frame.path}: the unit looks wrong: the median distance between nearest atoms is {distance:.3g} "
+            f"angstrom, expected {low:g} to {high:g}; set `--input-unit nm`{guess} or `--input-unit angstrom`"
         )

@@ -63,7 +63,9 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
             fixed = frame.positions if header.free is not None and fixed is None else fixed
             yield frame
             index += 1
-    if index < max(header.num_frames, 1):
+    if not max(index, header.num_frames):
+        raise UserError(f"{path}: expected at least one frame, found none")
+    if index < header.num_frames:
         raise IncompleteFileError(f"{path}: the header announces {header.num_frames} frames, the file holds {index}")
 
 

@@ -31,8 +31,8 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
         UserError: A line cannot be read, a column is missing, or a frame has another number of atoms.
         IncompleteFileError: The last frame is cut off.
     """
-    lines = numbered_lines(path)
-    index = -1
+    lines = _whole_lines(path)
+    index = 0
     for index in itertools.count():
         try:
             frame = _frame(path, index, lines, num_atoms)
@@ -43,6 +43,13 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
         yield frame
     if index < 1:
         raise UserError(f"{path}: expected at least one frame, found none")
+
+
+def _whole_lines(path: Path) -> Lines:
+    for number, line in numbered_lines(path):
+        if not line.endswith(b"\n"):
+            raise IncompleteFileError(f"{path}: line {number} is cut off")
+        yield number, line
 
 
 def _frame(path: Path, index: int, lines: Lines, num_atoms: int) -> RawFrame | None:
@@ -62,15 +69,17 @@ def _frame(path: Path, index: int, lines: Lines, num_atoms: int) -> RawFrame | N
     number, line = next(lines)
     names = line.decode("latin-1").split()[2:]
     rows = [line.split() for _, line in itertools.islice(lines, count)]
-    if len(rows) < count or len(rows[-1]) < len(names):
-        raise IncompleteFileError(f"{path}: frame {index} is cut off after {max(len(rows) - 1, 0)} of {count} atoms")
+    if len(rows) < count:
+        raise IncompleteFileError(f"{path}: frame {index} is cut off after {len(rows)} of {count} atoms")
     try:
         table = np.array(rows).reshape(count, len(names))
         identities, positions = _sorted(f"{path}: frame {index}", names, table, box, corner)
     except UserError:
         raise
     except ValueError as error:
-        raise UserError(f"{path}: frame {index}: the {count} lines after line {number} cannot be read: {error}") from None
+        raise UserError(
+            f"{path}: frame {index}: the {count} lines after line {number} cannot be read: {error}"
+        ) from None
     box[is_open] = 0.0
     return RawFrame(path, index, positions, box, labels=Labels("LAMMPS dump", identities))
 

@@ -58,9 +58,7 @@ def texts(fields: npt.NDArray[np.bytes_]) -> npt.NDArray[np.str_]:
     return np.char.strip(np.char.decode(fields, "latin-1"))
 
 
-def coordinates(
-    path: Path, lines: Sequence[bytes], numbers: Sequence[int], start: int, width: int
-) -> Array:
+def coordinates(path: Path, lines: Sequence[bytes], numbers: Sequence[int], start: int, width: int) -> Array:
     """Three numbers of every line, from fixed columns.
 
     Args:

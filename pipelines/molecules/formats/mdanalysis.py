@@ -1,5 +1,6 @@
 """All other formats, through MDAnalysis, which is imported when a file is read."""
 
+import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -83,7 +84,7 @@ def read_frames(path: Path, num_atoms: int, convert_units: bool = True) -> Itera
         labels = _labels(path, num_atoms)
         for index in range(num_frames):
             where = f"{path}: frame {index}"
-            yield _attempt(where, lambda index=index, where=where: _frame(path, index, reader, where, labels))
+            yield _attempt(where, functools.partial(_frame, path, index, reader, where, labels))
     finally:
         _attempt(f"{path}", reader.close)
 

@@ -101,9 +101,7 @@ def _frame(path: Path, index: int, model: _Model) -> RawFrame:
     positions: Array = coordinates(path, model.atoms, model.numbers, 30, 8)
     box = None if model.cell is None else cell_vectors(model.cell, f"{path}: frame {index}")
     rows = model.rows
-    return RawFrame(
-        path, index, positions, box, labels=Labels("PDB", columns(rows, 12, 27), columns(rows, 12, 16))
-    )
+    return RawFrame(path, index, positions, box, labels=Labels("PDB", columns(rows, 12, 27), columns(rows, 12, 16)))
 
 
 def _models(path: Path) -> Iterator[_Model]:

@@ -13,7 +13,7 @@ from pipelines.molecules.formats.frame import Array, IncompleteFileError, RawFra
 
 _MAGIC = struct.pack(">iii", 1993, 13, 12) + b"GMX_trn_file"
 _SIZES = struct.Struct(">13i")  # of ten blocks in bytes, then atoms, step, and a count that nobody uses
-_BOX, _POSITIONS, _VELOCITIES, _FORCES = 2, 7, 8, 9
+_BOX, _VIRIAL, _PRESSURE, _POSITIONS, _VELOCITIES, _FORCES = 2, 3, 4, 7, 8, 9
 
 
 def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
@@ -69,9 +69,13 @@ def _frame(path: Path, index: int, file: BinaryIO, size: int, num_atoms: int) ->
 
 def _number_type(where: str, sizes: list[int], num_atoms: int) -> np.dtype[np.float32 | np.float64]:
     """Type of the numbers, from the sizes of the blocks."""
+    counts = [0] * len(sizes)  # numbers in each block; those that no program uses are empty
+    for place in (_BOX, _VIRIAL, _PRESSURE):
+        counts[place] = 9
+    for place in (_POSITIONS, _VELOCITIES, _FORCES):
+        counts[place] = 3 * num_atoms
     for kind in (np.dtype(">f4"), np.dtype(">f8")):
-        expected = {_BOX: 9, _POSITIONS: 3 * num_atoms, _VELOCITIES: 3 * num_atoms, _FORCES: 3 * num_atoms}
-        fits = all(sizes[place] in (0, count * kind.itemsize) for place, count in expected.items())
-        if fits and min(sizes) >= 0 and any(sizes[place] for place in expected):
+        fits = all(size in (0, count * kind.itemsize) for size, count in zip(sizes, counts, strict=True))
+        if fits and any(sizes):
             return kind
     raise UserError(f"{where}: the file is damaged: its blocks do not hold {num_atoms} atoms")

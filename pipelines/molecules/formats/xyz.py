@@ -42,13 +42,19 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
             raise wrong_number_of_atoms(path, index, num_atoms, int(line))
         comment = next(lines, (number, b""))
         atoms = list(itertools.islice(lines, num_atoms))
-        if len(atoms) < num_atoms or (not atoms[-1][1].endswith(b"\n") and len(atoms[-1][1].split()) < 4):
+        if len(atoms) < num_atoms or _is_cut(atoms[-1][1]):
             raise IncompleteFileError(f"{path}: frame {index} is cut off after {len(atoms)} of {num_atoms} atoms")
         names, positions = _columns(path, atoms)
         yield RawFrame(path, index, positions, _box(path, index, comment), labels=Labels("XYZ", names, names))
         index += 1
     if not index:
         raise UserError(f"{path}: expected atoms, found none")
+
+
+def _is_cut(line: bytes) -> bool:
+    """Whether a line without an end has fewer than three coordinates, or fewer decimals in the last one."""
+    decimals = [len(field.partition(b".")[2]) for field in line.split()[1:4]]
+    return not line.endswith(b"\n") and (len(decimals) < 3 or decimals[2] < max(decimals))
 
 
 def _columns(path: Path, atoms: Sequence[tuple[int, bytes]]) -> tuple[np.ndarray, Array]:
@@ -59,18 +65,14 @@ def _columns(path: Path, atoms: Sequence[tuple[int, bytes]]) -> tuple[np.ndarray
             positions[row] = [float(field) for field in fields[1:4]]
         except ValueError:
             found = line.decode("latin-1").strip()
-            raise UserError(
-                f"{path}: line {number}: expected a name and three coordinates, found {found!r}"
-            ) from None
+            raise UserError(f"{path}: line {number}: expected a name and three coordinates, found {found!r}") from None
         names.append(fields[0])
     return np.array(names), positions
 
 
 def _box(path: Path, index: int, numbered: tuple[int, bytes]) -> Array | None:
     number, comment = numbered
-    properties, lattice, periodic = (
-        pattern.search(comment) for pattern in (_PROPERTIES, _LATTICE, _PERIODIC)
-    )
+    properties, lattice, periodic = (pattern.search(comment) for pattern in (_PROPERTIES, _LATTICE, _PERIODIC))
     if properties and not properties.group(1).lower().startswith(b"species:s:1:pos:r:3"):
         found = properties.group(1).decode("latin-1")
         raise UserError(f"{path}: line {number}: expected species and positions as the first columns, found {found!r}")

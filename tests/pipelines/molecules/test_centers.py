@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
-from pipelines.molecules.centers import molecule_starts, nearest_to_centers, one_hot, select
+from pipelines.molecules.centers import nearest_to_centers, one_hot, select
 from pipelines.molecules.config import MoleculesConfig
-from pipelines.molecules.reading import Frame, Topology
+from pipelines.molecules.formats.frame import Topology
+from pipelines.molecules.simulation_frames import Frame
 from tests.pipelines.molecules.systems import nanoparticle
 
 
@@ -25,27 +26,6 @@ def system():
 
 def config_of(**changes):
     return MoleculesConfig(trajectory=(Path("a.pdb"),), **changes)
-
-
-def test_molecules_end_where_chain_number_or_name_changes():
-    topology = topology_of(
-        [
-            ("A", "9999", "OQL", "C"),
-            ("A", "9999", "OQL", "N"),
-            ("A", "0", "OQL", "C"),  # the numbers wrap
-            ("B", "0", "OQL", "C"),  # another chain
-            ("B", "0", "ONC", "C"),  # another name
-            ("B", "0", "ONC", "N"),
-            ("A", "9999", "OQL", "C"),  # what an earlier molecule was called
-        ]
-    )
-    assert molecule_starts(topology).tolist() == [0, 2, 3, 4, 6]
-
-
-def test_ten_thousand_and_more_molecules_stay_apart():
-    numbers = [(index + 1) % 10000 for index in range(25_000)]
-    topology = topology_of([("A", str(number), "OQL", atom) for number in numbers for atom in "CN"])
-    assert molecule_starts(topology).tolist() == list(range(0, 50_000, 2))
 
 
 def test_the_atom_nearest_the_centre_by_slow_loops():
@@ -80,7 +60,7 @@ def test_selects_the_middle_atoms_and_the_centremost_gold(system):
     assert topology.atom_names[selection.atoms].tolist() == ["M"] * 6
     assert selection.kinds.tolist() == [0, 1, 0, 1, 1, 0]
     assert selection.center_atoms.tolist() == [2]
-    assert selection.names == {"AU": 1, "OQL": 3, "ONC": 3, "HOH": 3}
+    assert selection.counts == {"AU": 1, "OQL": 3, "ONC": 3, "HOH": 3}
     other_order = select(topology, first, config_of(molecules=("ONC", "OQL"), center_on="mean"))
     assert other_order.kinds.tolist() == [1, 0, 1, 0, 0, 1]
     assert other_order.center_atoms.tolist() == [0, 1, 2, 3, 4]

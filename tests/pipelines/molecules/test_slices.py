@@ -46,7 +46,7 @@ def test_rotation_keeps_distances_and_lays_the_axis_along_z():
         assert (np.abs(turned[0, :, 2]) <= 0.5).all()
 
 
-def test_a_turned_slice_is_no_mirror_image():
+def test_a_rotated_slice_is_no_mirror_image():
     first = np.eye(3)
     for axis in slice_axes(5):
         turned = cut_slice(first, axis, 2.0, "x").rotate(first)
@@ -64,9 +64,5 @@ def test_thinness_by_hand():
 
 
 def test_an_empty_slice():
-    with pytest.raises(
-        UserError,
-        match=r"md.xtc: the slice across \[0.0, 0.0, 1.0\] is empty: expected molecules within "
-        r"`slice_half_thickness` = 0.5 of the plane, found the nearest 2.5 away",
-    ):
+    with pytest.raises(UserError, match=r"md.xtc: .*\[0.0, 0.0, 1.0\].*`--slice-half-thickness 0.5`.* 2.5 away"):
         cut_slice(np.array([[0, 0, 3.0], [0, 0, -2.5]]), np.array([0.0, 0, 1]), 0.5, "md.xtc")

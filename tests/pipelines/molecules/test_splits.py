@@ -23,13 +23,11 @@ def test_every_frame_is_in_one_split_and_in_order(count, fractions):
 
 
 def test_a_trajectory_shorter_than_a_window():
-    message = (
-        r"a.xtc: 101 frames, of which the validation split gets 15 \(`fractions` = 0.7 0.15 0.15\); "
-        "expected at least `min_frames` = 35, those of one window"
-    )
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError) as error:
         cut_time("a.xtc", 101, THESIS, 35)
-    with pytest.raises(UserError, match=r"a.xtc: 34 frames; expected at least `min_frames` = 35, those of one window"):
+    values = ["a.xtc", "101 frames", "validation split gets 15", "`--fractions 0.7 0.15 0.15`", "`--min-frames` = 35"]
+    assert all(value in str(error.value) for value in values)
+    with pytest.raises(UserError, match=r"a.xtc: 34 frames; expected at least `--min-frames` = 35"):
         cut_time("a.xtc", 34, (1.0,), 35, splits=("test",))
     assert len(cut_time("a.xtc", 101, THESIS, 15)["validation"]) == 15
     assert cut_time("a.xtc", 35, (1.0, 0.0, 0.0), 35)["train"] == range(35)
@@ -38,5 +36,5 @@ def test_a_trajectory_shorter_than_a_window():
 def test_whole_simulations():
     assert cut_simulations(4, (0.5, 0.25, 0.25)) == ["train", "train", "validation", "test"]
     assert cut_simulations(44, (0.7, 0.3, 0.0)) == ["train"] * 31 + ["validation"] * 13
-    with pytest.raises(UserError, match="of 2 simulations test gets none"):
+    with pytest.raises(UserError, match="`fractions` .* 2 simulations, test gets none"):
         cut_simulations(2, THESIS)

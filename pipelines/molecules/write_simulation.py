@@ -1,0 +1,115 @@
+"""The files of one simulation: all frames are read once, then the splits and slices are cut from them.
+
+The centre atoms go to a temporary file as they are read. Memory holds one frame of all atoms and a few frames of
+centre atoms, whatever the length of the trajectory.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.molecules.alignment import Aligner, Unwrapped
+from pipelines.molecules.centers import one_hot
+from pipelines.molecules.config import SPLITS, MoleculesConfig
+from pipelines.molecules.frame_times import FrameTimes
+from pipelines.molecules.inputs import check_inputs, fingerprint_inputs
+from pipelines.molecules.plan import Plan
+from pipelines.molecules.records import Record
+from pipelines.molecules.simulation_frames import SimulationFrames
+from pipelines.molecules.slices import Slice, thinness
+from pipelines.molecules.splits import cut_time
+from pipelines.npy_files import save_chunks
+from pipelines.progress import Progress
+
+_CHUNK_NUMBERS = 1 << 20
+
+
+def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory: Path, num_simulations: int) -> Record:
+    """Write the files of a simulation.
+
+    Args:
+        config: The configuration of the dataset.
+        plan: What to write.
+        index: Number of the simulation, from 0.
+        directory: The directory of the dataset.
+        num_simulations: Number of simulations, for the progress.
+
+    Returns:
+        What was found and written.
+
+    Raises:
+        UserError: A file cannot be read to its end, changes while it is read, or is too short.
+    """
+    label = plan.simulation.label
+    inputs = fingerprint_inputs(plan.simulation)
+    frames = plan.frames(config)
+    # `claim` removes files of this name that a killed run left.
+    store = directory / f".{index:05d}.centers.tmp"
+    try:
+        with Progress("prepare", None) as progress:
+            where = f"simulation {index + 1} of {num_simulations}"
+            num_frames, times, particles = _store_centers(config, plan, frames, store, progress, where)
+        check_inputs(plan.simulation, inputs, "reading began")
+        if frames.without_positions:
+            label += f", without {frames.without_positions} frames that have no positions"
+        shares, splits = (config.fractions, SPLITS) if plan.split is None else ((1.0,), (plan.split,))
+        parts = cut_time(label, num_frames, shares, config.min_frames, splits)
+        time_between_frames = times.time_between_frames(label)
+        positions = np.memmap(store, np.float32, mode="r", shape=(num_frames, len(plan.selection.atoms), 3))
+        files = {split: _write_split(config, plan, index, positions, split, parts, directory) for split in parts}
+        measures = [thinness(positions, piece, config.slice_half_thickness or 0.0) for piece in plan.slices]
+    finally:
+        store.unlink(missing_ok=True)
+    return Record.of(plan, inputs, frames, num_frames, time_between_frames, particles, files, measures)
+
+
+def _store_centers(
+    config: MoleculesConfig, plan: Plan, frames: SimulationFrames, store: Path, progress: Progress, where: str
+) -> tuple[int, FrameTimes, Unwrapped]:
+    """Read all frames; append their aligned centre atoms `[N, 3]`, in the length unit, to a file."""
+    times, aligner, num_frames = FrameTimes(config.time_between_frames), None, 0
+    with store.open("wb") as file:
+        for num_frames, frame in enumerate(frames, start=1):
+            aligner = aligner or Aligner(plan.selection, frame)
+            times.note(frame)
+            file.write((aligner(frame) / config.units_in_angstrom).astype(np.float32).data)
+            progress.show(num_frames, f"{where}, {num_frames} frames")
+    particles = aligner.particles if aligner else Unwrapped(np.zeros((0, 3)))
+    return num_frames, times, particles
+
+
+def _write_split(
+    config: MoleculesConfig,
+    plan: Plan,
+    index: int,
+    positions: npt.NDArray[np.float32],
+    split: str,
+    parts: Mapping[str, range],
+    directory: Path,
+) -> tuple[str, ...]:
+    """Write the files of one split, one per slice or a single one, and return their names."""
+    if not parts[split]:
+        return ()
+    features = one_hot(plan.selection.kinds, len(config.molecules))
+    frames = positions[parts[split].start : parts[split].stop]
+    names = []
+    for number, piece in enumerate(plan.slices or (None,)):
+        name = f"{split}/{index:05d}.npy" if piece is None else f"{split}/{index:05d}_{number:02d}.npy"
+        columns = features if piece is None else features[piece.members]
+        shape = (len(frames), len(columns), config.num_dimensions + columns.shape[1])
+        save_chunks(directory / name, shape, _chunks(frames, columns, piece))
+        names.append(name)
+    return tuple(names)
+
+
+def _chunks(
+    frames: npt.NDArray[np.float32], features: npt.NDArray[np.float32], piece: Slice | None
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Positions and features `[frames, N, D + F]`, a few frames at a time."""
+    step = max(1, _CHUNK_NUMBERS // frames[0].size)
+    for start in range(0, len(frames), step):
+        chunk = frames[start : start + step]
+        flat = chunk if piece is None else piece.rotate(chunk)[..., :2].astype(np.float32)
+        yield np.concatenate([flat, np.broadcast_to(features, (len(flat), *features.shape))], axis=-1)
