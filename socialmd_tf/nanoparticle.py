@@ -15,17 +15,17 @@ PROG = "python -m socialmd_tf.nanoparticle"
 
 @dataclasses.dataclass(frozen=True)
 class NanoparticleCommand:
-    """Simulate coarse-grained nanoparticles that carry a drug, a PDB file a frame: something to try `prepare` on.
+    """Simulate coarse-grained nanoparticles that carry a drug, with one PDB file per frame: data to try `prepare` on.
 
-    A stand-in for the thesis's all-atom simulations, which are not public. A gold core (AU) carries strands that end in
-    a drug (OCQ, OQL) or a background molecule (OCN, ONC). The solvent is implicit: beads attract each other the more
-    the more hydrophobic they are. Heads begin equal; then hydrophobic drugs sink in and the background comes to the
-    surface. Needs the extra `openmm`: pip install 'socialmd_tf[openmm]'. A run that was stopped goes on when the same
-    command is run again. A simulation of 2 000 beads takes minutes on one core.
+    A stand-in for the all-atom simulations of the thesis, which are not public. A gold core (AU) carries strands that
+    end in a drug (OCQ, OQL) or a background molecule (OCN, ONC). The solvent is implicit: beads attract each other in
+    proportion to their hydrophobicity. All heads are equal at first; then hydrophobic drugs sink in and the background
+    comes to the surface. Needs the extra `openmm`: pip install 'socialmd_tf[openmm]'. The same command completes a run
+    that was stopped. A simulation of 2 000 beads takes minutes on one core.
     """
 
     output: Path
-    """Directory of the simulations; new, empty, or one of the same flags."""
+    """Directory of the simulations: new, empty, or begun with the same flags."""
     config: Annotated[NanoparticleConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(
         default_factory=NanoparticleConfig
     )

@@ -16,29 +16,29 @@ PROG = "python -m socialmd_tf.prepare"
 
 @dataclasses.dataclass(frozen=True)
 class PrepareCommand:
-    """Make a dataset from molecular dynamics: each chosen molecule becomes one particle with its name as feature.
+    """Make a dataset from molecular dynamics: each selected molecule becomes a particle with its name as feature.
 
-    For every molecule the atom nearest its geometric centre in the first frame stands for it in all frames.
-    Positions are relative to the centre (a nanoparticle's gold core), with periodic jumps taken out. Molecules are
-    told apart by chain, number and name. Needs the extra `md`: pip install 'socialmd_tf[md]'. A run that was
-    stopped is finished when the same command is run again.
+    The atom nearest to the geometric centre of a molecule in the first frame represents the molecule in all frames.
+    Positions are relative to the centre (the gold core of a nanoparticle), without periodic jumps. Molecules are
+    told apart by chain, residue number and residue name. XTC and other formats need the extra `md`:
+    pip install 'socialmd_tf[md]'. The same command completes a run that was stopped.
 
     Example: --topology md.gro --trajectory md.xtc --molecules OQL ONC --output data/nanoparticle
     """
 
     output: Path
-    """Directory of the dataset; new, empty, or a dataset of the same flags."""
+    """Directory of the dataset: new, empty, or begun with the same flags and input files."""
     config: Annotated[MoleculesConfig, tyro.conf.OmitArgPrefixes]
 
 
 def command_line(config: MoleculesConfig) -> str:
-    """The command that gives this dataset, every flag spelled out.
+    """The command that makes this dataset, with all flags.
 
     Args:
         config: The dataset.
 
     Returns:
-        One line, without the output directory. Flags that have neither value nor default are left out.
+        One line, without the output directory. Flags with neither value nor default are left out.
     """
     words = PROG.split()
     for name, value in ((field.name, getattr(config, field.name)) for field in dataclasses.fields(config)):

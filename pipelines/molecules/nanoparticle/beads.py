@@ -1,4 +1,4 @@
-"""The beads of a nanoparticle: a gold core, and strands that end in drug or background molecules."""
+"""The beads of a nanoparticle: a gold core and strands that end in drug or background molecules."""
 
 import dataclasses
 import math
@@ -10,43 +10,43 @@ from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.solvent_accessible_area import sphere_points
 
 BEAD_DIAMETER = 0.47
-"""Of all beads, in nm: about four heavy atoms (Marrink et al. 2007)."""
+"""Diameter of all beads, in nm: about four heavy atoms (Marrink et al. 2007)."""
 BOND_LENGTH = 0.42
-"""Of two beads of a strand, in nm."""
+"""Bond length between two beads of a strand, in nm."""
 GOLD, LIGAND = "AU", "LIG"
 GROUPS = ("OQL", "ONC", "OCQ", "OCN")
-"""Drug, background, and the ends of the ligands they hang on, in that order."""
+"""Drug, background, and the ends of the ligands that carry them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Beads:
-    """All beads of a nanoparticle, the gold ones first."""
+    """All beads of a nanoparticle, gold first."""
 
     names: tuple[str, ...]
-    """Name of every bead, as in a PDB file."""
+    """Name of each bead, as in a PDB file."""
     molecules: tuple[str, ...]
-    """Name of the molecule (residue) of every bead."""
+    """Residue name of each bead."""
     numbers: npt.NDArray[np.intp]
-    """Number of its molecule, from 1."""
+    """Residue number of each bead, from 1."""
     positions: npt.NDArray[np.float64]
-    """Where they start `[num_beads, 3]`, in nm; the core's centre is the origin."""
+    """Initial positions `[num_beads, 3]`, in nm, relative to the centre of the core."""
     bonds: npt.NDArray[np.intp]
-    """Pairs of bound beads `[num_bonds, 2]`."""
+    """Pairs of bonded beads `[num_bonds, 2]`."""
     fixed: npt.NDArray[np.bool_]
-    """Beads that never move: the gold, and the one of each strand that is tethered to it."""
+    """Beads that never move: gold, and the tethered bead of each strand."""
 
     @property
     def is_gold(self) -> npt.NDArray[np.bool_]:
-        """Which beads are of the core."""
+        """Which beads belong to the core."""
         return np.array(self.molecules) == GOLD
 
 
 def build(config: NanoparticleConfig, index: int) -> Beads:
-    """Put a nanoparticle together, its strands straight.
+    """Build a nanoparticle with straight strands.
 
     Args:
-        config: Its sizes.
-        index: Number of the simulation, from 0; which strands end in a drug is random.
+        config: Its size.
+        index: Number of the simulation, from 0. It seeds the choice of the strands that carry a drug.
 
     Returns:
         The beads.

@@ -6,41 +6,43 @@ from typing import Literal
 
 from pipelines.errors import require
 
-_STRANDS_PER_AREA = 3.3  # per nm^2 of the core's surface; dense enough for a brush, and for heads to change places
+_STRANDS_PER_AREA = (
+    3.3  # per nm^2 of the surface of the core: dense enough for a brush, and for heads to exchange places
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class NanoparticleConfig:
-    """How many coarse-grained nanoparticles, of what, and how they are simulated."""
+    """Coarse-grained nanoparticles: their number, composition and simulation."""
 
     num_simulations: int = 12
-    """Simulations; each has its own random numbers."""
+    """Number of simulations; each has different random numbers."""
     drug: Literal["hydrophobic", "hydrophilic"] = "hydrophobic"
     """Whether the drug (OQL) avoids the solvent and sinks in, or competes with the background (ONC) for the surface."""
     drug_fractions: tuple[float, ...] = (0.5, 0.3, 0.7)
-    """Share of the strands that end in a drug, in turn from simulation to simulation; the others end in background."""
+    """Shares of strands that end in a drug, for successive simulations; the other strands end in background."""
     num_strands: int = 200
-    """Strands tethered to the gold core, whose surface grows with them. 200 make 2 000 beads."""
+    """Strands tethered to the gold core, whose surface grows with their number. 200 strands make 2 000 beads."""
     chain_beads: int = 5
     """Beads of the ligand between the core and the end of a strand."""
     head_beads: int = 3
     """Beads of a drug or background molecule."""
     num_frames: int = 300
-    """Frames kept of each simulation, the first at the moment when the heads become different."""
+    """Frames per simulation, the first one when the heads become different."""
     steps_per_frame: int = 50
-    """Steps between two frames."""
+    """Steps between frames."""
     relaxation_steps: int = 10_000
     """Steps before the first frame, with equal heads, at a friction of 1 / ps."""
     time_step: float = 0.02
-    """Time of one step, in ps."""
+    """Length of a step, in ps."""
     temperature: float = 300.0
-    """In K."""
+    """Temperature, in K."""
     friction: float = 4.0
-    """Of the Langevin dynamics, in 1 / ps: the solvent's. The higher, the slower heads change places."""
+    """Friction of the solvent in the Langevin dynamics, in 1 / ps. High friction slows the exchange of heads."""
     attraction: float = 1.5
-    """Depth of the attraction of two beads of hydrophobicity 1, in kJ / mol."""
+    """Depth of the attraction between two beads of hydrophobicity 1, in kJ / mol."""
     seed: int = 0
-    """Seed of everything random; the same seed gives the same files on the same machine."""
+    """Seed of all random numbers; the same seed gives the same files on the same machine."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -63,10 +65,10 @@ class NanoparticleConfig:
 
     @property
     def time_between_frames(self) -> float:
-        """In ps."""
+        """Time between frames, in ps."""
         return self.steps_per_frame * self.time_step
 
     def num_drugs(self, index: int) -> int:
-        """Strands that end in a drug in a simulation (from 0): at least one, and not all."""
+        """Number of strands that end in a drug in a simulation (from 0): at least one, and not all."""
         share = self.drug_fractions[index % len(self.drug_fractions)]
         return min(max(round(share * self.num_strands), 1), self.num_strands - 1)

@@ -1,4 +1,4 @@
-"""Langevin dynamics of a nanoparticle: the only file that knows OpenMM, imported when something is simulated."""
+"""Langevin dynamics of a nanoparticle with OpenMM, which is imported when something is simulated."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,10 +11,10 @@ from pipelines.molecules.nanoparticle.beads import BEAD_DIAMETER, BOND_LENGTH, L
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 
 HYDROPHOBICITY = {LIGAND: 0.6, "OCQ": 0.6, "OCN": 0.6, "ONC": 0.0}
-"""lambda of the molecules, 0 for those that water likes."""
+"""lambda of each molecule, 0 for hydrophilic ones."""
 DRUG_HYDROPHOBICITY = {"hydrophobic": 1.3, "hydrophilic": 0.0}
 RELAXED_HYDROPHOBICITY = 0.2
-"""Of drug and background alike, before they become different."""
+"""lambda of drug and background before they become different."""
 
 _HEADS = ("OQL", "ONC")
 _MASS = 72.0  # amu, of a bead of four heavy atoms
@@ -24,8 +24,8 @@ _CUTOFF = 1.0  # nm; the attraction there is a fiftieth of its depth
 _RELAXATION_FRICTION = 1.0  # 1 / ps
 _TORN = 3.0  # bond lengths
 
-# Ashbaugh and Hatch (2008): the repulsion is that of Lennard-Jones, the attraction is scaled by lambda. The constant
-# that a repulsive pair has inside its minimum makes the energy continuous.
+# Ashbaugh and Hatch (2008): Lennard-Jones repulsion, attraction scaled by lambda. The constant inside the minimum makes
+# the energy continuous.
 _ASHBAUGH_HATCH = (
     "lambda * lj + inside * (1 - lambda) * (lj + attraction); inside = step(diameter * 2^(1/6) - r);"
     "lj = 4 * attraction * ((diameter / r)^12 - (diameter / r)^6); lambda = (lambda1 + lambda2) / 2"
@@ -35,17 +35,18 @@ _ASHBAUGH_HATCH = (
 def simulate(config: NanoparticleConfig, beads: Beads, index: int) -> Iterator[npt.NDArray[np.float64]]:
     """Simulate a nanoparticle in implicit solvent at constant temperature.
 
-    Beads repel each other and attract each other the more the more hydrophobic they are,
+    Beads repel each other, and attract each other in proportion to their hydrophobicity,
 
         U = U_LJ + (1 - l) e  for r < 2^(1/6) s,  l U_LJ  beyond it,  l = (l_i + l_j) / 2,
 
-    with the Lennard-Jones potential of depth e and diameter s. Bound ones do not, but are held by springs; the core is
-    a repulsive sphere. It is relaxed with heads of equal hydrophobicity; at the first frame they get their own.
+    with the Lennard-Jones potential U_LJ of depth e and diameter s. Bonded beads are held by springs instead; the core
+    is a repulsive sphere. The system relaxes with heads of equal hydrophobicity, which become different at the first
+    frame.
 
     Args:
         config: Steps, temperature, friction.
-        beads: What is simulated.
-        index: Number of the simulation, for its random numbers.
+        beads: The nanoparticle.
+        index: Number of the simulation, which seeds its random numbers.
 
     Yields:
         Positions of the frames `[num_beads, 3]`, in nm, gold included.
@@ -64,7 +65,7 @@ def simulate(config: NanoparticleConfig, beads: Beads, index: int) -> Iterator[n
     integrator = mm.LangevinMiddleIntegrator(config.temperature, _RELAXATION_FRICTION, config.time_step)
     seed = int(np.random.default_rng([config.seed, index, 1]).integers(1, 2**31 - 1))
     integrator.setRandomNumberSeed(seed)
-    # One thread and forces added up in one order: the same seed gives the same frames.
+    # With one thread and a fixed order of summation, the same seed gives the same frames.
     options = {"Threads": "1", "DeterministicForces": "true"}
     context = mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), options)
     context.setPositions(beads.positions[moving])
@@ -118,7 +119,7 @@ def _set_hydrophobicity(force: Any, beads: Beads, moving: npt.NDArray[np.intp], 
 
 
 def _other_forces(mm: Any, config: NanoparticleConfig, beads: Beads, moving: npt.NDArray[np.intp]) -> tuple[Any, Any]:
-    """Springs along the strands, and the core that pushes out what comes too near."""
+    """Springs along the strands, and the repulsive core."""
     springs = mm.HarmonicBondForce()
     for first, second in beads.bonds - moving[0]:
         springs.addBond(int(first), int(second), BOND_LENGTH, _BOND_STIFFNESS)

@@ -1,8 +1,8 @@
-"""Simulated nanoparticles on disk, a PDB file a frame, resumable.
+"""Simulated nanoparticles on disk, one PDB file per frame; a killed run resumes.
 
-A directory holds `nanoparticle.json` (the configuration, written first), for every simulation
-`radial_distances/00000.json` and then `simulations/00000/` with its frames. That directory is filled under another name
-and renamed: a simulation is there whole or not at all, and one that was under way when the run was killed starts again.
+A directory holds `nanoparticle.json` (the configuration, written first) and for each simulation
+`radial_distances/00000.json` and then `simulations/00000/` with its frames. The latter is filled under another name and
+renamed: a simulation is complete or not there, and one that was interrupted starts again.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from pipelines.atomic_files import write_json
 from pipelines.molecules.nanoparticle.beads import GROUPS, Beads, build
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.nanoparticle.dynamics import simulate
+from pipelines.molecules.nanoparticle.hint import prepare_command
 from pipelines.molecules.nanoparticle.pdb_writer import pdb_text
 from pipelines.output_directory import claim
 from pipelines.progress import Progress
@@ -31,53 +32,49 @@ class Summary:
     """What a directory of simulations holds; `str` of it is the report for the user."""
 
     directory: Path
-    """Where it is."""
+    """The directory."""
     config: NanoparticleConfig
-    """What was asked for."""
+    """Its configuration."""
     num_beads: int
-    """Beads of a nanoparticle, the gold included."""
+    """Beads per nanoparticle, including gold."""
     distances: npt.NDArray[np.float64]
-    """Mean distances from the core's centre of the beads of each of `GROUPS` `[simulations, frames, 4]`, in nm."""
+    """Mean distance of the beads of each of `GROUPS` from the centre of the core `[simulations, frames, 4]`, in nm."""
 
     def __str__(self) -> str:
         config = self.config
         last = config.num_frames - 1
         chosen = sorted({0, last // 4, last // 2, 3 * last // 4, last})
+        plural = "s" if config.num_simulations > 1 else ""
         lines = [
-            f"{self.directory}: {config.num_simulations} simulations of {self.num_beads} beads, {config.num_frames} "
-            f"frames {config.time_between_frames:g} ps apart, {config.drug} drug",
-            "a coarse-grained stand-in: its times and distances are not those of any real nanoparticle",
-            f"mean distance from the core's centre (nm) at {', '.join(f'{frame}' for frame in chosen)} frames, and its "
-            "standard error over simulations:",
+            f"{self.directory}: {config.num_simulations} simulation{plural} of {self.num_beads} beads, "
+            f"{config.num_frames} frames {config.time_between_frames:g} ps apart, {config.drug} drug",
+            "a coarse-grained stand-in: its times and distances are not those of a real nanoparticle",
+            f"mean distance from the centre of the core (nm) at frames {', '.join(map(str, chosen))}"
+            + (" ± standard error over simulations:" if plural else ":"),
         ]
         mean = self.distances.mean(axis=0)
-        error = self.distances.std(axis=0, ddof=1) / config.num_simulations**0.5 if config.num_simulations > 1 else None
+        error = self.distances.std(axis=0, ddof=1) / config.num_simulations**0.5 if plural else None
         for place, group in enumerate(GROUPS):
             values = ", ".join(
                 f"{mean[frame, place]:.3f}" + ("" if error is None else f" ± {error[frame, place]:.3f}")
                 for frame in chosen
             )
             lines.append(f"  {group}: {values}")
-        folder = self.directory / SIMULATIONS
-        lines.append(
-            f"next: python -m socialmd_tf.prepare --trajectory {folder}/* --split-by file --time-between-frames "
-            f"{config.time_between_frames:g} --output DIR"
-        )
-        return "\n".join(lines)
+        return "\n".join([*lines, f"next: {prepare_command(config, self.directory / SIMULATIONS)}"])
 
 
 def generate(config: NanoparticleConfig, directory: Path) -> Summary:
-    """Simulate nanoparticles; a run that was stopped at any moment is finished by the same call.
+    """Simulate nanoparticles; the same call completes a run that was stopped.
 
     Args:
         config: What to simulate.
-        directory: Where the files go: new, empty, or one of the same `config`.
+        directory: Directory of the files: new, empty, or begun with the same `config`.
 
     Returns:
         The summary.
 
     Raises:
-        UserError: The directory holds something else, OpenMM is missing, or the time step is too long.
+        UserError: The directory holds something else or is in use, OpenMM is missing, or the time step is too long.
     """
     directory = Path(directory)
     values = json.loads(json.dumps(dataclasses.asdict(config)))
@@ -113,7 +110,12 @@ def _generate_one(config: NanoparticleConfig, index: int, directory: Path, progr
 
 
 def mean_distances(beads: Beads, positions: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Mean distance from the origin of the beads of each of `GROUPS` `[4]`, in the unit of the positions."""
+    """Mean distance of the beads of each of `GROUPS` from the origin `[4]`, in the unit of the positions.
+
+    Args:
+        beads: The nanoparticle.
+        positions: `[num_beads, 3]`.
+    """
     distances = np.linalg.norm(positions, axis=1)
     molecules = np.array(beads.molecules)
     return np.array([distances[molecules == group].mean() for group in GROUPS])

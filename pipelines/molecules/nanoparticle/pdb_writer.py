@@ -1,4 +1,4 @@
-"""A frame of beads as a PDB file."""
+"""Frames as PDB files."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,13 +9,13 @@ _ANGSTROM = 10.0  # in a nm
 
 
 def pdb_text(beads: Beads, positions: npt.NDArray[np.floating], frame: int, time: float) -> str:
-    """A frame as the text of a PDB file.
+    """Write a frame as the text of a PDB file.
 
     Args:
-        beads: Names and numbers; numbers begin again after those that the format has room for.
+        beads: Names and numbers; numbers start again after the largest one that fits.
         positions: `[num_beads, 3]`, in nm.
-        frame: Its number, for a remark.
-        time: In ps, for a remark.
+        frame: Number of the frame, for a remark.
+        time: Time in ps, for a remark.
 
     Returns:
         The text.

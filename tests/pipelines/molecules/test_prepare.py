@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,14 +15,12 @@ from pipelines.config import DataConfig
 from pipelines.dataset import num_windows
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
-from pipelines.molecules import prepare as prepare_module
+from pipelines.molecules import write_simulation
 from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.prepare import prepare
 from pipelines.molecules.slices import slice_axes
 from pipelines.validation import check
 from tests.pipelines.molecules.systems import Molecule, convert, nanoparticle, walk, write_pdb, write_series
-
-pytest.importorskip("MDAnalysis", reason="needs the extra `md`: pip install 'socialmd_tf[md]'")
 
 MIDDLES = [6, 9, 12, 15, 18, 21]
 GOLD = 2
@@ -59,7 +58,8 @@ def test_the_whole_path_in_3d(system, tmp_path):
     assert (manifest.num_dimensions, manifest.features, manifest.length_unit) == (3, ("OQL", "ONC"), "nm")
     assert manifest.time_between_frames == 1000
     assert manifest.provenance["command"] == "the command"
-    assert manifest.provenance["time_unit"] == "ps"
+    assert manifest.time_unit == "ps"
+    assert manifest.group == {f"{split}/00000.npy": "00000" for split in ("train", "validation", "test")}
     assert manifest.provenance["periodic_jumps"] > 0
     assert {split: len(files) for split, files in manifest.splits.items()} == {"train": 1, "validation": 1, "test": 1}
 
@@ -70,10 +70,12 @@ def test_the_whole_path_in_3d(system, tmp_path):
     np.testing.assert_array_equal(whole[..., 3:], np.broadcast_to(np.eye(2)[KINDS], (40, 6, 2)))
 
     lines = str(summary).splitlines()
-    assert lines[1:3] == [
-        "molecules: 3 OQL, 3 ONC",
+    assert lines[1:4] == [
+        "molecules: 3 OQL (3 atoms each), 3 ONC (3 atoms each)",
+        "not kept: 3 HOH, 1 AU",
         "frames: 40, 1000 ps apart; files: train 1, validation 1, test 1",
     ]
+    assert lines[4].startswith("box periodic along x, y, z: ")
     record = json.loads((tmp_path / "data" / "simulations" / "00000.json").read_text())
     assert (record["particles"], record["center_atoms"]) == (MIDDLES, [GOLD])
 
@@ -122,7 +124,9 @@ def test_flat_slices(system, tmp_path):
     statistics = manifest.provenance["slices"]
     assert statistics["share_outside"][0] == 0
     assert statistics["share_outside"][-1] == pytest.approx(np.mean(outside))
-    assert "slices: 3 a simulation" in str(summary)
+    assert "slices: 3 per simulation" in str(summary)
+    # All slices of a simulation, in all splits, are one group.
+    assert set(manifest.group.values()) == {"00000"} and len(manifest.group) == 9
 
 
 def test_slices_that_stay_thin_and_slices_that_do_not(tmp_path):
@@ -172,29 +176,28 @@ def test_whole_simulations_of_different_molecules_go_to_splits(tmp_path):
         found = np.load(tmp_path / "data" / name)
         np.testing.assert_allclose(found[..., :3], expected_positions(truth) / 10, atol=2e-4)
     assert found[0, :, 3:].sum(axis=0).tolist() == [0, 3, 3]
-    assert "molecules: 6 OQL, 6 PAN, 12 ONC" in str(summary) and "no periodic box" in str(summary)
+    assert all(kind in str(summary) for kind in ("6 OQL", "6 PAN", "12 ONC", "no periodic box in the files"))
+    groups = Manifest.load(tmp_path / "data").group
+    assert [groups[name] for names in splits.values() for name in names] == ["00000", "00001", "00002", "00003"]
 
 
 def test_chunks_do_not_show(system, tmp_path, monkeypatch):
     path, _ = system
     flat = {"num_dimensions": 2, "slice_half_thickness": 1.0}
     prepare(config_of(path, **flat), tmp_path / "whole", command="")
-    monkeypatch.setattr(prepare_module, "_CHUNK_NUMBERS", 40)
+    monkeypatch.setattr(write_simulation, "_CHUNK_NUMBERS", 40)
     prepare(config_of(path, **flat), tmp_path / "pieces", command="")
     assert contents(tmp_path / "whole") == contents(tmp_path / "pieces")
 
 
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
     """1000 atoms; 200 frames of them would be 4.8 MB."""
-    mda = pytest.importorskip("MDAnalysis")
-    molecules = [Molecule("AU", 1, ["AU"]), *(Molecule("OQL", i, ["A", "B", "C"]) for i in range(333))]
-    first = np.random.default_rng(0).uniform(0, 20, size=(1000, 3))
-    pdb = write_pdb(tmp_path / "md.pdb", molecules, walk(first, 5))
-    parts = [convert(mda, pdb, tmp_path / "0.xtc", 10.0, [50, 50, 50, 90, 90, 90])]
-    parts += [Path(shutil.copy(parts[0], tmp_path / f"{number}.xtc")) for number in range(1, 40)]
+    molecules = [Molecule("AU", 1, ["AU"]), *(Molecule("OQL", i, ["A", "B", "C"]) for i in range(2, 335))]
+    frames = walk(np.random.default_rng(0).uniform(0, 20, size=(1000, 3)), 5)
     peaks = []
     for count in (1, 40):
-        config = config_of(*parts[:count], topology=(pdb,), molecules=("OQL",), fractions=(1.0, 0.0, 0.0))
+        path = write_pdb(tmp_path / f"{count}.pdb", molecules, np.tile(frames, (count, 1, 1)))
+        config = config_of(path, molecules=("OQL",), fractions=(1.0, 0.0, 0.0))
         tracemalloc.start()
         prepare(config, tmp_path / str(count), command="")
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -202,14 +205,115 @@ def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
     assert peaks[1] < peaks[0] + 1e6
 
 
-def test_again_nothing_is_done(system, tmp_path):
+class TestChangedInputs:
+    @pytest.fixture
+    def complete(self, system, tmp_path):
+        """The input of a dataset that is complete, and the contents of the dataset."""
+        path, _ = system
+        prepare(config_of(path), tmp_path / "data", command="")
+        return path, contents(tmp_path / "data")
+
+    def refused(self, config, tmp_path, before, *values):
+        with pytest.raises(UserError) as error:
+            prepare(config, tmp_path / "data", command="")
+        assert all(value in str(error.value) for value in values)
+        assert contents(tmp_path / "data") == before
+
+    def test_the_same_input_again_is_complete(self, complete, tmp_path):
+        path, before = complete
+        again = prepare(config_of(path), tmp_path / "data", command="")
+        assert again.was_complete and str(again).startswith("The dataset was complete already; nothing was done.")
+        assert contents(tmp_path / "data") == before
+
+    def test_equal_input_that_was_moved_or_touched_is_the_same(self, complete, tmp_path):
+        path, _ = complete
+        moved = path.rename(tmp_path / "elsewhere.pdb")
+        assert prepare(config_of(moved), tmp_path / "data", command="").was_complete
+        shutil.copy(moved, path)
+        assert prepare(config_of(path), tmp_path / "data", command="").was_complete
+
+    def test_a_longer_trajectory_is_not(self, complete, tmp_path):
+        path, before = complete
+        text = path.read_text()
+        path.write_text(text.removesuffix("END\n") + text[text.index("MODEL") :])
+        self.refused(config_of(path), tmp_path, before, str(path), "has changed", "--output")
+
+    def test_another_file_of_the_same_size_and_time_of_change_elsewhere_is_not(self, complete, tmp_path):
+        path, before = complete
+        other = tmp_path / "other.pdb"
+        other.write_text(path.read_text().replace("1.00  0.00", "1.00  1.00"))
+        os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+        self.refused(config_of(other), tmp_path, before, str(other), "has changed")
+
+    def test_a_frame_more_in_a_directory_is_not(self, tmp_path):
+        molecules, first = nanoparticle()
+        paths = write_series(tmp_path / "series", molecules, walk(first, 40))
+        prepare(config_of(tmp_path / "series"), tmp_path / "data", command="")
+        before = contents(tmp_path / "data")
+        added = Path(shutil.copy(paths[-1], tmp_path / "series" / "frame_41.pdb"))
+        self.refused(config_of(tmp_path / "series"), tmp_path, before, f"{added} was added")
+        added.unlink()
+        paths[-1].unlink()
+        self.refused(config_of(tmp_path / "series"), tmp_path, before, f"{paths[-1]} is missing")
+
+    def test_input_that_is_gone_cannot_be_compared(self, complete, tmp_path):
+        path, before = complete
+        path.unlink()
+        self.refused(config_of(path), tmp_path, before, f"{path}: no such file")
+
+    def test_another_number_of_simulations_is_not_the_same(self, complete, tmp_path):
+        path, before = complete
+        folders = [tmp_path / "one", tmp_path / "two"]
+        for folder in folders:
+            folder.mkdir()
+            shutil.copy(path, folder)
+        self.refused(config_of(*folders), tmp_path, before, "1 simulations", "has 2")
+
+    def test_a_run_that_was_stopped_does_not_resume_with_changed_input(self, eight, tmp_path):
+        directory = tmp_path / "data"
+        prepare(eight, directory, command="")
+        for name in ("dataset.json", "simulations/00007.json"):
+            (directory / name).unlink()
+        changed = eight.trajectory[2]
+        changed.write_text(changed.read_text().replace("1.00  0.00", "1.00  1.00", 1))
+        with pytest.raises(UserError, match=f"{changed}: the input has changed"):
+            prepare(eight, directory, command="")
+        assert not (directory / "dataset.json").exists()
+
+    def test_input_that_changes_while_it_is_read(self, system, tmp_path, monkeypatch):
+        path, _ = system
+        store = write_simulation._store_centers
+
+        def grow(*arguments):
+            path.write_text(path.read_text() + "REMARK\n")
+            return store(*arguments)
+
+        monkeypatch.setattr(write_simulation, "_store_centers", grow)
+        with pytest.raises(UserError, match=f"{path}: the input has changed since reading began"):
+            prepare(config_of(path), tmp_path / "data", command="")
+        assert not (tmp_path / "data").exists()
+
+
+def test_a_dataset_with_faults_has_no_manifest(tmp_path):
+    """Positions that were wrapped into a box that the file does not state."""
+    molecules = [Molecule("AU", 1, ["AU"]), *(Molecule("OQL", number, ["C"]) for number in range(2, 22))]
+    first = np.random.default_rng(0).uniform(0, 30, (21, 3))
+    frames = (first + np.arange(40)[:, None, None] * np.array([1.0, 0, 0]) * (np.arange(21) > 0)[:, None]) % 30
+    path = write_pdb(tmp_path / "md.pdb", molecules, frames)
+    for _ in range(2):
+        with pytest.raises(UserError, match="jump"):
+            prepare(config_of(path, molecules=("OQL",)), tmp_path / "data", command="")
+        assert not (tmp_path / "data" / "dataset.json").exists()
+
+
+def test_records_of_another_version_are_refused(system, tmp_path):
     path, _ = system
     prepare(config_of(path), tmp_path / "data", command="")
-    before = contents(tmp_path / "data")
-    path.unlink()
-    again = prepare(config_of(path), tmp_path / "data", command="")
-    assert str(again).startswith("The dataset was complete already; nothing was done.")
-    assert contents(tmp_path / "data") == before
+    record = tmp_path / "data" / "simulations" / "00000.json"
+    for text in ('{"topology": "md.pdb"}', "[1]", "{", ""):
+        record.write_text(text)
+        with pytest.raises(UserError, match=f"{record}: not a record"):
+            prepare(config_of(path), tmp_path / "data", command="")
 
 
 @pytest.fixture
@@ -258,11 +362,11 @@ def test_a_fault_leaves_the_directory_as_it_was(system, tmp_path):
 def test_refuses_another_dataset(system, tmp_path):
     path, _ = system
     prepare(config_of(path), tmp_path / "data", command="")
-    with pytest.raises(UserError, match="holds a dataset with `length_unit` = 'nm'; expected 'angstrom' or a new"):
+    with pytest.raises(UserError, match="`length_unit` = 'nm'; expected 'angstrom'"):
         prepare(config_of(path, length_unit="angstrom"), tmp_path / "data", command="")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="not empty and not a dataset of molecules; expected a new directory"):
+    with pytest.raises(UserError, match="not empty and not a dataset of molecules"):
         prepare(config_of(path), tmp_path / "other", command="")
     assert (tmp_path / "other" / "notes.txt").read_text() == "mine"
 
@@ -290,8 +394,8 @@ def test_simulations_of_different_time_steps(tmp_path):
         ({"molecules": ("OQL", "OQL")}, "`molecules` must be one or more different names"),
         ({"time_between_frames": float("inf")}, "`time_between_frames` must be a positive number"),
         ({"num_slices": 0}, "`num_slices` must be at least 1"),
-        ({"radii": (0.3, 0.4, 0.5)}, "`radii` must be one positive length, or one for each of the molecules"),
-        ({"radii": (0.3, -0.4)}, "`radii` must be one positive length, or one for each of the molecules"),
+        ({"radii": (0.3, 0.4, 0.5)}, "`radii` must be one positive length, or one per name"),
+        ({"radii": (0.3, -0.4)}, "`radii` must be one positive length, or one per name"),
     ],
 )
 def test_configurations_that_cannot_be(changes, message):

@@ -36,5 +36,5 @@ def test_a_trajectory_shorter_than_a_window():
 def test_whole_simulations():
     assert cut_simulations(4, (0.5, 0.25, 0.25)) == ["train", "train", "validation", "test"]
     assert cut_simulations(44, (0.7, 0.3, 0.0)) == ["train"] * 31 + ["validation"] * 13
-    with pytest.raises(UserError, match="`fractions` .* 2 simulations, test gets none"):
+    with pytest.raises(UserError, match=r"`fractions` .* 2 simulations, test gets none"):
         cut_simulations(2, THESIS)

@@ -83,7 +83,9 @@ def test_faults_have_their_line_or_frame(tmp_path):
     assert "frame 1: expected 5 atoms as in the topology, found 6" in fault([*lines, lines[0], "6\n"])
     assert "line 2: expected the number of atoms, found 'five'" in fault([lines[0], "five\n", *lines[2:]])
     assert "line 2: expected the number of atoms" in fault([lines[0], "-5\n", *lines[2:]])
-    assert "line 4: expected three coordinates" in fault([*lines[:3], lines[3][:20] + "what".rjust(24) + "\n", *lines[4:]])
+    assert "line 4: expected three coordinates" in fault(
+        [*lines[:3], lines[3][:20] + "what".rjust(24) + "\n", *lines[4:]]
+    )
     assert "line 8: expected a box of 3 or 9 numbers, found '4 5'" in fault([*lines[:7], "4 5\n"])
     assert "frame 0: expected the vectors of a box" in fault([*lines[:7], "4 5 nan\n"])
     assert "a.gro: expected atoms, found none" in fault(["\n\n"])

@@ -77,9 +77,7 @@ def test_a_box_stated_once_and_a_box_for_every_model(tmp_path):
     boxes = [frame.box for frame in read_frames(once, 2)]
     assert boxes[1] is None and boxes[2] is None
     np.testing.assert_allclose(np.linalg.norm(boxes[0], axis=1), [30, 40, 50])
-    models = [
-        f"MODEL {i}\n{cryst1((40 + i, 41, 0))}{pdb_frame(TWO, x)}ENDMDL\n" for i, x in enumerate(FRAMES)
-    ]
+    models = [f"MODEL {i}\n{cryst1((40 + i, 41, 0))}{pdb_frame(TWO, x)}ENDMDL\n" for i, x in enumerate(FRAMES)]
     found = [frame.box for frame in read_frames(written(tmp_path, "".join(models)), 2)]
     np.testing.assert_array_equal(found, [np.diag([40.0 + i, 41, 0]) for i in range(3)])
 

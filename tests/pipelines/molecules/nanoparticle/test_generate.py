@@ -1,5 +1,4 @@
 import dataclasses
-import itertools
 import signal
 import subprocess
 import sys
@@ -12,9 +11,8 @@ import pytest
 from pipelines.errors import UserError
 from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.nanoparticle import dynamics, generate
-from pipelines.molecules.nanoparticle.beads import BEAD_DIAMETER, BOND_LENGTH, build, gold_lattice
+from pipelines.molecules.nanoparticle.beads import build
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
-from pipelines.molecules.nanoparticle.pdb_writer import pdb_text
 from pipelines.molecules.prepare import prepare
 
 SMALL = NanoparticleConfig(
@@ -24,64 +22,6 @@ SMALL = NanoparticleConfig(
 
 def contents(directory):
     return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
-def test_strands_end_in_drug_or_background():
-    beads = build(SMALL, 0)
-    strands = ["LIG"] * 3 + ["OCQ"] + ["OQL"] * 3, ["LIG"] * 3 + ["OCN"] + ["ONC"] * 3
-    first = beads.is_gold.sum()
-    found = [list(beads.molecules[start : start + 7]) for start in range(first, len(beads.molecules), 7)]
-    assert [each == strands[0] for each in found].count(True) == 3  # half of them, in the first simulation
-    assert all(each in strands for each in found)
-    assert set(beads.molecules[:first]) == {"AU"}
-    assert len(set(beads.numbers[first:])) == 3 * 6
-
-
-def test_strands_are_tethered_to_the_core_and_bound():
-    beads = build(SMALL, 0)
-    bound = np.linalg.norm(np.diff(beads.positions[beads.bonds], axis=1)[:, 0], axis=-1)
-    np.testing.assert_allclose(bound, BOND_LENGTH)
-    assert len(beads.bonds) == 6 * 6
-    distances = np.linalg.norm(beads.positions, axis=1)
-    assert beads.fixed.sum() == beads.is_gold.sum() + 6
-    np.testing.assert_allclose(
-        distances[beads.fixed & ~beads.is_gold], SMALL.core_radius + BEAD_DIAMETER / 2, rtol=1e-12
-    )
-
-
-def test_gold_is_a_lattice_about_an_atom_in_the_middle():
-    gold = gold_lattice(1.2)
-    np.testing.assert_array_equal(gold[0], 0)
-    between = [np.linalg.norm(a - b) for a, b in itertools.combinations(gold, 2)]
-    assert min(between) == pytest.approx(BEAD_DIAMETER)
-    assert (np.linalg.norm(gold, axis=1) <= 1.2).all()
-    # Four points a cube of side sqrt(2) diameters: as many as there is room for, but for the rim.
-    assert len(gold) == pytest.approx(4 / 3 * np.pi * 1.2**3 * np.sqrt(2) / BEAD_DIAMETER**3, rel=0.15)
-
-
-def test_the_energy_is_that_of_ashbaugh_and_hatch():
-    mm = pytest.importorskip("openmm")
-    diameter, depth = BEAD_DIAMETER, 1.5
-    for hydrophobicity in (0.0, 0.65, 1.3):
-        force = mm.CustomNonbondedForce(dynamics._ASHBAUGH_HATCH)
-        force.addGlobalParameter("diameter", diameter)
-        force.addGlobalParameter("attraction", depth)
-        force.addPerParticleParameter("lambda")
-        system = mm.System()
-        for value in (hydrophobicity / 2, 3 * hydrophobicity / 2):  # the mean counts
-            system.addParticle(1.0)
-            force.addParticle([value])
-        system.addForce(force)
-        context = mm.Context(system, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference"))
-        for distance in (0.4, 0.47, 0.52, 0.53, 0.6, 0.9):
-            context.setPositions(np.array([[0, 0, 0], [distance, 0, 0]]))
-            found = context.getState(getEnergy=True).getPotentialEnergy()._value
-            lennard_jones = 4 * depth * ((diameter / distance) ** 12 - (diameter / distance) ** 6)
-            if distance < 2 ** (1 / 6) * diameter:
-                expected = lennard_jones + (1 - hydrophobicity) * depth
-            else:
-                expected = hydrophobicity * lennard_jones
-            assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_frames_are_files_that_prepare_takes(tmp_path):
@@ -150,33 +90,6 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
     assert folders == ["00000"]
     subprocess.run([*command, str(killed)], check=True, capture_output=True)
     assert contents(killed) == contents(tmp_path / "whole")
-
-
-def test_numbers_that_do_not_fit_into_a_pdb_file_begin_again():
-    beads = build(SMALL, 0)
-    many = dataclasses.replace(beads, numbers=beads.numbers + 9998)
-    line = pdb_text(many, beads.positions, 3, 0.3).splitlines()[1]
-    assert line[22:26] == "9999"
-    assert pdb_text(many, beads.positions, 3, 0.3).splitlines()[1 + int(beads.is_gold.sum())][22:26] == "   0"
-    assert len(line) == 78 and line[76:78] == "AU" and line[12:16] == "AU  "
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"drug": "salty"}, "`drug` must be 'hydrophobic' or 'hydrophilic'. Received: 'salty'"),
-        ({"num_frames": 0}, "`num_frames` must be at least 1. Received: 0"),
-        ({"num_strands": 1}, "`num_strands` must be at least 2. Received: 1"),
-        ({"relaxation_steps": -1}, "`relaxation_steps` must be at least 0. Received: -1"),
-        ({"friction": 0.0}, "`friction` must be positive. Received: 0.0"),
-        ({"drug_fractions": (0.5, 1.0)}, "`drug_fractions` must be one or more shares above 0 and below 1. Received"),
-        ({"seed": -1}, "`seed` must be at least 0 and below 2^31. Received: -1"),
-    ],
-)
-def test_refuses_what_cannot_be(changes, message):
-    with pytest.raises(UserError) as error:
-        dataclasses.replace(SMALL, **changes)
-    assert str(error.value).startswith(message)
 
 
 def test_a_time_step_that_is_too_long_is_said(tmp_path):

@@ -1,0 +1,16 @@
+import dataclasses
+
+from pipelines.molecules.nanoparticle.beads import build
+from pipelines.molecules.nanoparticle.config import NanoparticleConfig
+from pipelines.molecules.nanoparticle.pdb_writer import pdb_text
+
+SMALL = NanoparticleConfig(num_strands=6, chain_beads=2)
+
+
+def test_numbers_that_do_not_fit_into_a_pdb_file_begin_again():
+    beads = build(SMALL, 0)
+    many = dataclasses.replace(beads, numbers=beads.numbers + 9998)
+    line = pdb_text(many, beads.positions, 3, 0.3).splitlines()[1]
+    assert line[22:26] == "9999"
+    assert pdb_text(many, beads.positions, 3, 0.3).splitlines()[1 + int(beads.is_gold.sum())][22:26] == "   0"
+    assert len(line) == 78 and line[76:78] == "AU" and line[12:16] == "AU  "
