@@ -1,17 +1,20 @@
 """GROMACS XTC trajectories, in nm.
 
-The frames of the file are found here, from their headers. Their compressed positions come from a child process: the
-library that unpacks them writes beyond its memory when a file is damaged, and would end this process with it.
+The headers of the frames are read here. A child process unpacks the positions: on damaged files, the library that does
+this writes beyond its memory and ends its process.
 """
 
+import atexit
 import contextlib
+import functools
 import importlib.util
+import json
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -44,34 +47,50 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
     if importlib.util.find_spec("MDAnalysis") is None:
         raise UserError(MISSING)
     size = path.stat().st_size
-    with path.open("rb") as file, contextlib.ExitStack() as stack:
-        index, decoded = 0, None
+    with path.open("rb") as file:
+        index = 0
         while file.tell() < size:
             values = _header(path, index, file, size, num_atoms)
-            decoded = decoded or stack.enter_context(_decoder(path))
-            content = decoded.read(12 * num_atoms)
-            if len(content) < 12 * num_atoms:
-                raise UserError(f"{path}: frame {index}: the file is damaged: its positions cannot be unpacked")
-            positions = np.frombuffer(content, np.float32).reshape(-1, 3).astype(np.float64)
             where = f"{path}: frame {index}"
+            content = _unpack(path, index, 12 * num_atoms)
+            if len(content) < 12 * num_atoms:
+                raise UserError(f"{where}: the file is damaged: its positions cannot be unpacked")
+            positions = np.frombuffer(content, np.float32).reshape(-1, 3).astype(np.float64)
             yield RawFrame(path, index, positions, checked_vectors(values[4:13], where), float(values[3]))
             index += 1
     if not index:
         raise UserError(f"{path}: expected at least one frame, found none")
 
 
-@contextlib.contextmanager
-def _decoder(path: Path) -> Iterator[IO[bytes]]:
-    """Positions of all frames, float32 `[num_atoms, 3]` each, as the child process writes them."""
-    command = [sys.executable, "-P", "-W", "ignore", str(_DECODER), str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-    try:
-        assert process.stdout is not None
-        with process.stdout as stream:
-            yield stream
-    finally:
-        process.kill()
-        process.wait()
+def _unpack(path: Path, index: int, size: int) -> bytes:
+    """Positions of a frame, float32 `[num_atoms, 3]`; fewer bytes if the child process ended."""
+    process = _decoder()
+    assert process.stdin is not None and process.stdout is not None
+    content = b""
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(json.dumps([str(path.resolve()), index]).encode() + b"\n")
+        process.stdin.flush()
+        content = process.stdout.read(size)
+    if len(content) < size:
+        _end_decoder()
+    return content
+
+
+@functools.cache
+def _decoder() -> subprocess.Popen[bytes]:
+    """The child process, started once for all files; it ends with this process."""
+    command = [sys.executable, "-P", "-W", "ignore", str(_DECODER)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    atexit.register(_end_decoder)
+    return process
+
+
+def _end_decoder() -> None:
+    process = _decoder()
+    process.kill()
+    process.communicate()
+    _decoder.cache_clear()
+    atexit.unregister(_end_decoder)
 
 
 def _header(path: Path, index: int, file: BinaryIO, size: int, num_atoms: int) -> tuple[float, ...]:

@@ -1,15 +1,22 @@
-"""Child process of `xtc.py`: writes the positions of all frames of an XTC file to standard output."""
+"""Child process of `xtc.py`: unpacks frames of XTC files until its input ends."""
 
+import json
 import sys
 
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 
 def main() -> None:
-    """Write float32 `[num_atoms, 3]` per frame, in nm."""
-    with XTCFile(sys.argv[1]) as file:
-        for frame in file:
-            sys.stdout.buffer.write(frame.x.tobytes())
+    """Answer lines of `[path, index]` in JSON with the positions of that frame, float32 `[num_atoms, 3]` in nm."""
+    path, file = "", None
+    for line in sys.stdin:
+        wanted, index = json.loads(line)
+        if file is None or not index or (path, file.tell()) != (wanted, index):
+            path, file = wanted, XTCFile(wanted)
+            if index:
+                file.seek(index)
+        sys.stdout.buffer.write(file.read().x.tobytes())
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
