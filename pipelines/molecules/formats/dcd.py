@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import OPEN, cell_vectors, checked_vectors
-from pipelines.molecules.formats.frame import Array, IncompleteFileError, RawFrame, wrong_number_of_atoms
+from pipelines.molecules.formats.frame import Array, IncompleteFileError, RawFrame, as_float64, wrong_number_of_atoms
 
 _TIME_UNIT = 0.04888821  # picoseconds: the unit of time that follows from kcal/mol, angstrom and amu
 _CELL_ORDER = [0, 2, 5, 4, 3, 1]  # of a, b, c, alpha, beta, gamma in the file
@@ -124,12 +124,12 @@ def _frame(path: Path, index: int, file: BinaryIO, header: _Header, fixed: Array
     where, order = f"frame {index}", header.order
     box = OPEN
     if header.has_cell:
-        cell = np.frombuffer(_record(path, where, file, order, 48), f"{order}f8").astype(np.float64)
+        cell = as_float64(np.frombuffer(_record(path, where, file, order, 48), f"{order}f8"))
         box = _box(cell, f"{path}: {where}")
     free = header.free if fixed is not None else None
     count = header.num_atoms if free is None else len(free)
     records = [_record(path, where, file, order, 4 * count) for _ in range(header.num_columns)]
-    values = np.stack([np.frombuffer(record, f"{order}f4") for record in records[:3]], axis=1).astype(np.float64)
+    values = as_float64(np.stack([np.frombuffer(record, f"{order}f4") for record in records[:3]], axis=1))
     if free is not None and fixed is not None:
         positions = fixed.copy()
         positions[free] = values

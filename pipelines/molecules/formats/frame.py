@@ -75,6 +75,12 @@ class RawFrame:
         return f"{self.path}: frame {self.index}"
 
 
+def as_float64(values: npt.NDArray[np.floating]) -> Array:
+    """The values in double precision; NaN stays NaN without a warning."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
+
+
 def wrong_number_of_atoms(path: Path, frame: int, expected: int, found: int) -> UserError:
     """The error for a frame that does not fit the topology."""
     return UserError(f"{path}: frame {frame}: expected {expected} atoms as in the topology, found {found}")

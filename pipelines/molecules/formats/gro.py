@@ -16,7 +16,7 @@ from pipelines.molecules.formats.frame import (
     Topology,
     wrong_number_of_atoms,
 )
-from pipelines.molecules.formats.lines import columns, coordinates, numbered_lines, texts
+from pipelines.molecules.formats.lines import atom_count, columns, coordinates, numbered_lines, texts
 
 _POSITIONS = 20  # the column where the coordinates begin
 _BOX_PLACES = ([0, 0], [1, 1], [2, 2], [0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1])
@@ -81,7 +81,7 @@ def _blocks(path: Path, num_atoms: int | None) -> Iterator[tuple[int, Sequence[N
             continue  # blank lines at the end
         if len(head) < 2:
             raise IncompleteFileError(f"{path}: frame {index} is cut off after its title")
-        count = _count(path, head[1])
+        count = atom_count(path, *head[1])
         if num_atoms not in (None, count):
             raise wrong_number_of_atoms(path, index, num_atoms or 0, count)
         atoms = list(itertools.islice(lines, count))
@@ -93,14 +93,6 @@ def _blocks(path: Path, num_atoms: int | None) -> Iterator[tuple[int, Sequence[N
         index += 1
     if not index:
         raise UserError(f"{path}: expected atoms, found none")
-
-
-def _count(path: Path, numbered: NumberedLine) -> int:
-    number, line = numbered
-    if not line.strip().isdigit() or int(line) < 1:
-        found = line.decode("latin-1").strip()[:40]
-        raise UserError(f"{path}: line {number}: expected the number of atoms, found {found!r}")
-    return int(line)
 
 
 def _width(path: Path, numbered: NumberedLine) -> int:

@@ -10,9 +10,10 @@ import numpy.typing as npt
 from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import checked_vectors
 from pipelines.molecules.formats.frame import Array, IncompleteFileError, Labels, RawFrame, wrong_number_of_atoms
-from pipelines.molecules.formats.lines import numbered_lines
+from pipelines.molecules.formats.lines import atom_count, numbered_lines
 
 _COORDINATES = (("x", "y", "z"), ("xs", "ys", "zs"), ("xu", "yu", "zu"), ("xsu", "ysu", "zsu"))
+_SKIPPED_ITEMS = (b"ITEM: TIMESTEP", b"ITEM: UNITS", b"ITEM: TIME")
 Lines = Iterator[tuple[int, bytes]]
 
 
@@ -54,15 +55,16 @@ def _whole_lines(path: Path) -> Lines:
 
 def _frame(path: Path, index: int, lines: Lines, num_atoms: int) -> RawFrame | None:
     """The next frame; None at the end of the file."""
-    _, line = next(lines, (0, b""))
-    if not line.strip():
+    number, line = next(((number, line) for number, line in lines if line.strip()), (0, b""))
+    if not number:
         return None
-    number = 0
     while not line.startswith(b"ITEM: NUMBER OF ATOMS"):
+        if not line.startswith(_SKIPPED_ITEMS):
+            found = line.decode("latin-1").strip()[:40]
+            raise UserError(f"{path}: line {number}: expected ITEM: NUMBER OF ATOMS of a LAMMPS dump, found {found!r}")
+        next(lines)
         number, line = next(lines)
-        if number > 10_000 and not index:
-            raise UserError(f"{path}: expected a LAMMPS dump, found no number of atoms")
-    count = int(_numbers(path, *next(lines), 1)[0])
+    count = atom_count(path, *next(lines))
     if count != num_atoms:
         raise wrong_number_of_atoms(path, index, num_atoms, count)
     box, corner, is_open = _box(path, index, lines)
@@ -109,9 +111,10 @@ def _box(path: Path, index: int, lines: Lines) -> tuple[Array, Array, list[bool]
     """Vectors `[3, 3]` and lower corner `[3]` of the box, and which axes are not periodic."""
     _, header = next(lines)
     words = header.decode("latin-1").split()[3:]
-    if "abc" in words or not header.startswith(b"ITEM: BOX BOUNDS"):
-        raise UserError(f"{path}: frame {index}: expected BOX BOUNDS of an orthogonal or restricted triclinic box")
     is_tilted = "xy" in words
+    boundaries = words[3 * is_tilted :] or ["pp"] * 3
+    if not header.startswith(b"ITEM: BOX BOUNDS") or len(boundaries) != 3 or "abc" in words:
+        raise UserError(f"{path}: frame {index}: expected BOX BOUNDS of an orthogonal or restricted triclinic box")
     bounds = np.array([_numbers(path, *next(lines), 3 if is_tilted else 2) for _ in range(3)])
     low, high = bounds[:, 0].copy(), bounds[:, 1].copy()
     box = np.zeros((3, 3))
@@ -122,7 +125,6 @@ def _box(path: Path, index: int, lines: Lines) -> tuple[Array, Array, list[bool]
         high -= [max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0]
         box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz
     box[np.diag_indices(3)] = high - low
-    boundaries = [word for word in words if word not in ("xy", "xz", "yz")] or ["pp"] * 3
     return checked_vectors(box, f"{path}: frame {index}"), low, [boundary != "pp" for boundary in boundaries]
 
 
@@ -133,5 +135,5 @@ def _numbers(path: Path, number: int, line: bytes, count: int) -> list[float]:
         values = []
     if len(values) != count:
         found = line.decode("latin-1").strip()
-        raise UserError(f"{path}: line {number}: expected {count} number{'s' if count > 1 else ''}, found {found!r}")
+        raise UserError(f"{path}: line {number}: expected {count} numbers, found {found!r}")
     return values

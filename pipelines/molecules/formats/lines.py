@@ -47,6 +47,18 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
+def atom_count(path: Path, number: int, line: bytes) -> int:
+    """The number of atoms, from a line that holds nothing else.
+
+    Raises:
+        UserError: The line holds something else.
+    """
+    if not line.strip().isdigit() or int(line) < 1:
+        found = line.decode("latin-1").strip()[:40]
+        raise UserError(f"{path}: line {number}: expected the number of atoms, found {found!r}")
+    return int(line)
+
+
 def columns(rows: npt.NDArray[np.bytes_], start: int, stop: int) -> npt.NDArray[np.bytes_]:
     """Characters `start` to `stop` of every row: `[n]` -> `[n]`."""
     characters = rows.view("S1").reshape(len(rows), -1)[:, start:stop]

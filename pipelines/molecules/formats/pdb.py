@@ -33,7 +33,10 @@ class _Model:
     numbers: list[int] = dataclasses.field(default_factory=list)
     chain_ends: list[int] = dataclasses.field(default_factory=list)
     cell: list[float] | None = None
+    is_opened: bool = False
+    """By a MODEL record."""
     is_closed: bool = False
+    """By a record that cannot be inside a model."""
 
     @property
     def rows(self) -> npt.NDArray[np.bytes_]:
@@ -53,7 +56,7 @@ def read_topology(path: Path) -> Topology:
         UserError: The file cannot be read or has no atoms.
     """
     model = next(_models(path), None)
-    if model is None:
+    if model is None or not model.atoms:
         raise UserError(f"{path}: expected atoms, found none")
     rows = model.rows
     chain_ends = np.zeros(len(rows), dtype=bool)
@@ -87,7 +90,7 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
     index = -1
     for index, model in enumerate(_models(path)):
         found = len(model.atoms)
-        is_cut = not model.atoms[-1].endswith(b"\n") and len(model.atoms[-1]) < _LAST_COORDINATE
+        is_cut = bool(found) and not model.atoms[-1].endswith(b"\n") and len(model.atoms[-1]) < _LAST_COORDINATE
         if is_cut or (found < num_atoms and index and not model.is_closed):
             raise IncompleteFileError(f"{path}: frame {index} is cut off after {found - is_cut} of {num_atoms} atoms")
         if found != num_atoms:
@@ -105,7 +108,7 @@ def _frame(path: Path, index: int, model: _Model) -> RawFrame:
 
 
 def _models(path: Path) -> Iterator[_Model]:
-    """Models that have atoms; only the last one can be without the record that closes it and still be whole."""
+    """Models that have atoms, and a last one that was only opened."""
     model = _Model()
     for number, line in numbered_lines(path):
         if line.startswith(_ATOMS):
@@ -119,7 +122,8 @@ def _models(path: Path) -> Iterator[_Model]:
             model = _Model()
         if line.startswith(b"CRYST1"):
             model.cell = _cell(path, number, line)
-    if model.atoms:
+        model.is_opened |= line.startswith(b"MODEL")
+    if model.atoms or model.is_opened:
         yield model
 
 

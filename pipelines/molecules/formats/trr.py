@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import OPEN, checked_vectors
-from pipelines.molecules.formats.frame import Array, IncompleteFileError, RawFrame, wrong_number_of_atoms
+from pipelines.molecules.formats.frame import Array, IncompleteFileError, RawFrame, as_float64, wrong_number_of_atoms
 
 _MAGIC = struct.pack(">iii", 1993, 13, 12) + b"GMX_trn_file"
 _SIZES = struct.Struct(">13i")  # of ten blocks in bytes, then atoms, step, and a count that nobody uses
@@ -61,7 +61,7 @@ def _frame(path: Path, index: int, file: BinaryIO, size: int, num_atoms: int) ->
     def vectors(place: int) -> Array | None:
         stop = starts[place] + sizes[place]
         values = np.frombuffer(block[starts[place] : stop], kind)
-        return values.reshape(-1, 3).astype(np.float64) if len(values) else None
+        return as_float64(values.reshape(-1, 3)) if len(values) else None
 
     box = vectors(_BOX)
     return RawFrame(path, index, vectors(_POSITIONS), OPEN if box is None else checked_vectors(box, where), time)

@@ -20,7 +20,7 @@ import numpy as np
 
 from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import checked_vectors
-from pipelines.molecules.formats.frame import IncompleteFileError, RawFrame, wrong_number_of_atoms
+from pipelines.molecules.formats.frame import IncompleteFileError, RawFrame, as_float64, wrong_number_of_atoms
 from pipelines.molecules.formats.mdanalysis import MISSING
 
 _DECODER = Path(__file__).with_name("xtc_decoder.py")
@@ -55,7 +55,7 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
             content = _unpack(path, index, 12 * num_atoms)
             if len(content) < 12 * num_atoms:
                 raise UserError(f"{where}: the file is damaged: its positions cannot be unpacked")
-            positions = np.frombuffer(content, np.float32).reshape(-1, 3).astype(np.float64)
+            positions = as_float64(np.frombuffer(content, np.float32).reshape(-1, 3))
             yield RawFrame(path, index, positions, checked_vectors(values[4:13], where), float(values[3]))
             index += 1
     if not index:

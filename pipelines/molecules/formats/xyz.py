@@ -10,7 +10,7 @@ import numpy as np
 from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import checked_vectors
 from pipelines.molecules.formats.frame import Array, IncompleteFileError, Labels, RawFrame, wrong_number_of_atoms
-from pipelines.molecules.formats.lines import numbered_lines
+from pipelines.molecules.formats.lines import atom_count, numbered_lines
 
 _LATTICE = re.compile(rb'Lattice="([^"]*)"', re.IGNORECASE)
 _PERIODIC = re.compile(rb'pbc="([^"]*)"', re.IGNORECASE)
@@ -35,11 +35,9 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
     for number, line in lines:
         if not line.strip():
             continue  # blank lines at the end
-        if not line.strip().isdigit():
-            found = line.decode("latin-1").strip()[:40]
-            raise UserError(f"{path}: line {number}: expected the number of atoms, found {found!r}")
-        if int(line) != num_atoms:
-            raise wrong_number_of_atoms(path, index, num_atoms, int(line))
+        count = atom_count(path, number, line)
+        if count != num_atoms:
+            raise wrong_number_of_atoms(path, index, num_atoms, count)
         comment = next(lines, (number, b""))
         atoms = list(itertools.islice(lines, num_atoms))
         if len(atoms) < num_atoms or _is_cut(atoms[-1][1]):
@@ -84,5 +82,9 @@ def _box(path: Path, index: int, numbered: tuple[int, bytes]) -> Array | None:
         found = lattice.group(1).decode("latin-1")
         raise UserError(f"{path}: line {number}: expected a lattice of 9 numbers, found {found!r}") from None
     if periodic:
-        vectors[[flag.upper().startswith(b"F") for flag in periodic.group(1).split()[:3]]] = 0.0
+        flags = periodic.group(1).upper().split()
+        if len(flags) != 3 or not set(flags) <= {b"T", b"F"}:
+            found = periodic.group(1).decode("latin-1")
+            raise UserError(f"{path}: line {number}: expected three flags T or F of `pbc`, found {found!r}")
+        vectors[[flag == b"F" for flag in flags]] = 0.0
     return checked_vectors(vectors, f"{path}: frame {index}")

@@ -124,3 +124,9 @@ def test_every_cut_in_the_last_atom_is_found(tmp_path, size):
     else:
         with pytest.raises(IncompleteFileError, match=r"a.pdb: frame 2 is cut off after 1 of 2 atoms"):
             positions_of(path)
+
+
+def test_a_cut_after_the_record_that_opens_a_model(tmp_path):
+    text = write_pdb(tmp_path / "a.pdb", TWO, FRAMES).read_text()
+    with pytest.raises(IncompleteFileError, match=r"a.pdb: frame 2 is cut off after 0 of 2 atoms"):
+        positions_of(written(tmp_path, text[: text.index("MODEL        3") + 14]))

@@ -46,6 +46,7 @@ def test_faults_have_line_or_frame(tmp_path):
         (text_of().replace("C ", "C x "), "line 4: expected a name and three coordinates"),
         ("four\n" + text_of(), "line 1: expected the number of atoms, found 'four'"),
         (text_of('Lattice="9 0 0"'), "line 2: expected a lattice of 9 numbers"),
+        (text_of('Lattice="9 0 0 0 8 0 0 0 7" pbc="T F"'), "line 2: expected three flags"),
         (text_of("Properties=pos:R:3:species:S:1"), "line 2: expected species and positions"),
         ("", "expected atoms, found none"),
     ):
