@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.molecules.alignment import Aligner
-from pipelines.molecules.centers import molecule_starts, select
+from pipelines.molecules.centers import select
 from pipelines.molecules.config import WATER, MoleculesConfig
-from pipelines.molecules.reading import read_frames, read_topology
+from pipelines.molecules.reading import read_topology
+from pipelines.molecules.residues import find_molecules
 from pipelines.molecules.series import find_simulations
+from pipelines.molecules.simulation_frames import SimulationFrames
 from pipelines.molecules.solvent_accessible_area import accessible_areas
 
 PROBE = 0.14
@@ -29,15 +31,14 @@ PROBE = 0.14
 def areas_of(config, simulation, atom_radius, radii, every):
     """Both areas of every frame `[frames, 1 + len(radii)]`, in nm^2."""
     topology = read_topology(simulation.topology)
-    parts = (read_frames(path, topology.num_atoms, config.input_unit) for path in simulation.parts)
-    frames = itertools.chain.from_iterable(parts)
+    frames = iter(SimulationFrames(simulation.parts, topology, config.input_unit))
     first = next(frames)
     selection = select(topology, first, config)
     aligner = Aligner(selection, first)
     chosen = np.isin(topology.molecule_names, config.molecules)
     solid = ~np.isin(topology.molecule_names, list(WATER))
-    if len(molecule_starts(topology)) == topology.num_atoms:
-        raise SystemExit("every molecule is a single atom: nothing to compare")
+    if len(find_molecules(topology).starts) == topology.num_atoms:
+        raise SystemExit("every molecule is one atom: there is nothing to compare")
     rows = []
     for number, frame in enumerate(itertools.chain([first], frames)):
         centers = aligner(frame) / 10

@@ -43,6 +43,8 @@ CLIENT = [
 ]
 """What is imported with `socialmd_tf.serving.Client`."""
 
+MDANALYSIS = ["pipelines/molecules/formats/mdanalysis.py", "pipelines/molecules/formats/xtc_decoder.py"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
@@ -121,8 +123,8 @@ RULES = [
         ),
     ),
     Rule(
-        "only pipelines/molecules/reading.py imports MDAnalysis",
-        lambda path: path != "pipelines/molecules/reading.py" and not path.startswith("benchmarks/"),
+        "only two readers of formats, tests and benchmarks import MDAnalysis",
+        lambda path: path not in MDANALYSIS and not path.startswith(("benchmarks/", "tests/")),
         lambda name: belongs(name, "MDAnalysis"),
     ),
     Rule(

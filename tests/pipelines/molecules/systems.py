@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipelines.molecules.config import MoleculesConfig
+
+BOX = (24.0, 25.0, 26.0)
+
 
 @dataclasses.dataclass(frozen=True)
 class Molecule:
@@ -149,3 +153,13 @@ def walk(first, num_frames, step=0.3, seed=0):
     moves = np.random.default_rng(seed).normal(scale=step, size=(num_frames, *first.shape))
     moves[0] = 0
     return np.round(first + moves.cumsum(axis=0), 3)
+
+
+def config_of(*trajectory, **changes):
+    values = {"min_frames": 3, "time_between_frames": 1000.0, **changes}
+    return MoleculesConfig(trajectory=tuple(trajectory), **values)
+
+
+def contents(directory):
+    """The bytes of every file."""
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}

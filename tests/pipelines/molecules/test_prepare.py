@@ -1,11 +1,8 @@
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,35 +12,24 @@ from pipelines.config import DataConfig
 from pipelines.dataset import num_windows
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
-from pipelines.molecules import write_simulation
-from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.prepare import prepare
 from pipelines.molecules.slices import slice_axes
 from pipelines.validation import check
-from tests.pipelines.molecules.systems import Molecule, convert, nanoparticle, walk, write_pdb, write_series
+from tests.pipelines.molecules.systems import (
+    BOX,
+    Molecule,
+    config_of,
+    contents,
+    convert,
+    nanoparticle,
+    walk,
+    write_pdb,
+    write_series,
+)
 
 MIDDLES = [6, 9, 12, 15, 18, 21]
 GOLD = 2
 KINDS = [0, 1, 0, 1, 1, 0]
-BOX = (24.0, 25.0, 26.0)
-
-
-def config_of(*trajectory, **changes):
-    values = {"min_frames": 3, "time_between_frames": 1000.0, **changes}
-    return MoleculesConfig(trajectory=tuple(trajectory), **values)
-
-
-def contents(directory):
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def system(tmp_path):
-    """40 frames of a nanoparticle in a box that cuts it now and then: the file, and the true positions."""
-    molecules, first = nanoparticle()
-    truth = walk(first, 40)
-    shifted = truth + np.array([8.0, 0, 0])
-    return write_pdb(tmp_path / "md.pdb", molecules, shifted % np.array(BOX), box=BOX), truth
 
 
 def expected_positions(truth):
@@ -181,119 +167,6 @@ def test_whole_simulations_of_different_molecules_go_to_splits(tmp_path):
     assert [groups[name] for names in splits.values() for name in names] == ["00000", "00001", "00002", "00003"]
 
 
-def test_chunks_do_not_show(system, tmp_path, monkeypatch):
-    path, _ = system
-    flat = {"num_dimensions": 2, "slice_half_thickness": 1.0}
-    prepare(config_of(path, **flat), tmp_path / "whole", command="")
-    monkeypatch.setattr(write_simulation, "_CHUNK_NUMBERS", 40)
-    prepare(config_of(path, **flat), tmp_path / "pieces", command="")
-    assert contents(tmp_path / "whole") == contents(tmp_path / "pieces")
-
-
-def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
-    """1000 atoms; 200 frames of them would be 4.8 MB."""
-    molecules = [Molecule("AU", 1, ["AU"]), *(Molecule("OQL", i, ["A", "B", "C"]) for i in range(2, 335))]
-    frames = walk(np.random.default_rng(0).uniform(0, 20, size=(1000, 3)), 5)
-    peaks = []
-    for count in (1, 40):
-        path = write_pdb(tmp_path / f"{count}.pdb", molecules, np.tile(frames, (count, 1, 1)))
-        config = config_of(path, molecules=("OQL",), fractions=(1.0, 0.0, 0.0))
-        tracemalloc.start()
-        prepare(config, tmp_path / str(count), command="")
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 1e6
-
-
-class TestChangedInputs:
-    @pytest.fixture
-    def complete(self, system, tmp_path):
-        """The input of a dataset that is complete, and the contents of the dataset."""
-        path, _ = system
-        prepare(config_of(path), tmp_path / "data", command="")
-        return path, contents(tmp_path / "data")
-
-    def refused(self, config, tmp_path, before, *values):
-        with pytest.raises(UserError) as error:
-            prepare(config, tmp_path / "data", command="")
-        assert all(value in str(error.value) for value in values)
-        assert contents(tmp_path / "data") == before
-
-    def test_the_same_input_again_is_complete(self, complete, tmp_path):
-        path, before = complete
-        again = prepare(config_of(path), tmp_path / "data", command="")
-        assert again.was_complete and str(again).startswith("The dataset was complete already; nothing was done.")
-        assert contents(tmp_path / "data") == before
-
-    def test_equal_input_that_was_moved_or_touched_is_the_same(self, complete, tmp_path):
-        path, _ = complete
-        moved = path.rename(tmp_path / "elsewhere.pdb")
-        assert prepare(config_of(moved), tmp_path / "data", command="").was_complete
-        shutil.copy(moved, path)
-        assert prepare(config_of(path), tmp_path / "data", command="").was_complete
-
-    def test_a_longer_trajectory_is_not(self, complete, tmp_path):
-        path, before = complete
-        text = path.read_text()
-        path.write_text(text.removesuffix("END\n") + text[text.index("MODEL") :])
-        self.refused(config_of(path), tmp_path, before, str(path), "has changed", "--output")
-
-    def test_another_file_of_the_same_size_and_time_of_change_elsewhere_is_not(self, complete, tmp_path):
-        path, before = complete
-        other = tmp_path / "other.pdb"
-        other.write_text(path.read_text().replace("1.00  0.00", "1.00  1.00"))
-        os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
-        self.refused(config_of(other), tmp_path, before, str(other), "has changed")
-
-    def test_a_frame_more_in_a_directory_is_not(self, tmp_path):
-        molecules, first = nanoparticle()
-        paths = write_series(tmp_path / "series", molecules, walk(first, 40))
-        prepare(config_of(tmp_path / "series"), tmp_path / "data", command="")
-        before = contents(tmp_path / "data")
-        added = Path(shutil.copy(paths[-1], tmp_path / "series" / "frame_41.pdb"))
-        self.refused(config_of(tmp_path / "series"), tmp_path, before, f"{added} was added")
-        added.unlink()
-        paths[-1].unlink()
-        self.refused(config_of(tmp_path / "series"), tmp_path, before, f"{paths[-1]} is missing")
-
-    def test_input_that_is_gone_cannot_be_compared(self, complete, tmp_path):
-        path, before = complete
-        path.unlink()
-        self.refused(config_of(path), tmp_path, before, f"{path}: no such file")
-
-    def test_another_number_of_simulations_is_not_the_same(self, complete, tmp_path):
-        path, before = complete
-        folders = [tmp_path / "one", tmp_path / "two"]
-        for folder in folders:
-            folder.mkdir()
-            shutil.copy(path, folder)
-        self.refused(config_of(*folders), tmp_path, before, "1 simulations", "has 2")
-
-    def test_a_run_that_was_stopped_does_not_resume_with_changed_input(self, eight, tmp_path):
-        directory = tmp_path / "data"
-        prepare(eight, directory, command="")
-        for name in ("dataset.json", "simulations/00007.json"):
-            (directory / name).unlink()
-        changed = eight.trajectory[2]
-        changed.write_text(changed.read_text().replace("1.00  0.00", "1.00  1.00", 1))
-        with pytest.raises(UserError, match=f"{changed}: the input has changed"):
-            prepare(eight, directory, command="")
-        assert not (directory / "dataset.json").exists()
-
-    def test_input_that_changes_while_it_is_read(self, system, tmp_path, monkeypatch):
-        path, _ = system
-        store = write_simulation._store_centers
-
-        def grow(*arguments):
-            path.write_text(path.read_text() + "REMARK\n")
-            return store(*arguments)
-
-        monkeypatch.setattr(write_simulation, "_store_centers", grow)
-        with pytest.raises(UserError, match=f"{path}: the input has changed since reading began"):
-            prepare(config_of(path), tmp_path / "data", command="")
-        assert not (tmp_path / "data").exists()
-
-
 def test_a_dataset_with_faults_has_no_manifest(tmp_path):
     """Positions that were wrapped into a box that the file does not state."""
     molecules = [Molecule("AU", 1, ["AU"]), *(Molecule("OQL", number, ["C"]) for number in range(2, 22))]
@@ -304,24 +177,6 @@ def test_a_dataset_with_faults_has_no_manifest(tmp_path):
         with pytest.raises(UserError, match="jump"):
             prepare(config_of(path, molecules=("OQL",)), tmp_path / "data", command="")
         assert not (tmp_path / "data" / "dataset.json").exists()
-
-
-def test_records_of_another_version_are_refused(system, tmp_path):
-    path, _ = system
-    prepare(config_of(path), tmp_path / "data", command="")
-    record = tmp_path / "data" / "simulations" / "00000.json"
-    for text in ('{"topology": "md.pdb"}', "[1]", "{", ""):
-        record.write_text(text)
-        with pytest.raises(UserError, match=f"{record}: not a record"):
-            prepare(config_of(path), tmp_path / "data", command="")
-
-
-@pytest.fixture
-def eight(tmp_path):
-    """A configuration of eight simulations."""
-    molecules, first = nanoparticle()
-    paths = [write_pdb(tmp_path / f"{i}.pdb", molecules, walk(first, 60, seed=i), box=BOX) for i in range(8)]
-    return config_of(*paths, split_by="file", fractions=(0.5, 0.25, 0.25))
 
 
 def test_a_killed_run_is_finished_by_the_same_call(eight, tmp_path):
@@ -381,23 +236,3 @@ def test_simulations_of_different_time_steps(tmp_path):
     config = config_of(*paths, split_by="file", fractions=(0.5, 0.5, 0.0), topology=(pdb,), time_between_frames=None)
     with pytest.raises(UserError, match=r"`trajectory` must have one time between frames. Received: \[10.0, 20.0\] ps"):
         prepare(config, tmp_path / "data", command="")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"num_dimensions": 2}, "`slice_half_thickness` must be given for 2D slices"),
-        ({"slice_half_thickness": -1.0}, "`slice_half_thickness` must be a positive number"),
-        ({"fractions": (0.7, 0.2, 0.2)}, "`fractions` must be three shares"),
-        ({"fractions": (0.0, 0.5, 0.5)}, "`fractions` must be three shares"),
-        ({"molecules": ()}, "`molecules` must be one or more different names"),
-        ({"molecules": ("OQL", "OQL")}, "`molecules` must be one or more different names"),
-        ({"time_between_frames": float("inf")}, "`time_between_frames` must be a positive number"),
-        ({"num_slices": 0}, "`num_slices` must be at least 1"),
-        ({"radii": (0.3, 0.4, 0.5)}, "`radii` must be one positive length, or one per name"),
-        ({"radii": (0.3, -0.4)}, "`radii` must be one positive length, or one per name"),
-    ],
-)
-def test_configurations_that_cannot_be(changes, message):
-    with pytest.raises(UserError, match=message):
-        config_of(Path("a.pdb"), **changes)
