@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from socialmd_tf import mixture
 from socialmd_tf.export import input_checks
 from socialmd_tf.layers.rollout import choose_rows
 from socialmd_tf.model import rollout_layer
 
+_NO_STEP = -1  # folded into the seed of what is drawn once per path
 _DTYPES = {"horizon": tf.int32, "seed": tf.int32, "observed": tf.bool}
 
 
@@ -139,9 +139,14 @@ class Signatures(tf.Module):
         return {"mean": self._layout.mean(parameters), "covariance": self._layout.covariance(parameters)}
 
     def _draw(self, seed, parameters, step):
-        """Positions `[B, N, D]` drawn from the densities with one seed `[2]` for all."""
-        step_seed = tf.random.experimental.stateless_fold_in(seed, step)
-        return mixture.distribution(parameters, self._layout).sample(seed=step_seed)
+        """Positions `[B, N, D]` drawn from the densities with one seed `[2]` for all.
+
+        A particle keeps its component in all frames of a path, since a head adds up covariances within a component.
+        """
+        shape, fold_in = tf.shape(parameters)[:-1], tf.random.experimental.stateless_fold_in
+        uniform = tf.random.stateless_uniform(shape, fold_in(seed, _NO_STEP))
+        normal = tf.random.stateless_normal([*tf.unstack(shape), self._layout.num_dimensions], fold_in(seed, step))
+        return self._layout.draw(parameters, uniform, normal)
 
     def _draw_rows(self, seeds, parameters, step):
         """The same with one seed per row, `[B, 2]`: what each row alone would draw with its seed."""

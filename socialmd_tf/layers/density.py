@@ -1,4 +1,4 @@
-"""How the parameters of a predicted density lie along the last axis, and its moments."""
+"""How a predicted density is stored as a vector of numbers, its moments, and draws from it."""
 
 import dataclasses
 
@@ -7,12 +7,12 @@ from keras import ops
 
 @dataclasses.dataclass(frozen=True)
 class DensityLayout:
-    """A Gaussian mixture of K components in D dimensions as one vector of P numbers.
+    """A Gaussian mixture of K components in D dimensions as a vector of P numbers.
 
-    In order: K logits of the mixture weights (none when K = 1), K means of D numbers, K lower triangular
-    factors L of the covariances L L^T, row by row: D (D + 1) / 2 numbers, or the D standard deviations when
-    the components are not correlated. So P = 5 for one correlated Gaussian in 2D, and 25 for five without
-    correlation.
+    In this order: K logits of the mixture weights (none when K = 1); K means of D numbers; K lower triangular
+    factors L of the covariances L L^T, row by row: D (D + 1) / 2 numbers each, or the D standard deviations when
+    components are not correlated. So P = 5 for one correlated Gaussian in 2D, and P = 25 for five components
+    without correlation. Means and factors are in units of length.
     """
 
     num_dimensions: int
@@ -21,12 +21,12 @@ class DensityLayout:
 
     @property
     def num_scales(self):
-        """Numbers of one component's factor."""
+        """Number of entries of one component's factor."""
         return self.num_dimensions * (self.num_dimensions + 1) // 2 if self.correlated else self.num_dimensions
 
     @property
     def num_logits(self):
-        """Numbers of the mixture weights."""
+        """Number of logits of the mixture weights."""
         return self.num_components if self.num_components > 1 else 0
 
     @property
@@ -89,6 +89,32 @@ class DensityLayout:
         size = self.num_dimensions
         average = self._average(logits, ops.reshape(second, (*leading, self.num_components, size * size)))
         return ops.reshape(average, (*leading, size, size))
+
+    def draw(self, parameters, uniform, normal):
+        """Positions drawn from the mixture: mu_k + L_k z, with k the first component whose cumulative weight exceeds u.
+
+        A path whose frames are all drawn with the same u stays in one component as long as the weights do not change.
+
+        Args:
+            parameters: `[..., P]`.
+            uniform: u, uniform in [0, 1), `[...]`.
+            normal: z, standard normal, `[..., D]`.
+
+        Returns:
+            Positions `[..., D]`, in units of length.
+        """
+        logits, loc, scales = self.split(parameters)
+        if self.num_components == 1:
+            return loc[..., 0, :] + self._stretch(scales[..., 0, :], normal)
+        below = ops.cumsum(ops.softmax(logits), axis=-1)[..., :-1] <= uniform[..., None]
+        component = ops.sum(ops.cast(below, "int32"), axis=-1)
+        chosen = ops.one_hot(component, self.num_components, dtype=loc.dtype)[..., None]
+        loc, scales = ops.sum(chosen * loc, axis=-2), ops.sum(chosen * scales, axis=-2)
+        return loc + self._stretch(scales, normal)
+
+    def _stretch(self, scales, normal):
+        """L z: `[..., num_scales]` and `[..., D]` -> `[..., D]`."""
+        return ops.sum(self.scale_tril(scales) * normal[..., None, :], axis=-1)
 
     def _average(self, logits, values):
         """Average over the components: `[..., K]` and `[..., K, M]` -> `[..., M]`."""

@@ -24,8 +24,8 @@ class KinematicHead(keras.layers.Layer):
     the factor L of `factor_entries` from the compressed output of the cell: sign(x) log(1 + |x|).
 
     The components of a mixture share the mean. Their covariances are s_k^2 P_xx' + scale_floor^2 I; their weights and
-    s_k come from the output of the cell. The wide components are for close encounters. P adds up within a component: a
-    drawn path must keep its component from frame to frame, as that of `socialmd_tf.mixture.draw` does.
+    s_k come from the output of the cell. The wide components are for close encounters. P adds up within a component, so
+    a drawn path keeps its component from frame to frame (`DensityLayout.draw`); drawn paths then have these densities.
 
     Args:
         num_dimensions: D, 2 or 3.

@@ -115,3 +115,29 @@ def test_covariance_does_not_depend_on_where_the_density_is(layout):
     moved = layout.covariance(layout.join(logits, loc + 1024, scales))
     expected = layout.covariance(layout.join(logits, loc, scales))
     np.testing.assert_allclose(moved, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_draws_have_the_moments_of_the_mixture(layout):
+    parameters = np.repeat(random_parameters(layout, (1,)), 20_000, axis=0)
+    generator = np.random.default_rng(5)
+    normal = generator.normal(size=(20_000, layout.num_dimensions)).astype("float32")
+    drawn = np.asarray(layout.draw(parameters, generator.random(20_000, "float32"), normal), np.float64)
+    covariance = np.asarray(layout.covariance(parameters))[0]
+    error = 4 * np.sqrt(np.diagonal(covariance) / 20_000)
+    assert (np.abs(drawn.mean(axis=0) - np.asarray(layout.mean(parameters))[0]) < error).all()
+    np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.06 * covariance.max())
+
+
+def test_the_component_is_the_first_whose_cumulative_weight_exceeds_the_number():
+    layout = DensityLayout(2, 3, False)
+    parameters = layout.join(np.log([[0.5, 0.25, 0.25]]), np.arange(6.0).reshape(1, 3, 2), np.ones((1, 3, 2)))
+    uniform = np.array([0.0, 0.499, 0.501, 0.749, 0.751, 0.999])
+    drawn = layout.draw(np.repeat(parameters, 6, axis=0), uniform, np.zeros((6, 2)))
+    assert np.asarray(drawn)[:, 0].tolist() == [0.0, 0.0, 2.0, 2.0, 4.0, 4.0]
+
+
+def test_a_draw_is_the_mean_and_the_factor_times_the_noise():
+    layout = DensityLayout(2, 1, True)
+    drawn = layout.draw(tf.constant([[1.0, 2.0, 3.0, 4.0, 5.0]]), tf.constant([0.7]), tf.constant([[10.0, 100.0]]))
+    assert drawn.numpy().tolist() == [[1 + 30, 2 + 40 + 500]]
