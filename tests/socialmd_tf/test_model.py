@@ -18,7 +18,7 @@ from socialmd_tf.layers import (
 )
 from socialmd_tf.layers.pairs import neighbor_list, on_pairs
 from socialmd_tf.mixture import NegativeLogLikelihood
-from socialmd_tf.model import build_interaction, build_model, for_data, rollout_layer
+from socialmd_tf.model import build_model, for_data, rollout_layer
 
 SMALL = ModelConfig(
     rollout_steps=2,
@@ -130,8 +130,7 @@ def test_number_of_parameters_is_the_formula(config):
 def test_unknown_preset():
     with pytest.raises(UserError) as error:
         build_model("thesys")
-    message = "`preset` must be one of thesis, thesis-mixture, thesis-monogrid"
-    assert str(error.value).startswith(message) and str(error.value).endswith(". Received: 'thesys'")
+    assert "`preset`" in str(error.value) and str(error.value).endswith("Received: 'thesys'")
 
 
 @pytest.mark.parametrize("config", ALL_CONFIGS.values(), ids=ALL_CONFIGS)
@@ -176,11 +175,14 @@ def test_particles_alone():
 
 
 def test_interaction_is_the_one_named():
-    assert isinstance(build_interaction(SMALL), StackedPoolingInteraction)
-    assert isinstance(build_interaction(dataclasses.replace(SMALL, interaction="none")), NoInteraction)
-    both = build_interaction(dataclasses.replace(SMALL, interaction="both"))
+    def interaction(config):
+        return rollout_layer(built(config)).cell.interaction
+
+    assert isinstance(interaction(SMALL), StackedPoolingInteraction)
+    assert isinstance(interaction(dataclasses.replace(SMALL, interaction="none")), NoInteraction)
+    both = interaction(dataclasses.replace(SMALL, interaction="both"))
     assert [type(part) for part in both.interactions] == [MultiscalePoolingInteraction, PairwiseInteraction]
-    assert isinstance(build_interaction(SMALL_KINEMATIC), MultiscalePoolingInteraction)
+    assert isinstance(interaction(SMALL_KINEMATIC), MultiscalePoolingInteraction)
 
 
 def test_particles_see_each_other():
