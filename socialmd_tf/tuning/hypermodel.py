@@ -1,4 +1,4 @@
-"""The search space as a `keras_tuner.HyperModel`: values of hyperparameters -> a model, and its training."""
+"""From the values of hyperparameters to a model and its training, as a `keras_tuner.HyperModel`."""
 
 import contextlib
 import functools
@@ -12,12 +12,12 @@ from socialmd_tf.training import loop
 from socialmd_tf.tuning.search_space import value_in, with_values
 
 
-class SearchSpace(keras_tuner.HyperModel):
-    """Models around a configuration, trained as `train` does.
+class HyperModel(keras_tuner.HyperModel):
+    """Models around a configuration, trained in the same way as by `train`.
 
     Args:
-        config: The `TrainConfig` that everything comes from which is not searched; its `epochs` are those of a trial.
-        ranges: Names -> `Range`s, as `search_ranges.search_space` gives them.
+        config: The `TrainConfig` of everything that is not searched; its `epochs` are those of a trial.
+        ranges: Names -> `Range`s, as `search_space.search_space` returns them.
     """
 
     def __init__(self, config, ranges):
@@ -32,13 +32,13 @@ class SearchSpace(keras_tuner.HyperModel):
                 _declare(hp, name, searched, value_in(self.base, name))
 
     def hyperparameters(self):
-        """All hyperparameters, as a `keras_tuner.HyperParameters`."""
+        """All hyperparameters as a `keras_tuner.HyperParameters`."""
         hp = keras_tuner.HyperParameters()
         self.declare_hyperparameters(hp)
         return hp
 
     def config(self, hp):
-        """The `TrainConfig` of a trial; Hyperband's own entries set its epochs."""
+        """The `TrainConfig` of a trial; Hyperband sets its number of epochs."""
         values = {name: value for name, value in hp.values.items() if name in self.ranges}
         return with_values(self.base, values | {"epochs": hp.values.get("tuner/epochs", self.base.epochs)})
 
@@ -47,10 +47,10 @@ class SearchSpace(keras_tuner.HyperModel):
         return loop.new_model(self.config(hp), self._manifest, self._scales, self._strategy)
 
     def fit(self, hp, model, callbacks=()):
-        """Train the model; what Hyperband has trained before goes on at the epoch it had reached.
+        """Train the model; a model that Hyperband has trained before continues at the epoch that it had reached.
 
         Returns:
-            Keras's `History`.
+            The `History` of Keras.
         """
         first_epoch = hp.values.get("tuner/initial_epoch", 0)
         return loop.run_epochs(model, self.config(hp), Path(self.base.data), first_epoch, list(callbacks))
@@ -69,7 +69,7 @@ class SearchSpace(keras_tuner.HyperModel):
 
 
 def _scope(hp, searched):
-    """The conditional scope of a hyperparameter, where there are trials for which it does not matter."""
+    """The conditional scope of a hyperparameter that does not matter to every trial."""
     if searched.when is None:
         return contextlib.nullcontext()
     parent, values = searched.when

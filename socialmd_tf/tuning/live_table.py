@@ -1,4 +1,4 @@
-"""What a search shows: a live table of the best trials on a terminal, plain lines elsewhere."""
+"""Progress of a search: a live table of the best trials on a terminal, plain lines elsewhere."""
 
 import sys
 
@@ -11,8 +11,8 @@ _SHOWN = 10
 _PLAIN_WIDTH = 118
 
 
-class Board:
-    """Shows trials as they begin and end.
+class LiveTable:
+    """Shows trials as they start, train and end.
 
     Args:
         max_trials: Largest number of trials.
@@ -21,7 +21,7 @@ class Board:
 
     def __init__(self, max_trials, names):
         on_terminal = sys.stdout.isatty()
-        # The stream as it is now: KerasTuner's own prints are sent elsewhere.
+        # The present stream: later, stdout is redirected to hide KerasTuner's own output.
         self.console = Console(file=sys.stdout, width=None if on_terminal else _PLAIN_WIDTH, soft_wrap=not on_terminal)
         self.max_trials, self.names = max_trials, names
         self.trials = {}
@@ -41,18 +41,18 @@ class Board:
             self._live = None
 
     def load(self, trials):
-        """Take the trials that a former run of the command has made."""
+        """Add the trials of earlier runs of the command."""
         self.trials = dict(trials)
         if trials:
             done = sum(trial.status in ("COMPLETED", "FAILED") for trial in trials.values())
-            self.say(f"continuing a search: {done} of at most {self.max_trials} trials have ended")
+            self.say(f"resuming the search: {done} of at most {self.max_trials} trials are done")
 
     def begin(self, trial):
-        """Show that a trial begins."""
-        self._show(trial, f"trial {trial.trial_id} begins: {self.settings(trial)}")
+        """Show that a trial starts."""
+        self._show(trial, f"trial {trial.trial_id} starts: {self.settings(trial)}")
 
     def epoch(self, trial, epoch, epochs, loss):
-        """Show that an epoch of a trial has ended."""
+        """Show the validation loss of an epoch."""
         self._show(trial, f"trial {trial.trial_id}, epoch {epoch} of {epochs}: val_loss {loss:.4f}")
 
     def end(self, trial):
@@ -60,7 +60,7 @@ class Board:
         if trial.status == "COMPLETED":
             outcome = f"val_loss {trial.score:.4f}"
         else:
-            outcome = "failed" if trial.status == "FAILED" else "to be run again"
+            outcome = "failed" if trial.status == "FAILED" else "will be run again"
             reasons = (trial.message or "").strip().splitlines()
             outcome += f": {reasons[-1]}" if reasons else ""
         self._show(trial, f"trial {trial.trial_id} ended: {outcome}")
@@ -77,12 +77,12 @@ class Board:
             self._live.update(self.table(caption=line), refresh=True)
 
     def settings(self, trial):
-        """The values of a trial, as one line."""
+        """The values of a trial in one line."""
         values = trial.hyperparameters.values
         return ", ".join(f"{name} {_format(values[name])}" for name in self.names if name in values)
 
     def table(self, caption=None):
-        """The best trials, as a `rich` table."""
+        """The best trials as a `rich` table."""
         completed = sorted(
             (trial for trial in self.trials.values() if trial.status == "COMPLETED"), key=lambda trial: trial.score
         )

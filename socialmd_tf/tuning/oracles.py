@@ -1,4 +1,4 @@
-"""The oracles that decide which trial comes next, made so that they outlive kills, lost workers and lost time."""
+"""The oracles, which decide on the next trial. They survive kills and lost workers, and respect a deadline."""
 
 import itertools
 import time
@@ -9,6 +9,7 @@ from keras_tuner import oracles
 
 from pipelines.atomic_files import write_json
 from pipelines.errors import UserError
+from socialmd_tf.config import load_json
 from socialmd_tf.tuning.tpe import TPEOracle
 
 OBJECTIVE = "val_loss"
@@ -16,13 +17,14 @@ _RANDOM_TRIALS = 10
 _RUNS_OF_A_TRIAL = 3
 _FAILURES_IN_A_ROW = 5
 ENDED = ("COMPLETED", "FAILED")
+_REMEDY = "Restore this file from a copy, or start a new search with another --output"
 
 
 class GridOracle(keras_tuner.Oracle):
-    """All combinations of values, the last hyperparameter changing fastest; a range without a step counts ten values.
+    """All combinations of values; the last hyperparameter changes fastest. A range without a step has ten values.
 
-    Trial n has the n-th combination, so that there is nothing to remember (KerasTuner 1.4.8's own grid search stops
-    when it is resumed, since its queue is not saved).
+    Trial n has the n-th combination, so there is no state to save. (The grid search of KerasTuner 1.4.8 does not save
+    its queue and stops when it is resumed.)
     """
 
     def populate_space(self, trial_id):
@@ -33,7 +35,7 @@ class GridOracle(keras_tuner.Oracle):
 
 
 def combinations(space, values=None):
-    """All combinations of values of a list of KerasTuner's hyperparameters, only the active ones in each."""
+    """All combinations of values of a list of KerasTuner's hyperparameters; each has the active ones only."""
     values = values or {}
     if not space:
         yield values
@@ -47,15 +49,15 @@ def combinations(space, values=None):
         yield from combinations(rest, values)
 
 
-class Durable:
-    """What is mixed into each oracle here, by the public methods that KerasTuner's chief and tuners call.
+class Resumable:
+    """Mixin of every oracle here: resuming, lost workers, and reasons to stop.
 
-    - Files appear whole, and a kill between any two of them is mended when they are read again: a trial that ran is
-      run again, one that had ended is not.
-    - A worker that gives no sign of life (`create_trial`, or `get_trial` of its own trial) for `worker_timeout`
-      seconds is given up by `release_silent`: its trial counts as a crashed run and goes, as long as retries are left,
-      to another one. Whichever result of a trial comes first counts.
-    - No new trials after `deadline`, or after too many failures in a row.
+    - Files are written atomically. A kill between two of them is repaired on reading: a trial that was running is run
+      again, one that had ended is not.
+    - `release_silent` gives up a worker that did not call `create_trial`, or `get_trial` of its own trial, for
+      `worker_timeout` seconds. Its trial counts as a crashed run and goes to another worker while retries are left. The
+      first result of a trial counts.
+    - There are no new trials after `deadline`, or after too many failures in a row.
     """
 
     def __init__(self, *args, worker_timeout=60.0, deadline=None, **kwargs):
@@ -82,7 +84,7 @@ class Durable:
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id):
-        """A trial for a tuner, which is hereby alive."""
+        """A trial for a tuner; the call shows that the tuner is alive."""
         self._signs_of_life[tuner_id] = time.monotonic()
         trial = super().create_trial(tuner_id)
         if trial.status == "STOPPED" and self.stopped_because is None:
@@ -91,7 +93,7 @@ class Durable:
 
     @keras_tuner.synchronized
     def get_trial(self, trial_id):
-        """The trial; the tuner it belongs to is hereby alive."""
+        """The trial; the call shows that its tuner is alive."""
         for tuner_id, trial in self.ongoing_trials.items():
             if trial.trial_id == trial_id:
                 self._signs_of_life[tuner_id] = time.monotonic()
@@ -99,7 +101,7 @@ class Durable:
 
     @keras_tuner.synchronized
     def end_trial(self, trial):
-        """Take the result of a trial, unless another tuner has given one."""
+        """Take the result of a trial, unless another tuner has reported one."""
         if trial.trial_id in self.end_order:
             return
         if trial.trial_id in self._retry_queue:
@@ -108,7 +110,7 @@ class Durable:
 
     @keras_tuner.synchronized
     def release_silent(self):
-        """Give up the tuners that have been silent for too long.
+        """Give up the tuners that have been silent for longer than the timeout.
 
         Returns:
             Their names.
@@ -124,31 +126,46 @@ class Durable:
             trial = self.ongoing_trials.get(tuner_id)
             if trial is not None:
                 trial.status = "INVALID"
-                trial.message = f"nothing was heard of {tuner_id} for {self.worker_timeout:g} s"
+                trial.message = f"{tuner_id} was silent for {self.worker_timeout:g} s"
                 self.end_trial(trial)
         return silent
 
     @keras_tuner.synchronized
     def is_over(self):
-        """Whether no tuner has a trial or may still ask for one."""
+        """Whether the search has stopped and no tuner has a trial or may still ask for one."""
         return self.stopped_because is not None and not self.ongoing_trials and not self.tuner_ids
 
     @keras_tuner.synchronized
     def is_deserted(self):
-        """Whether there were tuners, and all are gone, unheard of for twice the timeout."""
+        """Whether there were tuners, and all have been silent for twice the timeout."""
         last = max(self._signs_of_life.values(), default=time.monotonic())
         return not self.tuner_ids and time.monotonic() - last > 2 * self.worker_timeout
 
     def save(self):
-        """Write the state, whole or not at all."""
+        """Write the state atomically."""
         write_json(Path(self._get_oracle_fname()), self.get_state())
 
     def _save_trial(self, trial):
         write_json(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
 
     def reload(self):
-        """Read the state and the trials, and mend what a kill left between two files."""
-        super().reload()
+        """Read the state and the trials, and repair what a kill left between two files.
+
+        Raises:
+            UserError: A file is missing or damaged.
+        """
+        path = Path(self._get_oracle_fname())
+        try:
+            for trial_id in load_json(path)["start_order"]:
+                load_json(Path(self._get_trial_dir(trial_id)) / "trial.json")
+            super().reload()
+            self._repair()
+        except UserError as error:
+            raise UserError(f"{error}. {_REMEDY}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise UserError(f"{path.parent} holds no whole search: {error!r}. {_REMEDY}") from None
+
+    def _repair(self):
         self.trials = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
         waiting = dict.fromkeys(self._retry_queue)
         self._retry_queue = [trial_id for trial_id in waiting if self.trials[trial_id].status not in ENDED]
@@ -157,23 +174,23 @@ class Durable:
                 self.end_order.append(trial_id)
 
 
-class _TPE(Durable, TPEOracle):
+class _TPE(Resumable, TPEOracle):
     pass
 
 
-class _Random(Durable, oracles.RandomSearchOracle):
+class _Random(Resumable, oracles.RandomSearchOracle):
     pass
 
 
-class _Grid(Durable, GridOracle):
+class _Grid(Resumable, GridOracle):
     pass
 
 
-class _Bayesian(Durable, oracles.BayesianOptimizationOracle):
+class _Bayesian(Resumable, oracles.BayesianOptimizationOracle):
     pass
 
 
-class _Hyperband(Durable, oracles.HyperbandOracle):
+class _Hyperband(Resumable, oracles.HyperbandOracle):
     pass
 
 
@@ -184,19 +201,19 @@ def build_oracle(tuner, space, *, max_trials, epochs, seed, worker_timeout=60.0,
         tuner: "tpe", "bayesian", "hyperband", "random" or "grid".
         space: The `keras_tuner.HyperParameters`.
         max_trials: Largest number of trials.
-        epochs: Largest number of epochs of a trial; Hyperband begins with fewer.
+        epochs: Largest number of epochs per trial; Hyperband starts with fewer.
         seed: Seed of the proposals.
-        worker_timeout: See `Durable`.
-        deadline: When no new trial is begun any more, by `time.monotonic`, or None.
+        worker_timeout: See `Resumable`.
+        deadline: Time, by `time.monotonic`, after which no trial starts, or None.
 
     Raises:
-        UserError: scikit-learn is missing, which "bayesian" needs.
+        UserError: "bayesian" needs scikit-learn, which is not installed.
     """
     shared = {
         "objective": keras_tuner.Objective(OBJECTIVE, "min"),
         "hyperparameters": space,
         "allow_new_entries": False,
-        # KerasTuner takes 0 for none, and draws from seed, seed + 1, ...: neighboring seeds would share their draws.
+        # KerasTuner reads 0 as no seed, and draws from seed, seed + 1, ...: neighbouring seeds would share draws.
         "seed": 1 + 1_000_003 * seed,
         "max_retries_per_trial": _RUNS_OF_A_TRIAL - 1,
         "worker_timeout": worker_timeout,

@@ -1,20 +1,20 @@
-"""What a search leaves beside KerasTuner's files: what it is about, the best configuration, and pictures."""
+"""The files of a search, besides KerasTuner's own: its settings, the best configuration, and pictures."""
 
 import dataclasses
 from pathlib import Path
 
 from pipelines.atomic_files import write_json
-from pipelines.errors import UserError
+from pipelines.errors import UserError, require
 from socialmd_tf.config import TrainConfig, load_json, to_dict
 from socialmd_tf.training.run import flatten
 from socialmd_tf.tuning import plots
-from socialmd_tf.tuning.hypermodel import SearchSpace
+from socialmd_tf.tuning.hypermodel import HyperModel
 from socialmd_tf.tuning.oracles import ENDED
 from socialmd_tf.tuning.tpe import importances
 
 SEARCH = "search.json"
 _BEST = "best.json"
-# What another run of the command may change; the data set is known by its manifest, the space by its ranges.
+# Settings that may change when a search is resumed. The dataset is compared by its manifest, the space by its ranges.
 _MAY_CHANGE = (
     "max_trials",
     "minutes",
@@ -31,10 +31,10 @@ _MAY_CHANGE = (
 
 
 def open_search(directory, config, ranges):
-    """Write what the search is about, or refuse a directory that holds another search.
+    """Write the settings of a search, or refuse a directory that holds another search.
 
     Raises:
-        UserError: The directory holds another search, or something else.
+        UserError: The directory holds another search, or other files.
     """
     path = Path(directory) / SEARCH
     settings = flatten(
@@ -46,32 +46,33 @@ def open_search(directory, config, ranges):
     )
     if path.exists():
         saved = load_json(path)
+        require(isinstance(saved, dict), "output", f"a directory whose {SEARCH} is a JSON object", str(directory))
         for key in sorted({*settings, *saved}):
             if saved.get(key) != settings.get(key):
                 raise UserError(
                     f"{directory} holds another search: `{key}` is {saved.get(key)!r} there and "
-                    f"{settings.get(key)!r} here. Give another --output"
+                    f"{settings.get(key)!r} here. Choose another --output"
                 )
     elif Path(directory).exists() and (not Path(directory).is_dir() or any(Path(directory).iterdir())):
-        raise UserError(f"`output` must be a new directory or one of a search. Found other files in {directory}")
+        raise UserError(f"`output` must be a new directory or that of a search. Found other files in {directory}")
     else:
         write_json(path, settings)
 
 
 def write_best(config, base, ranges, oracle):
-    """Write the best trial's configuration to `best.json`, as `train --config` takes it.
+    """Write the configuration of the best trial to `best.json`, for `train --config`.
 
-    It is that of a whole training: with the usual number of epochs, and directories beside the search's.
+    It has the default number of epochs, and its own directories for the run and the exported model.
 
     Returns:
-        Its path, or None where no trial is completed.
+        The path of the file, or None if no trial is completed.
     """
     (best,) = oracle.get_best_trials(1) or [None]
     if best is None or best.status != "COMPLETED":
         return None
     directory = Path(config.output)
     tuned = dataclasses.replace(
-        SearchSpace(base, ranges).config(best.hyperparameters),
+        HyperModel(base, ranges).config(best.hyperparameters),
         epochs=TrainConfig.epochs,
         run_directory=str(directory / "best"),
         export_directory=f"saved_models/{directory.name}",
@@ -85,7 +86,7 @@ def draw(config, ranges, oracle):
     """Draw the losses, the importance of the hyperparameters, and the loss over pairs of the most important ones.
 
     Returns:
-        The paths of the pictures; what too few trials cannot show is left out.
+        The paths of the pictures. Those that need more trials are left out.
     """
     ended = [oracle.trials[trial_id] for trial_id in oracle.start_order if oracle.trials[trial_id].status in ENDED]
     trials = [(trial.hyperparameters.values, trial.score if trial.status == "COMPLETED" else None) for trial in ended]

@@ -9,7 +9,7 @@ from socialmd_tf import commands, tune
 
 commands.load_tensorflow()  # before all that imports it
 
-from socialmd_tf.tuning.hypermodel import SearchSpace  # noqa: E402
+from socialmd_tf.tuning.hypermodel import HyperModel  # noqa: E402
 
 
 def loss(values):
@@ -30,8 +30,8 @@ def fit(self, hp, model, callbacks=()):
     return loss(hp.values)
 
 
-SearchSpace.build = lambda self, hp: None
-SearchSpace.fit = fit
+HyperModel.build = lambda self, hp: None
+HyperModel.fit = fit
 
 if __name__ == "__main__":
     sys.argv[0] = "tune"

@@ -3,7 +3,7 @@ import pytest
 keras_tuner = pytest.importorskip("keras_tuner", reason="needs the extra `tuning`")
 
 from socialmd_tf.config import PRESETS, TrainConfig  # noqa: E402
-from socialmd_tf.tuning.hypermodel import SearchSpace  # noqa: E402
+from socialmd_tf.tuning.hypermodel import HyperModel  # noqa: E402
 from socialmd_tf.tuning.oracles import combinations  # noqa: E402
 from socialmd_tf.tuning.search_space import search_space, value_in  # noqa: E402
 
@@ -16,7 +16,7 @@ EVERYTHING = {
 
 def build(preset="thesis", ranges=None, only=()):
     config = TrainConfig(preset=preset, model=PRESETS[preset])
-    return SearchSpace(config, search_space(config, ranges or {}, only))
+    return HyperModel(config, search_space(config, ranges or {}, only))
 
 
 def drawn(space, count):

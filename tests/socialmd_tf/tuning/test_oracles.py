@@ -1,12 +1,14 @@
 import json
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 keras_tuner = pytest.importorskip("keras_tuner", reason="needs the extra `tuning`")
 pytest.importorskip("optuna", reason="needs the extra `tuning`")
 
+from pipelines.errors import UserError  # noqa: E402
 from socialmd_tf.tuning.oracles import build_oracle  # noqa: E402
 
 TUNERS = ("tpe", "bayesian", "hyperband", "random", "grid")
@@ -89,6 +91,31 @@ def test_a_kill_between_two_files_is_mended(build, tmp_path):
     assert again.create_trial("tuner").trial_id == "3"
 
 
+def cut(path):
+    path.write_text(path.read_text()[:40])
+
+
+def write_a_list(path):
+    path.write_text("[1, 2]")
+
+
+def write_an_object(path):
+    path.write_text("{}")
+
+
+@pytest.mark.parametrize("damage", [cut, Path.unlink, write_a_list, write_an_object])
+@pytest.mark.parametrize("file", ["oracle.json", "trial_1/trial.json"])
+def test_a_damaged_file_is_named_and_nothing_is_overwritten(build, tmp_path, file, damage):
+    run(build(), 3)
+    trials = tmp_path / "search" / "trials"
+    damage(trials / file)
+    left = {path: path.read_bytes() for path in trials.rglob("*.json")}
+    with pytest.raises(UserError, match="--output") as error:
+        build().reload()
+    assert str(trials) in str(error.value) and "\n" not in str(error.value)
+    assert {path: path.read_bytes() for path in trials.rglob("*.json")} == left
+
+
 def test_files_are_json_and_none_is_left_half(build, tmp_path):
     run(build("tpe"))
     files = [path for path in (tmp_path / "search").rglob("*") if path.is_file()]
@@ -132,7 +159,7 @@ def test_a_trial_that_kills_its_workers_fails_in_the_end(build):
         time.sleep(0.1)
         oracle.release_silent()
     assert oracle.trials["0"].status == "FAILED"
-    assert "nothing was heard of worker2" in oracle.trials["0"].message
+    assert "worker2 was silent" in oracle.trials["0"].message
     assert oracle.create_trial("another").trial_id == "1"
 
 
