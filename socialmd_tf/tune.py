@@ -22,10 +22,10 @@ _DISTRIBUTIONS = {"keras_tuner": "keras-tuner", "optuna": "optuna", "rich": "ric
 
 @dataclasses.dataclass(frozen=True)
 class TuneConfig(TrainConfig):
-    """Search the hyperparameters with which a model reaches the lowest validation loss.
+    """Search the hyperparameters that give the lowest validation loss.
 
-    What is not searched comes from the preset, --config and the flags. The output directory holds every trial;
-    best.json, which `train --config` takes as it is; and pictures. The same command run again goes on.
+    Everything that is not searched comes from the preset, --config and the flags. The output directory holds all
+    trials, pictures, and best.json for `train --config`. The same command, run again, resumes the search.
     """
 
     run_directory: Annotated[str, tyro.conf.Suppress] = TrainConfig.run_directory
@@ -34,25 +34,27 @@ class TuneConfig(TrainConfig):
     initial_model: Annotated[str | None, tyro.conf.Suppress] = None
     final: Annotated[bool, tyro.conf.Suppress] = False
     epochs: int = 10
-    """Largest number of epochs of a trial."""
+    """Largest number of epochs per trial."""
     output: str = "runs/tune"
-    """The search goes here."""
+    """Directory of the search."""
     tuner: Literal["tpe", "bayesian", "hyperband", "random", "grid"] = "tpe"
-    """How trials are chosen: tree-structured Parzen estimator, Gaussian process, random ones of which the better half
-    is trained longer (successive halving), random, or all combinations in turn."""
+    """Search method: tree-structured Parzen estimator (tpe), Gaussian process (bayesian), successive halving of random
+    trials (hyperband), random trials, or all combinations (grid)."""
     max_trials: int = 20
-    """Largest number of trials, those of former runs of the command included."""
+    """Largest number of trials, including those of earlier runs of this command."""
     minutes: float | None = None
-    """Time after which no trial begins and the running one is put off, to be run when the search goes on."""
+    """Time limit, in minutes. At its end, the running trial stops after its epoch and is run again when the search
+    is resumed."""
     ranges: tuple[str, ...] = ()
-    """Where to search, in place of the usual range: NAME=LOW:HIGH, NAME=LOW:HIGH:STEP, either with :log at the end,
-    NAME=VALUE,VALUE,... or NAME=VALUE. An unknown NAME is answered by a list of all."""
+    """Ranges to search instead of the usual ones: NAME=LOW:HIGH, NAME=LOW:HIGH:STEP, either with :log at the end, or
+    NAME=VALUE,VALUE,... The error message for an unknown NAME lists all names."""
     space: str | None = None
-    """JSON file of such ranges, {"NAME": "LOW:HIGH", "NAME": [VALUE, VALUE]}."""
+    """JSON file of such ranges: {"NAME": "LOW:HIGH", "NAME": [VALUE, VALUE]}."""
     only: tuple[str, ...] = ()
-    """Search these hyperparameters and those of the ranges alone."""
+    """Names of the hyperparameters to search, besides those of --ranges; all others keep their values."""
     worker_timeout: float = 60.0
-    """Seconds after which a silent worker's trial is given to another one; chief and workers need the same."""
+    """Time, in seconds, after which the trial of a silent worker goes to another worker. The same for the chief and all
+    workers."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -63,7 +65,7 @@ class TuneConfig(TrainConfig):
         require(0 < self.worker_timeout < math.inf, "worker_timeout", "positive", self.worker_timeout)
 
     def given_ranges(self) -> dict[str, Any]:
-        """The ranges of the file and the flags; the flags win."""
+        """The ranges of --space and --ranges; the latter take precedence."""
         ranges = load_json(Path(self.space)) if self.space else {}
         require(isinstance(ranges, dict), "space", "a file with a JSON object", ranges)
         for item in self.ranges:
@@ -73,7 +75,7 @@ class TuneConfig(TrainConfig):
         return ranges
 
     def base(self) -> TrainConfig:
-        """What the trials start from."""
+        """The `TrainConfig` of everything that is not searched."""
         return TrainConfig(**{field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)})
 
 
@@ -84,7 +86,7 @@ def main():
         if importlib.util.find_spec(module) is None:
             raise UserError(f"tune needs {distribution}, which is not installed: pip install 'socialmd_tf[tuning]'")
     if config.data is not None:
-        Manifest.load(Path(config.data))  # refused before the slow start
+        Manifest.load(Path(config.data))  # before TensorFlow, which starts slowly
     ranges = search_space(config.base(), config.given_ranges(), config.only)
     commands.load_tensorflow()
     from socialmd_tf.training.train import demo_data
@@ -92,24 +94,24 @@ def main():
 
     if config.data is None:
         config = dataclasses.replace(config, data=str(demo_data()))
-    board, oracle = search.search(config, ranges, config.base())
+    table, oracle = search.search(config, ranges, config.base())
     print(f"the search ended: {oracle.stopped_because}")
     if search.role() != "worker":
-        finish(config, ranges, board, oracle)
+        finish(config, ranges, table, oracle)
 
 
-def finish(config, ranges, board, oracle):
+def finish(config, ranges, table, oracle):
     """Write the best configuration and the pictures; print the table."""
     from socialmd_tf.tuning import search_directory
 
     best = search_directory.write_best(config, config.base(), ranges, oracle)
-    board.console.print(board.table())
+    table.console.print(table.table())
     if best is None:
         print("no trial was completed")
         sys.exit(1)
     print("pictures:", *search_directory.draw(config, ranges, oracle))
     print(f"best configuration: {best}")
-    print(f"train it: python -m socialmd_tf.train --config {best}")
+    print(f"to train it: python -m socialmd_tf.train --config {best}")
 
 
 if __name__ == "__main__":

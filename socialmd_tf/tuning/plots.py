@@ -19,12 +19,12 @@ _FEW = 8
 def losses(path, trials, ranges):
     """Draw the loss of all trials against each hyperparameter.
 
-    Losses above their 90 % quantile are drawn at the upper edge as triangles, failed trials there as crosses; later
-    trials are brighter, the best one is a star.
+    Losses above their 90 % quantile are triangles at the upper edge, and failed trials crosses there. Later trials are
+    brighter; the best trial is a star.
 
     Args:
         path: File of the picture.
-        trials: Pairs (values, loss) in the order of their beginning; the loss of a failed trial is None.
+        trials: Pairs (values, loss) in the order of their start; the loss of a failed trial is None.
         ranges: Names -> `Range`s of the hyperparameters to draw.
     """
     top = _top(trials)
@@ -45,15 +45,15 @@ def losses(path, trials, ranges):
 
 
 def surfaces(path, trials, ranges, names):
-    """Draw the loss over pairs of hyperparameters (as figure 20 of the thesis), smoothed by a Gaussian kernel.
+    """Draw the loss over pairs of hyperparameters (as in figure 20 of the thesis), smoothed by a Gaussian kernel.
 
-    Of each pair all trials that have both are seen, whatever their other values; the dots are the trials.
+    Each panel has all trials with both hyperparameters, whatever their other values; the dots are the trials.
 
     Args:
         path: File of the picture.
         trials: As for `losses`.
         ranges: As for `losses`.
-        names: The hyperparameters, the most important one first; the first four are drawn.
+        names: The hyperparameters by importance, the most important one first; the first four are drawn.
     """
     top = _top(trials)
     done = [(values, min(loss, top)) for values, loss in trials if loss is not None]
@@ -86,13 +86,13 @@ def importance(path, shares):
 
     Args:
         path: File of the picture.
-        shares: Names -> shares, in falling order.
+        shares: Names -> shares, in descending order.
     """
     figure = Figure(figsize=(8, 1 + 0.35 * len(shares)), layout="constrained")
     axes = figure.add_subplot()
     axes.barh(list(shares), list(shares.values()), color="steelblue")
     axes.invert_yaxis()
-    axes.set(xlabel="importance for being among the best tenth (PED-ANOVA)", xlim=(0, 1))
+    axes.set(xlabel="importance for reaching the best tenth (PED-ANOVA)", xlim=(0, 1))
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
@@ -105,13 +105,13 @@ def _panels(count):
 
 
 def _top(trials):
-    """The largest loss that is drawn as it is."""
+    """The largest loss inside the picture."""
     found = [loss for _, loss in trials if loss is not None]
     return float(np.quantile(found, _SHOWN_QUANTILE)) if found else 1.0
 
 
 def _positions(values, searched):
-    """Where values are on an axis: their places among single values, else themselves or their logarithms."""
+    """Coordinates of values on an axis: their index in a list of values, else themselves or their logarithms."""
     if searched.values:
         return np.array([searched.values.index(value) for value in values], dtype=float)
     return np.log10(values) if searched.log else np.array(values, dtype=float)
@@ -124,7 +124,7 @@ def _limits(searched):
 
 
 def _smooth(x, y, z, grid_x, grid_y):
-    """Means of z around the points of the grid `[ny, nx]`, weighted by a Gaussian of the distance."""
+    """Averages of z around the points of the grid `[ny, nx]`, weighted by a Gaussian of the distance."""
     unit_x, unit_y = (np.ptp(grid) or 1.0 for grid in (grid_x, grid_y))
     square = ((grid_x[None, :, None] - x) / unit_x) ** 2 + ((grid_y[:, None, None] - y) / unit_y) ** 2
     weights = np.exp(-(square - square.min(axis=-1, keepdims=True)) / (2 * _BANDWIDTH**2))
@@ -140,7 +140,7 @@ def _label(axis, name, searched):
 
 
 def _ticks(searched):
-    """Values to write at an axis, or None for the usual ones."""
+    """Values of the ticks of an axis, or None for Matplotlib's own."""
     if searched.values:
         return searched.values
     if searched.log:

@@ -176,16 +176,16 @@ def with_values(config: TrainConfig, values: Mapping[str, Value]) -> TrainConfig
 
 
 def parse_range(name: str, text: Any, kind: type) -> Range:
-    """What a user wrote -> the range.
+    """The range that a user wrote.
 
     Args:
         name: The hyperparameter.
-        text: "LOW:HIGH", "LOW:HIGH:STEP", either with ":log" at the end, or values with commas between; or a value,
-            or a list of values.
+        text: "LOW:HIGH", "LOW:HIGH:STEP", either with ":log" at the end; values separated by commas; a single value; or
+            a list of values.
         kind: The type of the values.
 
     Raises:
-        UserError: It is none of these.
+        UserError: The text is none of these.
     """
     rule = f"LOW:HIGH[:STEP][:log] or VALUE,VALUE,... of type {kind.__name__}"
     if isinstance(text, str) and ":" in text and kind in (int, float):

@@ -1,8 +1,7 @@
 """A KerasTuner oracle that proposes trials by the tree-structured Parzen estimator (Bergstra et al. 2011).
 
-It keeps no state of its own. For every new trial Optuna's study is built again from KerasTuner's trials, and the
-sampler's random numbers are a pure function of the seed and the number of trials: whatever KerasTuner can reload,
-retry or hand out to workers goes on as if nothing had happened.
+The oracle has no state. For every new trial, an Optuna study is rebuilt from KerasTuner's trials, and the random
+numbers are a function of the seed and the number of trials. So resuming, retries and workers need nothing more.
 """
 
 import math
@@ -15,19 +14,20 @@ from optuna.trial import TrialState, create_trial
 
 _ATTEMPTS = 20
 _TRIALS_FOR_IMPORTANCE = 5
-# Pruned trials without a value are to the sampler worse than all others. Trials that failed it would ignore, and would
-# go on proposing what diverges: where half of the learning rates did, 30 of 40 trials failed, as pruned ones 13.
+# Failed trials are told to the sampler as pruned ones without a value, which rank below all others. Failed trials it
+# would ignore, and go on proposing values that diverge: in a test where half of the learning rates diverged, 30 of 40
+# trials failed in this way, and 13 as pruned ones.
 _STATES = {"COMPLETED": TrialState.COMPLETE, "FAILED": TrialState.PRUNED, "RUNNING": TrialState.RUNNING}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class TPEOracle(keras_tuner.Oracle):
-    """Proposes values where good trials are dense and bad ones are not.
+    """Proposes values where good trials are denser than bad ones.
 
-    Hyperparameters that every trial has are drawn jointly, those of conditional scopes one by one among the trials
-    that have them. Failed trials count as the worst, whatever they reported, and running ones as bad, so that workers
-    spread out. No values are proposed twice; where all have been tried, the search stops.
+    Hyperparameters of every trial are drawn jointly; those of conditional scopes one by one, from the trials that have
+    them. Failed trials rank last, whatever they reported. Running trials count as bad, so that workers spread out. No
+    values are proposed twice; when all values have been tried, the search stops.
 
     Args:
         objective: As of `keras_tuner.Oracle`.
@@ -58,7 +58,7 @@ class TPEOracle(keras_tuner.Oracle):
         return {"status": "STOPPED"} if values is None else {"status": "RUNNING", "values": values}
 
     def _suggest(self, trial):
-        """Values of all active hyperparameters; a parent comes before what depends on it."""
+        """Values of all active hyperparameters; a parent comes before those that depend on it."""
         space = keras_tuner.HyperParameters()
         for hp in self.hyperparameters.space:
             space.merge([hp])
@@ -68,19 +68,19 @@ class TPEOracle(keras_tuner.Oracle):
 
 
 def rebuild_study(oracle, sampler=None):
-    """An Optuna study of an oracle's trials, in the order in which they began.
+    """An Optuna study of the trials of an oracle, in the order of their start.
 
     Args:
         oracle: Any `keras_tuner.Oracle`.
-        sampler: The study's sampler.
+        sampler: The sampler of the study.
 
     Returns:
-        The study; failed trials are pruned ones without a value.
+        The study. Failed trials are pruned ones without a value.
     """
     study = optuna.create_study(direction=f"{oracle.objective.direction}imize", sampler=sampler)
     for trial_id in oracle.start_order:
         trial = oracle.trials[trial_id]
-        state = _STATES.get(trial.status, TrialState.RUNNING)  # INVALID: it waits for its next run
+        state = _STATES.get(trial.status, TrialState.RUNNING)  # an INVALID trial waits for its next run
         if state is TrialState.COMPLETE and not (trial.score is not None and math.isfinite(trial.score)):
             state = TrialState.PRUNED
         values = trial.hyperparameters.values
@@ -101,13 +101,13 @@ def rebuild_study(oracle, sampler=None):
 
 
 def importances(oracle):
-    """How much each hyperparameter matters for being among the best tenth, by PED-ANOVA (Watanabe et al. 2023).
+    """Importance of each hyperparameter for reaching the best tenth of the trials, by PED-ANOVA (Watanabe et al. 2023).
 
     Args:
         oracle: Any `keras_tuner.Oracle`.
 
     Returns:
-        Names -> shares that add up to 1, in falling order; empty if there are too few completed trials.
+        Names -> shares that add up to 1, in descending order; empty if there are too few completed trials.
     """
     study = rebuild_study(oracle)
     if len(study.get_trials(states=[TrialState.COMPLETE])) < _TRIALS_FOR_IMPORTANCE:
@@ -119,8 +119,8 @@ def importances(oracle):
 def distribution(hp):
     """The Optuna distribution of a KerasTuner hyperparameter, or None for a fixed one.
 
-    Numbers without a step are themselves; what has few values and an order is the index among them; reverse
-    logarithmic sampling, which Optuna does not know, is the cumulative probability.
+    A number without a step is represented by itself, one with a step and any other ordered choice by its index, and
+    reverse logarithmic sampling, which Optuna lacks, by its cumulative probability.
     """
     if isinstance(hp, keras_tuner.engine.hyperparameters.Fixed):
         return None
@@ -135,7 +135,7 @@ def distribution(hp):
 
 
 def _values(hp):
-    """The ascending values of a hyperparameter with an order and few values, else None."""
+    """The values, in ascending order, of a hyperparameter that is represented by an index, else None."""
     if hasattr(hp, "min_value"):
         is_plain_integer = isinstance(hp.min_value, int) and hp.step == 1 and hp.sampling == "linear"
         return None if hp.step is None or is_plain_integer else [type(hp.min_value)(v) for v in sorted(hp.values)]
@@ -143,7 +143,7 @@ def _values(hp):
 
 
 def encode(hp, value):
-    """A hyperparameter's value -> that of Optuna's parameter, within its bounds."""
+    """Value of a hyperparameter -> value of Optuna's parameter, within its bounds."""
     values = _values(hp)
     if values is not None:
         return int(np.argmin(np.abs(np.subtract(values, value))))
@@ -167,10 +167,10 @@ def decode(hp, value):
 
 
 def _suggest_one(trial, hp):
-    what = distribution(hp)
-    if what is None:
+    found = distribution(hp)
+    if found is None:
         return hp.value
-    if isinstance(what, CategoricalDistribution):
-        return trial.suggest_categorical(hp.name, what.choices)
-    suggest = trial.suggest_int if isinstance(what, IntDistribution) else trial.suggest_float
-    return decode(hp, suggest(hp.name, what.low, what.high, log=what.log))
+    if isinstance(found, CategoricalDistribution):
+        return trial.suggest_categorical(hp.name, found.choices)
+    suggest = trial.suggest_int if isinstance(found, IntDistribution) else trial.suggest_float
+    return decode(hp, suggest(hp.name, found.low, found.high, log=found.log))

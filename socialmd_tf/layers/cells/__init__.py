@@ -1,5 +1,10 @@
 """Recurrent cells: what a particle remembers from frame to frame.
 
-social.py is the LSTM that sees its neighbours through an interaction (thesis section 4.4), plain.py the first
-experiment's perceptron and LSTMs, every particle by itself. Begin with social.py.
+A cell is a layer called on `(inputs, states)`, with a dictionary of `positions` and `velocities` `[B, N, D]`, `features`
+`[B, N, F]` and `mask` `[B, N]`, and the states of the last frame. It returns its output `[B, N, C]`, which a head reads,
+and the hidden state and cell state `[B, N, H]`. `get_initial_state(batch_size, num_particles)` gives the first states.
+
+social.py is one LSTM per particle that sees its neighbours through an interaction (thesis section 4.4); plain.py is the
+network of the thesis's first experiment, each particle alone. A new cell is registered in `socialmd_tf.parts.cells`.
+Begin with social.py.
 """

@@ -1,4 +1,4 @@
-"""The recurrent cell of the first experiment: every particle by itself, perceptrons before and after LSTMs."""
+"""The recurrent cell of the first experiment: each particle alone, perceptrons before and after LSTMs."""
 
 import itertools
 
@@ -10,21 +10,21 @@ from keras import ops
 class PlainLSTMCell(keras.layers.Layer):
     """One step of the first experiment's network (thesis section 3.3, figure 19).
 
-    Every particle by itself, all with the same weights:
+    Each particle alone, all with the same weights:
 
         a_0 = [x_i, f_i];  a_k = dropout(relu(W_k a_(k-1) + b_k))      perceptron, the same at every step
         h_l, c_l = LSTM_l(h_(l-1), (h_l, c_l)),  h_0 the last a        LSTMs, one on the other
         o_k = dropout(relu(V_k o_(k-1) + d_k)),  o_0 the last h        perceptron, whose linear output is the head
 
-    The thesis leaves open how its network sees several particles; ours are alone, since their number differs from one
-    simulation to the next. It follows the protocol of `SocialLSTMCell`, with the states of all LSTMs side by side in
-    one hidden state and one cell state. Positions stay float32 under mixed precision.
+    The thesis does not say how its network reads several particles. Here each particle is alone, because their number
+    differs between simulations. The cell follows the protocol of `SocialLSTMCell`; the states of all LSTMs are
+    concatenated to one hidden state and one cell state. Positions stay float32 under mixed precision.
 
     Args:
-        input_layers: Units of the hidden layers of the first perceptron; may be none.
+        input_layers: Units of each hidden layer of the first perceptron; may be empty.
         lstm_layers: Units of each LSTM.
-        output_layers: Units of the hidden layers of the second perceptron; may be none.
-        dropout: Share of the units of hidden layers that are left out at a step of training.
+        output_layers: Units of each hidden layer of the second perceptron; may be empty.
+        dropout: Dropout rate of the hidden layers.
     """
 
     def __init__(self, input_layers, lstm_layers, output_layers, dropout, **kwargs):
@@ -45,7 +45,7 @@ class PlainLSTMCell(keras.layers.Layer):
 
     @property
     def state_size(self):
-        """Sizes of a particle's hidden state and cell state."""
+        """Sizes of the hidden state and the cell state of a particle."""
         size = sum(self._lstm_units)
         return [size, size]
 
@@ -54,7 +54,7 @@ class PlainLSTMCell(keras.layers.Layer):
         return [lstm.units for lstm in self.lstms]
 
     def get_initial_state(self, batch_size, num_particles):
-        """Zeros: hidden state and cell state, each `[B, N, H]` with H the units of all LSTMs."""
+        """Hidden state and cell state of zeros, each `[B, N, H]`; H is the number of units of all LSTMs."""
         return [ops.zeros((batch_size, num_particles, size), self.compute_dtype) for size in self.state_size]
 
     def build(self, inputs_shape, states_shape=None):
@@ -68,12 +68,12 @@ class PlainLSTMCell(keras.layers.Layer):
         """Advance the states by one frame.
 
         Args:
-            inputs: Dictionary of `positions` `[B, N, D]`, in units of length, and `features` `[B, N, F]`; what else is
-                in it is not read.
+            inputs: Dictionary of `positions` `[B, N, D]`, in units of length, and `features` `[B, N, F]`; other
+                entries are not read.
             states: Hidden state and cell state, each `[B, N, H]`.
 
         Returns:
-            What a head reads, the last o `[B, N, O]` in float32, and the new states.
+            The output for the head, the last o `[B, N, O]` in float32, and the new states.
         """
         own = ops.concatenate([inputs["positions"], inputs["features"]], axis=-1)
         leading = ops.shape(own)[:-1]
@@ -93,7 +93,7 @@ class PlainLSTMCell(keras.layers.Layer):
         return values
 
     def _split(self, state):
-        """`[B, N, H]` -> for every LSTM `[B N, units]`."""
+        """`[B, N, H]` -> `[B N, units]` for each LSTM."""
         flat = ops.reshape(state, (-1, self.state_size[0]))
         edges = [sum(self._lstm_units[:i]) for i in range(len(self.lstms) + 1)]
         return [flat[:, start:stop] for start, stop in itertools.pairwise(edges)]

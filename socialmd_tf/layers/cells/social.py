@@ -1,4 +1,4 @@
-"""The recurrent cell: one LSTM a particle, all with the same weights, that see each other."""
+"""The recurrent cell: one LSTM per particle, all with the same weights, that see each other."""
 
 import keras
 from keras import ops
@@ -15,17 +15,17 @@ class SocialLSTMCell(keras.layers.Layer):
 
     alpha_i = W_alpha [x_i, f_i];  gamma_i = interaction(...);  h_i, c_i = LSTM([alpha_i, gamma_i], h_i, c_i)
 
-    It follows the Keras cell protocol (`state_size`, `get_initial_state`, `call(inputs, states)`), with a
-    dictionary for inputs and a state a particle. Positions stay float32 under mixed precision.
+    The cell follows the Keras protocol (`state_size`, `get_initial_state`, `call(inputs, states)`), with a dictionary
+    of inputs and one state per particle. Positions stay float32 under mixed precision.
 
     Args:
-        units: H, units of the LSTM.
+        units: H, number of LSTM units.
         input_embedding: Width of alpha.
         interaction: A layer as described in `socialmd_tf.layers.interactions`.
-        velocity_scale: When given, in units of length, alpha is made of the last move divided by it in place of the
-            position, so that the cell does not know where in space it is.
-        expose_interaction: Whether the output has gamma too, [h_i, alpha_i, gamma_i]. The LSTM then reads
-            sign(gamma) log(1 + |gamma|), which forces of close encounters cannot saturate.
+        velocity_scale: If given, in units of length, alpha reads the last move divided by it instead of the position,
+            so that the output does not depend on where in space the system is.
+        expose_interaction: Whether the output contains gamma, [h_i, alpha_i, gamma_i]. The LSTM then reads
+            sign(gamma) log(1 + |gamma|), so that strong forces in close encounters do not saturate it.
     """
 
     def __init__(self, units, input_embedding, interaction, velocity_scale=None, expose_interaction=False, **kwargs):
@@ -40,11 +40,11 @@ class SocialLSTMCell(keras.layers.Layer):
 
     @property
     def state_size(self):
-        """Sizes of a particle's hidden state and cell state."""
+        """Sizes of the hidden state and the cell state of a particle."""
         return [self.lstm.units, self.lstm.units]
 
     def get_initial_state(self, batch_size, num_particles):
-        """Zeros: hidden state and cell state, each `[B, N, H]`."""
+        """Hidden state and cell state of zeros, each `[B, N, H]`."""
         shape = (batch_size, num_particles, self.lstm.units)
         return [ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)]
 
@@ -68,7 +68,8 @@ class SocialLSTMCell(keras.layers.Layer):
             states: Hidden state and cell state, each `[B, N, H]`.
 
         Returns:
-            What a head reads, [h_i, alpha_i] `[B, N, H + embedding]`, and the new states.
+            The output for the head, [h_i, alpha_i] `[B, N, H + embedding]` (with gamma, `[B, N, H + embedding + E]`),
+            and the new states.
         """
         hidden_state, cell_state = states
         own = inputs["positions"] if self.velocity_scale is None else inputs["velocities"] / self.velocity_scale

@@ -1,7 +1,8 @@
 """Interactions: how a particle sees its neighbours.
 
-An interaction is a layer called on `(positions, velocities, features, hidden_state, mask)` that returns what each
-particle learns from the others, `[B, N, E]`: none.py, stacked_pooling.py (the thesis's), multiscale_pooling.py,
-pairwise.py, or several side by side, combined.py. The cell does not know which one it has.
-Begin with stacked_pooling.py.
+An interaction is a layer called on `(positions, velocities, features, hidden_state, mask)`, with `[B, N, D]`, `[B, N, D]`,
+`[B, N, F]`, `[B, N, H]` and `[B, N]`. It returns gamma `[B, N, E]`, and `compute_output_shape` of the same arguments'
+shapes gives E. stacked_pooling.py is the thesis's; multiscale_pooling.py and pairwise.py are others, combined.py joins
+several, and none.py is for particles that do not see each other. A new interaction is registered in
+`socialmd_tf.parts.interactions`. Begin with stacked_pooling.py.
 """

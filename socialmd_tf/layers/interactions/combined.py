@@ -8,11 +8,11 @@ from keras import ops
 class CombinedInteraction(keras.layers.Layer):
     """Several interactions side by side: gamma = [gamma_1, gamma_2, ...], E = E_1 + E_2 + ...
 
-    What reads gamma, the LSTM and a kinematic head, begins with a linear map W gamma = W_1 gamma_1 + W_2 gamma_2 + ...:
-    it learns their sum, with a weight for each, and they need not be of one width.
+    The LSTM and a kinematic head read gamma through a linear map, W gamma = W_1 gamma_1 + W_2 gamma_2 + ...: a weighted
+    sum of the interactions, whose widths may differ.
 
     Args:
-        interactions: Layers as described above.
+        interactions: Layers as described in `socialmd_tf.layers.interactions`.
     """
 
     def __init__(self, interactions, **kwargs):
@@ -26,7 +26,7 @@ class CombinedInteraction(keras.layers.Layer):
                 interaction.build(positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape)
 
     def call(self, positions, velocities, features, hidden_state, mask):
-        """See the neighbours, with each interaction.
+        """Apply each interaction.
 
         Args:
             positions: `[B, N, D]`, in units of length.

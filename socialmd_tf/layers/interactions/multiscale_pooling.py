@@ -1,4 +1,4 @@
-"""An interaction through multiscale pooling, read bin by bin."""
+"""Multiscale pooling, read bin by bin."""
 
 import keras
 import numpy as np
@@ -9,21 +9,22 @@ from socialmd_tf.layers.pooling.multiscale_pooling import MultiscalePooling
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class MultiscalePoolingInteraction(keras.layers.Layer):
-    """Neighbours through pooling grids of several sizes, read where they are.
+    """Neighbours through pooling grids of several sizes, read bin by bin.
 
-    What is pooled of a neighbour is that it is there, its features and its embedded hidden state,
-    s_j = [1, f_j, W_beta h_j]. With H_i = `MultiscalePooling` of s,
+    A neighbour contributes s_j = [1, f_j, W_beta h_j]: its presence, its features and its embedded hidden state. With
+    H_i = `MultiscalePooling` of s,
 
         gamma_i = u(f_i) * W [(side_0 / side_s)^2 H_i[s]]
 
-    W has a weight for every grid, bin and channel, where a CNN with max pooling would forget where a bin was: each of
-    the E numbers of W H is the sum over neighbours of a function of the displacement that W tabulates, finest where
-    neighbours are near. A grid half as large counts four times as much, so that weights alike are a force that falls
-    with the square of the distance. u, an MLP with one hidden layer, is how a particle responds, by its own features.
+    W has a weight for every grid, bin and channel; unlike a CNN with max pooling, it keeps the position of each bin.
+    Each of the E numbers of W H is a sum over neighbours of a function of the displacement that W tabulates, most finely
+    at short distances. A grid of half the side length counts four times as much, so that equal weights give a force that
+    decays with the square of the distance. u is the response of a particle, an MLP of its features with one hidden
+    layer.
 
     Args:
-        bins: Bins along one axis of a grid.
-        side_lengths: Physical side of each grid, in units of length.
+        bins: Number of bins along each axis of a grid.
+        side_lengths: Side length of each grid, in units of length.
         state_embedding: Width of W_beta h.
         embedding: E, width of gamma.
         units: Units of the hidden layer of u.
@@ -46,7 +47,7 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         num_bins = len(self.pooling.side_lengths) * self.pooling.bins ** positions_shape[-1]
         width = 1 + features_shape[-1] + self.state_embedding.units
         self.state_embedding.build(hidden_state_shape)
-        # Small, so that few and near neighbours, which weigh most, do not rule before they are learned.
+        # Small: otherwise close neighbours, which count most, would dominate before anything is learned.
         initializer = keras.initializers.RandomNormal(stddev=1e-3)
         self.readout = self.add_weight(
             (num_bins, width, self.embedding), initializer=initializer, dtype="float32", name="readout"
@@ -55,7 +56,7 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         self.response[1].build((None, self.response[0].units))
 
     def call(self, positions, velocities, features, hidden_state, mask):
-        """See the neighbours.
+        """Pool and read the neighbours.
 
         Args:
             positions: `[B, N, D]`, in units of length.
@@ -73,7 +74,7 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         return gamma * self.response[1](self.response[0](features))
 
     def _read(self, pooled):
-        """W [(side_0 / side_s)^2 H], `[B, N, E]`, of pooled states `[B, N, S, bins, (bins,)... C]`."""
+        """W [(side_0 / side_s)^2 H]: pooled states `[B, N, S, bins, (bins,)... C]` -> `[B, N, E]`."""
         num_bins, num_channels, _ = self.readout.shape
         pooled = ops.reshape(pooled, (*ops.shape(pooled)[:2], num_bins, num_channels))
         sides = np.array(self.pooling.side_lengths)

@@ -9,7 +9,7 @@ from socialmd_tf.layers.pairs.on_pairs import difference, on_pairs
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class PairwiseInteraction(keras.layers.Layer):
-    """Neighbours pair by pair, at their exact positions, with messages that turn with the system.
+    """A learned function of each pair at its exact positions; its vectors rotate with the system.
 
     With the displacement d = r_j - r_i, r^2 = |d|^2 + softening^2, and the scalars
     s_ij = (log r, f_i, f_j, f_i x f_j, radial and squared relative velocity), an MLP gives K + K numbers
@@ -17,14 +17,14 @@ class PairwiseInteraction(keras.layers.Layer):
 
         gamma_i = [sum_j phi_ij d / r^3,  sum_j psi_ij / r^2]
 
-    over the neighbours j in range: K vectors and K scalars. An inverse-square force is phi = const f_i x f_j.
+    over the neighbours j within the cutoff: K vectors and K scalars. An inverse-square force is phi = const f_i x f_j.
 
     Args:
-        cutoff: Largest distance at which particles see each other, in units of length.
+        cutoff: Largest distance of two particles that see each other, in units of length.
         softening: Length below which the pair functions flatten, in units of length.
-        units: Units of each of the MLP's two hidden layers.
+        units: Units of each of the two hidden layers of the MLP.
         channels: K.
-        move_scale: Typical move of a particle between two frames, in units of length; divides velocities.
+        move_scale: Typical move per frame, in units of length; velocities are divided by it.
     """
 
     def __init__(self, cutoff, softening, units, channels, move_scale, **kwargs):
@@ -45,7 +45,7 @@ class PairwiseInteraction(keras.layers.Layer):
             width = layer.units
 
     def call(self, positions, velocities, features, hidden_state, mask):
-        """See the neighbours.
+        """Sum over the neighbours.
 
         Args:
             positions: `[B, N, D]`, in units of length.
@@ -61,7 +61,7 @@ class PairwiseInteraction(keras.layers.Layer):
         return on_pairs(lambda pairs: pairs.sum(self._sums, *values), positions, mask, self.cutoff)
 
     def _sums(self, own, other, near):
-        """Sums `[R, n, (D + 1) K]` over some of the others, as `AllPairs.sum` wants it."""
+        """Sums `[R, n, (D + 1) K]` over some of the others, for `AllPairs.sum`."""
         displacement = difference(own[0], other[0])
         squared = ops.sum(ops.square(displacement), axis=0) + self.softening**2
         inverse = ops.rsqrt(squared)
@@ -71,7 +71,7 @@ class PairwiseInteraction(keras.layers.Layer):
         return self._read(falls, hidden)
 
     def _scalars(self, own, other, displacement, squared, inverse):
-        """What the MLP sees of every pair, and a 1 for its bias, each `[R, n, m]`."""
+        """Inputs of the MLP for each pair, and a 1 for its bias: `[width, R, n, m]`."""
         velocity = difference(own[1], other[1])
         radial = ops.sum(velocity * displacement, axis=0) * inverse
         speed = ops.sqrt(ops.sum(ops.square(velocity), axis=0) + 1e-6)
@@ -83,7 +83,7 @@ class PairwiseInteraction(keras.layers.Layer):
         return ops.concatenate([geometry, *features, products, ops.ones_like(geometry[:1])], axis=0)
 
     def _hidden(self, scalars, shape):
-        """Hidden units of pairs, `[R, n, m, units]`, from scalars `[width, R, n, m]`."""
+        """Hidden units of each pair: scalars `[width, R, n, m]` -> `[R, n, m, units]`."""
         first, second = self.hidden
         kernel = ops.concatenate([first.kernel, first.bias[None]], axis=0)
         scalars = ops.reshape(scalars, (kernel.shape[0], -1))
@@ -91,9 +91,9 @@ class PairwiseInteraction(keras.layers.Layer):
         return ops.reshape(hidden, (*shape, second.units))
 
     def _read(self, falls, hidden):
-        """Sums over j from what falls off, d / r^3 and 1 / r^2, `[R, n, D + 1, m]`, and hidden units.
+        """Sums over j, from the factors d / r^3 and 1 / r^2 `[R, n, D + 1, m]` and the hidden units.
 
-        The last layer is linear: it is applied once to sums of the hidden units, if there is anything to sum.
+        The last layer is linear: where there is more than one j, it is applied once, to the sums of the hidden units.
         """
         if falls.shape[-1] == 1:
             output = falls * self.output_layer(hidden)

@@ -14,14 +14,14 @@ class StackedPoolingInteraction(keras.layers.Layer):
 
     beta_j = W_beta h_j;  H_i = stacked pooling of beta;  gamma_i = relu(W_gamma CNN(H_i))
 
-    The CNN has convolutions with biases, zero padding, each followed by ReLU and 2 x 2 (x 2) max pooling; W_beta
-    and W_gamma have no biases.
+    The convolutions have biases and zero padding; each is followed by ReLU and 2 x 2 (x 2) max pooling. W_beta and
+    W_gamma have no biases.
 
     Args:
-        bins: Bins along one axis of a grid.
-        side_lengths: Physical side of each grid, in units of length.
-        filters: Filters of each convolution.
-        kernel_size: Side of the convolutions' kernels, in bins.
+        bins: Number of bins along each axis of a grid.
+        side_lengths: Side length of each grid, in units of length.
+        filters: Number of filters of each convolution.
+        kernel_size: Side length of the convolution kernels, in bins.
         state_embedding: C, width of beta.
         embedding: E, width of gamma.
     """
@@ -63,7 +63,7 @@ class StackedPoolingInteraction(keras.layers.Layer):
         self.embedding.build((None, math.prod(shape[1:])))
 
     def call(self, positions, velocities, features, hidden_state, mask):
-        """See the neighbours.
+        """Pool and read the neighbours' states.
 
         Args:
             positions: `[B, N, D]`, in units of length.
@@ -102,11 +102,11 @@ class StackedPoolingInteraction(keras.layers.Layer):
 
 
 def _max_pool(grids):
-    """Max pooling of windows of side 2, `[rows, bins, (bins,)... C]`; of equal members the first gets the gradient."""
+    """Max pooling of windows of side 2, `[rows, bins, (bins,)... C]`; the first of equal maxima gets the gradient."""
     num_dimensions = len(grids.shape) - 2
     if num_dimensions == 2:
         return ops.max_pool(grids, 2)
-    # TensorFlow's 3D max pooling gives the gradient to every equal member, so the members are compared one by one.
+    # TensorFlow's 3D max pooling gives the gradient to all equal maxima, so the members are compared one by one.
     halves = [size // 2 for size in grids.shape[1:-1]]
     whole = grids[(slice(None), *(slice(0, 2 * half) for half in halves))]
     split = [size for half in halves for size in (half, 2)]

@@ -1,6 +1,6 @@
-"""Pooling grids: neighbours' states summed by where they are.
+"""Pooling grids: sums of the neighbours' states by their positions.
 
-stacked_state_pooling.py is the readable definition (thesis section 2.3.5); pooled_convolution.py computes pooling and
-the first convolution in one go; multiscale_pooling.py keeps the grids apart; sparse.py is the product they share.
-Begin with stacked_state_pooling.py.
+stacked_state_pooling.py is the readable definition (thesis section 2.3.5); pooled_convolution.py computes it together
+with the first convolution, much faster; multiscale_pooling.py keeps the grids apart; sparse.py is the sparse matrix
+product that both use. Begin with stacked_state_pooling.py.
 """

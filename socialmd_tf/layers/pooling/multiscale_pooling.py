@@ -1,4 +1,4 @@
-"""Pooling into grids of several sizes that stay apart, every state shared between the bins around it."""
+"""Pooling into grids of several sizes, kept apart; each state is shared between the bins around it."""
 
 import itertools
 
@@ -14,20 +14,20 @@ from socialmd_tf.layers.pooling.sparse import sparse_matmul
 class MultiscalePooling(keras.layers.Layer):
     r"""Sum the states of each particle's neighbours into grids of several sizes, kept apart.
 
-    Unlike `StackedStatePooling`, which says in which bin a neighbour is, it says where in the bin: a state is shared
-    (multi)linearly between the centres of the 2^D bins around it, as particle-in-cell codes do ("cloud in cell",
-    Hockney and Eastwood 1988, section 5-2). With the place of j in grid s, in bins,
-    u_s = (x_j - x_i) bins / side_s + (bins - 1) / 2, so that the centre of bin m is at u = m,
+    `StackedStatePooling` assigns a neighbour to one bin. Here its state is shared (multi)linearly between the centres of
+    the 2^D bins around it, as in particle-in-cell codes ("cloud in cell", Hockney and Eastwood 1988, section 5-2). With
+    the position of j in grid s, in bins, u_s = (x_j - x_i) bins / side_s + (bins - 1) / 2, so that the centre of bin m
+    is at u = m,
 
         H_i[s, m] = sum over j != i of states_j prod over axes of max(0, 1 - |u_s - m|)
 
-    Grids are square (cubic), and a neighbour that moves out of one fades out of it: H changes continuously with the
-    positions, and has gradients by them. What a linear map makes of H is, pair by pair, a function of the displacement
-    that is interpolated (multi)linearly from a table.
+    Grids are square (cubic). A neighbour that leaves a grid fades out of it: H is a continuous function of the
+    positions, with gradients. A linear map of H is a sum over pairs of a function of the displacement, interpolated
+    (multi)linearly from a table.
 
     Args:
-        bins: Bins along one axis of every grid.
-        side_lengths: Physical side of each grid, in the unit of the positions.
+        bins: Number of bins along each axis of every grid.
+        side_lengths: Side length of each grid, in units of length.
     """
 
     def __init__(self, bins, side_lengths, **kwargs):
@@ -65,11 +65,11 @@ class MultiscalePooling(keras.layers.Layer):
         return ops.reshape(sparse_matmul(ops.concatenate(indices), ops.concatenate(weights), num_rows, states), shape)
 
     def _shares(self, neighbors, displacements, side_length):
-        """How the neighbours seen in a grid are shared between its bins.
+        """Shares of the neighbours in the bins of one grid.
 
         Returns:
-            The pairs `[M, 2]` of them, and for each the bins, indices into the flattened grid, and the shares that
-            they get, each `[M, 2^D]`; a bin outside the grid gets 0.
+            The pairs `[M, 2]` with a neighbour in the grid; for each, the bins around the neighbour, as indices into the
+            flattened grid, and their shares, each `[M, 2^D]`. A bin outside the grid gets 0.
         """
         places = displacements * (self.bins / side_length) + (self.bins - 1) / 2
         lower = ops.floor(places)

@@ -13,20 +13,20 @@ from socialmd_tf.layers.pooling.stacked_state_pooling import bin_indices, flat_b
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class PooledConvolution(keras.layers.Layer):
-    """max_pool(convolution(stacked state pooling(states))), zero padding, with a bias.
+    """max_pool(convolution(stacked state pooling(states))), with zero padding and a bias.
 
-    Pooling and convolution are both linear, so a state reaches the convolution's output without a pooled tensor
-    between them: it is multiplied by the kernel once, `[C] -> [kernel_size^D, filters]` (its taps, shared by every
-    particle that sees it), and the taps are added to the outputs around its bin. Only pairs in range cost anything.
-    Equal to `StackedStatePooling`, `Conv` with padding "same" and `MaxPooling`, in values and gradients.
+    State pooling and convolution are linear, so no pooled tensor is needed between them: each state is multiplied by
+    the kernel once, `[C] -> [kernel_size^D, filters]` (its taps, the same for all particles that see it), and the taps
+    are added to the outputs around its bin. The cost is that of the pairs within range. Values and gradients equal those
+    of `StackedStatePooling`, `Conv` with padding "same" and `MaxPooling`.
 
     Args:
-        bins: Bins along one axis of every pooling grid.
-        side_lengths: Physical side of each grid, in units of length.
-        filters: Filters of the convolution.
-        kernel_size: Side of its kernel, in bins.
+        bins: Number of bins along each axis of every pooling grid.
+        side_lengths: Side length of each grid, in units of length.
+        filters: Number of filters of the convolution.
+        kernel_size: Side length of the kernel, in bins.
         strides: Strides of the convolution, in bins.
-        pool_size: Side of the max pooling's windows; 1 for none.
+        pool_size: Side length of the windows of max pooling; 1 for none.
     """
 
     def __init__(self, bins, side_lengths, filters, kernel_size, strides=1, pool_size=1, **kwargs):
@@ -55,7 +55,7 @@ class PooledConvolution(keras.layers.Layer):
         self.bias = self.add_weight((self.filters,), initializer="zeros", name="bias")
 
     def call(self, positions, states, mask=None):
-        """Pool, convolve, and pool the maxima.
+        """Pool the states, convolve, and pool the maxima.
 
         Args:
             positions: `[B, N, D]`, D = 2 or 3, in units of length.
@@ -92,11 +92,11 @@ class PooledConvolution(keras.layers.Layer):
         return ops.reshape(kernel, (kernel.shape[0], -1))
 
     def _tables(self, num_dimensions):
-        """For every bin, which taps of a state there land in each member of a max pooling window, and where.
+        """Taps of a state in each bin that are added to each member of the max pooling windows.
 
         Returns:
-            Window and tap, integers `[members, bins^D, t, 2]`, and the weight of the tap, 1, or 0 where there is
-            none, `[members, bins^D, t]`; t = ceil(kernel_size / pool_size)^D.
+            Window and tap, integers `[members, bins^D, t, 2]`, and the weight of the tap, `[members, bins^D, t]`: 1, or
+            0 for an unused entry; t = ceil(kernel_size / pool_size)^D.
         """
         along, filled = self._tables_along_axis()
         members = itertools.product(range(self.pool_size), repeat=num_dimensions)
@@ -145,12 +145,12 @@ class PooledConvolution(keras.layers.Layer):
 
 
 def _entries(positions, mask, side_lengths, bins):
-    """The pairs in range of each grid, grid after grid: M entries.
+    """The pairs within range of each grid, grid after grid: M entries.
 
     Returns:
-        pairs: The particle whose grid it is and the particle seen there, indices into the flattened `[B * N]`,
+        pairs: The particle at the centre of the grid and its neighbour, indices into the flattened `[B * N]`,
             `[M, 2]`.
-        bins: The bin of the latter, an index into the flattened grid, `[M]`.
+        bins: The bin of the neighbour, an index into the flattened grid, `[M]`.
     """
     neighbors = neighbor_list(positions, mask, max(side_lengths) / 2)
     flat = ops.reshape(positions, (-1, positions.shape[-1]))
@@ -165,13 +165,13 @@ def _entries(positions, mask, side_lengths, bins):
 
 
 def _sum_and_max(taps, additions, num_cells):
-    """Add taps up for every member of the max pooling windows, and take the maximum over the members.
+    """Sum the taps of every member of the max pooling windows, and take the maximum over the members.
 
-    The backward pass needs which member was the (first) largest, and not the sums.
+    The backward pass needs to know the (first) largest member, but not the sums.
 
     Args:
         taps: `[num_taps, filters]`.
-        additions: For every member: window and tap of what is added, `[A, 2]`, and its weight `[A]`.
+        additions: For every member: window and tap of each addition `[A, 2]`, and its weight `[A]`.
         num_cells: Number of windows.
 
     Returns:
@@ -196,7 +196,7 @@ def _sum_and_max(taps, additions, num_cells):
 
 
 def _maximum(members):
-    """Maximum of tensors, and the function that gives a gradient of it to the first largest of them."""
+    """Maximum of tensors, and a function that passes its gradient on to the first largest of them."""
     if len(members) == 1:
         return members[0], lambda upstream: [upstream]
     half = len(members) // 2
@@ -205,7 +205,7 @@ def _maximum(members):
     first_wins = first >= second
 
     def share_out(upstream):
-        to_first = upstream * ops.cast(first_wins, upstream.dtype)  # measured: faster than `where`
+        to_first = upstream * ops.cast(first_wins, upstream.dtype)  # faster than `where`
         return [*share_first(to_first), *share_second(upstream - to_first)]
 
     return ops.maximum(first, second), share_out

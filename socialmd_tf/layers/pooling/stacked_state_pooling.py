@@ -1,4 +1,4 @@
-"""Stacked state pooling: the definition, written to be read."""
+"""Stacked state pooling: the readable definition."""
 
 import keras
 from keras import ops
@@ -12,7 +12,7 @@ def pair_displacements(positions):
 
 
 def pair_mask(positions, mask):
-    """Which pairs of different real particles there are.
+    """Pairs of different real particles.
 
     Args:
         positions: `[B, N, D]`.
@@ -31,16 +31,16 @@ def pair_mask(positions, mask):
 
 
 def bin_indices(displacements, side_length, bins):
-    """In which bin of a grid centred on i particle j lies: floor(displacement / side * bins + bins / 2).
+    """Bin of particle j in a grid centred on i: floor(displacement / side * bins + bins / 2).
 
     Args:
-        displacements: r_j - r_i, `[..., D]`.
-        side_length: Physical side of the grid.
-        bins: Bins along one axis.
+        displacements: r_j - r_i, `[..., D]`, in units of length.
+        side_length: Side length of the grid, in units of length.
+        bins: Number of bins along each axis.
 
     Returns:
         indices: Integers `[..., D]`; meaningless where `inside` is False.
-        inside: Booleans `[...]`: inside the grid, and no farther from its centre than half its side
+        inside: Booleans `[...]`: inside the grid, and no farther from its centre than half its side length
             (thesis section 2.3.3).
     """
     scaled = ops.floor(displacements / side_length * bins + bins / 2)
@@ -50,7 +50,7 @@ def bin_indices(displacements, side_length, bins):
 
 
 def flat_bin_indices(indices, bins):
-    """Indices of bins along each axis `[..., D]` -> indices into the flattened grid `[...]`, the last axis fastest."""
+    """Bin indices along each axis `[..., D]` -> indices into the flattened grid `[...]`; the last axis is the fastest."""
     flat = indices[..., 0]
     for axis in range(1, indices.shape[-1]):
         flat = flat * bins + indices[..., axis]
@@ -59,16 +59,16 @@ def flat_bin_indices(indices, bins):
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class StackedStatePooling(keras.layers.Layer):
-    r"""Sum the states of each particle's neighbours into grids of several sizes, and add the grids up.
+    r"""Sum the states of each particle's neighbours into grids of several sizes, and add the grids.
 
     H_i[m] = sum over side lengths l, over j != i with |r_j - r_i| <= l / 2 and bin_l(r_j - r_i) = m, of states_j
 
     with bin_l(d) = floor(d / l * bins + bins / 2) along each axis (thesis sections 2.3.2, 2.3.3 and 2.3.5).
-    It is the definition; `PooledConvolution` gives a convolution of the same thing much faster.
+    This is the definition; `PooledConvolution` computes a convolution of it much faster.
 
     Args:
-        bins: Bins along one axis of every grid.
-        side_lengths: Physical side of each grid, in the unit of the positions.
+        bins: Number of bins along each axis of every grid.
+        side_lengths: Side length of each grid, in units of length.
     """
 
     def __init__(self, bins, side_lengths, **kwargs):
