@@ -14,12 +14,12 @@ def distribution(parameters, layout):
     """The predicted density of the next position.
 
     Args:
-        parameters: `[..., P]` in the order of `layout`.
+        parameters: `[..., P]` in the order of `layout`, in units of length.
         layout: The `DensityLayout`.
 
     Returns:
-        A TFP distribution with batch shape `[...]` and event shape `[D]`: one Gaussian, or a
-        `MixtureSameFamily` of K.
+        A TFP distribution with batch shape `[...]` and event shape `[D]`: one Gaussian, or a `MixtureSameFamily` of K
+        Gaussians.
     """
     logits, loc, scales = layout.split(parameters)
     if layout.num_components == 1:
@@ -35,9 +35,9 @@ def _gaussian(layout, loc, scales):
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class NegativeLogLikelihood(keras.losses.Loss):
-    """Negative log likelihood of the true positions, in nats per particle and step (thesis section 2.5).
+    """Negative log likelihood of the true positions, in nats per particle and frame (thesis section 2.5).
 
-    Called on `y_true` `[B, T', N, D]` and `y_pred` `[B, T', N, P]`; computed in log space.
+    -log p(y_true), of `y_true` `[B, T', N, D]` and `y_pred` `[B, T', N, P]`, computed in log space.
 
     Args:
         layout: The `DensityLayout` of the parameters, or its fields as a dictionary.
@@ -59,15 +59,15 @@ class NegativeLogLikelihood(keras.losses.Loss):
 def density_level(parameters, layout, positions, num_samples=256):
     """Probability of the region where the predicted density is higher than at the given positions.
 
-    0 at the mode; uniform in [0, 1] when the density is true, so the share of true positions with a level of at
-    most p is the coverage of the highest density region of probability p. For one Gaussian the chi-squared
-    distribution of the squared Mahalanobis distance gives it exactly; for mixtures it is a Monte Carlo estimate.
+    The level is 0 at the mode. If the density is right, levels of true positions are uniform in [0, 1]: the share of
+    levels of at most p is the coverage of the predictive region of probability p. For one Gaussian, the level follows
+    from the chi-squared distribution of the squared Mahalanobis distance; for mixtures it is a Monte Carlo estimate.
 
     Args:
         parameters: `[..., P]` in the order of `layout`.
         layout: The `DensityLayout`.
         positions: `[..., D]`, in units of length.
-        num_samples: Samples of the Monte Carlo estimate.
+        num_samples: Number of samples of the Monte Carlo estimate.
 
     Returns:
         Levels `[...]`.

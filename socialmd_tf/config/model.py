@@ -127,7 +127,7 @@ class ModelConfig:
         require(right, "side_lengths", "one or more positive lengths", self.side_lengths)
 
     def _check_parts(self) -> None:
-        """Check what the cell, the head and the interaction demand of each other and of the other fields."""
+        """Check the requirements of the cell, the head and the interaction."""
         cell, head, interaction = CELLS[self.cell], HEADS[self.head], INTERACTIONS[self.interaction]
         unknown = {field for part in self.parts for field in part.reads} - {f.name for f in dataclasses.fields(self)}
         require(not unknown, "reads", "fields of ModelConfig, where a part is registered", sorted(unknown))

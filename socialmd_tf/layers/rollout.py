@@ -1,4 +1,4 @@
-"""Warm up on observed frames, then run free on the predicted mean."""
+"""The rollout: warm up on observed frames, then feed back the predicted means."""
 
 import keras
 from keras import ops
@@ -8,18 +8,18 @@ from keras import ops
 class Rollout(keras.layers.Layer):
     """Densities of the T' frames after T observed ones (thesis sections 2.5.2 and 4.4).
 
-    The cell reads the T observed frames; from then on every next frame it reads is the mean of the density it
-    has just predicted. Padded particles stay at the origin and are seen by nobody.
+    The cell reads the T observed frames. Then each next frame that it reads is the mean of the density that was just
+    predicted. Padded particles stay at the origin, and no particle sees them.
 
     Args:
-        cell: A `SocialLSTMCell`.
+        cell: A layer as described in `socialmd_tf.layers.cells`.
         head: A layer as described in `socialmd_tf.layers.heads`.
         rollout_steps: T', the number of predicted frames.
 
     Attributes:
-        training_steps: Frames predicted when training, where they are fewer than T'; None for T'. With 0 all frames
-            given when training are observed, and what follows each of the last T' is predicted (teacher forcing).
-        unroll: Whether the steps of training stand one after the other in the graph, in place of a loop.
+        training_steps: Number of frames predicted in training; None for T'. With 0, all frames are observed, and the
+            successor of each of the last T' is predicted (teacher forcing).
+        unroll: Whether the steps are unrolled in the training graph, instead of a loop.
     """
 
     def __init__(self, cell, head, rollout_steps, **kwargs):
@@ -41,7 +41,7 @@ class Rollout(keras.layers.Layer):
             self.head.build(self.cell.compute_output_shape(shapes)[0], shapes)
 
     def get_initial_state(self, positions):
-        """The state before the first frame, whose positions `[B, N, D]` are given (the first move is zero)."""
+        """The state before the first frame, given its positions `[B, N, D]`: the first move is zero."""
         batch_size, num_particles = ops.shape(positions)[:2]
         return {
             "recurrent": self.cell.get_initial_state(batch_size, num_particles),
@@ -50,19 +50,19 @@ class Rollout(keras.layers.Layer):
         }
 
     def observe(self, positions, is_observed, state):
-        """The state to read a frame `[B, N, D]` with, which was observed or fed back, `[]` or `[B]`."""
+        """The state before a frame `[B, N, D]`; `is_observed` (or drawn, not a mean fed back) is `[]` or `[B]`."""
         observed = self.head.observe(state["head"], positions)
         head = keras.tree.map_structure(lambda new, old: choose_rows(is_observed, new, old), observed, state["head"])
         return {**state, "head": head}
 
     def step(self, positions, features, mask, state):
-        """Read a frame and predict the next.
+        """Read a frame and predict the next one.
 
         Args:
             positions: `[B, N, D]`, in units of length.
             features: `[B, N, F]`.
             mask: `[B, N]`.
-            state: What this or `get_initial_state` returned last.
+            state: The state that this method, or `get_initial_state`, returned last.
 
         Returns:
             Parameters of the density of the next positions `[B, N, P]`, and the new state.
@@ -79,8 +79,8 @@ class Rollout(keras.layers.Layer):
         Args:
             inputs: Dictionary of `positions` `[B, T, N, D]` in units of length, `features` `[B, N, F]` and
                 `mask` `[B, N]`, 1 for real particles and 0 for padding.
-            training: Whether to predict only `training_steps` frames; the last one is repeated for the others. With 0
-                of them, `positions` are the T + T' - 1 frames before the last one to predict.
+            training: Whether to predict only `training_steps` frames; the last one is repeated for the others. With 0,
+                `positions` are the T + T' - 1 frames before the last predicted one.
 
         Returns:
             Parameters `[B, T', N, P]` in the order of `self.head.layout`.
@@ -99,15 +99,15 @@ class Rollout(keras.layers.Layer):
         Args:
             inputs: As for `call`.
             horizon: Number of frames, at least 1; an integer or a scalar tensor.
-            choose: Which positions follow a prediction: a function of the parameters `[B, N, P]` and of the number
-                of the predicted frame (from 0). What it gives is taken for observed.
-                By default the mean of the density follows, and the head's state goes on.
-            scan: What runs the steps, with the arguments of `keras.ops.scan`.
-            num_kept: How many of the predictions to give, the last ones, those of observed frames included; by default
-                `horizon`.
+            choose: Function of the parameters `[B, N, P]` and the number of the predicted frame (from 0) that returns
+                the positions to feed back; these count as observed. By default the mean is fed back, and the head's
+                state carries on.
+            scan: Function that runs the steps, with the arguments of `keras.ops.scan`.
+            num_kept: Number of predictions to return, the last ones, possibly with those during the warm-up; by
+                default `horizon`.
 
         Returns:
-            Parameters `[B, num_kept, N, P]`, and the positions that followed `[B, num_kept, N, D]`.
+            Parameters `[B, num_kept, N, P]`, and the positions fed back `[B, num_kept, N, D]`.
         """
         features, mask = inputs["features"], inputs["mask"]
         observed = ops.moveaxis(inputs["positions"], 1, 0)
@@ -128,7 +128,7 @@ class Rollout(keras.layers.Layer):
             "next": observed[0],
             "parameters": ops.zeros((*ops.shape(mask), self.head.layout.size)),
         }
-        # `scan` wants what it stacks to look like what it carries, so everything carried is stacked.
+        # `scan` needs outputs shaped like the carry, so everything carried is stacked.
         _, carries = scan(body, carry, ops.arange(num_observed + horizon - 1, dtype="int32"))
         first = last if num_kept is None else last + horizon - num_kept
         return tuple(ops.moveaxis(carries[name][first:], 0, 1) for name in ("parameters", "next"))
@@ -156,7 +156,7 @@ class Rollout(keras.layers.Layer):
 
 
 def _unrolled_scan(body, carry, indices):
-    """`keras.ops.scan` without a loop, for a number of steps that is known."""
+    """`keras.ops.scan` without a loop, for a known number of steps."""
     carries = []
     for index in range(indices.shape[0]):
         carry, _ = body(carry, index)

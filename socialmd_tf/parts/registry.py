@@ -1,4 +1,4 @@
-"""What a part of the network is, and the registry that finds parts by name."""
+"""Parts of the network, and the registry that finds them by name."""
 
 import dataclasses
 import importlib
@@ -35,19 +35,19 @@ class Part:
 
 
 class Interaction(Part):
-    """How a particle sees its neighbours; `socialmd_tf.layers.interactions` says what the layer must do."""
+    """How a particle sees its neighbours; `socialmd_tf.layers.interactions` describes the layer."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Head(Part):
-    """What predicts the next position; `socialmd_tf.layers.heads` says what the layer must do.
+    """The layer that predicts the next position; `socialmd_tf.layers.heads` describes it.
 
     A head that reads `correlated` may have diagonal covariances, and one that reads `walls` may have walls.
     """
 
     kinematic: bool = False
-    """Whether the head predicts a correction of motion: the cell then reads the last move instead of the position, and
-    its output holds what the interaction gave. Needs a cell with an interaction."""
+    """Whether the head corrects a motion: the cell then reads the last move instead of the position, and its output
+    contains that of the interaction. Such a head needs a cell that interacts."""
     calibrates: bool = False
     """Whether the spread can be trained alone (`calibration_epochs`): the layer has `motion_layers` and
     `is_moved_by_cell`, as `KinematicHead` does."""
@@ -55,7 +55,7 @@ class Head(Part):
 
 @dataclasses.dataclass(frozen=True)
 class Cell(Part):
-    """The recurrent cell; `socialmd_tf.layers.cells` says what the layer must do."""
+    """The recurrent cell; `socialmd_tf.layers.cells` describes it."""
 
     interacts: bool = True
     """Whether the cell has an interaction; without one, particles do not see each other."""
@@ -81,7 +81,7 @@ class Registry(Generic[PartType]):
         self._parts: dict[str, PartType] = {}
 
     def register(self, name: str, **facts: Any) -> Callable[[Builder], Builder]:
-        """Register a builder `(ModelConfig, layer name) -> layer` under a name.
+        """Register a builder, `(ModelConfig, layer name) -> layer`, under a name.
 
         Args:
             name: What the field of `ModelConfig` will hold: letters, digits and underscores.
@@ -123,7 +123,7 @@ class Registry(Generic[PartType]):
         return iter(self._parts)
 
     def help(self, introduction: str) -> str:
-        """Text for `--help`: what the field is, and every part with a line."""
+        """Text for `--help`: the introduction, and the summary of every part."""
         parts = "; ".join(f"{part.name}: {part.summary}" for part in self._parts.values())
         return f"{introduction}. {parts}; MODULE:NAME: one that your own Python module registers."
 

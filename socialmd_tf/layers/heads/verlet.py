@@ -1,4 +1,4 @@
-"""The Verlet head: motion by learned pair forces, integrated in steps that follow the closest pair."""
+"""The Verlet head: motion under learned pair forces, with integration steps adapted to the closest pair."""
 
 import keras
 from keras import ops
@@ -15,40 +15,41 @@ _TINY = 1e-30
 class VerletHead(KinematicHead):
     """Density of the next position around motion under learned pair forces.
 
-    From the position x and the velocity v of a frame, velocity Verlet steps under a `PairForce` give those of the next.
-    If asked for, a learned acceleration as that of the `KinematicHead` is added to both, for what no pair force
-    explains. The density of the `KinematicHead` is put around the position.
+    From the position x and the velocity v at one frame, velocity Verlet steps under a `PairForce` lead to those at the
+    next frame. Optionally, a learned acceleration as in `KinematicHead` is added to both, for effects that are no pair
+    forces. The density around the position is that of `KinematicHead`.
 
-    In units of the frame interval, every system's next step is as long as the system allows:
+    In units of the frame interval, the next step of each system is
 
         h = min(1 / n, eta min over pairs of min(r / |v_ij|, (r / |a_ij|)^(1/2))),   r^2 = |x_j - x_i|^2 + softening^2
 
-    with the relative velocities v_ij and accelerations a_ij, so that a close encounter is resolved and costs little
-    elsewhere; nor do other systems of a batch wait for it: once half of them have reached the next frame, only the
-    others are computed. A frame takes 1000 steps at most: the last ones are then longer. Fed back on its mean, the head
-    carries v on. Of an observed frame v is not known: it is what was predicted, corrected by what the position was
-    wrong by,
+    with relative velocities v_ij and accelerations a_ij: short in a close encounter, and long otherwise. Other systems
+    of a batch do not wait: once half of them have reached the next frame, only the others are computed. A frame takes
+    at most 1000 steps; if these do not suffice, the last ones are longer.
 
-        v <- v + (x - predicted x),
+    When the mean is fed back, the head carries v. The velocity at an observed frame is not known: it is the predicted
+    one, corrected by the error of the position,
 
-    which takes the whole error of a velocity away if forces do not change with position, and most of it if they
-    do, so that every observed frame makes v better. It begins with v = 0 at the first frame.
+        v <- v + (x - predicted x).
 
-    n and eta are no part of the weights: steps can be shorter in use than in training.
+    This removes the whole error of v if forces do not depend on positions, and most of it if they do, so that each
+    observed frame improves v. At the first frame v = 0.
+
+    n and eta are not weights: the steps of a trained model may be made smaller.
 
     Args:
         num_dimensions: D, 2 or 3.
-        num_components: K, components of the mixture.
-        scale_floor: Smallest standard deviation of an acceleration, in units of length.
+        num_components: K, number of components of the mixture.
+        scale_floor: Smallest standard deviation of a component along any direction, in units of length.
         acceleration_scale: Typical second difference of positions, in units of length.
-        charges: Charges of the `PairForce`.
+        charges: Number of charges of the `PairForce`.
         softening: Length below which the force flattens, in units of length.
-        cutoff: Largest distance of a force, in units of length. Which pairs are that near is seen once a frame.
-        substeps: n, the smallest number of steps between two frames.
+        cutoff: Largest distance of a force, in units of length. The pairs within it are determined once per frame.
+        substeps: n, the smallest number of steps per frame.
         step_fraction: eta.
         is_corrected: Whether the learned acceleration is added.
-        walls: Elastic walls at plus and minus this in every dimension, in units of length: a step that leads beyond is
-            mirrored, and so is its velocity. 0 for none.
+        walls: Distance of elastic walls from the origin along each axis, in units of length; 0 for none. Positions
+            beyond a wall, and their velocities, are mirrored.
     """
 
     def __init__(
@@ -82,23 +83,23 @@ class VerletHead(KinematicHead):
 
     @property
     def is_moved_by_cell(self):
-        """Whether means depend on what the cell gives: by the learned acceleration alone."""
+        """Whether means depend on the output of the cell: only through the learned acceleration."""
         return self.is_corrected
 
     @property
     def motion_layers(self):
-        """Layers that predict means, and not how far the truth is from them."""
+        """Layers that predict means, and no spread."""
         return [*super().motion_layers, self.force] if self.is_corrected else [self.force]
 
     def get_initial_state(self, positions):
-        """The state of the first frame: P_xx, P_xv and P_vv of zero, the predicted position, and a velocity of zero."""
+        """The state before the first frame: P_xx, P_xv, P_vv of zero, the position, and a velocity of zero."""
         return (*super().get_initial_state(positions), positions, ops.zeros_like(positions))
 
     def observe(self, state, positions):
-        """The state of a frame that was observed.
+        """The state after an observed frame.
 
-        No gradient passes through the velocity: what was predicted before is not to blame for what comes after, and
-        along a whole window of observed frames the gradient would grow with the chaos of the motion.
+        No gradient passes through the velocity: along a window of observed frames, it would grow with the chaos of the
+        motion.
         """
         *_, predicted, velocities = state
         corrected = ops.stop_gradient(velocities + (positions - predicted))
@@ -108,8 +109,8 @@ class VerletHead(KinematicHead):
         """Predict the density of the next positions.
 
         Args:
-            outputs: What the cell gives, `[B, N, C]`.
-            inputs: What the cell read: `positions` `[B, N, D]`, in units of length, `features` `[B, N, F]` and `mask`
+            outputs: Output of the cell, `[B, N, C]`.
+            inputs: Input of the cell: `positions` `[B, N, D]`, in units of length, `features` `[B, N, F]` and `mask`
                 `[B, N]` or None.
             state: P_xx, P_xv, P_vv, each `[B, N, D, D]`, in units of length squared; the predicted position and the
                 velocity, each `[B, N, D]`, in units of length, and of length per frame interval.
@@ -119,7 +120,7 @@ class VerletHead(KinematicHead):
         """
         *covariances, _, velocities = state
         moved = self.integrate(inputs["positions"], velocities, inputs["features"], inputs["mask"])
-        # Nothing to learn, nothing to keep for it: calibration takes a third of the time and memory.
+        # Without gradients of the force, calibration takes a third of the time and memory.
         positions, velocities = moved if self.force.trainable else map(ops.stop_gradient, moved)
         if self.is_corrected:
             correction = self.correction(outputs)
@@ -128,13 +129,13 @@ class VerletHead(KinematicHead):
         return parameters, (*covariances, positions, velocities)
 
     def integrate(self, positions, velocities, features, mask):
-        """Positions and velocities a frame later, each `[B, N, D]`."""
+        """Positions and velocities one frame later, each `[B, N, D]`."""
         charges = self.force.charges(features)
         mask = ops.ones_like(positions[..., 0]) if mask is None else mask
 
-        def go_on(number, *moving):
-            """Steps of the systems that have not reached the next frame, until half of these have."""
-            rows = _under_way(moving[0])
+        def advance_half(number, *moving):
+            """Steps of the systems that have not reached the next frame, until half of them have."""
+            rows = _unfinished(moving[0])
             left, x, v, seen, real, *own_charges = (
                 ops.take(value, rows, axis=0) for value in (*moving, positions, mask, *charges)
             )
@@ -145,12 +146,13 @@ class VerletHead(KinematicHead):
             return number, *(ops.scatter_update(old, places, new) for old, new in zip(moving, moved, strict=True))
 
         start = (0, ops.ones_like(positions[:, 0, 0]), positions, velocities)
-        return ops.while_loop(lambda number, left, *_: ops.any(left > 0), go_on, start)[2:]
+        return ops.while_loop(lambda number, left, *_: ops.any(left > 0), advance_half, start)[2:]
 
     def _advance(self, pairs, charges, number, left, x, v):
-        """Steps of A systems until half of those that have not reached the next frame do.
+        """Steps of A systems until half of those that have not reached the next frame have done so.
 
-        Gives the number of steps since the last frame, what is left to the next, `[A]`, positions and velocities.
+        Returns:
+            The number of steps since the last frame, the time left to the next one `[A]`, positions and velocities.
         """
 
         def advance(number, left, x, v, acceleration):
@@ -163,24 +165,24 @@ class VerletHead(KinematicHead):
             v = v + (acceleration + following) * (h / 2)
             return number + 1, left - step, x, v, following
 
-        under_way = ops.count_nonzero(left > 0)
+        unfinished = ops.count_nonzero(left > 0)
         return ops.while_loop(
-            lambda number, left, *_: 2 * ops.count_nonzero(left > 0) > under_way,
+            lambda number, left, *_: 2 * ops.count_nonzero(left > 0) > unfinished,
             advance,
             (number, left, x, v, self.force.on(pairs, x, charges)),
         )[:4]
 
     def _step(self, pairs, number, left, positions, velocities, accelerations):
-        """Length of every system's next step, `[B]`, in frame intervals, of what is `left` of one, `[B]`."""
+        """Length of the next step of each system, `[B]`, in frame intervals, when `left` of one remains, `[B]`."""
         shortest = pairs.minimum(self._times, positions, velocities, accelerations)
         allowed = self.step_fraction * ops.sqrt(shortest)
-        # Steps of one length to the end, if nothing changes; a little less than a whole step is none.
+        # Equal steps to the next frame, if nothing changes; rounding must not add one.
         steps = ops.ceil(left * ops.maximum(1 / allowed, self.substeps) - 1e-3)
         remaining = ops.cast(_MAX_STEPS - number, left.dtype)
         return ops.stop_gradient(left / ops.clip(steps, 1, remaining))
 
     def _times(self, own, other):
-        """Squares of the times in which pairs change, as `AllPairs.minimum` wants them."""
+        """Squares of the times in which pairs change, for `AllPairs.minimum`."""
         squared, speed, change = (
             ops.sum(ops.square(difference(*ends)), axis=0) for ends in zip(own, other, strict=True)
         )
@@ -188,7 +190,7 @@ class VerletHead(KinematicHead):
         return ops.minimum(squared / (speed + _TINY), ops.sqrt(squared / (change + _TINY)))
 
     def _reflect(self, x, *vectors):
-        """Mirror what is beyond a wall: positions, and the components of vectors that lead there."""
+        """Mirror positions beyond a wall, and the components of vectors perpendicular to it."""
         beyond = ops.abs(x) > self.walls
         mirrored = 2 * ops.clip(x, -self.walls, self.walls) - x
         return mirrored, *(ops.where(beyond, -vector, vector) for vector in vectors)
@@ -207,6 +209,6 @@ class VerletHead(KinematicHead):
         }
 
 
-def _under_way(left):
-    """Numbers of the systems with time `left`, `[A]`; of all where shapes must not depend on values."""
+def _unfinished(left):
+    """Numbers of the systems with time `left`, `[A]`; of all systems if shapes must not depend on values."""
     return ops.arange(ops.shape(left)[0]) if keras.backend.backend() == "jax" else ops.nonzero(left > 0)[0]

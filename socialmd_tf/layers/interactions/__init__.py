@@ -1,6 +1,6 @@
 """Interactions: how a particle sees its neighbours.
 
-An interaction is a layer called on `(positions, velocities, features, hidden_state, mask)`, with `[B, N, D]`, `[B, N, D]`,
+An interaction is a layer called on `(positions, velocities, features, hidden_state, mask)`: twice `[B, N, D]`, then
 `[B, N, F]`, `[B, N, H]` and `[B, N]`. It returns gamma `[B, N, E]`, and `compute_output_shape` of the same arguments'
 shapes gives E. stacked_pooling.py is the thesis's; multiscale_pooling.py and pairwise.py are others, combined.py joins
 several, and none.py is for particles that do not see each other. A new interaction is registered in

@@ -17,10 +17,10 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         gamma_i = u(f_i) * W [(side_0 / side_s)^2 H_i[s]]
 
     W has a weight for every grid, bin and channel; unlike a CNN with max pooling, it keeps the position of each bin.
-    Each of the E numbers of W H is a sum over neighbours of a function of the displacement that W tabulates, most finely
-    at short distances. A grid of half the side length counts four times as much, so that equal weights give a force that
-    decays with the square of the distance. u is the response of a particle, an MLP of its features with one hidden
-    layer.
+    Each of the E numbers of W H is a sum over neighbours of a function of the displacement that W tabulates, most
+    finely at short distances. A grid of half the side length counts four times as much, so that equal weights give a
+    force that decays with the square of the distance. u is the response of a particle, an MLP of its features with one
+    hidden layer.
 
     Args:
         bins: Number of bins along each axis of a grid.

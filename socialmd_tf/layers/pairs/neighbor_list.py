@@ -1,18 +1,18 @@
-"""Which pairs of particles are in range of each other, without looking at all pairs when there are many."""
+"""The pairs of particles within a distance, found without looking at all pairs when there are many particles."""
 
 import itertools
 
 from keras import ops
 
 DENSE_LIMIT = 256
-"""Up to so many particles all pairs are looked at: measured to be faster there."""
+"""Largest number of particles for which all pairs are looked at, which is faster for few."""
 
 
 def neighbor_list(positions, mask, cutoff):
-    """Pairs of different real particles of the same system, no farther apart than `cutoff`.
+    """Pairs of different real particles of the same system, at most `cutoff` apart.
 
-    Many particles are first sorted into boxes of side `cutoff` (a cell list), so that only pairs in adjacent boxes
-    are looked at: at a fixed density the cost grows with N and not with N^2.
+    If there are many particles, they are first sorted into boxes of side `cutoff` (a cell list), and only pairs in
+    adjacent boxes are looked at: at a fixed density, the cost grows with N and not with N^2.
 
     Args:
         positions: `[B, N, D]`, in units of length.
@@ -20,8 +20,7 @@ def neighbor_list(positions, mask, cutoff):
         cutoff: Largest distance, in units of length.
 
     Returns:
-        Indices (i, j) into the flattened `[B * N]`, `[M, 2]`: i sees j. Each pair is there twice, as (i, j) and
-        (j, i).
+        Indices (i, j) into the flattened `[B * N]`, `[M, 2]`: i sees j. Each pair occurs twice, as (i, j) and (j, i).
     """
     num_particles = ops.shape(positions)[1]
     if mask is None:
@@ -39,7 +38,7 @@ def neighbor_list(positions, mask, cutoff):
 
 
 def in_range(displacements, cutoff, axis=-1):
-    """Whether displacements `[..., D]` are no longer than `cutoff`, `[...]`; their components are along `axis`."""
+    """Whether displacements are at most `cutoff` long, `[..., D]` -> `[...]`; their components are along `axis`."""
     return ops.sum(ops.square(displacements), axis=axis) <= cutoff**2
 
 
@@ -62,7 +61,7 @@ def _pairs_by_boxes(positions, mask, cutoff):
     order = ops.argsort(keys)
     sorted_keys = ops.take(keys, order)
     pairs = []
-    # Boxes adjacent along the last axis have consecutive keys: one range of particles covers three boxes.
+    # Boxes adjacent along the last axis have consecutive keys, so one range of particles covers three boxes.
     for offset in itertools.product((-1, 0, 1), repeat=num_dimensions - 1):
         center = keys + sum(step * stride for step, stride in zip(offset, strides[:-1], strict=True))
         first = ops.searchsorted(sorted_keys, center - 1, side="left")
@@ -76,9 +75,9 @@ def _pairs_by_boxes(positions, mask, cutoff):
 
 
 def _box_keys(positions, real, cutoff):
-    """A number for every particle's box, that differs between systems, and its stride along each axis.
+    """Number of the box of each particle, different for each system, and the stride of the numbers along each axis.
 
-    One empty box all around keeps the numbers of adjacent boxes apart. Padded particles get a number of no box.
+    A margin of one empty box keeps the numbers of boxes at opposite ends apart. Padded particles get -2, no box.
     """
     batch_size, num_particles, num_dimensions = ops.shape(positions)
     boxes = ops.cast(ops.floor(ops.reshape(positions, (-1, num_dimensions)) / cutoff), "int64")

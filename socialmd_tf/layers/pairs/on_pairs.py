@@ -1,7 +1,7 @@
-"""Computing on pairs of particles: all of them when they are few or close together, else those in range of each other.
+"""Functions of pairs of particles: of all pairs if they are few or close together, else of those within the cutoff.
 
-What happens to pairs is computed by a function of two groups of particles, with the components of a value in front,
-`[C, R, n]` and `[C, R, m]`: one contiguous plane `[R, n, m]` a component of a pair is what processors are fast at.
+The functions take two groups of particles with the components of each value first, `[C, R, n]` and `[C, R, m]`, so that
+each component of the pairs is one contiguous plane `[R, n, m]`, which is fast to compute.
 """
 
 import math
@@ -11,29 +11,29 @@ from keras import ops
 from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT, in_range, neighbor_list
 
 BLOCK = 100
-"""Particles of a block: what is computed of its pairs, some 30 numbers each, stays in a processor's cache."""
+"""Number of particles per block; the values of its pairs, some 30 numbers each, fit into the cache of a processor."""
 
 CROWDED = 0.15
-"""Above this share of pairs in range, looking at all of many particles' pairs was measured to be faster."""
+"""Share of pairs within the cutoff above which it is faster to compute all pairs of many particles."""
 
 _FAR = 1e12
-"""Lengths are cut at this, whose third power is still a float32."""
+"""Largest absolute value of a component; its third power is still a float32."""
 
 _NUM_PROBES = 64
 
 
 def on_pairs(function, positions, mask, cutoff):
-    """Evaluate a function of the pairs of different real particles no farther apart than `cutoff`.
+    """Evaluate a function of the pairs of different real particles that are at most `cutoff` apart.
 
     Args:
-        function: Called with an `AllPairs`, a `BlockedPairs` or a `ListedPairs`, which offer the same methods and give
+        function: Called with an `AllPairs`, a `BlockedPairs` or a `ListedPairs`, which have the same methods and give
             the same sums.
         positions: `[B, N, D]`, in units of length.
         mask: `[B, N]`, 1 for real particles and 0 for padding, or None when all are real.
         cutoff: Largest distance, in units of length.
 
     Returns:
-        What the function returns, tensors that do not depend on how pairs are held.
+        The tensors that the function returns; they must not depend on the class of its argument.
     """
     mask = ops.ones_like(positions[..., 0]) if mask is None else ops.cast(mask, positions.dtype)
     num_particles = ops.shape(positions)[1]
@@ -51,7 +51,7 @@ def on_pairs(function, positions, mask, cutoff):
 
 
 def difference(own, other):
-    """Values `[C, R, m]` of the others less own ones `[C, R, n]`, `[C, R, n, m]`."""
+    """Values of the others `[C, R, m]` minus own ones `[C, R, n]`: `[C, R, n, m]`."""
     return other[..., None, :] - own[..., None]
 
 
@@ -66,10 +66,10 @@ class AllPairs:
         """Sums over the neighbours of every particle.
 
         Args:
-            function: Called with lists of what it needs of the values of n particles, `[C, R, n]`, and of m others,
-                `[C, R, m]`, and with which of these are their neighbours, 1 or 0, `[R, n, m]`; gives sums over the
-                neighbours among these, `[R, n, E]`.
-            values: Any number of `[B, N, C]`.
+            function: Called with the list of the values of n particles, each `[C, R, n]`, the list of the values of m
+                others, each `[C, R, m]`, and a matrix `[R, n, m]` of 1 for neighbours and 0 otherwise. It returns sums
+                over the neighbours, `[R, n, E]`.
+            values: Any number of tensors `[B, N, C]`.
 
         Returns:
             `[B, N, E]`.
@@ -78,22 +78,22 @@ class AllPairs:
         return function(values, values, self._near)
 
     def sum_both(self, function, *values):
-        """The same, of a function that gives sums for the n particles and, besides, those for the m others."""
+        """The same for a function that returns the sums for the n particles and those for the m others."""
         return self.sum(function, *values)[0]
 
     def minimum(self, function, *values):
-        """Smallest value of a system's pairs, `[B]`; infinity where there is no pair.
+        """Smallest value of the pairs of each system, `[B]`; infinity where there is no pair.
 
         Args:
-            function: Called with lists of values as for `sum`; gives `[R, n, m]`, the same from both ends of a pair.
-            values: Any number of `[B, N, C]`.
+            function: Called with lists of values as for `sum`; returns `[R, n, m]`, symmetric in the two particles.
+            values: Any number of tensors `[B, N, C]`.
         """
         values = [_components(value) for value in values]
         return _smallest(function(values, values), self._near)
 
 
 class BlockedPairs:
-    """All pairs of particles, the pairs of two blocks of particles at a time."""
+    """All pairs of particles, one pair of blocks after the other."""
 
     def __init__(self, positions, mask, cutoff):
         self._shape = ops.shape(positions)[:2]
@@ -103,19 +103,19 @@ class BlockedPairs:
         self._places = [self._blocks(positions), self._blocks(mask[..., None])]
 
     def sum(self, function, *values):
-        """Sums over the neighbours of every particle, as those of `AllPairs`."""
+        """Sums over the neighbours of every particle, as in `AllPairs`."""
         own, other = self._block_pairs(ops.ones)
         return self._collect(self._map(function, own, other, values), own)
 
     def sum_both(self, function, *values):
-        """The same, of a function that gives sums for both; every two blocks are looked at once."""
+        """The same for a function that returns both sums; each pair of blocks is computed once."""
         own, other = self._block_pairs(lambda shape: ops.triu(ops.ones(shape)))
         to_own, to_other = self._map(function, own, other, values)
         to_other = to_other * ops.cast(own != other, to_other.dtype)[:, None, None, None]
         return self._collect(to_own, own) + self._collect(to_other, other)
 
     def minimum(self, function, *values):
-        """Smallest value of a system's pairs, as that of `AllPairs`."""
+        """Smallest value of the pairs of each system, as in `AllPairs`."""
         own, other = self._block_pairs(lambda shape: ops.triu(ops.ones(shape)))
         smallest = self._map(lambda mine, others, near: _smallest(function(mine, others), near), own, other, values)
         return -ops.segment_max(-smallest[:, 0], own // self._num_blocks, self._shape[0])
@@ -129,13 +129,13 @@ class BlockedPairs:
         return ops.swapaxes(_cut(values), 1, 2)
 
     def _block_pairs(self, chosen):
-        """Numbers of the first and the second block of all pairs of blocks of the same system that are chosen."""
+        """Numbers of the first and the second block of the chosen pairs of blocks of each system."""
         first, second = ops.nonzero(chosen((self._num_blocks, self._num_blocks)))
         start = self._num_blocks * ops.arange(self._shape[0])[:, None]
         return tuple(ops.reshape(start + ops.cast(block, start.dtype), (-1,)) for block in (first, second))
 
     def _map(self, function, own, other, values):
-        """What the function gives for pairs of blocks, stacked: `[P, 1, size, E]`."""
+        """Results of the function for pairs of blocks, stacked: `[P, 1, size, E]`."""
         everything = [*self._places, *(self._blocks(value) for value in values)]
 
         def evaluate(numbers):
@@ -149,7 +149,7 @@ class BlockedPairs:
         return ops.map(evaluate, (own, other))
 
     def _collect(self, sums, blocks):
-        """Add up sums `[P, 1, size, E]` for blocks `[P]`: `[B, N, E]`."""
+        """Add the sums `[P, 1, size, E]` of blocks `[P]`: `[B, N, E]`."""
         batch_size, num_particles = self._shape
         width = sums.shape[-1]
         sums = ops.reshape(sums, (-1, self._size * width))
@@ -158,7 +158,7 @@ class BlockedPairs:
 
 
 class ListedPairs:
-    """The pairs in range of each other, one by one."""
+    """A list of the pairs within the cutoff."""
 
     def __init__(self, positions, mask, cutoff):
         self._shape = ops.shape(positions)[:2]
@@ -166,15 +166,15 @@ class ListedPairs:
         self._i, self._j = pairs[:, 0], pairs[:, 1]
 
     def sum(self, function, *values):
-        """Sums over the neighbours of every particle, as those of `AllPairs`, of a function called with n = m = 1."""
+        """Sums over the neighbours of every particle, as in `AllPairs`; the function is called with n = m = 1."""
         return self._collect(function(*self._ends(values)))
 
     def sum_both(self, function, *values):
-        """The same, of a function that gives sums for both; every pair is listed for both."""
+        """The same for a function that returns both sums; each pair is listed for both particles."""
         return self._collect(function(*self._ends(values))[0])
 
     def minimum(self, function, *values):
-        """Smallest value of a system's pairs, as that of `AllPairs`; the largest float where there is no pair."""
+        """Smallest value of the pairs of each system, as in `AllPairs`; the largest float where there is no pair."""
         batch_size, num_particles = self._shape
         own, other, _ = self._ends(values)
         return -ops.segment_max(-function(own, other)[:, 0, 0], self._i // num_particles, batch_size)
@@ -193,7 +193,7 @@ class ListedPairs:
 
 
 def _cut(values):
-    # Pairs that do not count are computed too, and 0 times what overflows would be no number.
+    # Pairs beyond the cutoff are computed too, and 0 times infinity would be NaN.
     return ops.clip(values, -_FAR, _FAR)
 
 
@@ -203,7 +203,10 @@ def _components(values):
 
 
 def _near(own, other, cutoff):
-    """Which are different, real and in range, of positions `[D, R, n]`, masks `[R, n]` and numbers `[n]`."""
+    """1 for pairs of different real particles within the cutoff, else 0, `[R, n, m]`.
+
+    Both ends are positions `[D, R, n]`, mask `[R, n]` and numbers `[n]`.
+    """
     (positions, mask, index), (other_positions, other_mask, other_index) = own, other
     near = in_range(difference(positions, other_positions), cutoff, axis=0)
     different = index[:, None] != other_index
@@ -211,12 +214,12 @@ def _near(own, other, cutoff):
 
 
 def _smallest(values, near):
-    """Smallest of values `[R, n, m]` of pairs that are near, `[R]`."""
+    """Smallest value of the pairs that are near: `[R, n, m]` -> `[R]`."""
     return ops.min(ops.where(near > 0, values, math.inf), axis=(1, 2))
 
 
 def _share_in_range(positions, mask, cutoff):
-    """Share of all pairs of particles, padding too, that are real and in range, estimated from some of them."""
+    """Estimated share of pairs within the cutoff among all pairs, those with padding included."""
     num_particles = ops.shape(positions)[1]
     probes = ops.arange(_NUM_PROBES) * num_particles // _NUM_PROBES
     near = in_range(ops.take(positions, probes, axis=1)[:, :, None] - positions[:, None], cutoff)

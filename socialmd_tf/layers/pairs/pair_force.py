@@ -1,4 +1,4 @@
-"""A learned pair force: sums over neighbours of products of learned charges, along the line between two particles."""
+"""A learned pair force: products of learned charges, along the line between two particles, summed over neighbours."""
 
 import keras
 from keras import ops
@@ -12,22 +12,23 @@ _HIDDEN_LAYERS = 2
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class PairForce(keras.layers.Layer):
-    """Accelerations by forces between pairs, which act along the line between them.
+    """Accelerations by central forces between pairs.
 
-    Every particle has K source charges w and K response charges u, learned functions of its features, and K learned
-    functions g of the distance say how their products act:
+    Every particle has K source charges w and K response charges u, learned functions of its features. Their products
+    act through K learned functions g of the distance:
 
         a_i = sum_j sum_k u_k(f_i) w_k(f_j) g_k(log r) d / r^3,   d = r_j - r_i,  r^2 = |d|^2 + softening^2
 
-    u and w are MLPs with two hidden layers, g is one with one; new weights give u = 0, no force, and g = 1. Coulomb
-    forces and gravity are u = (q_i / m_i, 1), w = (-q_j, m_j) and constant g. Nothing depends on where the system is or
-    how it is turned.
+    u and w are MLPs with two hidden layers, g has one. New weights give u = 0, no force, and g = 1. Coulomb forces and
+    gravity are u = (q_i / m_i, 1), w = (-q_j, m_j) and constant g. The forces are invariant under translation and
+    rotate with the system.
 
     Args:
         charges: K.
         softening: Length below which the force flattens, in units of length.
         cutoff: Largest distance of a force, in units of length.
-        acceleration_scale: Typical acceleration in units of length per squared frame interval; multiplies all.
+        acceleration_scale: Typical acceleration, in units of length per squared frame interval; a factor of all
+            forces.
         units: Units of the hidden layer of g.
     """
 
@@ -52,7 +53,7 @@ class PairForce(keras.layers.Layer):
         self.range.build((None, self.range_hidden.units))
 
     def charges(self, features):
-        """Response and source charges of particles with features `[B, N, F]`, each `[B, N, K]`."""
+        """Response and source charges, features `[B, N, F]` -> each `[B, N, K]`."""
         known = ops.concatenate([features, ops.ones((*ops.shape(features)[:-1], 1))], axis=-1)
         return tuple(_chain(layers, known) for layers in (self.responses, self.sources))
 
@@ -68,11 +69,11 @@ class PairForce(keras.layers.Layer):
         return on_pairs(lambda pairs: self.on(pairs, positions, charges), positions, mask, self.cutoff)
 
     def on(self, pairs, positions, charges):
-        """The same on the pairs that `on_pairs` gives, with what `charges(features)` gives."""
+        """The same on the pairs of `on_pairs`, with the result of `charges(features)`."""
         return self.acceleration_scale * pairs.sum_both(self._forces, positions, *charges)
 
     def _forces(self, own, other, near):
-        """Sums for n particles and for m others, as `AllPairs.sum_both` wants them."""
+        """Sums for n particles and for m others, for `AllPairs.sum_both`."""
         displacement = difference(own[0], other[0])
         squared = ops.sum(ops.square(displacement), axis=0) + self.softening**2
         strength = self._strength(0.5 * ops.log(squared)) * (near * ops.rsqrt(squared) ** 3)
@@ -85,7 +86,7 @@ class PairForce(keras.layers.Layer):
     def _strength(self, log_distance):
         """g_k of log r `[R, n, m]`, `[K, R, n, m]`."""
         flat = ops.reshape(log_distance, (1, -1))
-        # The bias as one more row of the kernel: adding it would take longer than the product.
+        # The bias is one more row of the kernel: adding it afterwards would take longer than the product.
         kernel = ops.concatenate([self.range_hidden.kernel, self.range_hidden.bias[None]], axis=0)
         hidden = ops.silu(ops.matmul(ops.transpose(kernel), ops.concatenate([flat, ops.ones_like(flat)], axis=0)))
         strength = ops.matmul(ops.transpose(self.range.kernel), hidden) + self.range.bias[:, None]
@@ -108,7 +109,7 @@ class PairForce(keras.layers.Layer):
 
 
 def _charge_layers(name, charges, last):
-    """An MLP from features to charges, whose last layer has kernels that begin as `last` says."""
+    """An MLP from features to charges; `last` is the kernel initializer of its last layer."""
     hidden = [
         keras.layers.Dense(_CHARGE_UNITS, "silu", dtype="float32", name=f"{name}_{i}") for i in range(_HIDDEN_LAYERS)
     ]

@@ -14,10 +14,10 @@ from socialmd_tf.layers.pooling.sparse import sparse_matmul
 class MultiscalePooling(keras.layers.Layer):
     r"""Sum the states of each particle's neighbours into grids of several sizes, kept apart.
 
-    `StackedStatePooling` assigns a neighbour to one bin. Here its state is shared (multi)linearly between the centres of
-    the 2^D bins around it, as in particle-in-cell codes ("cloud in cell", Hockney and Eastwood 1988, section 5-2). With
-    the position of j in grid s, in bins, u_s = (x_j - x_i) bins / side_s + (bins - 1) / 2, so that the centre of bin m
-    is at u = m,
+    `StackedStatePooling` assigns a neighbour to one bin. Here its state is shared (multi)linearly between the centres
+    of the 2^D bins around it, as in particle-in-cell codes ("cloud in cell", Hockney and Eastwood 1988, section 5-2).
+    With the position of j in grid s, in bins, u_s = (x_j - x_i) bins / side_s + (bins - 1) / 2, so that the centre of
+    bin m is at u = m,
 
         H_i[s, m] = sum over j != i of states_j prod over axes of max(0, 1 - |u_s - m|)
 
@@ -68,8 +68,8 @@ class MultiscalePooling(keras.layers.Layer):
         """Shares of the neighbours in the bins of one grid.
 
         Returns:
-            The pairs `[M, 2]` with a neighbour in the grid; for each, the bins around the neighbour, as indices into the
-            flattened grid, and their shares, each `[M, 2^D]`. A bin outside the grid gets 0.
+            The pairs `[M, 2]` with a neighbour in the grid; for each, the bins around the neighbour, as indices into
+            the flattened grid, and their shares, each `[M, 2^D]`. A bin outside the grid gets 0.
         """
         places = displacements * (self.bins / side_length) + (self.bins - 1) / 2
         lower = ops.floor(places)

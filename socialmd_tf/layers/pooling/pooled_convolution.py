@@ -17,8 +17,8 @@ class PooledConvolution(keras.layers.Layer):
 
     State pooling and convolution are linear, so no pooled tensor is needed between them: each state is multiplied by
     the kernel once, `[C] -> [kernel_size^D, filters]` (its taps, the same for all particles that see it), and the taps
-    are added to the outputs around its bin. The cost is that of the pairs within range. Values and gradients equal those
-    of `StackedStatePooling`, `Conv` with padding "same" and `MaxPooling`.
+    are added to the outputs around its bin. The cost is that of the pairs within range. Values and gradients equal
+    those of `StackedStatePooling`, `Conv` with padding "same" and `MaxPooling`.
 
     Args:
         bins: Number of bins along each axis of every pooling grid.

@@ -50,7 +50,7 @@ def bin_indices(displacements, side_length, bins):
 
 
 def flat_bin_indices(indices, bins):
-    """Bin indices along each axis `[..., D]` -> indices into the flattened grid `[...]`; the last axis is the fastest."""
+    """Bin indices along each axis `[..., D]` -> indices into the flattened grid `[...]`, the last axis fastest."""
     flat = indices[..., 0]
     for axis in range(1, indices.shape[-1]):
         flat = flat * bins + indices[..., axis]
