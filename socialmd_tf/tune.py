@@ -1,5 +1,6 @@
 """`python -m socialmd_tf.tune`: search hyperparameters."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import math
@@ -11,6 +12,7 @@ import tyro
 
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
+from pipelines.output_directory import DirectoryLock
 from socialmd_tf import commands
 from socialmd_tf.config import TrainConfig, load_json
 from socialmd_tf.train import parse
@@ -92,12 +94,14 @@ def main():
     from socialmd_tf.training.train import demo_data
     from socialmd_tf.tuning import search
 
+    role = search.role()
     if config.data is None:
         config = dataclasses.replace(config, data=str(demo_data()))
-    table, oracle = search.search(config, ranges, config.base())
-    print(f"the search ended: {oracle.stopped_because}")
-    if search.role() != "worker":
-        finish(config, ranges, table, oracle)
+    with contextlib.nullcontext() if role == "worker" else DirectoryLock(Path(config.output)):
+        table, oracle = search.search(config, ranges, config.base())
+        print(f"the search ended: {oracle.stopped_because}")
+        if role != "worker":
+            finish(config, ranges, table, oracle)
 
 
 def finish(config, ranges, table, oracle):

@@ -8,7 +8,7 @@ import tyro
 
 from pipelines.config import DataConfig
 from pipelines.errors import require
-from socialmd_tf.parts import CELLS, HEADS, INTERACTIONS, Part
+from socialmd_tf.parts import CELLS, HEADS, INTERACTIONS
 
 NO_INTERACTION = "none"
 
@@ -93,16 +93,6 @@ class ModelConfig:
         self._check_sizes()
         self._check_parts()
 
-    @property
-    def parts(self) -> tuple[Part, Part, Part]:
-        """The cell, the head and the interaction."""
-        return CELLS[self.cell], HEADS[self.head], INTERACTIONS[self.interaction]
-
-    def reads(self, field: str) -> bool:
-        """Whether a part of this network reads a field, or no part at all claims it, such as `num_components`."""
-        claimed = any(field in registry[name].reads for registry in (CELLS, HEADS, INTERACTIONS) for name in registry)
-        return not claimed or any(field in part.reads for part in self.parts)
-
     def _check_numbers(self) -> None:
         for field in dataclasses.fields(self):
             name, value = field.name, getattr(self, field.name)
@@ -129,7 +119,7 @@ class ModelConfig:
     def _check_parts(self) -> None:
         """Check the requirements of the cell, the head and the interaction."""
         cell, head, interaction = CELLS[self.cell], HEADS[self.head], INTERACTIONS[self.interaction]
-        unknown = {field for part in self.parts for field in part.reads} - {f.name for f in dataclasses.fields(self)}
+        unknown = {*cell.reads, *head.reads, *interaction.reads} - {field.name for field in dataclasses.fields(self)}
         require(not unknown, "reads", "fields of ModelConfig, where a part is registered", sorted(unknown))
         alone = cell.interacts or self.interaction == NO_INTERACTION
         require(alone, "interaction", f"{NO_INTERACTION!r} for the cell {self.cell!r}", self.interaction)

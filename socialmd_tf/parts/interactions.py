@@ -69,7 +69,7 @@ def pairwise(config: Any, name: str) -> Any:
 
 @register_interaction("both", reads=(*_GRIDS, *_PAIRS))
 def both(config: Any, name: str) -> Any:
-    """Multiscale_pooling and pairwise side by side."""
+    """The interactions multiscale_pooling and pairwise side by side."""
     from socialmd_tf.layers import CombinedInteraction
 
     parts = multiscale_pooling(config, "multiscale_pooling"), pairwise(config, "pairwise")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipelines.atomic_files import write_json
 from pipelines.errors import UserError, require
+from pipelines.output_directory import LOCK_FILE
 from socialmd_tf.config import TrainConfig, load_json, to_dict
 from socialmd_tf.training.run import flatten
 from socialmd_tf.tuning import plots
@@ -53,7 +54,7 @@ def open_search(directory, config, ranges):
                     f"{directory} holds another search: `{key}` is {saved.get(key)!r} there and "
                     f"{settings.get(key)!r} here. Choose another --output"
                 )
-    elif Path(directory).exists() and (not Path(directory).is_dir() or any(Path(directory).iterdir())):
+    elif any(entry.name != LOCK_FILE for entry in Path(directory).glob("*")):
         raise UserError(f"`output` must be a new directory or that of a search. Found other files in {directory}")
     else:
         write_json(path, settings)

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("keras_tuner", reason="needs the extra `tuning`")
 pytest.importorskip("optuna", reason="needs the extra `tuning`")
 
+from pipelines.output_directory import DirectoryLock
 from socialmd_tf import commands, tune
 from socialmd_tf.config import TrainConfig, load_json
 from socialmd_tf.train import parse
@@ -309,6 +310,20 @@ def test_a_damaged_search_is_refused(call, tmp_path, data, file, content):
     code, _, error = call()
     assert code == 2 and error.count("\n") == 1 and str(tmp_path / "search") in error
     assert path.read_text() == content
+
+
+def test_a_search_that_is_running_is_left_alone(call, tmp_path):
+    with DirectoryLock(tmp_path / "search"):
+        code, _, error = call()
+    assert code == 2 and error.count("\n") == 1 and str(os.getpid()) in error
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_file_where_the_search_belongs_is_refused(call, tmp_path):
+    (tmp_path / "search").write_text("keep me")
+    code, _, error = call()
+    assert code == 2 and error.count("\n") == 1 and str(tmp_path / "search") in error
+    assert (tmp_path / "search").read_text() == "keep me"
 
 
 def test_a_directory_of_something_else_is_refused(call, tmp_path):
