@@ -223,18 +223,17 @@ class TrainedModel:
     def __init__(self, run, substeps):
         import tensorflow as tf
 
-        from socialmd_tf.config import TrainConfig, from_dict, load_json
         from socialmd_tf.model import rollout_layer
-        from socialmd_tf.training import loop
-        from socialmd_tf.training import run as runs
+        from socialmd_tf.training.loop import new_model
+        from socialmd_tf.training.run import Run
 
-        config = from_dict(TrainConfig, load_json(run / "config.json"))
-        manifest = Manifest.load(Path(config.data))
+        run = Run.load(run)
+        manifest = Manifest.load(Path(run.config.data))
         self.infers_charges = manifest.features == (INFERRED,)
-        scales = runs.scales(run, None, lambda: loop.motion_scales(Path(config.data), config))
-        config = dataclasses.replace(config, model=dataclasses.replace(config.model, substeps=substeps))
-        self._model = loop.new_model(config, manifest, scales, tf.distribute.get_strategy())
-        runs.load_best_weights(self._model, run)
+        model = dataclasses.replace(run.config.model, substeps=substeps)
+        config = dataclasses.replace(run.config, model=model)
+        self._model = new_model(config, manifest, run.scales(), tf.distribute.get_strategy())
+        run.load_weights(self._model)
         self._layer = rollout_layer(self._model)
 
         @tf.function(reduce_retracing=True)

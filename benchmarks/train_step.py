@@ -35,9 +35,14 @@ def build(variant):
     from keras import ops
 
     from socialmd_tf import layers
-    from socialmd_tf import model as models
     from socialmd_tf.config import PRESETS
+    from socialmd_tf.model import build_model, rollout_layer
+    from socialmd_tf.parts import register_head
     from socialmd_tf.training import loop
+
+    @register_head("staying", reads=("correlated",))
+    def staying(config, name):
+        return Staying(config.num_dimensions, config.num_components, config.correlated, config.scale_floor, name=name)
 
     class Staying(layers.AbsoluteHead):
         def call(self, outputs, inputs=None, state=()):
@@ -64,15 +69,16 @@ def build(variant):
     config = PRESETS[variant if variant in PRESETS else "thesis"]
     if variant == "no-interaction":
         config = dataclasses.replace(config, interaction="none")
-    models.AbsoluteHead = Staying
+    if config.head == "absolute":
+        config = dataclasses.replace(config, head="staying")
     if variant == "textbook":
         from socialmd_tf.layers.interactions import stacked_pooling
 
         stacked_pooling.PooledConvolution = lambda bins, sides, filters, kernel_size, pool_size, **kwargs: (
             TextbookConvolution(bins, sides, **kwargs)
         )
-    model = models.build_model(config)
-    models.rollout_layer(model).unroll = variant == "unrolled"
+    model = build_model(config)
+    rollout_layer(model).unroll = variant == "unrolled"
     loop.compile_for_training(model, 1e-3)
     return model
 
