@@ -1,5 +1,7 @@
 """The exception for mistakes that the user can correct."""
 
+_LONGEST_VALUE = 200
+
 
 class UserError(ValueError):
     """A mistake that the user can correct; the message is one line that states what was expected and what was found.
@@ -22,4 +24,6 @@ def require(condition: bool, name: str, rule: str, value: object) -> None:
         UserError: The condition is false.
     """
     if not condition:
-        raise UserError(f"`{name}` must be {rule}. Received: {value!r}")
+        found = repr(value)
+        shown = found if len(found) <= _LONGEST_VALUE else f"{found[:_LONGEST_VALUE]}..."
+        raise UserError(f"`{name}` must be {rule}. Received: {shown}")

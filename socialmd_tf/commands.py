@@ -53,7 +53,7 @@ def _flush_output() -> None:
 
 def load_tensorflow() -> None:
     """Import TensorFlow and look for devices without the start-up messages, which no setting hides."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors are raised; their log lines add nothing
     stderr = os.dup(2)
     try:
         with open(os.devnull, "w") as devnull:

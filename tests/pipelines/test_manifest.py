@@ -44,7 +44,7 @@ def test_manifest_survives_saving_and_equal_manifests_give_equal_bytes(tmp_path)
         manifest.save(tmp_path / name)
         assert Manifest.load(tmp_path / name) == manifest
     assert (tmp_path / "a/dataset.json").read_bytes() == (tmp_path / "b/dataset.json").read_bytes()
-    assert json.loads((tmp_path / "a/dataset.json").read_text(encoding="utf-8")) == FIELDS
+    assert (tmp_path / "a/dataset.json").read_text(encoding="utf-8") == json.dumps(FIELDS, indent=2) + "\n"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["dataset.json"]
 
 
@@ -73,7 +73,7 @@ def test_manifest_survives_saving_and_equal_manifests_give_equal_bytes(tmp_path)
             "`splits.train` must be a list of files inside the dataset. Received: '/a.npy'",
         ),
         ({"provenance": "me"}, "`provenance` must be an object. Received: 'me'"),
-        ({"time_between_frames": 10**400}, f"`time_between_frames` must be a positive number. Received: {10**400}"),
+        ({"time_between_frames": 10**400}, f"`time_between_frames` must be a positive number. Received: {10**199}..."),
         ({"time_unit": 1}, "`time_unit` must be a text. Received: 1"),
         (
             {"group": ["train/0.npy"]},
