@@ -2,7 +2,8 @@
 
 import math
 
-_MOST_DECIMALS = 5
+_MOST_DECIMALS = 6
+_COLUMN_DECIMALS = 5
 
 
 def is_number(value):
@@ -13,11 +14,11 @@ def is_number(value):
 def decimals_for(values):
     """Decimals for a column: three significant digits of its median value by size."""
     sizes = sorted(abs(value) for value in values if is_number(value) and value)
-    return min(max(0, 2 - math.floor(math.log10(sizes[len(sizes) // 2]))), _MOST_DECIMALS) if sizes else 2
+    return min(max(0, 2 - math.floor(math.log10(sizes[len(sizes) // 2]))), _COLUMN_DECIMALS) if sizes else 2
 
 
 def number(value, decimals, sign=""):
-    """A number with these decimals, or more to show three significant digits; beyond 5 decimals with an exponent."""
+    """A number with these decimals, or more to show three significant digits; beyond 6 decimals with an exponent."""
     if not is_number(value):
         return "n/a"
     needed = 2 - math.floor(math.log10(abs(value))) if value else 0
