@@ -103,7 +103,7 @@ def test_any_number_of_particles(call, random_trajectory, tmp_path):
         ({"data": "nowhere"}, ["nowhere: no such directory"]),
         ({"output": "out.npy"}, ["`output`", ".npz", "out.npy"]),
         ({"num_steps": 0}, ["`num_steps`", "at least 1", "0"]),
-        ({"num_steps": 10_001}, ["`num_steps`", "at most 10000", "10001"]),
+        ({"num_steps": 10_001}, ["`num_steps`", "at most 10000", "10001", "--num-steps"]),
         ({"num_samples": -1}, ["`num_samples`", "at least 0", "-1"]),
         ({"warm_up_steps": 0}, ["`warm_up_steps`", "at least 1", "0"]),
         ({"seed": 2**31}, ["`seed`", "2147483648"]),
