@@ -58,7 +58,8 @@ class MoleculesConfig:
     """Time between frames, in ps. By default, the time that the trajectory states; PDB, GRO, XYZ files and LAMMPS
     dumps state none."""
     incomplete_frames: Literal["refuse", "drop"] = "refuse"
-    """What to do with a file that ends inside a frame: refuse it, or use the complete frames before."""
+    """What to do with a file that ends inside a frame, or before the last frame that its header announces: refuse it,
+    or drop what is incomplete."""
     input_unit: Literal["auto", "angstrom", "nm"] = "auto"
     """Unit of the coordinates in the files.
     auto: the unit of the format (PDB, DCD, NetCDF: angstrom; XTC, TRR, GRO: nm), refused if implausible."""

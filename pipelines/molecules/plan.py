@@ -9,9 +9,9 @@ from pipelines.molecules.centers import Selection, select, unknown_name
 from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.formats.frame import Topology
 from pipelines.molecules.frame_times import FrameTimes
-from pipelines.molecules.reading import read_topology
+from pipelines.molecules.reading import holds_positions, read_frames, read_topology
 from pipelines.molecules.series import Simulation
-from pipelines.molecules.simulation_frames import SimulationFrames
+from pipelines.molecules.simulation_frames import Frame, SimulationFrames
 from pipelines.molecules.slices import Slice, cut_slice, slice_axes
 from pipelines.molecules.splits import cut_simulations
 from pipelines.molecules.units import check_units
@@ -31,6 +31,8 @@ class Plan:
     """Its slices; none for a 3D dataset."""
     split: str | None
     """The split of all its frames; None if it is split in time."""
+    notes: tuple[str, ...]
+    """What the user should know about the topology, one sentence each."""
 
     def frames(self, config: MoleculesConfig) -> SimulationFrames:
         """All frames of the simulation."""
@@ -81,4 +83,16 @@ def _plan(config: MoleculesConfig, simulation: Simulation, split: str | None) ->
             cut_slice(positions, axis, config.slice_half_thickness, simulation.label)
             for axis in slice_axes(config.num_slices)
         )
-    return Plan(simulation, topology, selection, slices, split)
+    return Plan(
+        simulation, topology, selection, slices, split, (*selection.notes, *_box_notes(simulation, topology, first))
+    )
+
+
+def _box_notes(simulation: Simulation, topology: Topology, first: Frame) -> tuple[str, ...]:
+    """A box that only the topology states is not used: nobody knows whether it holds for the trajectory."""
+    if first.box is not None or simulation.topology in simulation.parts or not holds_positions(simulation.topology):
+        return ()
+    box = next(read_frames(simulation.topology, topology.num_atoms)).box
+    if box is None or not box.any():
+        return ()
+    return ("the trajectory states no box; that of the topology was not used",)

@@ -68,8 +68,16 @@ def read_frames(path: Path, num_atoms: int, input_unit: str = "auto") -> Iterato
     else:
         frames = reader(path, num_atoms)
     scale = _UNITS.get(input_unit, native)
-    for frame in frames:
-        yield _scaled(frame, scale)
+    try:
+        for frame in frames:
+            yield _scaled(frame, scale)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def holds_positions(topology: Path) -> bool:
+    """Whether a topology is of a format that holds positions and a box, too."""
+    return format_suffix(topology) in _TOPOLOGIES
 
 
 def _scaled(frame: RawFrame, scale: float) -> RawFrame:

@@ -32,7 +32,7 @@ class Record:
     sizes: Mapping[str, Sequence[int]]
     """Least and largest number of atoms in the molecules of each selected name."""
     notes: Sequence[str]
-    """How unusual residue numbers were read."""
+    """What the user should know about the topology."""
     num_atoms: int
     """Atoms of the topology."""
     particles: tuple[int, ...]
@@ -46,7 +46,7 @@ class Record:
     without_positions: int
     """Frames of velocities or forces only, which were skipped."""
     incomplete: int
-    """Incomplete last frames that were dropped."""
+    """Files that end early, whose complete frames were used."""
     num_jumps: int
     """Periodic jumps that were removed."""
     largest_move: float
@@ -77,7 +77,7 @@ class Record:
             time_between_frames=time_between_frames,
             molecules=plan.selection.counts,
             sizes=plan.selection.sizes,
-            notes=plan.selection.notes,
+            notes=plan.notes,
             num_atoms=plan.topology.num_atoms,
             particles=tuple(plan.selection.atoms.tolist()),
             center_atoms=tuple(plan.selection.center_atoms.tolist()),

@@ -90,7 +90,10 @@ def _codes(*columns: npt.NDArray[np.generic]) -> Indices:
 
 
 def _without_alternates(topology: Topology, generations: Indices) -> Indices:
-    """Atoms without those in a second location: of each residue, the first letter is kept."""
+    """Atoms without those in a second location.
+
+    Each residue keeps its atoms without a letter, and those with its first letter whose names these do not have.
+    """
     letters = topology.alternates
     if letters is None or not (letters != "").any():
         return np.arange(topology.num_atoms)
@@ -99,7 +102,9 @@ def _without_alternates(topology: Topology, generations: Indices) -> Indices:
     with_letters, places = np.unique(residues[lettered], return_index=True)
     kept = np.full(residues.max() + 1, "", dtype=letters.dtype)
     kept[with_letters] = letters[lettered[places]]
-    return np.flatnonzero((letters == "") | (letters == kept[residues]))
+    named = _codes(residues, topology.atom_names)
+    repeats_plain = np.isin(named, named[letters == ""])
+    return np.flatnonzero((letters == "") | ((letters == kept[residues]) & ~repeats_plain))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +171,7 @@ def _cut_repeats(table: _Table, begins: npt.NDArray[np.bool_]) -> tuple[dict[str
         if count > 1 and (tuple(unit.tolist()) in known[name] or (identifies and not is_numbered)):
             begins[start:stop:period] = True
             cut[name] += count
-        elif not is_numbered or (count > 1 and period > 1):
+        elif not is_numbered or known[name] or (count > 1 and period > 1):
             ambiguous[name] = f"{stop - start} atoms in a row with one residue number have {num_names[place]} names"
     return dict(cut), ambiguous
 

@@ -59,7 +59,7 @@ class SimulationFrames:
         parts: The trajectory files, in the order of time.
         topology: Its atoms.
         input_unit: Unit of the numbers in the files, "angstrom" or "nm"; "auto" for that of the format.
-        drop_incomplete: Whether the incomplete last frame of a file is dropped or refused.
+        drop_incomplete: Whether files that end early are used up to their last complete frame, or refused.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SimulationFrames:
         self.without_positions = 0
         """Frames of velocities or forces only, which were skipped."""
         self.incomplete = 0
-        """Incomplete last frames that were dropped."""
+        """Files that end early, whose complete frames were used."""
 
     def __iter__(self) -> Generator[Frame]:
         """Read all files.
@@ -116,7 +116,7 @@ class SimulationFrames:
                 raise
             if not self._drop_incomplete:
                 raise UserError(
-                    f"{error}; expected a whole file, or `--incomplete-frames drop` to use its first {found} frames"
+                    f"{error}; expected a complete file, or `--incomplete-frames drop` to use its first {found} frames"
                 ) from None
             self.incomplete += 1
 

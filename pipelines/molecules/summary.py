@@ -96,7 +96,7 @@ class Summary:
     def _motion_lines(self) -> list[str]:
         axes = {record.periodic_axes for record in self.records}
         if axes == {""}:
-            return ["no periodic box in the files: nothing was unwrapped"]
+            return ["no periodic box in the trajectory: nothing was unwrapped"]
         jumps = sum(record.num_jumps for record in self.records)
         move = max(record.largest_move for record in self.records)
         along = " or ".join(", ".join(each) or "no axis" for each in sorted(axes, reverse=True))
@@ -119,12 +119,12 @@ class Summary:
             for note, files in sources.items()
         ]
         totals = {
-            "frames state no box: the box of the frames before them was used": "boxes_carried_on",
-            "frames without positions (velocities or forces only) were skipped": "without_positions",
-            "files end inside a frame: their incomplete last frames were dropped": "incomplete",
+            "frames that state no box, for which the box of the frames before was used": "boxes_carried_on",
+            "frames without positions (velocities or forces only), which were skipped": "without_positions",
+            "files that end early, whose complete frames were used": "incomplete",
         }
         counts = {text: sum(getattr(record, name) for record in self.records) for text, name in totals.items()}
-        return [*reading, *(f"{count} {text}" for text, count in counts.items() if count)]
+        return [*reading, *(f"{text}: {count}" for text, count in counts.items() if count)]
 
     def _slice_lines(self) -> list[str]:
         slices = self.statistics().get("slices")

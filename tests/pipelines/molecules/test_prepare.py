@@ -162,7 +162,7 @@ def test_whole_simulations_of_different_molecules_go_to_splits(tmp_path):
         found = np.load(tmp_path / "data" / name)
         np.testing.assert_allclose(found[..., :3], expected_positions(truth) / 10, atol=2e-4)
     assert found[0, :, 3:].sum(axis=0).tolist() == [0, 3, 3]
-    assert all(kind in str(summary) for kind in ("6 OQL", "6 PAN", "12 ONC", "no periodic box in the files"))
+    assert all(kind in str(summary) for kind in ("6 OQL", "6 PAN", "12 ONC", "no periodic box in the trajectory"))
     groups = Manifest.load(tmp_path / "data").group
     assert [groups[name] for names in splits.values() for name in names] == ["00000", "00001", "00002", "00003"]
 

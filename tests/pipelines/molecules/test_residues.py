@@ -83,6 +83,11 @@ def test_molecules_with_one_number_are_told_apart_by_their_atom_names():
     assert (molecules.cut, molecules.ambiguous) == ({"OQL": 20, "ONC": 5}, {})
 
 
+def test_a_number_used_twice():
+    rows = rows_of([1, 2, 2, 3])
+    assert atoms_of(find_molecules(topology_of(rows))) == consecutive(4)
+
+
 @pytest.mark.parametrize("overflow", ["9999", "****", ""])
 def test_a_last_number_that_stands_for_all_further_molecules(overflow):
     rows = rows_of([9997, 9998]) + rows_of([overflow] * 41)
@@ -121,7 +126,7 @@ def test_a_chain_end_is_the_end_of_a_molecule():
         (rows_of([1], "XYZXYZ") + rows_of([2], "XYZXYZ"), False),  # one number per layer, or a symmetric molecule
         (rows_of([1, 2, 3], "CCHHH"), True),  # the names are elements, the numbers tell the molecules apart
         (rows_of([1, 2, 3], "CCCC"), True),
-        (rows_of([1], "CHHHCHHH") + rows_of([2, 3], "CHHH"), False),
+        (rows_of([1], "XYZX") + rows_of([2, 3], "XYZ"), False),  # the others have no atom twice
     ],
 )
 def test_repeated_names_are_read_right_or_reported(rows, is_clear):
@@ -168,6 +173,12 @@ def test_the_first_alternate_location_of_a_residue_is_kept():
     rows = rows_of([1], "XYYZ") + rows_of([2], "XYYZ") + rows_of([3], "XYZ")
     molecules = find_molecules(topology_of(rows, "-AB-" + "-BC-" + "---"))
     assert atoms_of(molecules) == [[0, 1, 3], [4, 5, 7], [8, 9, 10]]
+    assert molecules.num_alternates == 2
+
+
+def test_a_second_location_of_an_atom_without_a_letter():
+    molecules = find_molecules(topology_of(rows_of([1, 2], "XYYZ"), "--B---B-"))
+    assert atoms_of(molecules) == [[0, 1, 3], [4, 5, 7]]
     assert molecules.num_alternates == 2
 
 

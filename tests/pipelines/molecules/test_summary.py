@@ -46,7 +46,7 @@ def test_the_number_and_size_of_all_molecules():
 @pytest.mark.parametrize(
     ("axes", "beginning"),
     [
-        ([""], "no periodic box in the files"),
+        ([""], "no periodic box in the trajectory"),
         (["xyz"], "box periodic along x, y, z: no jumps removed"),
         (["xy"], "box periodic along x, y: "),
         (["xyz", ""], "box periodic along x, y, z or no axis: "),
@@ -62,7 +62,7 @@ def test_what_was_unusual_is_said_once_for_all_simulations():
     first = record_of(notes=("something",), boxes_carried_on=4, without_positions=1, incomplete=1)
     lines = lines_of(first, record_of(notes=("something",), without_positions=2))
     assert "md.pdb and 1 more: something" in lines
-    assert sum(line.startswith(("4 frames", "3 frames", "1 files")) for line in lines) == 3
+    assert sum(line.endswith((": 4", ": 3", ": 1")) for line in lines) == 3
     assert len(lines_of(record_of())) == len(lines) - 4
 
 
