@@ -1,6 +1,7 @@
 """All other formats, through MDAnalysis, which is imported when a file is read."""
 
 import functools
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,12 +13,20 @@ import numpy.typing as npt
 
 from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import OPEN, cell_vectors
-from pipelines.molecules.formats.frame import Labels, RawFrame, Topology, wrong_number_of_atoms
+from pipelines.molecules.formats.frame import (
+    IncompleteFileError,
+    Labels,
+    RawFrame,
+    Topology,
+    wrong_number_of_atoms,
+)
+from pipelines.molecules.formats.lines import format_suffix, numbered_lines
 
 MISSING = (
     "reading molecular trajectories of this format needs MDAnalysis, which is not installed; "
     "expected: pip install 'socialmd_tf[md]'"
 )
+_AMBER_TEXT = (".mdcrd", ".crdbox", ".trj")
 Result = TypeVar("Result")
 
 
@@ -66,6 +75,7 @@ def read_frames(path: Path, num_atoms: int, convert_units: bool = True) -> Itera
 
     Raises:
         UserError: MDAnalysis is missing, or the file cannot be read to its end.
+        IncompleteFileError: An AMBER text trajectory is cut off.
     """
 
     def open_reader() -> Any:
@@ -84,9 +94,19 @@ def read_frames(path: Path, num_atoms: int, convert_units: bool = True) -> Itera
         labels = _labels(path, num_atoms)
         for index in range(num_frames):
             where = f"{path}: frame {index}"
-            yield _attempt(where, functools.partial(_frame, path, index, reader, where, labels))
+            frame = _attempt(where, functools.partial(_frame, path, index, reader, where, labels))
+            yield frame
+        if format_suffix(path) in _AMBER_TEXT:
+            _check_lines(path, num_frames, num_atoms, has_box=frame.box is not OPEN)
     finally:
         _attempt(f"{path}", reader.close)
+
+
+def _check_lines(path: Path, num_frames: int, num_atoms: int, has_box: bool) -> None:
+    """Refuse a cut AMBER text trajectory, whose last lines MDAnalysis leaves out."""
+    num_lines = sum(1 for number, line in numbered_lines(path) if number > 1 and line.strip())  # the first is a title
+    if num_lines != num_frames * (math.ceil(3 * num_atoms / 10) + has_box):
+        raise IncompleteFileError(f"{path}: frame {num_frames} is cut off")
 
 
 def _frame(path: Path, index: int, reader: Any, where: str, labels: Labels | None) -> RawFrame:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
+from pipelines.molecules.formats.frame import IncompleteFileError
 from pipelines.molecules.formats.mdanalysis import read_frames, read_topology
 from tests.pipelines.molecules.systems import convert, nanoparticle, walk, write_pdb
 
@@ -71,6 +72,19 @@ def test_a_cut_netcdf_file(mda, system, tmp_path):
         path.write_bytes(content[:size])
         with pytest.raises(UserError, match=r"md.ncdf: (frame \d: )?cannot be read: "):
             list(read_frames(path, frames.shape[1]))
+
+
+@pytest.mark.parametrize("box", ["", "  50.000  50.000  50.000\n"])
+def test_a_cut_amber_text_file(mda, tmp_path, box):
+    frames = np.random.default_rng(0).uniform(0, 50, (4, 25, 3)).round(3)
+    rows = [[f"{value:8.3f}" for value in frame.ravel()] for frame in frames]
+    blocks = ["".join("".join(row[i : i + 10]) + "\n" for i in range(0, 75, 10)) + box for row in rows]
+    path = tmp_path / "md.mdcrd"
+    path.write_text("title\n" + "".join(blocks))
+    np.testing.assert_allclose([frame.positions for frame in read_frames(path, 25)], frames, atol=1e-4)
+    path.write_text("title\n" + "".join(blocks[:3]) + blocks[3][:200])
+    with pytest.raises(IncompleteFileError, match=r"md.mdcrd: frame 3 is cut off"):
+        list(read_frames(path, 25))
 
 
 def test_a_trajectory_is_no_topology(mda, system, tmp_path):

@@ -41,7 +41,7 @@ def test_a_cut_is_found(tmp_path, share):
 
 
 def test_damaged_frames_do_not_end_the_process(tmp_path):
-    """Unpacking such files writes beyond the memory of the library: 5 % of them crash it."""
+    """Unpacking such frames can write beyond the memory of the library."""
     content = write_xtc(tmp_path / "a.xtc", FRAMES, BOXES).read_bytes()
     path = tmp_path / "b.xtc"
     path.write_bytes(content[:100] + b"\xff" * 40 + content[140:])
