@@ -22,8 +22,8 @@ class MoleculesConfig:
     """Which molecules of which trajectories make up a dataset, and how."""
 
     trajectory: tuple[Path, ...]
-    """PDB or GRO (one or many frames per file), XTC, TRR, DCD, XYZ, LAMMPS dumps, AMBER NetCDF or another format
-    that MDAnalysis reads.
+    """PDB or GRO files of one or many frames, XTC, TRR, DCD, XYZ, LAMMPS dumps, AMBER NetCDF.
+    Other formats that MDAnalysis reads are accepted, too.
     Files are the parts of one simulation, in the order of time.
     A directory is one simulation, and its files in numerical order are its parts.
     With `--split-by file`, each argument (file or directory) is a simulation.
@@ -42,8 +42,8 @@ class MoleculesConfig:
     num_dimensions: Literal[3, 2] = 3
     """3 keeps all molecules; 2 makes flat slices."""
     slice_half_thickness: float | None = None
-    """A slice keeps, for all frames, the molecules within this distance of a plane through the centre in the first
-    frame. In the length unit; required for `--num-dimensions 2`."""
+    """A slice keeps the molecules within this distance of a plane through the centre in the first frame.
+    In the length unit; required for `--num-dimensions 2`."""
     num_slices: int = 8
     """Slices per simulation. Their axes are spread evenly over the half sphere; the first axis is z."""
     split_by: Literal["time", "file"] = "time"
@@ -55,11 +55,11 @@ class MoleculesConfig:
     """Smallest number of frames in each split of a simulation: the length of one window.
     That is T + T' of the training, times its subsampling."""
     time_between_frames: float | None = None
-    """Time between frames, in ps. By default, the time that the trajectory states; PDB, GRO, XYZ files and LAMMPS
-    dumps state none."""
+    """Time between frames, in ps. By default, the time that the trajectory states.
+    PDB, GRO and XYZ files and LAMMPS dumps state none."""
     incomplete_frames: Literal["refuse", "drop"] = "refuse"
-    """What to do with a file that ends inside a frame, or before the last frame that its header announces: refuse it,
-    or drop what is incomplete."""
+    """What to do with files that end inside a frame, or before the last frame that their header announces.
+    refuse: stop. drop: use their complete frames."""
     input_unit: Literal["auto", "angstrom", "nm"] = "auto"
     """Unit of the coordinates in the files.
     auto: the unit of the format (PDB, DCD, NetCDF: angstrom; XTC, TRR, GRO: nm), refused if implausible."""
