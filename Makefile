@@ -7,7 +7,7 @@ BIN := .venv/bin
 train: .venv/installed
 	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo \
 		--preset verlet --curriculum 0 0 0 --epochs 4 --calibration-epochs 1 --batch-size 8 --rotations 1 \
-		--learning-rate 1e-2 --decay cosine --clip-norm 1 --model.step-fraction 0.2
+		--learning-rate 1e-2 --decay cosine --clip-norm 1 --model.step-fraction 0.2 --final
 
 test: .venv/installed lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
