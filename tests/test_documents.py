@@ -37,7 +37,7 @@ def commands(text):
 
 @cache
 def flags(name):
-    """All flags of a command of the package or of a script."""
+    """All flags of a command of the package (of `socialmd-tf` itself, for an empty name) or of a script."""
     if name.endswith(".py"):
         return set(re.findall(rf'"({FLAG})"', (ROOT / name).read_text()))
     text = help_text(name, "--help")
@@ -46,7 +46,7 @@ def flags(name):
 
 def help_text(name, flag):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    command = [sys.executable, "-m", f"socialmd_tf.{name}", flag]
+    command = [sys.executable, "-m", f"socialmd_tf.{name}".rstrip("."), flag]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
@@ -83,7 +83,7 @@ def test_commands_exist_and_take_the_flags_given(page):
 
 def test_every_flag_that_a_document_names_exists():
     called = {name for page in [*PAGES, *SCRIPTS] for name, _ in commands(page.read_text()) if name != "X"}
-    known = set().union(*map(flags, called), DOCKER)
+    known = set().union(*map(flags, called), flags(""), DOCKER)
     found = {
         (page, flag) for page in [*PAGES, *SCRIPTS] for flag in re.findall(FLAG, page.read_text()) if flag not in known
     }
