@@ -172,7 +172,8 @@ def _cut_repeats(table: _Table, begins: npt.NDArray[np.bool_]) -> tuple[dict[str
             begins[start:stop:period] = True
             cut[name] += count
         elif not is_numbered or known[name] or (count > 1 and period > 1):
-            ambiguous[name] = f"{stop - start} atoms in a row with one residue number have {num_names[place]} names"
+            count, different = stop - start, num_names[place]
+            ambiguous[name] = f"{count} successive atoms with one residue number have only {different} different names"
     return dict(cut), ambiguous
 
 

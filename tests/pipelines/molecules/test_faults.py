@@ -85,7 +85,7 @@ def test_all_molecules_have_one_residue_number(command, tmp_path):
 def test_atoms_of_one_name_with_one_residue_number(command, tmp_path):
     molecules, frames = system([1] * 20, ["B"])
     path = write_pdb(tmp_path / "a.pdb", molecules, 10 * frames)
-    assert refused(command("--trajectory", path, *ANGSTROM, *TIME), path, "OQL", "20 atoms", "`--topology`")
+    assert refused(command("--trajectory", path, *ANGSTROM, *TIME), path, "OQL", "20 successive atoms", "`--topology`")
 
 
 @pytest.mark.parametrize("suffix", ["pdb", "gro"])
