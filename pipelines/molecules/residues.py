@@ -145,36 +145,43 @@ class _Table:
 def _cut_repeats(table: _Table, begins: npt.NDArray[np.bool_]) -> tuple[dict[str, int], dict[str, str]]:
     """Mark where molecules begin within stretches whose atom names repeat.
 
+    A stretch that repeats a block of atoms is cut into blocks if the block is known from other stretches, or if its
+    atom names identify its atoms and the residue numbers do not distinguish the molecules of this name.
+
     Returns:
         How many molecules of each name were cut out, and why others are ambiguous.
     """
     starts = np.flatnonzero(begins)
     stops = np.append(starts[1:], len(begins))
-    stretch = np.cumsum(begins) - 1
-    pairs = np.unique(stretch * (table.atom_codes.max(initial=0) + 1) + table.atom_codes)
-    num_names = np.bincount(pairs // (table.atom_codes.max(initial=0) + 1), minlength=len(starts))
-    repeats = np.flatnonzero(num_names < stops - starts)
-    known = defaultdict(set)
-    suspects = set(table.names[starts[repeats]].tolist())
-    for place in np.flatnonzero((num_names == stops - starts) & np.isin(table.names[starts], list(suspects))):
-        known[str(table.names[starts[place]])].add(tuple(table.atom_codes[starts[place] : stops[place]].tolist()))
+    num_names = _count_names(table, begins)
+    is_repeat = num_names < stops - starts
+    known: defaultdict[str, set[bytes]] = defaultdict(set)
+    for place in np.flatnonzero(~is_repeat & np.isin(table.names[starts], np.unique(table.names[starts[is_repeat]]))):
+        known[str(table.names[starts[place]])].add(table.atom_codes[starts[place] : stops[place]].tobytes())
     cut: Counter[str] = Counter()
     ambiguous: dict[str, str] = {}
-    for place in repeats:
+    for place in np.flatnonzero(is_repeat):
         start, stop = starts[place], stops[place]
-        name = str(table.names[start])
-        codes = table.atom_codes[start:stop]
+        name, codes = str(table.names[start]), table.atom_codes[start:stop]
         period = _period(codes)
-        unit, count = codes[:period], len(codes) // period
+        num_blocks = len(codes) // period
         is_numbered = name in table.numbered
-        identifies = period > 1 and len(np.unique(unit)) == period and not _are_elements(table.atom_names[start:stop])
-        if count > 1 and (tuple(unit.tolist()) in known[name] or (identifies and not is_numbered)):
+        identifies = num_names[place] == period > 1 and not _are_elements(table.atom_names[start:stop])
+        if num_blocks > 1 and (codes[:period].tobytes() in known[name] or (identifies and not is_numbered)):
             begins[start:stop:period] = True
-            cut[name] += count
-        elif not is_numbered or known[name] or (count > 1 and period > 1):
-            count, different = stop - start, num_names[place]
-            ambiguous[name] = f"{count} successive atoms with one residue number have only {different} different names"
+            cut[name] += num_blocks
+        elif not is_numbered or known[name] or (num_blocks > 1 and period > 1):
+            ambiguous[name] = (
+                f"{len(codes)} successive atoms with one residue number have only {num_names[place]} different names"
+            )
     return dict(cut), ambiguous
+
+
+def _count_names(table: _Table, begins: npt.NDArray[np.bool_]) -> Indices:
+    """Number of different atom names in every stretch."""
+    base = table.atom_codes.max(initial=0) + 1
+    pairs = np.unique((np.cumsum(begins) - 1) * base + table.atom_codes)
+    return np.bincount(pairs // base, minlength=int(begins.sum()))
 
 
 def _period(codes: Indices) -> int:
