@@ -77,7 +77,7 @@ def export_models(directory):
     import keras
 
     from socialmd_tf.config import ModelConfig
-    from socialmd_tf.export.saved_model import export
+    from socialmd_tf.export.write import export
     from socialmd_tf.model import build_model
 
     for name, settings in MODELS.items():

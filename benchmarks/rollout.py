@@ -52,7 +52,7 @@ def main():
 def exported(preset, directory):
     """The rollout of a new model, from its SavedModel."""
     from socialmd_tf.config import PRESETS
-    from socialmd_tf.export.saved_model import export
+    from socialmd_tf.export.write import export
     from socialmd_tf.model import build_model, rollout_layer
 
     model = build_model(preset)

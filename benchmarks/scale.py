@@ -34,7 +34,7 @@ def config(num_dimensions):
 
 def export_to(directory, num_dimensions):
     """Export a model with new weights."""
-    from socialmd_tf.export.saved_model import export
+    from socialmd_tf.export.write import export
     from socialmd_tf.model import build_model
 
     return export(build_model(config(num_dimensions)), directory, {})

@@ -22,7 +22,8 @@ NUM_FRAMES = 5  # observed, as in training
 
 def export_to(directory, preset):
     """Export a model with new weights, and load it."""
-    from socialmd_tf.export.saved_model import ExportedModel, export
+    from socialmd_tf.export.saved_model import ExportedModel
+    from socialmd_tf.export.write import export
     from socialmd_tf.model import build_model
 
     return ExportedModel(export(build_model(preset), directory, {}))

@@ -140,7 +140,7 @@ def _dataset_of(path):
 def _facts(manifest):
     return {
         "length_unit": manifest.length_unit,
-        "time_unit": getattr(manifest, "time_unit", None),
+        "time_unit": manifest.time_unit,
         "time_between_frames": manifest.time_between_frames,
     }
 

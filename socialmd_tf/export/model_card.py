@@ -27,6 +27,7 @@ def model_card(config, model, manifest, state):
         "num_dimensions": manifest.num_dimensions,
         "features": list(manifest.features),
         "length_unit": manifest.length_unit,
+        "time_unit": manifest.time_unit,
         "time_between_frames": manifest.time_between_frames * config.windows.subsample,
         "warm_up_steps": config.windows.warm_up_steps,
         "windows": to_dict(config.windows),

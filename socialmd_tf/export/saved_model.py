@@ -7,14 +7,13 @@ from pipelines.errors import UserError, require
 from socialmd_tf.config import ModelConfig, from_dict
 from socialmd_tf.export.forecast import Forecast, Samples
 from socialmd_tf.export.frames import read
-from socialmd_tf.export.model_card import CARD, add_metrics, model_card, read_card
+from socialmd_tf.export.model_card import CARD, read_card
 from socialmd_tf.export.model_inputs import model_inputs
-from socialmd_tf.export.versions import find_version, versions
-from socialmd_tf.export.write import WEIGHTS, export
+from socialmd_tf.export.versions import find_version
+from socialmd_tf.export.write import WEIGHTS
 from socialmd_tf.layers import DensityLayout
 from socialmd_tf.model import build_model
-
-__all__ = ["ExportedModel", "add_metrics", "export", "load", "load_keras_model", "model_card", "versions"]
+from socialmd_tf.weights import load_weights
 
 
 def load(path):
@@ -46,14 +45,13 @@ def load_keras_model(path):
     """
     path = find_version(path)
     card = read_card(path)
-    if "model" not in card or not (path / WEIGHTS).exists():
-        raise UserError(f"`model` must be an export with Keras weights. Found no {WEIGHTS} in {path}")
+    if "model" not in card:
+        raise UserError(f"{path / CARD}: expected the field `model`, the settings of the network")
     try:
         model = build_model(from_dict(ModelConfig, card["model"]))
-        model.load_weights(path / WEIGHTS)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path / WEIGHTS} must hold the weights of the model in {CARD.name}: {reason}") from None
+    except UserError as error:
+        raise UserError(f"{path / CARD}: {error}") from None
+    load_weights(model, path / WEIGHTS)
     return model
 
 

@@ -17,6 +17,7 @@ from socialmd_tf.export.signatures import Signatures
 from socialmd_tf.export.versions import versions
 from socialmd_tf.model import build_model, rollout_layer
 from socialmd_tf.serving import warmup
+from socialmd_tf.weights import save_weights
 
 WEIGHTS = Path("assets.extra") / "model.weights.h5"
 _ABANDONED = 3600.0  # seconds after which a partial export belongs to a process that was killed
@@ -112,4 +113,4 @@ def _save_weights(model, path):
     """Write the weights for Keras: those of the model alone, without the optimizer's."""
     copy = build_model(model.config)
     copy.set_weights(model.get_weights())
-    copy.save_weights(path)
+    save_weights(copy, path)

@@ -19,7 +19,9 @@ def test_a_file_knows_its_dataset(data):
     np.testing.assert_array_equal(frames.positions, stored[..., :2])
     assert list(frames.features) == ["mass"]
     np.testing.assert_array_equal(frames.features["mass"], stored[0, :, 2])
-    assert (frames.length_unit, frames.time_between_frames) == ("1", 0.1)
+    assert (frames.length_unit, frames.time_unit, frames.time_between_frames) == ("1", None, 0.1)
+    dataclasses.replace(Manifest.load(data), time_unit="ps").save(data)
+    assert read(data / "test/00000.npy").time_unit == "ps"
     assert (len(frames), frames.first_frame, frames.mask) == (16, 0, None)
     assert frames.name == str(data / "test/00000.npy")
     np.testing.assert_array_equal(read(str(data / "test/00000.npy")).positions, frames.positions)

@@ -15,11 +15,12 @@ from tests.socialmd_tf.export.untrained import SCALES, SMALL, WINDOWS
 def test_the_card_says_what_the_model_is(gaussian):
     model, directory = gaussian
     card = json.loads((directory / "assets.extra" / "model_card.json").read_text())
-    assert {key: card[key] for key in ("data", "num_dimensions", "features", "length_unit", "preset")} == {
+    assert {key: card[key] for key in ("data", "num_dimensions", "features", "length_unit", "time_unit", "preset")} == {
         "data": "tiny",
         "num_dimensions": 2,
         "features": ["mass"],
         "length_unit": "nm",
+        "time_unit": "ps",
         "preset": "thesis",
     }
     assert card["time_between_frames"] == 1.0  # every second frame, 0.5 apart

@@ -1,3 +1,4 @@
+import json
 import math
 import shutil
 from pathlib import Path
@@ -172,10 +173,28 @@ def test_damaged_keras_weights_are_one_line(gaussian, tmp_path, spoil):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda card: card.pop("model"), "expected the field `model`"),
+        (lambda card: card["model"].update(bims=3), "unknown field `bims`"),
+        (lambda card: card["model"].update(units="many"), "`units`"),
+    ],
+)
+def test_damaged_configurations_are_one_line(gaussian, tmp_path, change, message):
+    shutil.copytree(gaussian[1], tmp_path / "1")
+    path = tmp_path / "1" / "assets.extra" / "model_card.json"
+    card = json.loads(path.read_text())
+    change(card)
+    path.write_text(json.dumps(card))
+    with pytest.raises(UserError, match=rf"model_card\.json: .*{message}"):
+        load_keras_model(tmp_path / "1")
+
+
 def test_keras_weights_of_another_model_are_refused(gaussian, pairwise, tmp_path):
     shutil.copytree(gaussian[1], tmp_path / "1")
     shutil.copy(pairwise[1] / "assets.extra/model.weights.h5", tmp_path / "1" / "assets.extra/model.weights.h5")
-    with pytest.raises(UserError, match=r"must hold the weights of the model"):
+    with pytest.raises(UserError, match=r"expected the weights of this model"):
         load_keras_model(tmp_path / "1")
 
 
@@ -209,7 +228,7 @@ def test_rollout_and_sample_are_the_signatures_with_and_without_a_batch(mixture_
     np.testing.assert_allclose(one.mean, mean[0], rtol=1e-5, atol=1e-5)
     assert (one.mean.shape, one.covariance.shape) == ((5, 3, 3), (5, 3, 3, 3))
     np.testing.assert_allclose(one.times, [4, 5, 6, 7, 8])  # four frames were observed, 1 apart
-    assert (one.length_unit, one.model) == ("nm", "small/1")
+    assert (one.length_unit, one.time_unit, one.model) == ("nm", "ps", "small/1")
 
     drawn = model.sample(read(positions[0], features=features[0]), num_steps=5, num_samples=4, seed=1)
     assert drawn.positions.shape == (4, 5, 3, 3)

@@ -7,8 +7,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from socialmd_tf.config import ModelConfig
-from socialmd_tf.export.saved_model import export
 from socialmd_tf.export.signatures import Signatures
+from socialmd_tf.export.write import export
 from socialmd_tf.model import build_model, rollout_layer
 
 SMALL = {

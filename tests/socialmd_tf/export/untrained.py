@@ -6,7 +6,8 @@ import numpy as np
 from pipelines.config import DataConfig
 from pipelines.manifest import Manifest
 from socialmd_tf.config import ModelConfig, TrainConfig
-from socialmd_tf.export.saved_model import export, model_card
+from socialmd_tf.export.model_card import model_card
+from socialmd_tf.export.write import export
 from socialmd_tf.model import build_model, for_data
 from socialmd_tf.training.run import RunState
 
@@ -35,7 +36,7 @@ KINDS = {
 
 def untrained(num_dimensions, settings):
     """A model with random weights, its configuration and its data set's manifest."""
-    manifest = Manifest("tiny", num_dimensions, ("mass",), "nm", 0.5, {"train": ("a.npy",)}, {})
+    manifest = Manifest("tiny", num_dimensions, ("mass",), "nm", 0.5, {"train": ("a.npy",)}, {}, time_unit="ps")
     config = TrainConfig(data="d", windows=WINDOWS, model=ModelConfig(**settings))
     keras.utils.set_random_seed(3)
     return build_model(for_data(config.model, manifest, WINDOWS, SCALES)), config, manifest

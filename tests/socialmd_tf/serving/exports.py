@@ -5,7 +5,8 @@ import keras
 from pipelines.config import DataConfig
 from pipelines.manifest import Manifest
 from socialmd_tf.config import ModelConfig, TrainConfig
-from socialmd_tf.export.saved_model import export, model_card
+from socialmd_tf.export.model_card import model_card
+from socialmd_tf.export.write import export
 from socialmd_tf.model import build_model, for_data
 from socialmd_tf.training.run import RunState
 
