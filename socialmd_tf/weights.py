@@ -1,6 +1,7 @@
 """Weights of a Keras model in a `.weights.h5` file: written whole or not at all, read with one-line errors."""
 
 import io
+import warnings
 from pathlib import Path
 
 from pipelines.atomic_files import write_atomically
@@ -39,10 +40,13 @@ def load_weights(model, path):
         path: The `.weights.h5` file.
 
     Raises:
-        UserError: The file is missing, cut short, not a weights file, or holds the weights of another model.
+        UserError: The file is missing, cut short, not a weights file, or holds the weights of another model or the
+            state of another optimizer.
     """
     try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Skipping variable loading for optimizer", UserWarning)
+            model.load_weights(path)
+    except (OSError, ValueError, KeyError, RuntimeError, UserWarning) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: expected the weights of this model. {reason}") from None

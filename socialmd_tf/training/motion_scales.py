@@ -24,21 +24,40 @@ def motion_scales(directory, config):
         Two numbers in the length unit of the data.
 
     Raises:
-        UserError: The typical move is below `scale_floor`, the smallest standard deviation that the model can predict.
+        UserError: Nothing moves, float32 cannot represent the moves where the particles are, or the typical move is
+            below `scale_floor`, the smallest standard deviation that the model can predict.
     """
     windows = dataclasses.replace(config.windows, rotations=0)
     batches = dataset.batches(directory, "train", windows, batch_size=_NUM_WINDOWS, seed=config.seed, shuffle=True)
     inputs, targets = next(iter(batches))
-    frames = np.concatenate([inputs["positions"], targets], axis=1)
-    real = np.asarray(inputs["mask"]) > 0
-    move, acceleration = (
-        float(np.mean(np.abs(np.diff(frames, n=order, axis=1)).swapaxes(1, 2)[real])) for order in (1, 2)
+    frames = np.concatenate([inputs["positions"], targets], axis=1).swapaxes(1, 2)
+    paths = frames[np.asarray(inputs["mask"]) > 0].astype(np.float64)  # [particles, T + T', D]
+    fault = _fault(paths, config)
+    if fault:
+        raise UserError(f"{directory}: {fault}")
+    return tuple(
+        max(float(np.mean(np.abs(np.diff(paths, n=order, axis=1)))), config.model.scale_floor) for order in (1, 2)
     )
+
+
+def _fault(paths, config):
+    """Why nothing can be learned from positions of this scale, or None."""
+    moves = np.abs(np.diff(paths, axis=1)).mean(axis=(0, 1))
+    places = np.abs(paths).mean(axis=(0, 1))
+    spacings = np.spacing(places.astype(np.float32))
     floor = config.model.scale_floor
-    if 0 < move < floor:
-        raise UserError(
-            f"{directory}: a typical move between frames is {move:.2g}, but the smallest standard deviation that the "
-            f"model predicts is `scale_floor` = {floor:g}. Convert the positions to a length unit in which moves are "
-            "about 1, or lower --model.scale-floor"
+    if not moves.any():
+        return "no particle moves from frame to frame, so nothing can be learned"
+    for axis, (move, place, spacing) in enumerate(zip(moves, places, spacings, strict=True)):
+        if 0 < move < spacing:
+            return (
+                f"{'xyz'[axis]} is about {place:.2g}, where float32 numbers are {spacing:.2g} apart, but a typical "
+                f"move between frames is {move:.2g}. Subtract a reference position in float64 before saving the files"
+            )
+    if moves.mean() < floor:
+        return (
+            f"a typical move between frames is {moves.mean():.2g}, but the smallest standard deviation that the model "
+            f"predicts is `scale_floor` = {floor:g}. Convert the positions to a length unit in which moves are about "
+            "1, or lower --model.scale-floor"
         )
-    return max(move, floor), max(acceleration, floor)
+    return None

@@ -45,6 +45,17 @@ def test_files_that_hold_no_weights_of_the_model_are_refused_in_one_line(tmp_pat
         load_weights(model(units=4), path)
 
 
+def test_the_state_of_another_optimizer_is_refused(tmp_path):
+    """Keras would go on with a new state."""
+    path = tmp_path / "model.weights.h5"
+    save_weights(model(), path)
+    other = model()
+    other.compile(keras.optimizers.SGD(), "mse")
+    other.optimizer.build(other.trainable_variables)
+    with pytest.raises(UserError, match="optimizer"):
+        load_weights(other, path)
+
+
 FULL = """
 import resource, signal, sys
 import keras
