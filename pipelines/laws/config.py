@@ -1,0 +1,144 @@
+"""Configurations of the laws: the only place where their defaults live."""
+
+import dataclasses
+
+from pipelines.errors import require
+
+
+@dataclasses.dataclass(frozen=True)
+class LawConfig:
+    """What all laws have in common; lengths and times are in reduced units, masses are 1."""
+
+    num_train: int = 100
+    """Simulations in the training split."""
+    num_validation: int = 20
+    """Simulations in the validation split."""
+    num_test: int = 20
+    """Simulations in the test split."""
+    num_particles: int = 5
+    """Particles per simulation (N)."""
+    num_dimensions: int = 2
+    """Dimensions of space, 2 or 3 (D)."""
+    num_frames: int = 50
+    """Stored frames per simulation."""
+    time_step: float = 1e-3
+    """Time of one step of the integrator."""
+    save_every: int = 100
+    """Steps from one stored frame to the next."""
+    friction: float = 0.0
+    """Friction gamma: velocities decay as exp(-gamma t)."""
+    temperature: float = 0.0
+    """Temperature of the random forces that accompany friction (Langevin dynamics); 0 for none."""
+    equilibration_steps: int = 0
+    """Steps before the first stored frame."""
+    seed: int = 0
+    """Seed of everything random; the same seed gives the same bytes."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for name in ("num_train", "num_validation", "num_test", "seed", "equilibration_steps"):
+            require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        for name in ("num_particles", "num_frames", "save_every"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
+        require(self.time_step > 0, "time_step", "positive", self.time_step)
+        for name in ("friction", "temperature"):
+            require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+
+
+@dataclasses.dataclass(frozen=True)
+class SpringsConfig(LawConfig):
+    """Springs of rest length 0 on a random graph, without walls (the springs of Kipf et al. 2018).
+
+    Every pair is joined with probability `edge_probability`; U = sum over edges of k r^2 / 2. Coordinates are
+    N(0, `position_spread`^2); velocities have the length `speed` and random directions.
+    """
+
+    num_dimensions: int = 3
+    spring_constant: float = 0.1
+    """k."""
+    edge_probability: float = 0.5
+    """Probability of an edge between two particles."""
+    position_spread: float = 0.5
+    """Standard deviation of the initial coordinates."""
+    speed: float = 0.5
+    """Initial speed of every particle."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        super().__post_init__()
+        for name in ("spring_constant", "position_spread"):
+            require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        require(self.speed >= 0, "speed", "at least 0", self.speed)
+        require(0 <= self.edge_probability <= 1, "edge_probability", "from 0 to 1", self.edge_probability)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrapConfig(LawConfig):
+    """Soft disks (spheres) in a harmonic trap with friction.
+
+    U = sum over pairs closer than the diameter d of epsilon (1 - r / d)^2 / 2, plus sum over particles of k |x|^2 / 2.
+    Coordinates are N(0, `position_spread`^2), velocity components N(0, `speed`^2).
+    """
+
+    num_particles: int = 10
+    save_every: int = 50
+    friction: float = 0.3
+    trap_constant: float = 1.0
+    """k of the trap."""
+    stiffness: float = 20.0
+    """epsilon, the energy of a pair at distance 0, times 2."""
+    diameter: float = 1.0
+    """d, the distance below which two particles repel."""
+    position_spread: float = 1.5
+    """Standard deviation of the initial coordinates."""
+    speed: float = 2.0
+    """Standard deviation of the initial velocity components."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        super().__post_init__()
+        for name in ("trap_constant", "stiffness", "diameter", "position_spread"):
+            require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        require(self.speed >= 0, "speed", "at least 0", self.speed)
+
+
+@dataclasses.dataclass(frozen=True)
+class LennardJonesConfig(LawConfig):
+    """A Lennard-Jones liquid in a periodic square (cube), in units of sigma, epsilon and mass.
+
+    U = sum over pairs of 4 (r^-12 - r^-6) S(r): S falls smoothly from 1 at `switch` to 0 at `cutoff`. Particles start
+    on a lattice and are equilibrated by Langevin dynamics at `initial_temperature`; stored frames follow Newton's law,
+    unless `friction` is positive.
+    """
+
+    num_particles: int = 64
+    time_step: float = 2e-3
+    save_every: int = 10
+    equilibration_steps: int = 2000
+    density: float = 0.7
+    """Particles per unit of area (volume)."""
+    initial_temperature: float = 1.0
+    """Temperature of the equilibration."""
+    cutoff: float = 2.3
+    """Distance beyond which there is no force."""
+    switch: float = 1.8
+    """Distance at which the potential starts to be switched off."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        super().__post_init__()
+        for name in ("density", "initial_temperature"):
+            require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        require(0 < self.switch < self.cutoff, "switch", f"positive and below `cutoff` = {self.cutoff}", self.switch)
+        require(
+            2 * self.cutoff <= self.box_side,
+            "cutoff",
+            f"at most half the side of the box, {self.box_side / 2:.4g}; use a larger `num_particles`",
+            self.cutoff,
+        )
+
+    @property
+    def box_side(self) -> float:
+        """Edge length of the box, (N / density)^(1 / D)."""
+        return float((self.num_particles / self.density) ** (1 / self.num_dimensions))
