@@ -34,9 +34,10 @@ def accelerations(config: LennardJonesConfig, edges: npt.NDArray[np.int64]) -> C
         pull = (_pair_potential(config, distance)[1] / distance)[:, None] * near
         place = system * positions.shape[1] + i
         num_places = positions.shape[0] * positions.shape[1]
-        sums = [np.bincount(place, component, num_places) for component in pull.T]
-        result: Array = np.stack(sums, axis=-1).reshape(positions.shape)
-        return result
+        sums = np.empty((num_places, positions.shape[-1]))
+        for axis in range(positions.shape[-1]):
+            sums[:, axis] = np.bincount(place, pull[:, axis], num_places)
+        return sums.reshape(positions.shape)
 
     return function
 

@@ -1,0 +1,127 @@
+"""Which terms a model may have, from what the data hold."""
+
+import numpy as np
+
+from socialmd_tf.fitting.basis import ONE, Basis, Channel, Factor, find_pairs
+from socialmd_tf.fitting.splines import Knots
+from socialmd_tf.fitting.trajectories import half_height
+
+_QUANTILE = 1e-5
+_MARGIN = 0.05
+_MAX_TYPES = 8
+_CORE = 0.1
+_FRAMES_LOOKED_AT = 2000
+
+
+def candidate_basis(trajectories, num_knots):
+    """All terms that the data could need.
+
+    Pairs: 1, f_i, f_j, f_i f_j for all features f but types; one per pair of types; one per type of bond. Without a box a
+    field. Friction. With a `mass`, see `basis.py`. Channels that are multiples of others on these data are left out.
+
+    Args:
+        trajectories: `Trajectories`.
+        num_knots: Splines of a channel.
+
+    Returns:
+        The `Basis`; its knots range from 0.95 of the 1e-5 quantile of the distances to 1.05 of the largest, or to
+        half the smallest height of the box.
+    """
+    cell = trajectories.cell
+    cutoff = np.inf if cell is None else half_height(cell)
+    nearest, farthest = _distance_range(trajectories, cutoff)
+    own_factors = _own_factors(trajectories)
+    center, length = _extent(trajectories)
+    return Basis(
+        knots=Knots(nearest, min(farthest, cutoff), num_knots),
+        channels=_channels(trajectories),
+        fields=own_factors if cell is None else (),
+        frictions=own_factors,
+        center=center,
+        length=length,
+        core=_CORE * nearest,
+        cutoff=cutoff,
+    )
+
+
+def _distance_range(trajectories, cutoff):
+    frames = trajectories.positions
+    every = max(1, frames.shape[0] * frames.shape[1] // _FRAMES_LOOKED_AT)
+    distances = []
+    for number, frame in enumerate(np.swapaxes(frames, 0, 1)):
+        chosen = np.arange(number % every, len(frame), every)
+        pairs = find_pairs(frame[chosen], trajectories.mask[chosen], trajectories.cell, cutoff)
+        distances.append(pairs.distances)
+    distances = np.concatenate(distances)
+    return (1 - _MARGIN) * np.quantile(distances, _QUANTILE), (1 + _MARGIN) * distances.max()
+
+
+def _extent(trajectories):
+    """Center `[D]` and root mean square distance from it, by component."""
+    real = np.moveaxis(trajectories.positions, 1, 2)[trajectories.mask].reshape(-1, trajectories.positions.shape[-1])
+    return tuple(real.mean(axis=0).tolist()), float(real.std())
+
+
+def _own_factors(trajectories):
+    """Factors of fields and friction."""
+    if "mass" not in trajectories.feature_names or _is_constant(trajectories, "mass"):
+        return (ONE,)
+    return (ONE, Factor("1/mass", ((trajectories.feature_names.index("mass"), -1.0),)))
+
+
+def _is_constant(trajectories, name):
+    values = trajectories.features[trajectories.mask][:, trajectories.feature_names.index(name)]
+    return np.ptp(values) == 0
+
+
+def _channels(trajectories):
+    bonds = [Channel(edge=int(kind)) for kind in np.unique(trajectories.edges) if kind]
+    per_mass = _own_factors(trajectories)[-1]
+    channels = [Channel(), *_feature_channels(trajectories)]
+    weighted = [Channel(_product(channel.own, per_mass), channel.other) for channel in channels]
+    return tuple(_independent(weighted, trajectories)) + tuple(bonds)
+
+
+def _feature_channels(trajectories):
+    """Channels by the features: products for ordinary ones, pairs of types for types."""
+    numbers, types = [], []
+    for index, name in enumerate(trajectories.feature_names):
+        values = np.unique(trajectories.features[trajectories.mask][:, index])
+        if name in ("type", "species", "element") and len(values) <= _MAX_TYPES:
+            types.append([Factor(f"[{name} = {value:g}]", indicates=(index, float(value))) for value in values])
+        else:
+            numbers.append(Factor(name, ((index, 1.0),)))
+    channels = [Channel(own, other) for own in (ONE, *numbers) for other in (ONE, *numbers)][1:]
+    return channels + [Channel(own, other) for kinds in types for own in kinds for other in kinds]
+
+
+def _product(factor, by):
+    """A factor times another one, whose powers of features cancel or add."""
+    if by == ONE:
+        return factor
+    powers = dict(factor.powers)
+    for index, power in by.powers:
+        powers[index] = powers.get(index, 0.0) + power
+    powers = tuple((index, power) for index, power in sorted(powers.items()) if power)
+    if not powers and factor.indicates is None:
+        return ONE
+    name = by.name if factor == ONE else f"{factor.name}{by.name.removeprefix('1')}"
+    return Factor(name, powers, factor.indicates)
+
+
+def _independent(channels, trajectories):
+    """Channels whose weights are no combinations of those before them, on all pairs of all trajectories."""
+    mask = trajectories.mask[:, :, None] & trajectories.mask[:, None, :] & ~np.eye(trajectories.mask.shape[1], dtype=bool)
+    kept, directions = [], []
+    for channel in channels:
+        own, other = channel.own.of(trajectories.features), channel.other.of(trajectories.features)
+        weights = (own[:, :, None] * other[:, None, :])[mask]
+        rest = weights
+        for _ in range(2):  # twice, against rounding
+            for direction in directions:
+                rest = rest - (direction @ rest) * direction
+        size = np.linalg.norm(rest)
+        if size > 1e-6 * np.linalg.norm(weights):
+            kept.append(channel)
+            directions.append(rest / size)
+    return kept

@@ -1,0 +1,91 @@
+"""Where systems go under a law: from two frames onwards, in steps that follow each system's own motion."""
+
+import numpy as np
+
+from socialmd_tf.fitting.paths import Collocation, solve_paths
+
+_NUM_NODES = 8
+_MAX_STEPS = 500
+_TABLEAU = (
+    (),
+    (1 / 5,),
+    (3 / 40, 9 / 40),
+    (44 / 45, -56 / 15, 32 / 9),
+    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+    (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+)
+_FOURTH = np.array([5179 / 57600, 0.0, 7571 / 16695, 393 / 640, -92097 / 339200, 187 / 2100, 1 / 40])
+_ERROR = np.array([*_TABLEAU[-1], 0.0]) - _FOURTH
+"""Coefficients of Dormand and Prince 1980."""
+
+
+def continue_windows(law, observed, num_frames, tolerance=1e-7):
+    """Roll out from the last two observed frames; the velocity is that of the path between them.
+
+    Args:
+        law: A `Law`.
+        observed: `Trajectories` `[W, T, N, D]`; T at least 2.
+        num_frames: T'.
+        tolerance: Error of a step, in the length of the law's basis.
+
+    Returns:
+        Positions `[W, T', N, D]`; a system that cannot be followed stays where it was.
+    """
+    accelerations = law.on(observed.features, observed.edges, observed.mask, observed.cell)
+    first, last = observed.positions[:, -2], observed.positions[:, -1]
+    _, velocities, _ = solve_paths(accelerations, first, last, Collocation.of(_NUM_NODES))
+    positions, velocities = last, velocities[:, -1]
+    frames, steps = [], np.ones(len(last))
+    for _ in range(num_frames):
+        positions, velocities, steps = advance(
+            accelerations, positions, velocities, steps, tolerance * law.basis.length
+        )
+        frames.append(positions)
+    return np.stack(frames, axis=1)
+
+
+def advance(accelerations, positions, velocities, steps, tolerance):
+    """Integrate B systems over one frame by the method of Dormand and Prince, each in steps of its own.
+
+    Args:
+        accelerations: As `Law.on` gives them.
+        positions: `[B, N, D]`.
+        velocities: `[B, N, D]`, per frame.
+        steps: First step to try `[B]`, in frames.
+        tolerance: Largest error of a step in any coordinate.
+
+    Returns:
+        Positions and velocities a frame later, and steps to try next.
+    """
+    positions, velocities, steps = positions.copy(), velocities.copy(), steps.copy()
+    left = np.ones(len(positions))
+    for _ in range(_MAX_STEPS):
+        chosen = np.nonzero(left > 0)[0]
+        if not len(chosen):
+            break
+        h = np.minimum(steps[chosen], left[chosen])
+        x, v, error = _step(accelerations, positions[chosen], velocities[chosen], h, chosen)
+        error = np.nan_to_num(error / tolerance, nan=np.inf, posinf=np.inf)
+        good = error <= 1
+        factor = np.clip(0.9 * np.maximum(error, 1e-12) ** -0.2, 0.2, 5.0)
+        # A step cut short by the end of the frame says nothing against the longer one.
+        steps[chosen] = np.where(good, np.maximum(h * factor, np.where(h < steps[chosen], steps[chosen], 0)), h * factor)
+        accepted = chosen[good]
+        positions[accepted], velocities[accepted] = x[good], v[good]
+        left[accepted] -= h[good]
+        left[np.abs(left) < 1e-12] = 0.0
+    return positions, velocities, steps
+
+
+def _step(accelerations, positions, velocities, h, chosen):
+    """One step: positions, velocities, and the largest error of any coordinate `[B]`."""
+    h = h[:, None, None]
+    slopes_x, slopes_v = [], []
+    for row in _TABLEAU:
+        x = positions + h * sum((c * s for c, s in zip(row, slopes_x, strict=True)), np.zeros_like(positions))
+        v = velocities + h * sum((c * s for c, s in zip(row, slopes_v, strict=True)), np.zeros_like(positions))
+        slopes_x.append(v)
+        slopes_v.append(accelerations(x, v, chosen))
+    errors = (h * sum(c * s for c, s in zip(_ERROR, slopes, strict=True)) for slopes in (slopes_x, slopes_v))
+    return x, v, np.maximum(*(np.abs(error).max(axis=(1, 2)) for error in errors))
