@@ -111,7 +111,9 @@ def _product(factor, by):
 
 def _independent(channels, trajectories):
     """Channels whose weights are no combinations of those before them, on all pairs of all trajectories."""
-    mask = trajectories.mask[:, :, None] & trajectories.mask[:, None, :] & ~np.eye(trajectories.mask.shape[1], dtype=bool)
+    mask = (
+        trajectories.mask[:, :, None] & trajectories.mask[:, None, :] & ~np.eye(trajectories.mask.shape[1], dtype=bool)
+    )
     kept, directions = [], []
     for channel in channels:
         own, other = channel.own.of(trajectories.features), channel.other.of(trajectories.features)

@@ -84,7 +84,9 @@ def standard_errors(equations, penalties, smoothing, coefficients):
     inverse = scale[:, None] * linalg.cho_solve(factor, np.diag(scale))
     rest = equations.squares - 2 * coefficients @ equations.right + coefficients @ equations.matrix @ coefficients
     variance = max(float(rest), 0.0) / max(equations.weight, 1.0)
-    return np.sqrt(variance * np.maximum(np.einsum("ij,jk,ik->i", inverse, equations.matrix, inverse, optimize=True), 0))
+    return np.sqrt(
+        variance * np.maximum(np.einsum("ij,jk,ik->i", inverse, equations.matrix, inverse, optimize=True), 0)
+    )
 
 
 def _factor(equations, penalties, smoothing):

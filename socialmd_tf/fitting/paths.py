@@ -18,6 +18,7 @@ from socialmd_tf.fitting.rows import chunks, masked, second_differences
 NUM_NODES = 6
 _ITERATIONS = 12
 _TOLERANCE = 1e-6
+_CONVERGED = 1e-9
 
 
 def _quadrature(count):
@@ -51,12 +52,8 @@ class Collocation:
             lagrange = s[:, None] ** np.arange(count) @ monomials
             return (stop - start) * (inner_weights * factor(s)) @ lagrange
 
-        positions = [
-            -(1 - u) * integral(0, u, lambda s: s) - u * integral(u, 1, lambda s: 1 - s) for u in nodes
-        ]
-        velocities = [
-            integral(0, u, lambda s: s) - integral(u, 1, lambda s: 1 - s) for u in (*nodes, 0.0, 1.0)
-        ]
+        positions = [-(1 - u) * integral(0, u, lambda s: s) - u * integral(u, 1, lambda s: 1 - s) for u in nodes]
+        velocities = [integral(0, u, lambda s: s) - integral(u, 1, lambda s: 1 - s) for u in (*nodes, 0.0, 1.0)]
         return cls(nodes, weights, np.array(positions), np.array(velocities))
 
 
@@ -85,7 +82,7 @@ def solve_paths(accelerations, first, last, collocation):
         change = np.abs(updated - positions).max(axis=(1, 3))
         positions = updated
         velocities = mean + np.einsum("pq,bqnd->bpnd", collocation.to_velocities, a)
-        if change.max() <= 1e-12:
+        if change.max() <= _CONVERGED * np.abs(mean).mean():
             break
     return positions, velocities, change <= _TOLERANCE * np.abs(mean).mean()
 

@@ -1,0 +1,154 @@
+"""The fit: least squares, knots, elimination, path rounds; every decision is made on the validation split."""
+
+import dataclasses
+
+import numpy as np
+
+from socialmd_tf.fitting.candidates import candidate_basis
+from socialmd_tf.fitting.law import Law
+from socialmd_tf.fitting.least_squares import NormalEquations, penalty, reweighted, solve, standard_errors
+from socialmd_tf.fitting.paths import path_rows
+from socialmd_tf.fitting.rows import Kept, numerov_rows
+from socialmd_tf.fitting.selection import (
+    Chosen,
+    Rollouts,
+    Trial,
+    choose_smoothing,
+    eliminate,
+    is_worse,
+    row_losses,
+)
+
+KNOTS = (48, 96, 192)
+_PATH_ROUNDS = 3
+_FIRST_SMOOTHING = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedLaw:
+    """What was found."""
+
+    law: Law
+    errors: np.ndarray
+    """Standard errors of the coefficients `[P]`."""
+    smoothing: float
+    trials: tuple[Trial, ...]
+    """Every term that was tried, with the errors of validation rollouts with it and without it."""
+    rollout_errors: np.ndarray
+    """Mean absolute errors of validation windows `[W]`."""
+
+    @property
+    def terms(self):
+        """Names of the terms."""
+        return tuple(self.law.basis.blocks)
+
+    @property
+    def frictions(self):
+        """Name of each friction term -> gamma per frame and its standard error."""
+        blocks = {name: block.start for name, block in self.law.basis.blocks.items() if name.startswith("friction")}
+        return {name: (float(self.law.coefficients[k]), float(self.errors[k])) for name, k in blocks.items()}
+
+    def curve(self, name, distances):
+        """Force of a pair term at unit factors, positive where it attracts, and its standard error, at `[M]`."""
+        block = self.law.basis.blocks[name]
+        unit = np.eye(self.law.basis.knots.count)
+        whole = dataclasses.replace(self.law, coefficients=unit)
+        values = np.stack([dataclasses.replace(whole, coefficients=row).curve(slice(None), distances) for row in unit])
+        return self.law.curve(block, distances), np.sqrt(np.sum((values.T * self.errors[block]) ** 2, axis=-1))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Solved:
+    """A law, the equations it solves and how it was chosen."""
+
+    law: Law
+    equations: NormalEquations
+    chosen: Chosen
+
+
+def fit(train, validation, *, warm_up_steps, rollout_steps, log=print):
+    """Find a law.
+
+    Args:
+        train: `Trajectories` of the training split.
+        validation: Those of the validation split.
+        warm_up_steps: Frames observed before a rollout, T.
+        rollout_steps: Frames of a rollout, T'.
+        log: Called with a line of text after each step.
+
+    Returns:
+        The `FittedLaw` that is best on validation rollouts.
+    """
+    rollouts = Rollouts(validation, warm_up_steps, rollout_steps)
+    everything = _least_squares(candidate_basis(train, KNOTS[0]), train, validation)
+    law, _, trials = eliminate(everything.law, everything.equations, everything.chosen.smoothing, rollouts)
+    log(f"terms: {', '.join(law.basis.blocks)}")
+    best = _with_enough_knots(law.basis, train, validation, log)
+    losses = rollouts.losses(best.law)
+    log(_line("least squares", best, losses))
+    for number in range(_PATH_ROUNDS):
+        solved = _path_round(best, train, validation)
+        new_losses = rollouts.losses(solved.law)
+        log(_line(f"path round {number + 1}", solved, new_losses))
+        if new_losses.mean() > losses.mean():
+            break
+        best, losses = solved, new_losses
+    law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, rollouts)
+    return FittedLaw(
+        law,
+        standard_errors(equations, penalty(law.basis, equations), best.chosen.smoothing, law.coefficients),
+        best.chosen.smoothing,
+        tuple({trial.name: trial for trial in (*trials, *last)}.values()),
+        rollouts.errors(law),
+    )
+
+
+def _least_squares(basis, train, validation):
+    return _solve(basis, lambda data: numerov_rows(basis, data), train, validation)
+
+
+def _with_enough_knots(basis, train, validation, log):
+    """As many knots as lower the validation loss."""
+    best = None
+    for count in KNOTS:
+        basis = dataclasses.replace(basis, knots=dataclasses.replace(basis.knots, count=count))
+        solved = _least_squares(basis, train, validation)
+        if best is not None and not _is_better(solved, best, validation):
+            log(f"{count} knots are not better")
+            break
+        log(f"{count} knots: smoothing {solved.chosen.smoothing:.0e}")
+        best = solved
+    return best
+
+
+def _is_better(solved, than, validation):
+    """Whether the loss of the validation equations is lower by more than a standard error, at the same scale."""
+    ours, theirs = (
+        row_losses(numerov_rows(s.law.basis, validation), s.law.coefficients[:, None], than.equations.scale)[:, 0]
+        for s in (solved, than)
+    )
+    return is_worse(theirs, ours)
+
+
+def _solve(basis, make_rows, train, validation, start=None):
+    rows, validation_rows = Kept(lambda: make_rows(train)), Kept(lambda: make_rows(validation))
+
+    def first(equations):
+        return solve(equations, penalty(basis, equations), _FIRST_SMOOTHING)
+
+    _, equations = reweighted(rows, basis.num_columns, first, start)
+    chosen = choose_smoothing(basis, equations, validation_rows)
+    return _Solved(Law(basis, chosen.coefficients), equations, chosen)
+
+
+def _path_round(solved, train, validation):
+    law = solved.law
+    return _solve(law.basis, lambda data: path_rows(law, data), train, validation, law.coefficients)
+
+
+def _line(name, solved, losses):
+    errors = np.exp(losses)
+    return (
+        f"{name}: smoothing {solved.chosen.smoothing:.0e}, "
+        f"validation MAE {errors.mean():.3g}, median of windows {np.median(errors):.3g}"
+    )

@@ -1,0 +1,137 @@
+"""Decisions on the validation split: how smooth, how many knots, which terms."""
+
+import dataclasses
+
+import numpy as np
+
+from socialmd_tf.fitting.integrator import continue_windows
+from socialmd_tf.fitting.law import Law
+from socialmd_tf.fitting.least_squares import penalty, residual_lengths, solve
+
+SMOOTHINGS = 10.0 ** np.arange(-12, 3)
+_MAX_WINDOWS = 24
+_TINY = 1e-300
+_NEGLIGIBLE = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """Coefficients, the smoothing that was chosen for them and their loss on the validation split."""
+
+    coefficients: np.ndarray
+    smoothing: float
+    losses: np.ndarray
+    """Mean of log(1 + |residual|^2 / scale^2) of each trajectory."""
+
+
+def choose_smoothing(basis, equations, rows):
+    """The smoothest solution whose loss is within one standard error of the best, see `Chosen`.
+
+    Args:
+        basis: The `Basis`.
+        equations: `NormalEquations` of the training split.
+        rows: X and y of the validation split.
+    """
+    penalties = penalty(basis, equations)
+    solutions = np.stack([solve(equations, penalties, smoothing) for smoothing in SMOOTHINGS], axis=-1)
+    losses = row_losses(rows, solutions, equations.scale)
+    best = losses[:, np.argmin(losses.mean(axis=0))]
+    index = max(k for k in range(len(SMOOTHINGS)) if not is_worse(losses[:, k], best))
+    return Chosen(solutions[:, index], float(SMOOTHINGS[index]), losses[:, index])
+
+
+def row_losses(rows, coefficients, scale):
+    """Mean of log(1 + |residual|^2 / scale^2) of each trajectory `[W, S]`, for coefficients `[P, S]`."""
+    lengths = residual_lengths(rows, coefficients)
+    return np.concatenate([np.nanmean(np.log1p((values / scale) ** 2), axis=(1, 2)) for values in lengths])
+
+
+def is_worse(losses, than, negligible=0.0):
+    """Whether losses are larger than others on the same trajectories, by more than a standard error."""
+    difference = losses - than
+    error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
+    return difference.mean() > max(error, negligible)
+
+
+class Rollouts:
+    """Free rollouts on windows of the validation split.
+
+    Args:
+        trajectories: `Trajectories`.
+        warm_up_steps: T.
+        rollout_steps: T'.
+    """
+
+    def __init__(self, trajectories, warm_up_steps, rollout_steps):
+        windows = trajectories.windows(warm_up_steps + rollout_steps, warm_up_steps)
+        count = min(len(windows), _MAX_WINDOWS)
+        self._windows = windows[np.arange(count) * len(windows) // count]
+        self._observed = self._windows.windows(warm_up_steps, warm_up_steps + rollout_steps)
+        self._future = self._windows.positions[:, warm_up_steps:]
+
+    def errors(self, law):
+        """Mean absolute error of each window `[W]`, in units of length."""
+        predicted = continue_windows(law, self._observed, self._future.shape[1])
+        real = np.broadcast_to(self._windows.mask[:, None, :, None], predicted.shape)
+        return np.mean(np.abs(predicted - self._future), axis=(1, 2, 3), where=real)
+
+    def losses(self, law):
+        """Logarithms of the errors of each window `[W]`: a window in chaos counts as one window."""
+        return np.log(self.errors(law) + _TINY)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A term, and the median error of validation rollouts with it and without it."""
+
+    name: str
+    with_term: float
+    without_term: float
+    is_kept: bool
+
+
+def eliminate(law, equations, smoothing, rollouts):
+    """Leave out the terms that rollouts do not need, the one that explains least first.
+
+    A term goes if rollouts without it are not worse by more than a standard error, and by more than 1 %.
+
+    Args:
+        law: The `Law` with all terms.
+        equations: Its `NormalEquations`.
+        smoothing: Its smoothing.
+        rollouts: `Rollouts`.
+
+    Returns:
+        The `Law` that is left, its `NormalEquations`, and a `Trial` of each term.
+    """
+    losses, trials = rollouts.losses(law), []
+    if len(law.basis.blocks) == 1:
+        return law, equations, trials
+    for name in sorted(law.basis.blocks, key=lambda name: _explained(law, equations, smoothing, name)):
+        if len(law.basis.blocks) == 1:
+            break
+        smaller, fewer = without(law, equations, smoothing, name)
+        changed = rollouts.losses(smaller)
+        is_kept = is_worse(changed, losses, _NEGLIGIBLE)
+        trials.append(Trial(name, float(np.exp(np.median(losses))), float(np.exp(np.median(changed))), bool(is_kept)))
+        if not is_kept:
+            law, equations, losses = smaller, fewer, changed
+    return law, equations, trials
+
+
+def without(law, equations, smoothing, name):
+    """The law and the equations without a term, solved again."""
+    chosen = np.ones(law.basis.num_columns, bool)
+    chosen[law.basis.blocks[name]] = False
+    basis, fewer = law.basis.without(name), equations.of(np.nonzero(chosen)[0])
+    return Law(basis, solve(fewer, penalty(basis, fewer), smoothing)), fewer
+
+
+def _explained(law, equations, smoothing, name):
+    """Weighted squares that only this term explains."""
+    smaller, fewer = without(law, equations, smoothing, name)
+    return _squares(smaller.coefficients, fewer) - _squares(law.coefficients, equations)
+
+
+def _squares(coefficients, equations):
+    return coefficients @ equations.matrix @ coefficients - 2 * coefficients @ equations.right
