@@ -60,6 +60,11 @@ class Channel:
     other: Factor = ONE
     edge: int = 0
 
+    def weights(self, features, edges):
+        """Weights w(i, j) `[W, N, N]` for features `[W, N, F]` and edges `[W, N, N]`."""
+        products = self.own.of(features)[:, :, None] * self.other.of(features)[:, None, :]
+        return products * (edges == self.edge) if self.edge else products
+
     @property
     def name(self):
         """How the channel is shown."""

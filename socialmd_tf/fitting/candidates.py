@@ -16,8 +16,9 @@ _FRAMES_LOOKED_AT = 2000
 def candidate_basis(trajectories, num_knots):
     """All terms that the data could need.
 
-    Pairs: 1, f_i, f_j, f_i f_j for all features f but types; one per pair of types; one per type of bond. Without a box a
-    field. Friction. With a `mass`, see `basis.py`. Channels that are multiples of others on these data are left out.
+    Pairs: 1, f_i, f_j, f_i f_j for all features f but types; one per pair of types; one per type of bond. Without a
+    box a field. Friction. With a `mass`, see `basis.py`. Channels whose weights depend linearly on those of others are
+    left out.
 
     Args:
         trajectories: `Trajectories`.
@@ -79,7 +80,7 @@ def _channels(trajectories):
     per_mass = _own_factors(trajectories)[-1]
     channels = [Channel(), *_feature_channels(trajectories)]
     weighted = [Channel(_product(channel.own, per_mass), channel.other) for channel in channels]
-    return tuple(_independent(weighted, trajectories)) + tuple(bonds)
+    return _independent([*weighted, *bonds], trajectories)
 
 
 def _feature_channels(trajectories):
@@ -111,13 +112,11 @@ def _product(factor, by):
 
 def _independent(channels, trajectories):
     """Channels whose weights are no combinations of those before them, on all pairs of all trajectories."""
-    mask = (
-        trajectories.mask[:, :, None] & trajectories.mask[:, None, :] & ~np.eye(trajectories.mask.shape[1], dtype=bool)
-    )
+    mask = trajectories.mask[:, :, None] & trajectories.mask[:, None, :]
+    different = mask & ~np.eye(mask.shape[1], dtype=bool)
     kept, directions = [], []
     for channel in channels:
-        own, other = channel.own.of(trajectories.features), channel.other.of(trajectories.features)
-        weights = (own[:, :, None] * other[:, None, :])[mask]
+        weights = channel.weights(trajectories.features, trajectories.edges)[different]
         rest = weights
         for _ in range(2):  # twice, against rounding
             for direction in directions:
@@ -126,4 +125,4 @@ def _independent(channels, trajectories):
         if size > 1e-6 * np.linalg.norm(weights):
             kept.append(channel)
             directions.append(rest / size)
-    return kept
+    return tuple(kept)

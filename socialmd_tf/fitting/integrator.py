@@ -70,9 +70,8 @@ def advance(accelerations, positions, velocities, steps, tolerance):
         good = error <= 1
         factor = np.clip(0.9 * np.maximum(error, 1e-12) ** -0.2, 0.2, 5.0)
         # A step cut short by the end of the frame says nothing against the longer one.
-        steps[chosen] = np.where(
-            good, np.maximum(h * factor, np.where(h < steps[chosen], steps[chosen], 0)), h * factor
-        )
+        planned = np.where(good & (h < steps[chosen]), steps[chosen], 0.0)
+        steps[chosen] = np.maximum(h * factor, planned)
         accepted = chosen[good]
         positions[accepted], velocities[accepted] = x[good], v[good]
         left[accepted] -= h[good]

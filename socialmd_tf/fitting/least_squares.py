@@ -79,18 +79,19 @@ def solve(equations, penalties, smoothing):
 
 
 def standard_errors(equations, penalties, smoothing, coefficients):
-    """Standard errors of the coefficients `[P]`, for independent residuals: roots of s^2 H^-1 A H^-1, H = A + penalty."""
+    """Standard errors of the coefficients `[P]`, for independent residuals of variance s^2.
+
+    The roots of the diagonal of s^2 H^-1 A H^-1, with H the matrix A plus the penalty.
+    """
     factor, scale = _factor(equations, penalties, smoothing)
     inverse = scale[:, None] * linalg.cho_solve(factor, np.diag(scale))
     rest = equations.squares - 2 * coefficients @ equations.right + coefficients @ equations.matrix @ coefficients
     variance = max(float(rest), 0.0) / max(equations.weight, 1.0)
-    return np.sqrt(
-        variance * np.maximum(np.einsum("ij,jk,ik->i", inverse, equations.matrix, inverse, optimize=True), 0)
-    )
+    return np.sqrt(variance * np.maximum(np.sum(inverse @ equations.matrix * inverse, axis=1), 0.0))
 
 
 def _factor(equations, penalties, smoothing):
-    """Cholesky factor of the equations scaled to a unit diagonal, and the scale `[P]`; a tiny ridge makes it regular."""
+    """Cholesky factor of the equations, scaled to a unit diagonal and with a tiny ridge, and the scale `[P]`."""
     matrix = equations.matrix + smoothing * penalties
     diagonal = np.diagonal(matrix)
     scale = 1 / np.sqrt(np.maximum(diagonal, 1e-14 * diagonal.max() + _TINY))

@@ -77,6 +77,7 @@ def frame_sums(basis, trajectories, velocities):
 
 
 def masked(trajectories, rows, targets):
+    """Equations `[W, T, N, D, P]` and `[W, T, N, D]` that are 0 = 0 for padding."""
     real = trajectories.mask[:, None, :, None]
     return rows * real[..., None], targets * real
 
