@@ -1,0 +1,218 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from socialmd_tf.layers.forces import BasisForce, BondForce, Friction, PolynomialField
+from tests import laws_reference
+from tests.socialmd_tf.fitting.systems import CELL
+
+KNOTS, NEAREST, FARTHEST, CORE = 8, 0.4, 4.0, 0.2
+ONE, CHARGE, PER_MASS, IS_LIGHT = {}, {"powers": [[1, 1]]}, {"powers": [[0, -1]]}, {"indicates": [0, 1.0]}
+CHANNELS = [
+    {"own": PER_MASS, "other": ONE},
+    {"own": {"powers": [[0, -1], [1, 1]]}, "other": CHARGE},
+    {"own": IS_LIGHT, "other": ONE},
+]
+EDGES = np.array([[[0, 1, 1], [2, 1, 2], [3, 0, 1]], [[1, 2, 2], [0, 0, 0], [0, 0, 0]]], np.int32)
+
+
+def system(num_dimensions, num_particles=5, seed=0):
+    """Two systems, the second padded; the first two particles nearer than the core."""
+    rng = np.random.default_rng(seed)
+    positions = np.round(rng.normal(size=(2, num_particles, num_dimensions)) * 256) / 256
+    positions[:, 1] = positions[:, 0] + 0.05
+    features = np.stack([rng.integers(1, 3, (2, num_particles)), rng.normal(size=(2, num_particles))], axis=-1)
+    mask = np.ones((2, num_particles))
+    mask[1, -1] = 0
+    features[1, -1] = 0
+    return [array.astype("float32") for array in (positions, features, mask)]
+
+
+def randomized(layer, seed=0):
+    """The layer with random coefficients."""
+    layer.build()
+    rng = np.random.default_rng(seed)
+    for weight in layer.trainable_variables:
+        weight.assign(rng.normal(size=weight.shape))
+    return layer
+
+
+def pair_force(**options):
+    return randomized(BasisForce(CHANNELS, KNOTS, NEAREST, FARTHEST, CORE, acceleration_scale=0.5, **options))
+
+
+def channel_weights(features):
+    mass, charge = np.where(features[:, 0] > 0, features[:, 0], 1.0), features[:, 1]
+    ones = np.ones_like(mass)
+    return [np.outer(1 / mass, ones), np.outer(charge / mass, charge), np.outer(mass == 1, ones)]
+
+
+def slow(force, positions, features, mask, cells=(None, None), coefficients=None):
+    coefficients = np.asarray(force.splines.coefficients, np.float64) if coefficients is None else coefficients
+    settings = NEAREST, FARTHEST, CORE, force.cutoff or np.inf
+    return 0.5 * np.stack([
+        laws_reference.pair_accelerations(x, m, channel_weights(f), coefficients, *settings, cell)
+        for x, f, m, cell in zip(*(np.asarray(a, np.float64) for a in (positions, features, mask)), cells, strict=True)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+@pytest.mark.parametrize("cutoff", [None, 1.5])
+def test_pairs_equal_the_loops(num_dimensions, cutoff, held):
+    force, arrays = pair_force(cutoff=cutoff), system(num_dimensions)
+    expected = slow(force, *arrays)
+    assert np.abs(expected).max() > 0.5
+    np.testing.assert_allclose(force(*arrays), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+@pytest.mark.parametrize("is_triclinic", [False, True])
+def test_pairs_in_a_box_equal_the_loops(num_dimensions, is_triclinic, held):
+    force, (positions, features, mask) = pair_force(cutoff=1.0), system(num_dimensions, num_particles=9)
+    positions = 2 * positions
+    cells = np.stack([CELL[num_dimensions], 1.1 * CELL[num_dimensions]])
+    if not is_triclinic:
+        cells = cells * np.eye(num_dimensions)
+    box = (cells if is_triclinic else np.diagonal(cells, axis1=1, axis2=2)).astype("float32")
+    expected = slow(force, positions, features, mask, cells)
+    assert np.abs(expected - slow(force, positions, features, mask)).max() > 0.1  # images count
+    np.testing.assert_allclose(force(positions, features, mask, box), expected, rtol=1e-3, atol=1e-4)
+    shifts = np.random.default_rng(1).integers(-2, 3, positions.shape) @ cells
+    moved = (positions + shifts).astype("float32")
+    np.testing.assert_allclose(force(moved, features, mask, box), expected, rtol=1e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("cell", [None, "box"])
+def test_gradients_are_those_of_the_loops(cell):
+    force, (positions, features, mask) = pair_force(cutoff=1.2), system(2)
+    cells = (None, None) if cell is None else np.stack([CELL[2], CELL[2]])
+    box = None if cell is None else cells.astype("float32")
+    direction = np.random.default_rng(1).normal(size=positions.shape)
+    variables = [tf.Variable(positions), force.splines.coefficients.value]
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(tf.cast(force(variables[0], features, mask, box), "float64") * direction)
+    of_positions, of_coefficients = (np.asarray(gradient) for gradient in tape.gradient(total, variables))
+    coefficients = np.asarray(force.splines.coefficients, np.float64)
+
+    def value(x, c):
+        return np.sum(slow(force, x, features, mask, cells, c) * direction)
+
+    for index in [(0, 0, 0), (0, 2, 1), (1, 3, 0), (1, 4, 1)]:
+        move = np.zeros(positions.shape)
+        move[index] = 1e-5
+        slope = (value(positions + move, coefficients) - value(positions - move, coefficients)) / 2e-5
+        assert of_positions[index] == pytest.approx(slope, rel=1e-3, abs=1e-3)
+    for index in [(0, 1), (1, 4), (2, 3)]:
+        move = np.zeros(coefficients.shape)
+        move[index] = 1e-3
+        slope = (value(positions, coefficients + move) - value(positions, coefficients - move)) / 2e-3
+        assert of_coefficients[index] == pytest.approx(slope, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_bonds_equal_the_loops(num_dimensions):
+    force = randomized(BondForce(2, KNOTS, NEAREST, FARTHEST, CORE))
+    positions = 0.3 * system(num_dimensions)[0]
+    coefficients = np.asarray(force.splines.coefficients, np.float64)
+    expected = []
+    for x, edges in zip(positions.astype(float), EDGES, strict=True):
+        weights = np.zeros((2, 5, 5))
+        for i, j, kind in edges:
+            weights[kind - 1, i, j] = weights[kind - 1, j, i] = kind > 0
+        settings = NEAREST, FARTHEST, CORE
+        expected.append(laws_reference.pair_accelerations(x, np.ones(5), weights, coefficients, *settings))
+    found = force(positions, EDGES)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(np.sum(found, axis=1), 0.0, atol=1e-3)
+    cells = np.stack([CELL[num_dimensions], 1.5 * CELL[num_dimensions]])
+    shifts = np.random.default_rng(1).integers(-2, 3, positions.shape) @ cells
+    found = force((positions + shifts).astype("float32"), EDGES, cells.astype("float32"))
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_field_equals_the_loops(num_dimensions):
+    field = randomized(PolynomialField([ONE, PER_MASS], num_dimensions))
+    field.center.assign([0.3] * num_dimensions)
+    field.log_length.assign(np.log(2.0))
+    positions, features, mask = system(num_dimensions)
+    coefficients = np.asarray(field.coefficients, np.float64)
+    expected = np.zeros(positions.shape)
+    for b, i in zip(*np.nonzero(mask), strict=True):
+        for block, factor in zip(coefficients, (1.0, 1 / features[b, i, 0]), strict=True):
+            expected[b, i] += factor * laws_reference.field(positions[b, i], block, [0.3] * num_dimensions, 2.0)
+    np.testing.assert_allclose(field(positions, features, mask), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_friction_by_hand():
+    friction = Friction([ONE, PER_MASS])
+    friction.build()
+    friction.gamma.assign([0.5, 2.0])
+    found = friction(
+        np.full((1, 2, 2), 3.0, "float32"), np.array([[[4.0], [0.0]]], "float32"), np.array([[1, 0]], "float32")
+    )
+    np.testing.assert_allclose(found, [[[-3.0, -3.0], [0.0, 0.0]]])
+
+
+def rotation(num_dimensions):
+    return np.linalg.qr(np.random.default_rng(5).normal(size=(num_dimensions, num_dimensions)))[0]
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_pairs_and_bonds_turn_and_move_with_the_system(num_dimensions):
+    positions, features, mask = system(num_dimensions)
+    turn, shift = rotation(num_dimensions), np.linspace(1, 2, num_dimensions)
+    bonds = randomized(BondForce(2, KNOTS, NEAREST, FARTHEST, CORE))
+    for function in (lambda x: pair_force()(x, features, mask), lambda x: bonds(x, EDGES)):
+        here = np.asarray(function(positions))
+        there = function((positions @ turn + shift).astype("float32"))
+        np.testing.assert_allclose(there, here @ turn, rtol=2e-3, atol=2e-3)
+    order = [2, 0, 3, 1]
+    features[1, -1] = features[1, -2] = 1.0
+    permuted = pair_force()(positions[:, order], features[:, order], np.ones((2, 4), "float32"))
+    straight = pair_force()(positions[:, :4], features[:, :4], np.ones((2, 4), "float32"))
+    np.testing.assert_allclose(permuted, np.asarray(straight)[:, order], rtol=1e-3, atol=1e-4)
+
+
+def test_a_field_does_not_turn_with_the_system_and_says_so():
+    positions, features, mask = system(2)
+    field = randomized(PolynomialField([ONE], 2))
+    there = field((positions @ rotation(2)).astype("float32"), features, mask)
+    assert np.abs(np.asarray(there) - np.asarray(field(positions, features, mask)) @ rotation(2)).max() > 0.1
+    assert not field.is_equivariant
+
+
+LAYERS = {
+    "pairs": (BasisForce, (CHANNELS, KNOTS, NEAREST, FARTHEST, CORE, 1.5)),
+    "bonds": (BondForce, (2, KNOTS, NEAREST, FARTHEST, CORE)),
+    "field": (PolynomialField, ([ONE, PER_MASS], 2)),
+    "friction": (Friction, ([ONE, CHARGE],)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_configuration_and_file_round_trip(name, tmp_path):
+    kind, arguments = LAYERS[name]
+    layer = randomized(kind(*arguments))
+    if hasattr(layer, "splines"):
+        layer.splines.set_range(0.3, 5.0, 0.1)
+    positions, features, mask = system(2)
+    arrays = [positions, EDGES] if name == "bonds" else [positions, features, mask]
+    expected = np.asarray(layer(*arrays))
+    again = kind.from_config(json.loads(json.dumps(layer.get_config())))
+    again.build()
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(again(*arrays), expected)
+    inputs = [keras.Input(array.shape[1:], dtype=array.dtype) for array in arrays]
+    keras.Model(inputs, layer(*inputs)).save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(arrays), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [(1, 3, 0.1, 1.0, 0.1), (1, 8, 0.0, 1.0, 0.1), (1, 8, 2.0, 1.0, 0.1)])
+def test_impossible_ranges_are_refused(arguments):
+    with pytest.raises(ValueError, match=f"{arguments[1]}"):
+        BondForce(*arguments)
