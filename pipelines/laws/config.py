@@ -142,3 +142,29 @@ class LennardJonesConfig(LawConfig):
     def box_side(self) -> float:
         """Edge length of the box, (N / density)^(1 / D)."""
         return float((self.num_particles / self.density) ** (1 / self.num_dimensions))
+
+
+@dataclasses.dataclass(frozen=True)
+class CoulombConfig(LawConfig):
+    """Charges of -1 and 1 in open space with clipped forces (the charged particles of Kipf et al. 2018).
+
+    U = sum over pairs of k q_i q_j / r; components of the force on a particle beyond `max_force` are cut, so that
+    energy is not kept in close encounters. Coordinates are N(0, `position_spread`^2); velocities have length `speed`.
+    """
+
+    num_dimensions: int = 3
+    coulomb_constant: float = 1.0
+    """k."""
+    max_force: float = 100.0
+    """Largest component of the force on a particle."""
+    position_spread: float = 1.0
+    """Standard deviation of the initial coordinates."""
+    speed: float = 0.5
+    """Initial speed of every particle."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        super().__post_init__()
+        for name in ("coulomb_constant", "max_force", "position_spread"):
+            require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        require(self.speed >= 0, "speed", "at least 0", self.speed)

@@ -1,8 +1,8 @@
 """A dataset simulated under a law; a run that was stopped resumes.
 
 A directory holds `simulation.json` (the configuration, written first), `<split>/00000.npy` for every simulation
-(positions only; `<split>/00000.edges.npy` beside it where the law has bonds, written before it), and `dataset.json`
-(written last). In a periodic box positions are stored unwrapped.
+(positions, then the charge where there is one; `<split>/00000.edges.npy` beside it where the law has bonds, written
+before it), and `dataset.json` (written last). In a periodic box positions are stored unwrapped.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.atomic_files import write_atomically, write_json
-from pipelines.laws.config import LawConfig
+from pipelines.laws.config import CoulombConfig, LawConfig, SpringsConfig
 from pipelines.laws.simulate import law_of, name_of, simulate
 from pipelines.manifest import FORMAT, MANIFEST_FILE
 from pipelines.nbody.initial_conditions import SPLITS, generator
@@ -55,10 +55,14 @@ def write_dataset(config: LawConfig, directory: Path, *, command: str) -> None:
 
 def _simulate_chunk(config: LawConfig, directory: Path, split: str, indices: list[int]) -> None:
     simulations = simulate(config, [generator(config.seed, split, index, 0) for index in indices])
-    for index, positions, edges in zip(indices, simulations.positions, simulations.edges, strict=True):
-        if name_of(config) == "springs":
+    frames = simulations.positions
+    if _has_charges(config):
+        columns = np.broadcast_to(simulations.charges[:, None, :, None], (*frames.shape[:-1], 1))
+        frames = np.concatenate([frames, columns], axis=-1)
+    for index, trajectory, edges in zip(indices, frames, simulations.edges, strict=True):
+        if _has_bonds(config):
             _save_edges(directory / _edge_file(split, index), edges)
-        save_trajectory(directory / _file(split, index), positions)
+        save_trajectory(directory / _file(split, index), trajectory)
 
 
 def _save_edges(path: Path, edges: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> None:
@@ -72,7 +76,7 @@ def _manifest(config: LawConfig, command: str) -> dict[str, object]:
     counts = (config.num_train, config.num_validation, config.num_test)
     box = law_of(config).box(config)
     optional: dict[str, object] = {} if box is None else {"box": [float(side) for side in box]}
-    if name_of(config) == "springs":
+    if _has_bonds(config):
         optional["edge_files"] = {
             _file(split, index).as_posix(): _edge_file(split, index).as_posix()
             for split, chunk in _chunks(config)
@@ -82,7 +86,7 @@ def _manifest(config: LawConfig, command: str) -> dict[str, object]:
         "format": FORMAT,
         "name": name_of(config),
         "num_dimensions": config.num_dimensions,
-        "features": [],
+        "features": ["charge"] if _has_charges(config) else [],
         "length_unit": "1",
         "time_between_frames": float(f"{config.time_step * config.save_every:.12g}"),
         "splits": {
@@ -98,6 +102,14 @@ def _manifest(config: LawConfig, command: str) -> dict[str, object]:
         },
         **optional,
     }
+
+
+def _has_bonds(config: LawConfig) -> bool:
+    return isinstance(config, SpringsConfig)
+
+
+def _has_charges(config: LawConfig) -> bool:
+    return isinstance(config, CoulombConfig)
 
 
 def _chunks(config: LawConfig) -> Iterator[tuple[str, range]]:

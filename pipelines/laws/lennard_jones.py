@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.laws.config import LennardJonesConfig
-from pipelines.laws.systems import Array, Systems, displacements, no_edges
+from pipelines.laws.systems import Array, Systems, displacements, one_system
 
 _FAR = 1e6
 
@@ -20,10 +19,10 @@ def draw(rng: np.random.Generator, config: LennardJonesConfig) -> Systems:
     positions = (chosen + 0.5 + rng.uniform(-0.05, 0.05, chosen.shape)) * spacing
     velocities = rng.normal(0.0, np.sqrt(config.initial_temperature), chosen.shape)
     velocities -= velocities.mean(axis=0)
-    return Systems(positions[None], velocities[None], no_edges(config.num_particles))
+    return one_system(positions[None], velocities[None])
 
 
-def accelerations(config: LennardJonesConfig, edges: npt.NDArray[np.int64]) -> Callable[[Array], Array]:
+def accelerations(config: LennardJonesConfig, systems: Systems) -> Callable[[Array], Array]:
     """a_i = sum over j of u'(r) (r_j - r_i) / r, with u the switched pair potential, to the nearest image of j."""
 
     def function(positions: Array) -> Array:

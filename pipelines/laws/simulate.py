@@ -7,16 +7,17 @@ from types import MappingProxyType, ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.laws import lennard_jones, springs, trap
-from pipelines.laws.config import LawConfig, LennardJonesConfig, SpringsConfig, TrapConfig
+from pipelines.laws import coulomb, lennard_jones, springs, trap
+from pipelines.laws.config import CoulombConfig, LawConfig, LennardJonesConfig, SpringsConfig, TrapConfig
 from pipelines.laws.integrate import advance
-from pipelines.laws.systems import Array, Systems
+from pipelines.laws.systems import Array, joined
 
 LAWS = MappingProxyType(
     {
         "springs": (SpringsConfig, springs),
         "trap": (TrapConfig, trap),
         "lennard-jones": (LennardJonesConfig, lennard_jones),
+        "coulomb": (CoulombConfig, coulomb),
     }
 )
 """Name of a law -> its configuration and the module that defines it (`pipelines.laws.systems.Law`)."""
@@ -34,6 +35,8 @@ class Simulations:
     """`[S, F, N, D]`."""
     edges: npt.NDArray[np.int64]
     """Types of the bonds `[S, N, N]`; 0 for none."""
+    charges: Array
+    """`[S, N]`; 0 where the law has none."""
 
 
 def law_of(config: LawConfig) -> ModuleType:
@@ -58,8 +61,8 @@ def simulate(config: LawConfig, generators: Sequence[np.random.Generator]) -> Si
     """
     law = law_of(config)
     drawn = [law.draw(rng, config) for rng in generators]
-    systems = Systems(*(np.concatenate(arrays) for arrays in zip(*drawn, strict=True)))
-    accelerations = law.accelerations(config, systems.edges)
+    systems = joined(drawn)
+    accelerations = law.accelerations(config, systems)
     start = advance(
         systems.positions,
         systems.velocities,
@@ -84,4 +87,4 @@ def simulate(config: LawConfig, generators: Sequence[np.random.Generator]) -> Si
             )
         )
     positions, velocities = (np.stack(arrays, axis=1) for arrays in zip(*frames, strict=True))
-    return Simulations(positions, velocities, systems.edges)
+    return Simulations(positions, velocities, systems.edges, systems.charges)

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.laws.config import SpringsConfig
-from pipelines.laws.systems import Array, Systems, displacements
+from pipelines.laws.systems import Array, Systems, displacements, one_system
 
 
 def draw(rng: np.random.Generator, config: SpringsConfig) -> Systems:
@@ -16,12 +15,12 @@ def draw(rng: np.random.Generator, config: SpringsConfig) -> Systems:
     velocities = rng.normal(size=shape)
     velocities *= config.speed / np.linalg.norm(velocities, axis=-1, keepdims=True)
     upper = np.triu(rng.random((config.num_particles, config.num_particles)) < config.edge_probability, 1)
-    return Systems(positions, velocities, (upper | upper.T).astype(np.int64)[None])
+    return one_system(positions, velocities, edges=(upper | upper.T).astype(np.int64)[None])
 
 
-def accelerations(config: SpringsConfig, edges: npt.NDArray[np.int64]) -> Callable[[Array], Array]:
+def accelerations(config: SpringsConfig, systems: Systems) -> Callable[[Array], Array]:
     """a_i = k sum over edges (i, j) of (r_j - r_i), as k (A - diag(degree)) x."""
-    joined = (edges > 0).astype(np.float64)
+    joined = (systems.edges > 0).astype(np.float64)
     matrix = config.spring_constant * (joined - np.eye(joined.shape[-1]) * joined.sum(axis=-1, keepdims=True))
 
     def function(positions: Array) -> Array:

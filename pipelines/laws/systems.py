@@ -1,6 +1,6 @@
 """Systems of a law at one time, and what a law is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +18,8 @@ class Systems(NamedTuple):
     """`[S, N, D]`."""
     edges: npt.NDArray[np.int64]
     """Type of the bond between two particles `[S, N, N]`, symmetric; 0 for none."""
+    charges: Array
+    """`[S, N]`; 0 where the law has none."""
 
 
 class Law(Protocol):
@@ -26,8 +28,8 @@ class Law(Protocol):
     def draw(self, rng: np.random.Generator, config: Any) -> Systems:
         """Draw one system (S = 1)."""
 
-    def accelerations(self, config: Any, edges: npt.NDArray[np.int64]) -> Callable[[Array], Array]:
-        """The function from positions `[S, N, D]` to accelerations `[S, N, D]`."""
+    def accelerations(self, config: Any, systems: Systems) -> Callable[[Array], Array]:
+        """The function from positions to accelerations, each `[S, N, D]`, of systems with these bonds and charges."""
 
     def potential_energy(self, config: Any, systems: Systems) -> Array:
         """Energies `[S]`."""
@@ -36,9 +38,11 @@ class Law(Protocol):
         """Edge lengths `[D]` of the periodic box, or None."""
 
 
-def no_edges(num_particles: int) -> npt.NDArray[np.int64]:
-    """`[1, N, N]` without a bond."""
-    return np.zeros((1, num_particles, num_particles), np.int64)
+def one_system(positions: Array, velocities: Array, **known: npt.NDArray[Any]) -> Systems:
+    """A system with positions and velocities `[1, N, D]`, without bonds and charges unless they are given."""
+    num_particles = positions.shape[1]
+    nothing = {"edges": np.zeros((1, num_particles, num_particles), np.int64), "charges": np.zeros((1, num_particles))}
+    return Systems(positions, velocities, **{**nothing, **known})
 
 
 def displacements(positions: Array) -> Array:
@@ -50,3 +54,8 @@ def kinetic_energy(velocities: Array) -> Array:
     """Sum over particles of |v|^2 / 2, `[S]`, of velocities `[S, N, D]`."""
     energy: Array = np.sum(velocities**2, axis=(-2, -1)) / 2
     return energy
+
+
+def joined(parts: Sequence[Systems]) -> Systems:
+    """Systems one after the other."""
+    return Systems(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

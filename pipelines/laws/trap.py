@@ -3,20 +3,19 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.laws.config import TrapConfig
-from pipelines.laws.systems import Array, Systems, displacements, no_edges
+from pipelines.laws.systems import Array, Systems, displacements, one_system
 
 
 def draw(rng: np.random.Generator, config: TrapConfig) -> Systems:
     """Draw one system, see `TrapConfig`."""
     shape = (1, config.num_particles, config.num_dimensions)
     positions = rng.normal(0.0, config.position_spread, shape)
-    return Systems(positions, rng.normal(0.0, config.speed, shape), no_edges(config.num_particles))
+    return one_system(positions, rng.normal(0.0, config.speed, shape))
 
 
-def accelerations(config: TrapConfig, edges: npt.NDArray[np.int64]) -> Callable[[Array], Array]:
+def accelerations(config: TrapConfig, systems: Systems) -> Callable[[Array], Array]:
     """a_i = -k x_i - sum over j of epsilon / d (1 - r / d) (r_j - r_i) / r, r < d."""
 
     def function(positions: Array) -> Array:

@@ -20,7 +20,8 @@ from socialmd_tf.fitting.selection import (
 )
 
 KNOTS = (48, 96, 192)
-_PATH_ROUNDS = 3
+_MAX_PATH_ROUNDS = 8
+_WORTHWHILE = 0.05
 _FIRST_SMOOTHING = 1e-9
 
 
@@ -86,13 +87,15 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, log=print):
     best = _with_enough_knots(law.basis, train, validation, log)
     losses = rollouts.losses(best.law)
     log(_line("least squares", best, losses))
-    for number in range(_PATH_ROUNDS):
+    for number in range(_MAX_PATH_ROUNDS):
         solved = _path_round(best, train, validation)
         new_losses = rollouts.losses(solved.law)
         log(_line(f"path round {number + 1}", solved, new_losses))
-        if new_losses.mean() > losses.mean():
+        gain = losses.mean() - new_losses.mean()
+        if gain > 0:
+            best, losses = solved, new_losses
+        if gain < _WORTHWHILE:
             break
-        best, losses = solved, new_losses
     law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, rollouts)
     return FittedLaw(
         law,

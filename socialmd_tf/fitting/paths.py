@@ -18,7 +18,7 @@ from socialmd_tf.fitting.rows import chunks, masked, second_differences
 NUM_NODES = 6
 _ITERATIONS = 12
 _TOLERANCE = 1e-6
-_CONVERGED = 1e-9
+_CONVERGED = 1e-7
 
 
 def _quadrature(count):
@@ -73,18 +73,20 @@ def solve_paths(accelerations, first, last, collocation):
     nodes, count = collocation.nodes[:, None, None], len(collocation.nodes)
     straight = first[:, None] * (1 - nodes) + last[:, None] * nodes
     mean = (last - first)[:, None]
-    chosen = np.repeat(np.arange(len(first)), count)
-    positions, velocities = straight, np.repeat(mean, count + 2, axis=1)
+    size = np.abs(mean).mean()
+    positions, velocities = straight.copy(), np.repeat(mean, count + 2, axis=1)
+    changes = np.full(first.shape[:2], np.inf)
     for _ in range(_ITERATIONS):
-        flat = (values.reshape(-1, *first.shape[1:]) for values in (positions, velocities[:, :count]))
-        a = accelerations(*flat, chosen).reshape(positions.shape)
-        updated = straight + np.einsum("pq,bqnd->bpnd", collocation.to_positions, a)
-        change = np.abs(updated - positions).max(axis=(1, 3))
-        positions = updated
-        velocities = mean + np.einsum("pq,bqnd->bpnd", collocation.to_velocities, a)
-        if change.max() <= _CONVERGED * np.abs(mean).mean():
+        moving = np.nonzero(changes.max(axis=1) > _CONVERGED * size)[0]
+        if not len(moving):
             break
-    return positions, velocities, change <= _TOLERANCE * np.abs(mean).mean()
+        flat = (v[moving, :count].reshape(-1, *first.shape[1:]) for v in (positions, velocities))
+        a = accelerations(*flat, np.repeat(moving, count)).reshape(-1, *positions.shape[1:])
+        updated = straight[moving] + np.einsum("pq,bqnd->bpnd", collocation.to_positions, a)
+        changes[moving] = np.abs(updated - positions[moving]).max(axis=(1, 3))
+        positions[moving] = updated
+        velocities[moving] = mean[moving] + np.einsum("pq,bqnd->bpnd", collocation.to_velocities, a)
+    return positions, velocities, changes <= _TOLERANCE * size
 
 
 def path_rows(law, trajectories):

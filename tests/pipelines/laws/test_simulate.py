@@ -6,7 +6,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from pipelines.errors import UserError
-from pipelines.laws.config import LennardJonesConfig, SpringsConfig, TrapConfig
+from pipelines.laws.config import CoulombConfig, LennardJonesConfig, SpringsConfig, TrapConfig
 from pipelines.laws.integrate import advance
 from pipelines.laws.simulate import law_of, simulate
 from pipelines.laws.systems import Systems, kinetic_energy
@@ -16,6 +16,7 @@ CONFIGS = {
     for dimensions in (2, 3)
     for name, config in {
         "springs": SpringsConfig(num_dimensions=dimensions, num_frames=6),
+        "coulomb": CoulombConfig(num_dimensions=dimensions, num_frames=6, position_spread=2.0, coulomb_constant=0.05),
         "trap": TrapConfig(num_dimensions=dimensions, num_particles=6, num_frames=6, save_every=20, friction=0.0),
         "lennard-jones": LennardJonesConfig(
             num_dimensions=dimensions, num_particles=27, num_frames=6, density=0.45, cutoff=1.9, switch=1.4,
@@ -34,12 +35,18 @@ def run(config, *seeds):
     return simulate(config, [np.random.default_rng(seed) for seed in seeds])
 
 
+def systems_at(simulations, frame=-1):
+    return Systems(
+        simulations.positions[:, frame], simulations.velocities[:, frame], simulations.edges, simulations.charges
+    )
+
+
 def energies(config, simulations, frame):
-    systems = Systems(simulations.positions[:, frame], simulations.velocities[:, frame], simulations.edges)
+    systems = systems_at(simulations, frame)
     return law_of(config).potential_energy(config, systems) + kinetic_energy(systems.velocities)
 
 
-def slow_energy(config, positions, edges):
+def slow_energy(config, positions, simulations):
     """U of one system by loops over pairs."""
     energy = 0.0
     for i, j in itertools.combinations(range(len(positions)), 2):
@@ -51,7 +58,9 @@ def slow_energy(config, positions, edges):
             continue
         r = np.linalg.norm(positions[j] - positions[i])
         if isinstance(config, SpringsConfig):
-            energy += config.spring_constant * r**2 / 2 if edges[i, j] else 0.0
+            energy += config.spring_constant * r**2 / 2 if simulations.edges[0, i, j] else 0.0
+        elif isinstance(config, CoulombConfig):
+            energy += config.coulomb_constant * simulations.charges[0, i] * simulations.charges[0, j] / r
         else:
             energy += config.stiffness * max(0.0, 1 - r / config.diameter) ** 2 / 2
     return energy + (config.trap_constant * np.sum(positions**2) / 2 if isinstance(config, TrapConfig) else 0.0)
@@ -62,21 +71,21 @@ def test_energy_is_the_sum_over_pairs(config):
     positions = simulations.positions[:, -1]
     if isinstance(config, LennardJonesConfig):  # the loops look one box to each side
         positions = positions % config.box_side
-    systems = Systems(positions, positions, simulations.edges)
-    expected = slow_energy(config, positions[0], simulations.edges[0])
+    systems = systems_at(simulations)._replace(positions=positions)
+    expected = slow_energy(config, positions[0], simulations)
     assert law_of(config).potential_energy(config, systems)[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_accelerations_are_minus_the_gradient_of_the_energy(config):
     law, simulations = law_of(config), run(config, 0, 1)
     positions = simulations.positions[:, -1]
-    accelerations = law.accelerations(config, simulations.edges)(positions)
+    accelerations = law.accelerations(config, systems_at(simulations))(positions)
     assert np.abs(accelerations).max() > 0.05
     for i, axis in itertools.product(range(3), range(config.num_dimensions)):
         move = np.zeros_like(positions)
         move[:, i, axis] = 1e-5
         up, down = (
-            law.potential_energy(config, Systems(positions + sign * move, positions, simulations.edges))
+            law.potential_energy(config, systems_at(simulations)._replace(positions=positions + sign * move))
             for sign in (1, -1)
         )
         np.testing.assert_allclose(accelerations[:, i, axis], -(up - down) / 2e-5, rtol=1e-5, atol=1e-6)
@@ -84,7 +93,7 @@ def test_accelerations_are_minus_the_gradient_of_the_energy(config):
 
 def test_frames_solve_newtons_equations(config):
     law, simulations = law_of(config), run(config, 1)
-    function = law.accelerations(config, simulations.edges)
+    function = law.accelerations(config, systems_at(simulations))
     shape = simulations.positions[:, 0].shape
 
     def derivative(_, state):
@@ -149,7 +158,7 @@ def test_equilibration_sets_the_temperature():
 
 def test_verlet_is_time_reversible(config):
     law, simulations = law_of(config), run(config, 2)
-    function = law.accelerations(config, simulations.edges)
+    function = law.accelerations(config, systems_at(simulations))
     start = simulations.positions[:, 0], simulations.velocities[:, 0]
     positions, velocities = advance(*start, function, time_step=config.time_step, num_steps=40)
     back, _ = advance(positions, -velocities, function, time_step=config.time_step, num_steps=40)
@@ -169,3 +178,14 @@ def test_verlet_is_time_reversible(config):
 def test_refusals_name_field_and_value(kind, field, value):
     with pytest.raises(UserError, match=f"`{field}`.*{value}"):
         kind(**{field: value})
+
+
+def test_clipped_forces_by_hand():
+    """Opposite charges 0.05 apart along (3, 4) / 5 pull with 400: components 240 and 320 are cut to 100."""
+    config = CoulombConfig(num_particles=2, num_dimensions=2)
+    positions = np.array([[[0.0, 0.0], [0.03, 0.04]]])
+    systems = Systems(positions, positions, np.zeros((1, 2, 2), int), np.array([[1.0, -1.0]]))
+    found = law_of(config).accelerations(config, systems)(positions)
+    np.testing.assert_allclose(found, [[[100.0, 100.0], [-100.0, -100.0]]])
+    found = law_of(config).accelerations(config, systems)(10 * positions)
+    np.testing.assert_allclose(found, [[[2.4, 3.2], [-2.4, -3.2]]])
