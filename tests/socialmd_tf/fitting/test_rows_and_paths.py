@@ -1,0 +1,182 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.integrate import quad, solve_ivp
+
+from socialmd_tf.fitting import rows as rows_module
+from socialmd_tf.fitting.basis import ONE, Channel
+from socialmd_tf.fitting.candidates import candidate_basis
+from socialmd_tf.fitting.integrator import advance, continue_windows
+from socialmd_tf.fitting.law import Law
+from socialmd_tf.fitting.paths import Collocation, path_rows, solve_paths
+from socialmd_tf.fitting.rows import Kept, chunks, numerov_rows
+from socialmd_tf.fitting.trajectories import Trajectories, half_height, nearest_image
+from tests.socialmd_tf.fitting.systems import CELL, trajectories
+
+FREQUENCY, GAMMA = 0.4, 0.05
+
+
+def harmonic_law(num_dimensions=2):
+    """a = -FREQUENCY^2 x - GAMMA v, no pairs, and a basis of a field and friction."""
+    data = trajectories(num_dimensions)
+    basis = dataclasses.replace(
+        candidate_basis(data, 8),
+        channels=(),
+        fields=(ONE,),
+        frictions=(ONE,),
+        center=(0.0,) * num_dimensions,
+        length=1.0,
+    )
+    coefficients = np.zeros(basis.num_columns)
+    linear = [list(power) for power in basis.exponents.tolist()]
+    for axis in range(num_dimensions):
+        wanted = [int(k == axis) for k in range(num_dimensions)]
+        coefficients[axis * len(linear) + linear.index(wanted)] = -(FREQUENCY**2)
+    coefficients[-1] = GAMMA
+    return Law(basis, coefficients)
+
+
+def oscillations(num_frames=8):
+    """Damped oscillations, exact: `Trajectories` of 2 systems of 3 particles in 2D."""
+    rng = np.random.default_rng(0)
+    amplitude, phase = rng.uniform(1, 2, (2, 1, 3, 2)), rng.uniform(0, 6, (2, 1, 3, 2))
+    time = np.arange(num_frames)[None, :, None, None]
+    omega = np.sqrt(FREQUENCY**2 - GAMMA**2 / 4)
+    return Trajectories.of(amplitude * np.exp(-GAMMA * time / 2) * np.cos(omega * time + phase))
+
+
+def residuals(pairs, law):
+    return np.concatenate([(y - x @ law.coefficients).ravel() for x, y in pairs])
+
+
+def test_numerov_rows_are_exact_to_sixth_order():
+    """The truncation error of the second difference is x^(6) h^6 / 240, and that of friction of the same order."""
+    data, law = oscillations(), harmonic_law()
+    error = np.abs(residuals(numerov_rows(law.basis, data), law)).max()
+    assert 1e-7 < error < 2 * (FREQUENCY**6 / 240 + GAMMA * FREQUENCY**5 / 30) * 2
+
+
+def test_path_rows_are_exact():
+    data, law = oscillations(), harmonic_law()
+    assert np.abs(residuals(path_rows(law, data), law)).max() < 1e-10
+
+
+def test_rows_of_padding_are_zero():
+    data = trajectories(2)
+    basis = candidate_basis(data, 8)
+    law = Law(basis, np.zeros(basis.num_columns))
+    for pairs in (numerov_rows(basis, data), path_rows(law, data)):
+        columns, targets = next(pairs)
+        assert not columns[1, :, -1].any() and not targets[1, :, -1].any()
+        assert columns[0, :, -1].any() and targets[0, :, -1].all()
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_collocation_integrates_greens_function(count):
+    """Polynomials up to degree m - 1 are integrated exactly; compared with quadrature of G and its slope."""
+    collocation = Collocation.of(count)
+    power = count - 1
+    a = collocation.nodes**power
+    for u, found in zip(collocation.nodes, collocation.to_positions @ a, strict=True):
+        expected, _ = quad(lambda s, u=u: min(u, s) * (1 - max(u, s)) * s**power, 0, 1, points=[u])
+        assert found == pytest.approx(-expected, abs=1e-12)
+    ends = collocation.to_velocities @ a
+    assert ends[-1] == pytest.approx(1 / (power + 2))  # integral of s s^power
+    assert ends[-2] == pytest.approx(-1 / ((power + 1) * (power + 2)))  # minus that of (1 - s) s^power
+    assert collocation.weights.sum() == pytest.approx(1.0)
+
+
+def test_paths_and_their_end_velocities_are_those_of_the_motion():
+    data, law = oscillations(), harmonic_law()
+    accelerations = law.on(data.features, data.edges, data.mask, None)
+    first, last = data.positions[:, 0], data.positions[:, 1]
+    positions, velocities, found = solve_paths(accelerations, first, last, Collocation.of(8))
+    assert found.all()
+
+    def derivative(_, state):
+        x, v = state.reshape(2, -1)
+        return np.concatenate([v, -(FREQUENCY**2) * x - GAMMA * v])
+
+    start = np.stack([first, velocities[:, -2]]).ravel()
+    ends = solve_ivp(derivative, (0, 1), start, method="DOP853", rtol=1e-12, atol=1e-12).y[:, -1].reshape(2, -1)
+    np.testing.assert_allclose(ends[0], last.ravel(), atol=1e-9)
+    np.testing.assert_allclose(ends[1], velocities[:, -1].ravel(), atol=1e-9)
+    assert positions.shape == (2, 8, 3, 2)
+
+
+def test_a_path_that_cannot_be_found_is_said():
+    law = harmonic_law()
+    stiff = Law(law.basis, 1e3 * law.coefficients)
+    data = oscillations()
+    accelerations = stiff.on(data.features, data.edges, data.mask, None)
+    found = solve_paths(accelerations, data.positions[:, 0], data.positions[:, 1], Collocation.of(6))[2]
+    assert not found.any()
+    _, targets = next(path_rows(stiff, data))
+    assert np.isnan(targets).all()
+
+
+def test_rollouts_continue_the_motion():
+    data, law = oscillations(30), harmonic_law()
+    observed = dataclasses.replace(data, positions=data.positions[:, :5])
+    predicted = continue_windows(law, observed, 25, tolerance=1e-9)
+    np.testing.assert_allclose(predicted, data.positions[:, 5:], atol=1e-6)
+
+
+def test_steps_of_a_system_do_not_depend_on_the_others():
+    law, data = harmonic_law(), oscillations()
+    x, v = data.positions[:, 0], np.array([1.0, 100.0])[:, None, None] * data.positions[:, 1]
+    accelerations = law.on(data.features, data.edges, data.mask, None)
+    both = advance(accelerations, x, v, np.ones(2), 1e-8)
+    alone = advance(law.on(data.features[:1], data.edges[:1], data.mask[:1], None), x[:1], v[:1], np.ones(1), 1e-8)
+    for together, single in zip(both, alone, strict=True):
+        np.testing.assert_allclose(together[:1], single, rtol=1e-13)
+    assert both[2][1] < both[2][0]
+
+
+def test_chunks_are_bounded_and_make_up_the_data(monkeypatch):
+    data = trajectories(2)[np.arange(10) % 2]
+    basis = candidate_basis(data, 8)
+    monkeypatch.setattr(rows_module, "_MAX_PAIRS", 3 * 6 * 25)
+    parts = list(chunks(basis, data))
+    assert [len(part) for part in parts] == [3, 3, 3, 1]
+    np.testing.assert_array_equal(np.concatenate([part.positions for part in parts]), data.positions)
+
+
+def test_equations_are_kept_only_if_they_fit(monkeypatch):
+    made = []
+
+    def make():
+        made.append(1)
+        yield from [(np.zeros((2, 2, 3)), np.zeros((2, 2)))] * 3
+
+    for size, times in ((1e9, 1), (100, 2)):
+        made.clear()
+        monkeypatch.setattr(rows_module, "_MAX_BYTES_KEPT", size)
+        rows = Kept(make)
+        assert len(list(rows)) == len(list(rows)) == 3
+        assert len(made) == times
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_wrapped_and_unwrapped_trajectories_are_the_same(num_dimensions):
+    cell = CELL[num_dimensions]
+    data = trajectories(num_dimensions, is_periodic=True)
+    fractions = data.positions @ np.linalg.inv(cell)
+    again = Trajectories.of((fractions - np.floor(fractions)) @ cell, box=cell)
+    shift = np.round((again.positions - data.positions) @ np.linalg.inv(cell))[:, :1] @ cell
+    np.testing.assert_allclose(again.positions - shift, data.positions, atol=1e-9)
+
+
+def test_nearest_image_is_exact_up_to_half_the_height():
+    cell = CELL[3]
+    rng = np.random.default_rng(0)
+    d = rng.normal(size=(200, 3))
+    d *= 0.999 * half_height(cell) / np.linalg.norm(d, axis=1, keepdims=True)
+    images = d + rng.integers(-3, 4, (200, 3)) @ cell
+    np.testing.assert_allclose(nearest_image(images, cell), d, atol=1e-9)
+
+
+def test_channel_names_are_readable():
+    assert Channel().name == "pairs: 1"
+    assert Channel(edge=2).name == "pairs: bonds of type 2"
