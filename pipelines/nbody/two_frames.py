@@ -1,16 +1,14 @@
 """The motion of an N-body system under its true forces, from two frames: a lower bound for errors of models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.nbody.adaptive import flow
 from pipelines.nbody.forces import Array, couplings
+from pipelines.nbody.shooting import velocities_at_the_end
 
-Flow = Callable[[Array, Array], tuple[Array, Array]]
-
-_ITERATIONS = 8
 _FAR = 1e6
 
 
@@ -58,7 +56,7 @@ def continue_from(
     # Padded particles share one place, and a distance of zero would divide by zero: put each at another, far away.
     places = _FAR * np.arange(1.0, mask.shape[1] + 1)[None, None, :, None]
     apart = np.where(mask[:, None, :, None], frames, places).transpose(1, 3, 2, 0).astype(np.float64)
-    positions, velocities = apart[1], _velocities_at_the_end(apart[0], apart[1], step, interval)
+    positions, velocities = apart[1], velocities_at_the_end(apart[0], apart[1], step, interval)
     predicted = []
     for _ in range(num_frames):
         positions, velocities = step(positions, velocities)
@@ -66,38 +64,3 @@ def continue_from(
     result = np.stack(predicted).transpose(3, 0, 2, 1)
     usable = mask[:, None, :, None] & np.isfinite(result).all(axis=(1, 2, 3), keepdims=True)
     return np.where(usable, result, frames[:, 1:])
-
-
-def _velocities_at_the_end(first: Array, last: Array, step: Flow, interval: float) -> Array:
-    """Velocities `[D, N, S]` at the later frame, see `continue_from`."""
-    velocities = ends = (last - first) / interval
-    nearest = np.full(first.shape[-1], np.inf)
-    tried: list[Array] = []
-    misses: list[Array] = []
-    for _ in range(_ITERATIONS):
-        positions, velocities_after = step(first, velocities)
-        miss = (last - positions) / interval
-        distance = np.abs(miss).max(axis=(0, 1))
-        nearer = distance < nearest
-        nearest = np.where(nearer, distance, nearest)
-        ends = np.where(nearer, velocities_after, ends)
-        # A step to numbers that are not finite is ignored.
-        tried.append(np.nan_to_num(velocities).reshape(-1, velocities.shape[-1]).T)
-        misses.append(np.nan_to_num(miss).reshape(-1, miss.shape[-1]).T)
-        velocities = _mixed(tried, misses).T.reshape(first.shape)
-    return ends
-
-
-def _mixed(tried: list[Array], misses: list[Array]) -> Array:
-    """The next velocities `[S, D N]`, mixed from the previous ones and their misses (Anderson 1965).
-
-    They are v - dV c + miss - dM c, with the changes dV and dM between iterations and c the least squares solution of
-    dM c = miss.
-    """
-    if len(tried) == 1:
-        return tried[0] + misses[0]
-    changes = np.diff(np.stack(tried, axis=-1), axis=-1)
-    miss_changes = np.diff(np.stack(misses, axis=-1), axis=-1)
-    combination = np.linalg.pinv(miss_changes, rcond=1e-8) @ misses[-1][..., None]
-    mixed: Array = tried[-1] + misses[-1] - ((changes + miss_changes) @ combination)[..., 0]
-    return mixed

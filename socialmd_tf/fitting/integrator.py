@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipelines.nbody.shooting import velocities_at_the_end
 from socialmd_tf.fitting.paths import Collocation, solve_paths
 
 _NUM_NODES = 8
@@ -33,16 +34,35 @@ def continue_windows(law, observed, num_frames, tolerance=1e-7):
         Positions `[W, T', N, D]`; a system that cannot be followed stays where it was.
     """
     accelerations = law.on(observed.features, observed.edges, observed.mask, observed.cell)
-    first, last = observed.positions[:, -2], observed.positions[:, -1]
-    _, velocities, _ = solve_paths(accelerations, first, last, Collocation.of(_NUM_NODES))
-    positions, velocities = last, velocities[:, -1]
-    frames, steps = [], np.ones(len(last))
+    positions = observed.positions[:, -1]
+    velocities = final_velocities(accelerations, observed.positions[:, -2], positions, tolerance * law.basis.length)
+    frames, steps = [], np.ones(len(positions))
     for _ in range(num_frames):
         positions, velocities, steps = advance(
             accelerations, positions, velocities, steps, tolerance * law.basis.length
         )
         frames.append(positions)
     return np.stack(frames, axis=1)
+
+
+def final_velocities(accelerations, first, last, tolerance):
+    """Velocities `[B, N, D]` with which systems arrive at the later of two frames `[B, N, D]`.
+
+    Those of the path between them; where particles meet so closely that it is not found, by shooting.
+    """
+    _, velocities, found = solve_paths(accelerations, first, last, Collocation.of(_NUM_NODES))
+    velocities = velocities[:, -1]
+    lost = np.nonzero(~found.all(axis=1))[0]
+    if len(lost):
+
+        def flow(x, v):
+            moved = advance(
+                lambda x, v, chosen: accelerations(x, v, lost[chosen]), x.T, v.T, np.ones(len(lost)), tolerance
+            )
+            return moved[0].T, moved[1].T
+
+        velocities[lost] = velocities_at_the_end(first[lost].T, last[lost].T, flow, 1.0).T
+    return velocities
 
 
 def advance(accelerations, positions, velocities, steps, tolerance):

@@ -42,8 +42,12 @@ def choose_smoothing(basis, equations, rows):
 
 def row_losses(rows, coefficients, scale):
     """Mean of log(1 + |residual|^2 / scale^2) of each trajectory `[W, S]`, for coefficients `[P, S]`."""
-    lengths = residual_lengths(rows, coefficients)
-    return np.concatenate([np.nanmean(np.log1p((values / scale) ** 2), axis=(1, 2)) for values in lengths])
+    losses = []
+    for lengths in residual_lengths(rows, coefficients):
+        values = np.log1p((lengths / scale) ** 2)
+        count = np.maximum(np.sum(np.isfinite(values), axis=(1, 2)), 1)
+        losses.append(np.nansum(values, axis=(1, 2)) / count)
+    return np.concatenate(losses)
 
 
 def is_worse(losses, than, negligible=0.0):

@@ -7,7 +7,7 @@ from scipy.integrate import quad, solve_ivp
 from socialmd_tf.fitting import rows as rows_module
 from socialmd_tf.fitting.basis import ONE, Channel
 from socialmd_tf.fitting.candidates import candidate_basis
-from socialmd_tf.fitting.integrator import advance, continue_windows
+from socialmd_tf.fitting.integrator import advance, continue_windows, final_velocities
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.paths import Collocation, path_rows, solve_paths
 from socialmd_tf.fitting.rows import Kept, chunks, numerov_rows
@@ -180,3 +180,19 @@ def test_nearest_image_is_exact_up_to_half_the_height():
 def test_channel_names_are_readable():
     assert Channel().name == "pairs: 1"
     assert Channel(edge=2).name == "pairs: bonds of type 2"
+
+
+def test_where_no_path_is_found_velocities_come_from_shooting():
+    """Oscillations of more than half a period per frame: too stiff for the iteration of the path, not for shooting."""
+    law = harmonic_law()
+    stiff = Law(
+        law.basis, np.where(np.arange(law.basis.num_columns) < law.basis.num_columns - 1, 80, 0) * law.coefficients
+    )
+    data = oscillations()
+    omega = FREQUENCY * 80**0.5
+    first, last = data.positions[:, 0], data.positions[:, 1]
+    accelerations = stiff.on(data.features, data.edges, data.mask, None)
+    assert not solve_paths(accelerations, first, last, Collocation.of(8))[2].any()
+    expected = omega * (last * np.cos(omega) - first) / np.sin(omega)
+    found = final_velocities(accelerations, first, last, 1e-7)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
