@@ -88,6 +88,8 @@ class Basis:
         core: Distance below which the divisor r^3 no longer shrinks: there the force falls to 0 linearly.
         cutoff: Distance beyond which there is no pair force; from 0.9 of it on, forces are switched off. Infinity for
             none.
+        limit: Largest component of the acceleration of a particle by all pairs; larger ones are cut, as some generators
+            of data do. Where it cuts, accelerations are not linear, and depend on how the system is turned.
     """
 
     knots: Knots
@@ -98,6 +100,7 @@ class Basis:
     length: float
     core: float
     cutoff: float = np.inf
+    limit: float = np.inf
 
     @property
     def num_dimensions(self):

@@ -18,6 +18,7 @@ from socialmd_tf.fitting.selection import (
     is_worse,
     row_losses,
 )
+from socialmd_tf.fitting.short_range import choose_short_range, has_close_encounters
 
 KNOTS = (48, 96, 192)
 _MAX_PATH_ROUNDS = 8
@@ -97,6 +98,8 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, log=print):
         if gain < _WORTHWHILE:
             break
     law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, rollouts)
+    if has_close_encounters(rollouts.errors(law)):
+        law = choose_short_range(law, train, validation, warm_up_steps, rollout_steps, log)
     return FittedLaw(
         law,
         standard_errors(equations, penalty(law.basis, equations), best.chosen.smoothing, law.coefficients),

@@ -53,7 +53,7 @@ class Law:
         pull = (total * basis.strength(pairs.distances))[:, None] * pairs.displacements
         rows, count = pairs.rows(positions.shape[1]), positions.shape[0] * positions.shape[1]
         sums = [np.bincount(rows, pull[:, axis], count) for axis in range(positions.shape[2])]
-        return np.stack(sums, axis=-1).reshape(positions.shape)
+        return np.clip(np.stack(sums, axis=-1).reshape(positions.shape), -basis.limit, basis.limit)
 
     def by_fields(self, positions, features):
         """Accelerations `[B, N, D]` by fields."""

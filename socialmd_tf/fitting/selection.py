@@ -9,7 +9,6 @@ from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import penalty, residual_lengths, solve
 
 SMOOTHINGS = 10.0 ** np.arange(-12, 3)
-_MAX_WINDOWS = 24
 _TINY = 1e-300
 _NEGLIGIBLE = 0.01
 
@@ -64,18 +63,21 @@ class Rollouts:
         trajectories: `Trajectories`.
         warm_up_steps: T.
         rollout_steps: T'.
+        max_windows: Windows that are rolled out at most, evenly chosen.
+        tolerance: As for `continue_windows`.
     """
 
-    def __init__(self, trajectories, warm_up_steps, rollout_steps):
+    def __init__(self, trajectories, warm_up_steps, rollout_steps, max_windows=24, tolerance=1e-7):
         windows = trajectories.windows(warm_up_steps + rollout_steps, warm_up_steps)
-        count = min(len(windows), _MAX_WINDOWS)
+        count = min(len(windows), max_windows)
+        self._tolerance = tolerance
         self._windows = windows[np.arange(count) * len(windows) // count]
         self._observed = self._windows.windows(warm_up_steps, warm_up_steps + rollout_steps)
         self._future = self._windows.positions[:, warm_up_steps:]
 
     def errors(self, law):
         """Mean absolute error of each window `[W]`, in units of length."""
-        predicted = continue_windows(law, self._observed, self._future.shape[1])
+        predicted = continue_windows(law, self._observed, self._future.shape[1], self._tolerance)
         real = np.broadcast_to(self._windows.mask[:, None, :, None], predicted.shape)
         return np.mean(np.abs(predicted - self._future), axis=(1, 2, 3), where=real)
 
