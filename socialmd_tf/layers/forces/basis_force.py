@@ -30,13 +30,18 @@ class BasisForce(keras.layers.Layer):
         core: Distance below which the force falls linearly to 0.
         cutoff: Largest distance of a force, in units of length; None for none. In a box at most half its smallest
             height.
+        limit: Largest component of the acceleration of a particle, before `acceleration_scale`; larger ones are cut, as
+            some generators of data do. Where it cuts, accelerations no longer turn with the system. None for none.
         acceleration_scale: Multiplies all, in units of length per squared frame interval.
     """
 
-    def __init__(self, channels, num_knots, nearest, farthest, core, cutoff=None, acceleration_scale=1.0, **kwargs):
+    def __init__(
+        self, channels, num_knots, nearest, farthest, core, cutoff=None, limit=None, acceleration_scale=1.0, **kwargs
+    ):
         super().__init__(autocast=False, **kwargs)
         self.channels = channels
         self.cutoff = cutoff
+        self.limit = limit
         self.acceleration_scale = acceleration_scale
         self.splines = RadialSplines(len(channels), num_knots, nearest, farthest, core, name="splines")
 
@@ -65,9 +70,8 @@ class BasisForce(keras.layers.Layer):
             values.append(ops.broadcast_to(cell, (*ops.shape(positions)[:2], cell.shape[-1])))
         # Which pairs are near is only known to `on_pairs` where there are no images; the switch cuts in any case.
         cutoff = _FAR if box is not None or self.cutoff is None else self.cutoff
-        return on_pairs(
-            lambda pairs: self.acceleration_scale * pairs.sum_both(self._forces, *values), positions, mask, cutoff
-        )
+        sums = on_pairs(lambda pairs: pairs.sum_both(self._forces, *values), positions, mask, cutoff)
+        return self.acceleration_scale * (sums if self.limit is None else ops.clip(sums, -self.limit, self.limit))
 
     def _forces(self, own, other, near):
         """Sums for n particles and for m others, as `AllPairs.sum_both` wants them."""
@@ -102,5 +106,6 @@ class BasisForce(keras.layers.Layer):
             "channels": self.channels,
             **{name: splines[name] for name in ("num_knots", "nearest", "farthest", "core")},
             "cutoff": self.cutoff,
+            "limit": self.limit,
             "acceleration_scale": self.acceleration_scale,
         }

@@ -69,6 +69,16 @@ def test_force_is_finite_and_continuous_outside_the_knots():
     assert np.isfinite(near).all() and near[2] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_a_limit_cuts_components_of_pair_accelerations():
+    data = trajectories(2)
+    law = random_law(data)
+    cut = Law(dataclasses.replace(law.basis, limit=0.5), law.coefficients)
+    known = data.features, data.edges, data.mask, None
+    whole, limited = (each.by_pairs(data.positions[:, 0], *known) for each in (law, cut))
+    np.testing.assert_array_equal(limited, np.clip(whole, -0.5, 0.5))
+    assert (np.abs(whole) > 0.5).any() and (np.abs(whole) < 0.5).any()
+
+
 def test_two_particles_in_one_place_do_not_push_each_other():
     data = trajectories(2)
     x = data.positions[:, 0].copy()
