@@ -1,8 +1,8 @@
 """Simulations of a law, in memory."""
 
 import dataclasses
-from collections.abc import Sequence
-from types import MappingProxyType, ModuleType
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,9 @@ import numpy.typing as npt
 from pipelines.laws import coulomb, lennard_jones, springs, trap
 from pipelines.laws.config import CoulombConfig, LawConfig, LennardJonesConfig, SpringsConfig, TrapConfig
 from pipelines.laws.integrate import advance
-from pipelines.laws.systems import Array, joined
+from pipelines.laws.systems import Array, Law, joined
 
-LAWS = MappingProxyType(
+LAWS: Mapping[str, tuple[type[LawConfig], Law]] = MappingProxyType(
     {
         "springs": (SpringsConfig, springs),
         "trap": (TrapConfig, trap),
@@ -39,7 +39,7 @@ class Simulations:
     """`[S, N]`; 0 where the law has none."""
 
 
-def law_of(config: LawConfig) -> ModuleType:
+def law_of(config: LawConfig) -> Law:
     """The module that defines the law of a configuration."""
     return next(module for kind, module in LAWS.values() if type(config) is kind)
 

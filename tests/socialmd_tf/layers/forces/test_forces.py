@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import keras
@@ -5,9 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from socialmd_tf.fitting.candidates import candidate_basis
+from socialmd_tf.fitting.law import Law
 from socialmd_tf.layers.forces import BasisForce, BondForce, Friction, PolynomialField
 from tests import laws_reference
-from tests.socialmd_tf.fitting.systems import CELL
+from tests.socialmd_tf.fitting.systems import CELL, trajectories
 
 KNOTS, NEAREST, FARTHEST, CORE = 8, 0.4, 4.0, 0.2
 ONE, CHARGE, PER_MASS, IS_LIGHT = {}, {"powers": [[1, 1]]}, {"powers": [[0, -1]]}, {"indicates": [0, 1.0]}
@@ -223,3 +226,29 @@ def test_configuration_and_file_round_trip(name, tmp_path):
 def test_impossible_ranges_are_refused(arguments):
     with pytest.raises(ValueError, match=f"{arguments[1]}"):
         BondForce(*arguments)
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_layers_give_the_accelerations_of_a_fitted_law(num_dimensions):
+    """Pairs, a field and friction of `socialmd_tf.fitting`, with the same coefficients."""
+    data = trajectories(num_dimensions)
+    basis = candidate_basis(data, KNOTS)
+    basis = dataclasses.replace(basis, channels=tuple(channel for channel in basis.channels if not channel.edge))
+    law = Law(basis, np.random.default_rng(0).normal(size=basis.num_columns))
+    pairs = len(basis.channels) * KNOTS
+    channels = [{"own": dataclasses.asdict(c.own), "other": dataclasses.asdict(c.other)} for c in basis.channels]
+    factors = [dataclasses.asdict(factor) for factor in basis.fields]
+    force = BasisForce(channels, KNOTS, basis.knots.nearest, basis.knots.farthest, basis.core)
+    field, friction = PolynomialField(factors, num_dimensions), Friction(factors)
+    for layer in (force, field, friction):
+        layer.build()
+    force.splines.coefficients.assign(law.coefficients[:pairs].reshape(-1, KNOTS))
+    field.coefficients.assign(law.coefficients[pairs:-2].reshape(field.coefficients.shape))
+    field.center.assign(basis.center)
+    field.log_length.assign(np.log(basis.length))
+    friction.gamma.assign(law.coefficients[-2:])
+    x, v = (values.astype("float32") for values in (data.positions[:, 0], data.positions[:, 1]))
+    known = data.features.astype("float32"), data.mask.astype("float32")
+    found = force(x, *known) + field(x, *known) + friction(v, *known)
+    expected = law.on(data.features, data.edges, data.mask, None)(x.astype(float), v.astype(float))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
