@@ -117,6 +117,8 @@ def read(source, *, features=None, mask=None, velocities=None, box=None, data=No
 
 
 def _read_file(path, data):
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
     directory = _dataset_of(path) if data is None else Path(data)
     manifest = Manifest.load(directory)
     stored = open_trajectory(path, manifest.num_dimensions + len(manifest.features))

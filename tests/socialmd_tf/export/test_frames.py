@@ -47,6 +47,8 @@ def test_a_relative_path_finds_its_dataset(data, monkeypatch):
 def test_faulty_files_are_refused(data, tmp_path):
     with pytest.raises(UserError, match=r"no such file"):
         read(data / "test/9.npy")
+    with pytest.raises(UserError, match=r"no such file"):
+        read(tmp_path.parent / "nowhere.npy")
     dataclasses.replace(Manifest.load(data), features=("mass", "charge")).save(data)
     with pytest.raises(UserError, match=r"expected 4 columns.*found 3"):
         read(data / "test/00000.npy")
