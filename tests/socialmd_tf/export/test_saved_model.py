@@ -59,16 +59,18 @@ def test_samples_have_seeds_and_fit_the_predicted_mean_and_covariance(exported):
         # The variance of a covariance's estimate is (C_aa C_bb + C_ab^2) / n for a Gaussian, and of that order here.
         error = np.sqrt((np.outer(deviations**2, deviations**2) + covariance[i] ** 2) / number)
         assert np.all(np.abs(found - covariance[i]) < 6 * error)
-    assert np.abs(np.corrcoef(drawn[:, 0, 0], drawn[:, 1, 0])[0, 1]) < 5 / math.sqrt(number)  # particles are apart
+    assert np.abs(np.corrcoef(drawn[:, 0, 0], drawn[:, 1, 0])[0, 1]) < 5 / math.sqrt(
+        number
+    )  # particles are drawn independently
 
 
 def test_samples_feed_back_what_was_drawn(gaussian):
-    """The second frame's mean, given the first as drawn, is that of a rollout that observed it."""
+    """The mean of the second frame is that of a rollout that observed the drawn first frame."""
     _, directory = gaussian
     loaded = ExportedModel(directory)
     positions, features = random_inputs(1, 2, 3, 2)
-    # The draws of step 1 have a seed of their own, so the whole pair is compared by way of its residual:
-    # with equal seeds the standardised residual is the same whatever came before.
+    # Each step has its own seed. With equal seeds, the standardised residual of the second step is the same whatever
+    # came before.
     drawn = loaded.paths(positions, features, 2, (5, 6))
     longer = np.concatenate([positions, drawn[:, :1]], axis=1)
     mean, covariance = loaded.moments(longer, features, 1)

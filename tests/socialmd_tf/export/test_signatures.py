@@ -42,7 +42,7 @@ def both(request):
 
 
 def random_rows():
-    """Three rows of five particles, of which the second has but three."""
+    """Three rows of five particles; the second has only three real ones."""
     generator = np.random.default_rng(0)
     positions = generator.normal(size=(3, 4, 5, 2)).astype(np.float32)
     features = generator.normal(size=(3, 5, 1)).astype(np.float32)
@@ -95,7 +95,7 @@ def test_a_row_is_what_rollout_and_sample_say(both):
         for name in ("mean", "covariance"):
             np.testing.assert_allclose(found[name][i, :horizon, real], expected[name][0].swapaxes(0, 1), 1e-4, 1e-4)
             assert np.all(found[name][i, :, ~real] == 0)
-        if real.all():  # the numbers drawn are those of N particles, padding included
+        if real.all():  # draws depend on N, padding included
             drawn = signatures.sample(**one, horizon=horizon, seed=rows["seed"][i])["positions"].numpy()
             np.testing.assert_allclose(found["positions"][i, :horizon], drawn[0], rtol=1e-3, atol=1e-3)
         assert np.all(found["positions"][i, :, ~real] == 0)
@@ -169,7 +169,7 @@ def test_a_step_refuses_rows_one_by_one(both):
 
 @pytest.mark.parametrize(("both", "share"), [("both", 1), ("verlet", (1 + 1 / 16) / 2)], indirect=["both"])
 def test_a_head_that_adds_up_starts_anew_where_a_frame_was_observed(both, share):
-    """Uncertainty grows from one frame fed back to the next, row by row; components have shares of what adds up."""
+    """Without observations, the uncertainty of each row grows from frame to frame, in every component."""
     _, signatures = both
     rows = random_rows()
     frame = rows["positions"][:, 0]

@@ -20,7 +20,7 @@ from socialmd_tf.training.loop import compile_for_training
 from tests.socialmd_tf.export.untrained import WINDOWS, random_inputs
 
 SIZES = [(2, 2, 3, 3), (1, 5, 4, 8), (3, 1, 1, 1), (1, 2, 1, 4)]
-"""B, T, N, horizon: the trained one; longer; one particle, one frame, one step; one particle."""
+"""B, T, N, horizon: as in training; longer; one particle, frame and step; one particle."""
 
 LOADER = """
 import sys
@@ -37,7 +37,7 @@ class AsIfNotInstalled:
     def __getattr__(self, name):
         return getattr(self.finder, name)
 
-# TensorFlow imports Keras where there is one, so that there must be none.
+# TensorFlow imports Keras if it is installed, so it must not be.
 sys.meta_path = [AsIfNotInstalled(finder) for finder in sys.meta_path]
 import numpy as np
 import tensorflow as tf

@@ -35,7 +35,7 @@ KINDS = {
 
 
 def untrained(num_dimensions, settings):
-    """A model with random weights, its configuration and its data set's manifest."""
+    """A model with random weights, its configuration and the manifest of its dataset."""
     manifest = Manifest("tiny", num_dimensions, ("mass",), "nm", 0.5, {"train": ("a.npy",)}, {}, time_unit="ps")
     config = TrainConfig(data="d", windows=WINDOWS, model=ModelConfig(**settings))
     keras.utils.set_random_seed(3)

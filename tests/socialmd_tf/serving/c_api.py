@@ -42,7 +42,7 @@ class Library:
     )
 
     def __init__(self, directory):
-        # A function is looked for in the libraries that this one links to, too.
+        # Functions are also found in the libraries that this one links to.
         self._library = ctypes.CDLL(str(Path(directory) / "libtensorflow_cc.so.2"))
         for name in self.POINTERS:
             getattr(self._library, f"TF_{name}").restype = ctypes.c_void_p
@@ -63,7 +63,7 @@ class Library:
         return result
 
     def disable_xla(self):
-        """What keeps a process from compiling with XLA, whatever a graph asks for."""
+        """Keep the process from compiling with XLA, whatever a graph requests."""
         self._library._ZN10tensorflow21DisableXlaCompilationEv()
         fails = self._library._ZN10tensorflow20FailOnXlaCompilationEv
         fails.restype = ctypes.c_bool
@@ -79,7 +79,7 @@ class Library:
         return tensor
 
     def array(self, tensor):
-        """The inverse of `tensor`, for strings too; the tensor is given back."""
+        """The inverse of `tensor`, also for strings; frees the tensor."""
         shape = [self.call("Dim", tensor, axis) for axis in range(self.call("NumDims", tensor))]
         code, size = self.call("TensorType", tensor), self.call("TensorByteSize", tensor)
         content = ctypes.string_at(self.call("TensorData", tensor), size) if size else b""
@@ -93,7 +93,7 @@ class Library:
 
 
 def text(entry):
-    """A `TF_TString`: short ones lie in the entry itself, long ones where it points to."""
+    """A `TF_TString`: short strings are stored inline, long ones behind a pointer."""
     kind, size = entry[0] & 3, int.from_bytes(entry[:8], "little") >> 2
     if kind == 0:
         return entry[1 : 1 + (entry[0] >> 2)].decode()
@@ -147,7 +147,7 @@ class Session:
 
 
 def main(path):
-    """Run every request of the file; write what each gave, or how it failed."""
+    """Run every request of the file; write its results or its error."""
     job = json.loads(path.read_text())
     arrays = dict(np.load(job["arrays"]))
     library = Library(job["library"])

@@ -31,7 +31,7 @@ def in_process(saved_models: Path) -> dict[int, ExportedModel]:
 
 @pytest.fixture(scope="session")
 def server(saved_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn | Container]:
-    """The stand-in, or the real model server where SOCIALMD_TF_SERVING_IMAGE names its image."""
+    """The stand-in, or the real model server if SOCIALMD_TF_SERVING_IMAGE names its image."""
     pytest.importorskip("tensorflow_serving", reason="needs the extra `serving`: pip install 'socialmd_tf[serving]'")
     image = os.environ.get("SOCIALMD_TF_SERVING_IMAGE")
     if image:

@@ -1,4 +1,4 @@
-"""The real model server in a container, in place of the stand-in, for machines with Docker: `.ci/serving-with-docker`.
+"""The real model server in a container instead of the stand-in, for machines with Docker: `.ci/serving-with-docker`.
 
 The tests of the client take it when the environment variable SOCIALMD_TF_SERVING_IMAGE names the image.
 """
@@ -31,21 +31,21 @@ class Container:
 
 
 def docker(*arguments: str) -> str:
-    """Run a command of Docker; what it prints."""
+    """Run a Docker command and return its output."""
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"docker {' '.join(arguments)}: {result.stderr}"
     return result.stdout.strip()
 
 
 def is_ready(container: Container, version: int) -> bool:
-    """Whether the server has a version loaded."""
+    """Whether the server has loaded a version."""
     with Client(container.address("rest"), container.name, version=version, protocol="rest") as client:
         return client.is_ready()
 
 
 @contextlib.contextmanager
 def serving_in_docker(directory: Path, image: str, config_directory: Path) -> Iterator[Container]:
-    """Serve every version of `saved_models/NAME` on free ports of 127.0.0.1, for as long as the context lasts.
+    """Serve every version of `saved_models/NAME` on free ports of 127.0.0.1, until the context ends.
 
     Args:
         directory: `saved_models/NAME`.

@@ -26,7 +26,7 @@ PAIRWISE = {**TINY, "interaction": "pairwise", "head": "kinematic"}
 
 
 def export_untrained(directory, settings, num_dimensions=2, features=("mass",)):
-    """Export a model of these settings as the next version in `directory`, whose path is given back."""
+    """Export a model of these settings as the next version in `directory`; returns its path."""
     manifest = Manifest("tiny", num_dimensions, features, "nm", 0.5, {"train": ("a.npy",)}, {})
     config = TrainConfig(data="d", windows=WINDOWS, model=ModelConfig(**settings))
     keras.utils.set_random_seed(3)

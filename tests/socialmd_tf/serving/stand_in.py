@@ -33,7 +33,7 @@ class StandIn:
 
 @contextlib.contextmanager
 def serving(directory: Path, *arguments: str) -> Iterator[StandIn]:
-    """Serve `saved_models/NAME` with a process of its own, for as long as the context lasts."""
+    """Serve `saved_models/NAME` in a new process, until the context ends."""
     command = [sys.executable, "-m", "tests.socialmd_tf.serving.stand_in_server", str(directory.absolute()), *arguments]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     process = subprocess.Popen(
@@ -48,4 +48,4 @@ def serving(directory: Path, *arguments: str) -> Iterator[StandIn]:
             yield StandIn(directory.name, process, json.loads(ports))
         finally:
             impatient.cancel()
-            process.kill()  # by its own id; closing its input would end it too, but after what it is at
+            process.kill()  # closing its input would also end it, but only after the current request

@@ -37,7 +37,7 @@ from tests.socialmd_tf.serving.stand_in_model import FAILED_PRECONDITION, INVALI
 
 HTTP_STATUS = {1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501}
 HTTP_STATUS |= {13: 500, 14: 503, 15: 500, 16: 401}
-"""By gRPC code, as the model server's REST side has it."""
+"""HTTP status by gRPC code, as in the model server."""
 
 PREDICT_PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?:predict")
 STATUS_PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(/metadata)?")
@@ -45,7 +45,7 @@ AS_JSON = {"preserving_proto_field_name": True, "always_print_fields_with_no_pre
 
 
 class Service(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
-    """Both gRPC services; what is not here answers UNIMPLEMENTED."""
+    """Both gRPC services; other methods answer UNIMPLEMENTED."""
 
     def __init__(self, models: Models, delay: float):
         self.models, self.delay = models, delay
@@ -81,7 +81,7 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer, model_servi
             return response
 
     def GetModelStatus(self, request: Any, context: Any = None) -> Any:
-        """Which versions are loaded: all there are."""
+        """The loaded versions: all of them."""
         with answering(context):
             asked = self.find(request)
             is_one = request.model_spec.HasField("version")
@@ -99,7 +99,7 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer, model_servi
 
 
 class answering:
-    """Turns a refusal into the status of a gRPC call; without a call, lets it pass."""
+    """Turns a refusal into the status of a gRPC call; without a call, it propagates."""
 
     def __init__(self, context: Any):
         self.context = context
@@ -114,7 +114,7 @@ class answering:
 
 
 def as_fields(value: Any) -> Any:
-    """A tensor whose numbers stand in the field of their type and not as bytes: what the model server sends."""
+    """A tensor with its numbers in the typed field instead of bytes, as the model server sends it."""
     tensor = tf.make_tensor_proto(value)
     if tensor.tensor_content:
         field = {tf.float32: "float_val", tf.int32: "int_val", tf.int64: "int64_val"}[tf.as_dtype(tensor.dtype)]
@@ -124,7 +124,7 @@ def as_fields(value: Any) -> Any:
 
 
 class RestHandler(BaseHTTPRequestHandler):
-    """The REST side, which asks the service."""
+    """The REST side, which calls the service."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -153,7 +153,7 @@ class RestHandler(BaseHTTPRequestHandler):
         return stand_in_json.response(servable.predict(signature_name, tensors), is_row)
 
     def describe(self, name: str, version: str | None, metadata: str | None) -> dict[str, Any]:
-        """The proto of the answer as JSON, integers of 64 bits as texts."""
+        """The proto of the answer as JSON, with 64-bit integers as strings."""
         if not metadata:
             request = get_model_status_pb2.GetModelStatusRequest()
             self.specify(request.model_spec, name, version)
@@ -170,7 +170,7 @@ class RestHandler(BaseHTTPRequestHandler):
             spec.version.value = int(version)
 
     def reply(self, path: re.Pattern[str], answer: Any) -> None:
-        """Send what `answer` gives for the parts of the path, or its refusal."""
+        """Send the result of `answer` for the parts of the path, or its refusal."""
         match = path.fullmatch(self.path)
         try:
             if match is None:

@@ -108,7 +108,7 @@ def test_paths_with_special_characters_stay_what_they_are(saved_models, tmp_path
 
 
 def test_the_image_is_of_a_tensorflow_that_the_models_may_be_made_with():
-    """The two newest are supported; a newer server reads what an older TensorFlow wrote."""
+    """The image is at least as new as the installed TensorFlow: newer servers read older models."""
     served, installed = (tuple(map(int, text.split(".")[:2])) for text in (assets.IMAGE.split(":")[1], tf.__version__))
     assert served >= installed
 

@@ -1,4 +1,4 @@
-"""Every signature through TensorFlow's own C++ loader, which is what a model server runs, without Python in between."""
+"""Every signature through TensorFlow's C++ loader, which a model server runs, without Python in between."""
 
 import dataclasses
 import importlib.util
@@ -35,7 +35,7 @@ class Refused:
 
 
 def ask(directory, requests, folder):
-    """What the C++ runtime answers to pairs (signature, inputs): dictionaries of arrays, or `Refused`.
+    """Answers of the C++ runtime to pairs (signature, inputs): dictionaries of arrays, or `Refused`.
 
     An input is an array, or a pair (number of an earlier request, its output).
     """
@@ -85,7 +85,7 @@ def random_inputs(card, batch_size=2, num_steps=3, num_particles=4):
 
 
 def good_requests(card):
-    """One request for every signature, and after them a chain of steps."""
+    """One request per signature, then a chain of steps."""
     common, rows = random_inputs(card), {"mask": MASK, "horizon": HORIZONS, "seed": SEEDS}
     return [
         ("serving_default", {**common, "horizon": HORIZON}),
@@ -98,7 +98,7 @@ def good_requests(card):
 
 
 def chain(number, common, card):
-    """T + horizon - 1 steps: each is fed the state of the one before, and after T frames its mean."""
+    """T + horizon - 1 steps: each takes the state of the previous one and, after T frames, its mean."""
     frames = np.moveaxis(common["positions"], 1, 0)
     requests = [("initial_state", {"positions": frames[0]})]
     for index in range(len(frames) + HORIZON - 1):
@@ -168,7 +168,7 @@ def faulty_requests(card):
 
 
 def warmup_requests(directory):
-    """What the server reads from the SavedModel, as it does: records of `PredictionLog`."""
+    """The warm-up requests, read as the server does: records of `PredictionLog`."""
     protos = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2", reason="needs the extra serving")
     requests = []
     for record in tf.data.TFRecordDataset(str(directory / warmup.FILE)).as_numpy_iterator():
@@ -181,7 +181,7 @@ def warmup_requests(directory):
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """What one process that ran them all, good and bad, gave."""
+    """Results of one process that ran all requests, good and bad."""
 
     good: list
     faulty: list
@@ -191,7 +191,7 @@ class Answers:
 
 @pytest.fixture(scope="module", params=[pytest.param("pooling", marks=pytest.mark.slow), "pairwise"])
 def served(request, in_process, tmp_path_factory):
-    """(the model in this process, what the C++ runtime answers)."""
+    """(the model in this process, the answers of the C++ runtime)."""
     if request.param == "pooling":
         model = ExportedModel(exports.export_untrained(tmp_path_factory.mktemp("saved_models") / "tiny", exports.TINY))
     else:
@@ -225,7 +225,7 @@ def test_every_signature_runs_without_python_and_without_xla(served):
     np.testing.assert_allclose(rows["mean"][1], mean[1], **close)
     np.testing.assert_allclose(rows["covariance"][1], covariance[1], **close)
     alone = model.paths(common["positions"][1:], common["features"][1:], 4, SEEDS[1])
-    # One row is rounded unlike two, and what is drawn and fed back carries that along.
+    # Rounding differs between one row and two, and drawn positions that are fed back carry the difference along.
     np.testing.assert_allclose(rows["positions"][1], alone[0], rtol=1e-3, atol=1e-3)
 
     chained = steps[common["positions"].shape[1] - 1 :]
@@ -251,14 +251,14 @@ def test_the_warm_up_requests_cover_every_signature_and_are_answered(served):
     assert sorted(name for name, _ in requests) == sorted(signatures)
     for (name, inputs), found in zip(requests, answers.warmup, strict=True):
         assert isinstance(found, dict), (name, found)
-        # All inputs and outputs: the server keeps an optimised graph for each choice of them.
+        # All inputs and outputs, since the server keeps an optimised graph for each choice of them.
         assert set(inputs) == set(signatures[name].inputs) and set(found) == set(signatures[name].outputs)
         assert all(np.isfinite(value).all() for value in found.values() if value.dtype.kind == "f")
         assert "refused" not in found or found["refused"].tolist() == [""]
 
 
 def test_another_type_of_number_is_invalid_argument(in_process, tmp_path):
-    """The runtime says this by the number of the input and not by its name, before the graph is asked."""
+    """The runtime refuses this before it runs the graph, by the number of the input instead of its name."""
     model = in_process[1]
     doubles = {key: value.astype(np.float64) for key, value in random_inputs(model.card).items()}
     (found,) = ask(model.path, [("rollout", {**doubles, "horizon": HORIZON})], tmp_path)
@@ -266,7 +266,7 @@ def test_another_type_of_number_is_invalid_argument(in_process, tmp_path):
 
 
 def test_the_loader_cannot_use_xla(tmp_path):
-    """Were XLA at hand in the tests above, a model that needs it would pass them, and fail in a server."""
+    """If XLA were available in the tests above, a model that needs it would pass them and fail in a server."""
 
     class Compiled(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")], jit_compile=True)

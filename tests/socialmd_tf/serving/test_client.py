@@ -29,7 +29,7 @@ def protocol(request):
 
 @pytest.fixture
 def connect(server, protocol):
-    """A maker of clients of one protocol."""
+    """A factory of clients with one protocol."""
     with contextlib.ExitStack() as stack:
 
         def make(**settings):
@@ -40,7 +40,7 @@ def connect(server, protocol):
 
 
 def systems(version, num_frames=3, batch_size=2, num_particles=4):
-    """Positions and features, which one of the models does without."""
+    """Positions and features; one of the models has no features."""
     generator = np.random.default_rng(num_frames)
     num_dimensions, num_features = (3, 0) if version == 1 else (2, 2)
     positions = generator.normal(size=(batch_size, num_frames, num_particles, num_dimensions))
@@ -61,7 +61,7 @@ def test_answers_as_the_model_does_in_process(connect, in_process, version):
         np.testing.assert_allclose(drawn, model.paths(positions, features, 5, seed), **CLOSE)
 
 
-def test_takes_lists_and_leaves_out_features_that_there_are_none_of(connect, in_process):
+def test_takes_lists_and_needs_no_features_if_the_model_has_none(connect, in_process):
     positions, features = systems(1)
     mean, _ = connect(version=1).rollout(positions.tolist(), horizon=2)
     np.testing.assert_allclose(mean, in_process[1].moments(positions, features, 2)[0], **CLOSE)
@@ -92,7 +92,7 @@ def test_large_answers_go_frame_by_frame(connect, monkeypatch):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_follows_a_running_experiment(connect, in_process, version):
-    """Told every frame, it predicts each next one as a rollout of one frame would, from all that was told."""
+    """With every frame observed, the prediction of the next one is that of a rollout of one frame."""
     positions, features = systems(version, num_frames=6)
     coupling = connect(version=version).start(positions[:, :2], features)
     for told in range(2, 7):
@@ -103,7 +103,7 @@ def test_follows_a_running_experiment(connect, in_process, version):
             mean, _ = coupling.step(positions[:, told])
             assert mean is coupling.mean
     free = in_process[version].moments(positions, features, 4)
-    for frame in range(1, 4):  # nothing is observed any more
+    for frame in range(1, 4):  # nothing is observed from here on
         mean, covariance = coupling.step()
         np.testing.assert_allclose(mean, free[0][:, frame], **CLOSE)
         np.testing.assert_allclose(covariance, free[1][:, frame], **CLOSE)
@@ -146,7 +146,7 @@ def test_metadata(connect):
     assert connect().metadata().version == max(VERSIONS)
 
 
-def test_both_protocols_tell_the_same(server):
+def test_both_protocols_report_the_same(server):
     found = []
     for protocol in PROTOCOLS:
         with Client(server.address(protocol), "tiny", protocol=protocol) as client:
@@ -240,7 +240,7 @@ def test_a_refused_row_is_a_refused_request(connect, monkeypatch):
         client._predict("step", {}, None)
 
 
-def test_json_has_no_words_for_nan(server):
+def test_json_cannot_express_nan(server):
     transport = RestTransport(server.address("rest"), "tiny")
     with pytest.raises(InvalidRequest, match="`positions` must be finite to be sent as JSON"):
         transport.predict("rollout", {"positions": np.array([np.nan])}, None, 1.0)
@@ -279,7 +279,7 @@ def test_neither_protocol_needs_tensorflow(server):
 
 @pytest.fixture
 def free_ports():
-    """Two ports that nobody listens on."""
+    """Two unused ports."""
     with socket.socket() as one, socket.socket() as other:
         for listening in (one, other):
             listening.bind(("127.0.0.1", 0))
@@ -296,7 +296,7 @@ def test_no_server(protocol, free_ports):
 
 @pytest.fixture
 def late_clients(free_ports):
-    """A client of each protocol whose server is not there yet."""
+    """A client of each protocol whose server has not started."""
     with contextlib.ExitStack() as stack:
         settings = {"retries": 1000, "deadline": 300.0}
         yield {
@@ -306,7 +306,7 @@ def late_clients(free_ports):
 
 
 class Asking(threading.Thread):
-    """Asks in a thread of its own; `answer()` waits for what came of it."""
+    """A request in another thread; `answer()` waits for its result."""
 
     def __init__(self, question):
         super().__init__(daemon=True)
@@ -325,9 +325,9 @@ class Asking(threading.Thread):
 
 
 def test_a_server_that_comes_late_then_hangs_then_dies(saved_models, late_clients, free_ports):
-    """Late: the retries find it. Hanging: the deadline holds. Dying under a request: Unavailable."""
+    """Late: a retry succeeds. Hanging: the deadline holds. Killed during a request: Unavailable."""
     asking = [Asking(client.metadata) for client in late_clients.values()]
-    time.sleep(0.3)  # so that each has met nobody
+    time.sleep(0.3)  # so that each client has failed once
     assert all(thread.is_alive() for thread in asking)
     arguments = [f"--{name}-port={port}" for name, port in zip(PROTOCOLS, free_ports, strict=True)]
     with serving(saved_models, *arguments, "--delay=600") as server:
@@ -344,14 +344,14 @@ def test_a_server_that_comes_late_then_hangs_then_dies(saved_models, late_client
         asking = [
             Asking(lambda client=client: client.rollout(POSITIONS, FEATURES, 1)) for client in late_clients.values()
         ]
-        time.sleep(0.5)  # so that each has asked
+        time.sleep(0.5)  # so that each request is under way
         assert all(thread.is_alive() for thread in asking)
         server.process.kill()
         assert [type(thread.answer()) for thread in asking] == 2 * [Unavailable]
 
 
 class Odd(BaseHTTPRequestHandler):
-    """Answers with the status in the path, and a body that is not what a model server sends."""
+    """Answers with the status in the path and a body that no model server sends."""
 
     def do_GET(self):
         status, body = self.path.split("/")[1:3]

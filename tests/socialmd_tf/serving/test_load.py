@@ -1,4 +1,4 @@
-"""Many requests at a time, and many that are wrong, to a stand-in for TensorFlow Serving (see `stand_in_server.py`).
+"""Many concurrent requests, and many wrong ones, to a stand-in for TensorFlow Serving (see `stand_in_server.py`).
 
 The default suite has a small version of what `pytest -m slow` does in full.
 """
@@ -20,9 +20,9 @@ pytest.importorskip("tensorflow_serving", reason="needs the extra `serving`: pip
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
-"""Float32 in graphs that are optimised differently here and there."""
+"""Rounding of float32 in graphs that are optimised differently in the server."""
 MAX_GROWTH = 64 * 2**20
-"""Bytes that the server may hold more after 10 000 requests than after 1 000: 7 kB a request, less than one answer."""
+"""Additional bytes that the server may hold after 10 000 requests, compared to 1 000: 7 kB per request."""
 
 
 def random_request(generator):
@@ -37,7 +37,7 @@ def random_request(generator):
 
 
 def answers_under_load(server, requests, num_clients, **settings):
-    """What every request was answered, by clients of both protocols that all ask at the same time."""
+    """Answers to all requests, from concurrent clients of both protocols."""
     protocols = itertools.cycle(("grpc", "rest"))
     clients = [
         Client(server.address(protocol), "tiny", protocol=protocol, deadline=600.0, **settings)
@@ -82,7 +82,7 @@ def test_32_clients_and_2000_requests(saved_models, in_process):
 
 
 def right_inputs(generator, model):
-    """Inputs of every signature, all right."""
+    """Valid inputs of every signature."""
     batch_size, num_frames, num_particles = generator.integers(2, (4, 5, 9))
     positions = generator.normal(size=(batch_size, num_frames, num_particles, 2)).astype(np.float32)
     particles = {"features": np.ones((batch_size, num_particles, 2), np.float32)}
@@ -112,7 +112,7 @@ def right_inputs(generator, model):
 
 
 def faults_of(name, value):
-    """Ways of getting one input wrong: what is wrong, and the wrong value."""
+    """Faults of one input: description and faulty value."""
     yield "an axis too many", value[None]
     if value.ndim:
         yield "an axis too few", value[0]
@@ -134,7 +134,7 @@ def faults_of(name, value):
 
 
 def wrong_requests(generator, model, protocol):
-    """Requests with one mistake each, of everything that can be got wrong: (what, signature, input, inputs)."""
+    """Requests with one fault each: (description, signature, input, inputs)."""
     signatures = right_inputs(generator, model)
     for signature, right in signatures.items():
         for name, value in right.items():
@@ -148,13 +148,13 @@ def wrong_requests(generator, model, protocol):
             has_default = protocol == "grpc" and value.ndim < 2 and signature in ("rollout", "sample", "density")
             if not has_default:
                 yield "missing", signature, name, {key: item for key, item in right.items() if key != name}
-        if protocol == "grpc":  # over REST a model server passes over what it does not know
+        if protocol == "grpc":  # over REST, a model server ignores unknown inputs
             yield "unknown", signature, "velocities", {**right, "velocities": np.zeros(1, np.float32)}
     yield "no such signature", "roll_over", "roll_over", signatures["rollout"]
 
 
 def ask_over_grpc(stub, signature, inputs):
-    """What the server says to a request, "" if it answers it."""
+    """The server's error message, "" if it answers the request."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = "tiny", signature
     for name, value in inputs.items():
@@ -176,16 +176,16 @@ def ask_over_rest(pool, signature, inputs):
 
 
 def is_the_reason(reason, what, name):
-    """Whether a refusal says what is wrong, by the input's name wherever the server can know it."""
+    """Whether a refusal names the fault, with the input's name wherever the server can know it."""
     if what in ("another type", "a text"):  # refused before the graph begins
         return "Expects arg" in reason or "is not of expected type" in reason
     if name == "positions" and what.startswith("another size") and "`features`" in reason:
-        return True  # of two sizes that differ, either may be meant
+        return True  # if two sizes differ, either may be wrong
     return name in reason
 
 
 def check_abuse(server, model, count):
-    """Send wrong requests, each followed by a right one, which is answered as in process."""
+    """Send wrong requests, each followed by a right one, whose answer must equal that in process."""
     generator = np.random.default_rng(count)
     channel = grpc.insecure_channel(server.address("grpc"))
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -248,7 +248,7 @@ def test_json_that_is_no_request_is_refused(server, body, message):
 
 @pytest.mark.slow
 def test_memory_is_flat(saved_models):
-    """The server holds after 10 000 requests what it held after 1 000, but for some caches that fill."""
+    """Memory after 10 000 requests is that after 1 000, except for caches that fill."""
     generator = np.random.default_rng(0)
     held = {}
     with serving(saved_models) as server:

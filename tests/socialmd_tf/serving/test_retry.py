@@ -5,7 +5,7 @@ from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, Serving
 
 
 class Clock:
-    """Time that passes only in `sleep`, all of which is remembered."""
+    """A clock that advances in `sleep` only and records all pauses."""
 
     def __init__(self):
         self.now, self.pauses = 0.0, []
@@ -27,7 +27,7 @@ def clock(monkeypatch):
 
 
 def failing(*errors):
-    """An attempt that fails with these in turn, and then gives the number of attempts."""
+    """An attempt that raises these errors in turn and then returns the number of attempts."""
     attempts = []
 
     def attempt(timeout):
@@ -45,7 +45,7 @@ def test_asks_again_and_waits_twice_as_long_each_time(clock, error):
     assert clock.pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0])
 
 
-def test_gives_up_after_so_many_retries_with_the_last_reason(clock):
+def test_gives_up_after_all_retries_with_the_last_reason(clock):
     with pytest.raises(Unavailable, match="third"):
         retry.call(failing(Unavailable("first"), Unavailable("second"), Unavailable("third")), retry.Deadline(60.0), 2)
 

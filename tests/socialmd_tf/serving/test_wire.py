@@ -1,4 +1,4 @@
-"""The client's own declaration of the protos, against the real ones."""
+"""The client's declaration of the protos against the real ones."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ REAL["Dim"] = tensor_shape_pb2.TensorShapeProto.Dim
 
 
 def described(field):
-    """What decides how a field is written; an enumeration is written as an int32."""
+    """The facts that decide how a field is encoded; enumerations are encoded as int32."""
     kind = FieldDescriptor.TYPE_INT32 if field.type == FieldDescriptor.TYPE_ENUM else field.type
     inner = field.message_type.fields_by_name if field.message_type else {}
     is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
@@ -79,7 +79,7 @@ def test_texts():
     [
         ({"dtype": 1, "float_val": [1.0, 2.0]}, "holds 2 values for a tensor of shape"),
         ({"dtype": 1, "tensor_shape": {"dim": [{"size": 2}]}}, "holds 0 values for a tensor of shape"),
-        ({"dtype": 14, "tensor_content": b"ab"}, "type number 14, unknown"),
+        ({"dtype": 14, "tensor_content": b"ab"}, "unknown type number 14"),
     ],
 )
 def test_refuses_tensors_it_cannot_read(fields, message):
