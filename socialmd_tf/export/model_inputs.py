@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.errors import UserError, require
 
-_TOLERANCE = 1e-4  # of the ratio of two frame intervals: they are stored in few digits
+_TOLERANCE = 1e-6  # relative, of the ratio of two frame intervals
 
 
 def model_inputs(frames, card):
