@@ -9,7 +9,8 @@ from pipelines.errors import UserError
 from socialmd_tf.config import ModelConfig, from_dict, to_dict
 from socialmd_tf.export.model_card import CARD, read_card
 from socialmd_tf.export.versions import find_version
-from socialmd_tf.training.run import Run, difference
+from socialmd_tf.training.run import Run
+from socialmd_tf.training.settings import difference
 
 NOT_WEIGHTS = (
     "acceleration_scale",

@@ -2,15 +2,15 @@
 
 import dataclasses
 import datetime
-import json
 import os
 import shutil
 from pathlib import Path
 
 from pipelines.atomic_files import write_json, write_text
 from pipelines.errors import UserError
-from pipelines.fingerprint import fingerprint, same_content
 from socialmd_tf.config import TrainConfig, from_dict, load_json, to_dict
+from socialmd_tf.training.dataset_record import dataset_change, dataset_record, read_record
+from socialmd_tf.training.settings import difference, flatten
 from socialmd_tf.training.state import RunState
 from socialmd_tf.weights import load_weights, save_weights
 
@@ -35,9 +35,6 @@ MAY_CHANGE = (
 )
 """Settings that a resumed run may change: they affect only later epochs, the export or the evaluation."""
 _REMEDY = "If the file is damaged, delete {} to resume from an earlier epoch"
-_PATHS = ("initial_weights", "initial_model")
-_NOT_DATA = ("name", "provenance")
-"""Fields of the manifest that no result depends on."""
 
 
 class Run:
@@ -75,7 +72,7 @@ class Run:
             UserError: There is no run.
         """
         config = _read_config(Path(directory) / _CONFIG)
-        return cls(dataclasses.replace(config, run_directory=str(directory), initial_weights=None, initial_model=None))
+        return cls(dataclasses.replace(config, run_directory=str(directory)))
 
     def _refuse_other(self):
         if self.directory.exists() and not self.directory.is_dir():
@@ -130,32 +127,21 @@ class Run:
         Raises:
             UserError: The dataset has changed; nothing is written.
         """
-        data = self._check_data(data_directory, manifest)
+        path = self.directory / _DATA
+        known = read_record(path) if path.exists() else None
+        data = dataset_record(data_directory, manifest, known)
+        if known and (change := dataset_change(known, data)):
+            raise UserError(
+                f"{data_directory} has changed since the run {self.directory} began: {change}. "
+                "Restore the data or choose another --run-directory"
+            )
         scales = self.scales() if (self.directory / _SCALES).exists() else compute_scales()
         self.directory.mkdir(parents=True, exist_ok=True)
         settings = {key: value for key, value in to_dict(self.config).items() if key != "config"}
         write_json(self.directory / _CONFIG, settings)
-        write_json(self.directory / _DATA, data)
+        write_json(path, data)
         write_json(self.directory / _SCALES, list(scales))
         return scales
-
-    def _check_data(self, directory, manifest):
-        path = self.directory / _DATA
-        known = _read_data(path) if path.exists() else None
-        names = [file for files in manifest.splits.values() for file in files]
-        data = {
-            "manifest": json.loads(json.dumps(dataclasses.asdict(manifest))),
-            "files": fingerprint(directory, names, known and known["files"]),
-        }
-        different = known and (
-            difference(known["manifest"], data["manifest"], _NOT_DATA) or same_content(known["files"], data["files"])
-        )
-        if different:
-            raise UserError(
-                f"{directory} has changed since the run {self.directory} began: {different}. "
-                "Restore the data or choose another --run-directory"
-            )
-        return data
 
     def data(self):
         """The manifest of the dataset that the run began with, as JSON holds it.
@@ -163,7 +149,7 @@ class Run:
         Raises:
             UserError: The run has not begun.
         """
-        return _read_data(self.directory / _DATA)["manifest"]
+        return read_record(self.directory / _DATA)["manifest"]
 
     def scales(self):
         """Typical move and second difference of positions that the model scales its numbers by, in units of length.
@@ -239,8 +225,9 @@ class Run:
 
     def has_evaluated(self, model, split):
         """Whether the reports in the run's directory evaluate this model on this split; arguments as of `finish`."""
-        path = self.directory / _FINISHED
-        found = load_json(path) if path.exists() else {}
+        if not all((self.directory / name).exists() for name in (_FINISHED, "metrics.json", "report.md")):
+            return False
+        found = load_json(self.directory / _FINISHED)
         return isinstance(found, dict) and (found.get("model"), found.get("split")) == (str(model), split)
 
     def count_test_evaluation(self):
@@ -265,16 +252,6 @@ def _read_config(path):
         raise UserError(f"{path}: {error}") from None
 
 
-def _read_data(path):
-    values = load_json(path)
-    parts = [values.get(name) if isinstance(values, dict) else None for name in ("manifest", "files")]
-    if not all(isinstance(part, dict) for part in parts) or not all(
-        isinstance(entry, dict) and "sha256" in entry for entry in parts[1].values()
-    ):
-        raise UserError(f"{path}: expected the manifest and the fingerprint of a dataset")
-    return values
-
-
 def _are_epochs(epochs, monitor, count):
     return (
         isinstance(epochs, list)
@@ -284,31 +261,3 @@ def _are_epochs(epochs, monitor, count):
             for epoch in epochs
         )
     )
-
-
-def difference(saved, settings, may_differ):
-    """The first setting that differs, in words, or None.
-
-    Args:
-        saved: Dictionary of the saved settings.
-        settings: Dictionary of the present ones; relative and absolute paths of one directory are equal.
-        may_differ: Names that are not compared.
-    """
-    for key in dict.fromkeys([*settings, *saved]):
-        here, there = settings.get(key), saved.get(key)
-        if key in _PATHS and here and there:
-            here, there = str(Path(here).resolve()), str(Path(there).resolve())
-        if key not in may_differ and here != there:
-            return f"`{key}` is {there!r} there and {here!r} here"
-    return None
-
-
-def flatten(settings, prefix=""):
-    """Nested dictionaries -> one with dotted keys."""
-    flat = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat

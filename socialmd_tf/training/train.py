@@ -62,10 +62,10 @@ def train(config):
     with DirectoryLock(Path(config.run_directory)):
         model, run = loop.fit(config, Path(config.data))
         path = _export_once(model, run, manifest)
-        if not (run.has_evaluated(path.resolve(), split) and (run.directory / "report.md").exists()):
+        if not run.has_evaluated(path.resolve(), split):
             _evaluate(run, path, split)
-        metrics = load_json(run.directory / "metrics.json")["predictors"]
-    return TrainingResult(run.directory, path, split, metrics[path.resolve().parent.name])
+        metrics = load_json(run.directory / "metrics.json")
+    return TrainingResult(run.directory, path, split, metrics["predictors"][metrics["model"]])
 
 
 def demo_data():

@@ -7,7 +7,7 @@ from pipelines.atomic_files import write_json
 from pipelines.errors import UserError, require
 from pipelines.output_directory import LOCK_FILE
 from socialmd_tf.config import TrainConfig, load_json, to_dict
-from socialmd_tf.training.run import flatten
+from socialmd_tf.training.settings import flatten
 from socialmd_tf.tuning import plots
 from socialmd_tf.tuning.hypermodel import HyperModel
 from socialmd_tf.tuning.oracles import ENDED

@@ -264,7 +264,7 @@ def test_a_refusal_while_scales_are_computed_writes_nothing(open_run, mixed_data
 
 
 def test_a_run_is_loaded_from_its_directory_wherever_that_is(begin, tmp_path):
-    save(begin(seed=3), 3.0)
+    save(begin(seed=3, initial_weights="first"), 3.0)
     shutil.move(tmp_path / "run", tmp_path / "moved")
     run = Run.load(tmp_path / "moved")
     assert (run.config.seed, len(run.epochs), run.scales()) == (3, 1, SCALES)
@@ -276,6 +276,9 @@ def test_finished_means_this_model_on_this_split(begin):
     run = begin()
     assert not run.has_evaluated("models/1", "test")
     run.finish("models/1", "test")
+    assert not run.has_evaluated("models/1", "test")  # the reports were removed
+    for name in ("report.md", "metrics.json"):
+        (run.directory / name).touch()
     assert begin().has_evaluated("models/1", "test")
     assert not run.has_evaluated("models/1", "validation") and not run.has_evaluated("models/2", "test")
 

@@ -56,7 +56,7 @@ def steps(monkeypatch):
     def evaluate(run, path, split):
         steps.append(f"evaluate {path.parent.name}/{path.name} on {split}")
         (run.directory / "report.md").write_text(split)
-        metrics = {"predictors": {path.parent.name: {"mae": 1.0}}}
+        metrics = {"model": path.parent.name, "predictors": {path.parent.name: {"mae": 1.0}}}
         (run.directory / "metrics.json").write_text(json.dumps(metrics))
 
     monkeypatch.setattr(training.loop, "fit", fit)
