@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pipelines.manifest import Manifest
 from socialmd_tf.training import loop
-from socialmd_tf.tuning.search_space import value_in, with_values
+from socialmd_tf.tuning.hyperparameters import value_in, with_values
 
 
 class HyperModel(keras_tuner.HyperModel):

@@ -17,7 +17,7 @@ from pipelines.output_directory import DirectoryLock
 from socialmd_tf import commands, tune
 from socialmd_tf.config import TrainConfig, load_json
 from socialmd_tf.train import parse
-from socialmd_tf.tuning.search_space import value_in
+from socialmd_tf.tuning.hyperparameters import value_in
 from tests.tensorflow_log import without_tensorflow_log
 
 QUICK = Path(__file__).parent / "tuning" / "quick_search.py"

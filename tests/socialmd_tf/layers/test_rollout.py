@@ -98,18 +98,14 @@ def test_equals_the_thesis_in_numpy():
     expected = []
     for step in range(4):
         outputs, *state = references.cell_step(frames[step], features, *state, mask, weights, **GRIDS)
-        density = references.head_step(outputs, weights, FLOOR)
+        means, covariances = references.head_step(outputs, weights, FLOOR)
         if step >= 1:
-            expected.append(density)
-            frames.append(density[..., :2] * mask[..., None])
-    parameters = np.asarray(rollout(inputs), np.float64)
-    _, loc, scales = map(np.asarray, rollout.head.layout.split(parameters))
-    wanted = np.stack(expected, axis=1)
-    np.testing.assert_allclose(loc[..., 0, :], wanted[..., :2], atol=1e-4)
-    first, product, remaining = np.moveaxis(scales[..., 0, :], -1, 0)
-    np.testing.assert_allclose(first, wanted[..., 2], atol=1e-4)
-    np.testing.assert_allclose(np.hypot(product, remaining), wanted[..., 3], atol=1e-4)
-    np.testing.assert_allclose(product / np.hypot(product, remaining), wanted[..., 4], atol=1e-4)
+            expected.append((means, covariances))
+            frames.append(means * mask[..., None])
+    layout, parameters = rollout.head.layout, rollout(inputs)
+    means, covariances = (np.stack(frames, axis=1) for frames in zip(*expected, strict=True))
+    np.testing.assert_allclose(layout.mean(parameters), means, atol=1e-4)
+    np.testing.assert_allclose(layout.covariance(parameters), covariances, atol=1e-4)
 
 
 def test_a_longer_rollout_begins_with_the_shorter():

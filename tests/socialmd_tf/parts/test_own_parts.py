@@ -14,7 +14,8 @@ from socialmd_tf.config import ModelConfig, TrainConfig, from_dict, to_dict
 from socialmd_tf.export.signatures import Signatures
 from socialmd_tf.mixture import NegativeLogLikelihood
 from socialmd_tf.model import build_model, rollout_layer
-from socialmd_tf.tuning.search_space import search_space, with_values
+from socialmd_tf.tuning.hyperparameters import with_values
+from socialmd_tf.tuning.search_space import search_space
 
 ROOT = Path(__file__).parents[3]
 CENTRE, STAND_STILL = (f"tests.socialmd_tf.parts.own_parts:{name}" for name in ("centre", "stand_still"))

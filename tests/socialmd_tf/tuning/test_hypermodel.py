@@ -4,8 +4,9 @@ keras_tuner = pytest.importorskip("keras_tuner", reason="needs the extra `tuning
 
 from socialmd_tf.config import PRESETS, TrainConfig  # noqa: E402
 from socialmd_tf.tuning.hypermodel import HyperModel  # noqa: E402
+from socialmd_tf.tuning.hyperparameters import value_in  # noqa: E402
 from socialmd_tf.tuning.oracles import combinations  # noqa: E402
-from socialmd_tf.tuning.search_space import search_space, value_in  # noqa: E402
+from socialmd_tf.tuning.search_space import search_space  # noqa: E402
 
 EVERYTHING = {
     "model.interaction": "none,stacked_pooling,multiscale_pooling,pairwise,both",

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from socialmd_tf.tuning import plots
-from socialmd_tf.tuning.search_space import Range
+from socialmd_tf.tuning.ranges import Range
 
 RANGES = {
     "rate": Range(low=1e-4, high=1e-2, log=True),

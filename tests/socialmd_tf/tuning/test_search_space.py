@@ -5,47 +5,13 @@ import pytest
 from pipelines.errors import UserError
 from socialmd_tf.config import PRESETS, TrainConfig
 from socialmd_tf.parts import HEADS
-from socialmd_tf.tuning.search_space import TABLE, Range, parse_range, search_space, value_in, with_values
+from socialmd_tf.tuning.hyperparameters import value_in, with_values
+from socialmd_tf.tuning.ranges import Range
+from socialmd_tf.tuning.search_space import search_space
 
 
 def base(preset="thesis", **changes):
     return TrainConfig(preset=preset, model=dataclasses.replace(PRESETS[preset], **changes))
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_the_base_itself_comes_out_of_its_own_values(preset):
-    config = base(preset)
-    values = {row.name: value_in(config, row.name) for row in TABLE}
-    assert with_values(config, values) == config
-
-
-def test_aspects_make_the_tuples():
-    values = {"model.side_lengths.count": 3, "model.side_lengths.largest": 8.0, "model.filters.count": 2}
-    model = with_values(base(), values).model
-    assert model.side_lengths == (8.0, 4.0, 2.0)
-    assert model.filters == (16, 32)  # the width is the thesis's
-    assert with_values(base(), {"learning_rate": 0.5}).model == base().model
-
-
-def test_aspects_make_the_layers_of_the_plain_lstm():
-    values = {"model.lstm_layers.first": 8, "model.lstm_layers.others": 4, "model.input_layers.count": 2}
-    model = with_values(base("molecules-lstm"), values | {"model.output_layers.count": 0}).model
-    assert (model.input_layers, model.lstm_layers, model.output_layers) == ((64, 64), (8, 4), ())
-    assert with_values(base("molecules-lstm"), {"model.lstm_layers.count": 1}).model.lstm_layers == (128,)
-    assert (
-        with_values(base("molecules-lstm", output_layers=()), {"model.output_layers.count": 1}).model
-        == base("molecules-lstm").model
-    )
-
-
-def test_the_plain_cell_sees_no_neighbours():
-    config = with_values(base("thesis"), {"model.cell": "plain", "model.interaction": "stacked_pooling"})
-    assert (config.model.cell, config.model.interaction) == ("plain", "none")
-
-
-def test_a_kinematic_head_has_full_covariances():
-    config = with_values(base("thesis-mixture"), {"model.head": "kinematic"})
-    assert (config.model.num_components, config.model.correlated) == (5, True)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -84,54 +50,6 @@ def test_lengths_are_relative_to_the_configuration():
     space = search_space(base("pairwise", cutoff=2.0), {})
     assert (space["model.cutoff"].low, space["model.cutoff"].high) == (0.5, 2.0)
     assert search_space(base("pairwise", cutoff=2.0), {"model.cutoff": "1:3"})["model.cutoff"].high == 3.0
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "expected"),
-    [
-        ("1:8", int, Range(low=1, high=8, step=1)),
-        ("1:9:4", int, Range(low=1, high=9, step=4)),
-        ("8:64:2:log", int, Range(low=8, high=64, step=2, log=True)),
-        ("1e-4:1e-2:log", float, Range(low=1e-4, high=1e-2, log=True)),
-        ("1:2", float, Range(low=1.0, high=2.0)),
-        ("32,64", int, Range((32, 64))),
-        ([32, 64], int, Range((32, 64))),
-        (0.5, float, Range((0.5,))),
-        ("true,false", bool, Range((True, False))),
-        ("absolute", str, Range(("absolute",))),
-    ],
-)
-def test_what_a_range_may_look_like(text, kind, expected):
-    assert parse_range("x", text, kind) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("2:1", int),
-        ("1:1", float),
-        ("0:1:log", float),
-        ("1:9:1:log", int),
-        ("1:9:0", int),
-        ("1:2:3:4", int),
-        ("1:", float),
-        ("a:b", float),
-        ("1.5", int),
-        (1.5, int),
-        (True, int),
-        ("nan", float),
-        ("1:inf", float),
-        ("maybe", bool),
-        ("3,3", int),
-        ("", int),
-        ([], int),
-        (None, float),
-        ({}, float),
-    ],
-)
-def test_what_is_no_range(text, kind):
-    with pytest.raises(UserError, match=r"^`x` must be "):
-        parse_range("x", text, kind)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +101,7 @@ def test_a_field_that_two_kinds_of_parts_read_is_searched_for_either():
 def test_parts_are_by_default_all_that_go_together():
     assert search_space(base(), {}, ("model.head",))["model.head"].values == tuple(HEADS)
     plain = search_space(base("molecules-lstm"), {}, ("model.head", "model.interaction"))
-    assert plain["model.head"].values == ("absolute", "displacement")
+    assert plain["model.head"].values == tuple(name for name in HEADS if not HEADS[name].kinematic)
     assert plain["model.interaction"].values == ("none",)
 
 
