@@ -37,8 +37,10 @@ class ModelConfig:
     """Units of each hidden layer after the LSTMs (cell plain)."""
     dropout: float = 0.1
     """Dropout rate of the hidden layers (cell plain)."""
-    head: Annotated[str, tyro.conf.arg(help=HEADS.help("What the network predicts"), metavar="NAME")] = "absolute"
-    """What the network predicts, one of `parts.HEADS`."""
+    head: Annotated[str, tyro.conf.arg(help=HEADS.help("Head, which predicts the next position"), metavar="NAME")] = (
+        "absolute"
+    )
+    """Head, which predicts the next position: one of `parts.HEADS`."""
     interaction: Annotated[
         str, tyro.conf.arg(help=INTERACTIONS.help("How particles see their neighbours"), metavar="NAME")
     ] = "stacked_pooling"

@@ -132,4 +132,4 @@ def _import(module: str, kind: str) -> None:
     try:
         importlib.import_module(module)
     except (ModuleNotFoundError, TypeError) as error:  # TypeError: a relative name
-        raise UserError(f"`{kind}` cannot import {module!r}: {error}. Is its directory in PYTHONPATH?") from None
+        raise UserError(f"`{kind}` must name a module in PYTHONPATH. Cannot import {module!r}: {error}") from None
