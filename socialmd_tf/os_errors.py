@@ -9,9 +9,9 @@ _CODES = (
 ).split()
 _REASONS = "|".join(re.escape(os.strerror(getattr(errno, code))) for code in _CODES if hasattr(errno, code))
 _LIBRARIES = (
-    # TensorFlow: "{{node ...}} /a/b; No space left on device [Op:SaveV2]" and "/a/b is not a directory"
+    # TensorFlow: "{{node ...}} /a/b; No space left on device [Op:SaveV2]" and "/a/b is not a directory [Op:...]"
     re.compile(rf"(?P<path>\S+); (?P<reason>{_REASONS})"),
-    re.compile(r"(?P<path>\S+) is not a directory(?P<reason>)$"),
+    re.compile(r"(?P<path>\S+) is not a directory(?P<reason>)(?: \[Op:|$)"),
     # HDF5: "... filename = '/a/b', file descriptor = 3, errno = 28, error message = 'No space left on device' ..."
     re.compile(r"name = '(?P<path>[^']*)'.*error message = '(?P<reason>[^']*)'", re.DOTALL),
     re.compile(r"(?P<path>)errno = \d+, error message = '(?P<reason>[^']*)'"),

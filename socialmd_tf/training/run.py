@@ -246,8 +246,9 @@ class Run:
 
 
 def _read_config(path):
+    values = load_json(path)
     try:
-        return from_dict(TrainConfig, load_json(path))
+        return from_dict(TrainConfig, values)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

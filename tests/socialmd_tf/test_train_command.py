@@ -1,6 +1,8 @@
+import contextlib
 import csv
 import dataclasses
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -169,14 +171,33 @@ def test_a_killed_command_ends_as_if_never_killed(call, flags, tmp_path):
     assert (tmp_path / "saved" / "other" / "1" / "saved_model.pb").stat().st_mtime_ns == before
 
 
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """Let this process write no file beyond a size in bytes, as if the disk were full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 @pytest.mark.slow
-def test_more_epochs_continue_a_run(call, tmp_path):
+def test_more_epochs_continue_a_run_also_after_a_full_disk(call, tmp_path):
+    run = tmp_path / "run"
     assert call(epochs=1)[0] == 0
+    before = (run / "checkpoints" / "0001" / "model.weights.h5").read_bytes()
+    with files_of_at_most(20_000):
+        code, _, error = call(epochs=2)
+    (line,) = without_tensorflow_log(error).splitlines()
+    assert code == 2 and line.startswith(f"error: {run}") and "too large" in line
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["0001"]
+    assert (run / "checkpoints" / "0001" / "model.weights.h5").read_bytes() == before
     code, out, _ = call(epochs=2)
     assert code == 0 and "after epoch 1\n" in out
     assert sorted(path.name for path in (tmp_path / "saved" / "small").iterdir()) == ["1", "2"]
     assert call(epochs=2, run_directory=tmp_path / "whole")[0] == 0
-    same_histories(history(tmp_path / "run"), history(tmp_path / "whole"))
+    same_histories(history(run), history(tmp_path / "whole"))
 
 
 def test_a_run_that_diverges_says_so_in_one_line(call, tmp_path):
