@@ -26,10 +26,10 @@ NOT_WEIGHTS = (
     "substeps",
     "walls",
 )
-"""Settings of a model that its weights can do without.
+"""Settings of a model that may differ from those its weights were trained with.
 
-Numbers of physics, integration and regularisation may change; what training takes from the data is compared with the
-data. All others set the number or the meaning of the weights.
+They are numbers of physics, integration and regularisation, and those that training takes from the data, which are
+compared with the data. All other settings determine the number or the meaning of the weights.
 """
 
 
@@ -44,7 +44,7 @@ class InitialWeights:
     model: dict
     """Settings of the model."""
     data: dict
-    """`num_dimensions`, `features`, `length_unit` and `time_between_frames` of the frames that the model steps over."""
+    """`num_dimensions`, `features`, `length_unit`, and `time_between_frames`: the time that one step of the model takes."""
     scales: tuple[float, float]
     """Typical move and second difference by which the model scales its numbers; they belong to the weights."""
     load: Callable

@@ -151,12 +151,13 @@ def test_a_disk_that_is_full_loses_no_earlier_epoch(begin, monkeypatch):
     assert len(begin().epochs) == 1
 
 
-def test_some_settings_may_change_when_a_run_resumes(begin):
+def test_some_settings_may_change_when_a_run_resumes(begin, open_run):
     run = begin()
     assert json.loads((run.directory / "config.json").read_text())["epochs"] == 10
     changes = {"epochs": 20, "patience": 9, "curriculum": (1, 2), "export_directory": "elsewhere", "final": True}
     begin(**changes, config="settings.json", unroll=True, model=ModelConfig(substeps=9))
     assert json.loads((run.directory / "config.json").read_text())["epochs"] == 20
+    open_run(data="/elsewhere")  # only the content of a dataset counts
 
 
 @pytest.mark.parametrize(
