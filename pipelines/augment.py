@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 AXES = ("x", "y", "z")
+_VECTOR_INPUTS = ("positions", "velocities", "box")
 
 
 def random_rotations(num_rotations: int, num_dimensions: int, seed: Any) -> Any:
@@ -74,17 +75,18 @@ def rotate(batch: Any, rotations: Any, vectors: Sequence[int] = ()) -> Any:
         vectors: First columns of the vectors among the features, see `vector_starts`.
 
     Returns:
-        A batch of the same structure; scalar features and masks are unchanged.
+        A batch of the same structure; scalar features, masks and bonds are unchanged. Lattice vectors ("box"
+        `[B, D, D]`) and "velocities" `[B, T, N, D]` rotate with the positions.
     """
     inputs, targets = batch
     num_dimensions = rotations.shape[-1]
     features = inputs["features"]
     for start in vectors:
         end = start + num_dimensions
-        rotated = _rotate_vectors(features[..., start:end], rotations)
-        features = tf.concat([features[..., :start], rotated, features[..., end:]], axis=-1)
-    positions = _rotate_vectors(inputs["positions"], rotations)
-    return {**inputs, "positions": positions, "features": features}, _rotate_vectors(targets, rotations)
+        turned = _rotate_vectors(features[..., start:end], rotations)
+        features = tf.concat([features[..., :start], turned, features[..., end:]], axis=-1)
+    rotated = {name: _rotate_vectors(inputs[name], rotations) for name in _VECTOR_INPUTS if name in inputs}
+    return {**inputs, **rotated, "features": features}, _rotate_vectors(targets, rotations)
 
 
 def _rotate_vectors(values: Any, rotations: Any) -> Any:

@@ -9,10 +9,12 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.boxes import unwrap
 from pipelines.config import DataConfig
 from pipelines.dataset import open_split
 from pipelines.errors import UserError
@@ -41,11 +43,20 @@ class Batch:
     """Index of each window's trajectory in its split, `[B]`."""
     last_observed: npt.NDArray[np.int64]
     """Last observed stored frame of each window, `[B]`."""
+    velocities: dict[tuple[int, int], Array] | None = None
+    """(subsample, T) -> observed velocities `[B, T, N, D]`, in units of length per subsampled frame."""
+    box: Array | None = None
+    """Lattice vectors at the last observed frame, `[B, D, D]`. Positions are unwrapped."""
+    edges: npt.NDArray[np.int32] | None = None
+    """Types of bonds, `[B, N, N]`."""
 
-    def inputs(self, config: DataConfig) -> dict[str, Array]:
+    def inputs(self, config: DataConfig) -> dict[str, Any]:
         """Inputs of a model that was trained with `config`."""
-        positions = self.observed[config.subsample, config.warm_up_steps]
-        return {"positions": positions, "features": self.features, "mask": self.mask}
+        view = config.subsample, config.warm_up_steps
+        inputs = {"positions": self.observed[view], "features": self.features, "mask": self.mask}
+        velocities = None if self.velocities is None else self.velocities[view]
+        optional = {"velocities": velocities, "box": self.box, "edges": self.edges}
+        return inputs | {name: value for name, value in optional.items() if value is not None}
 
 
 class CommonWindows:
@@ -141,34 +152,83 @@ class CommonWindows:
         num_particles = max(trajectory.shape[1] for trajectory in trajectories)
         size = self.batch_size(num_particles)
         for start in range(0, len(index), size):
-            yield self._batch(trajectories, index[start : start + size], num_particles, manifest.num_dimensions)
+            yield self._batch(manifest, trajectories, index[start : start + size], num_particles)
 
     def _batch(
         self,
+        manifest: Manifest,
         trajectories: list[StoredTrajectory],
         rows: npt.NDArray[np.int64],
         num_particles: int,
-        num_dimensions: int,
     ) -> Batch:
-        def gather(offsets: npt.NDArray[np.int64]) -> Array:
-            """Read frames at offsets from the last observed one: `[B, len(offsets), N, D + F]`."""
-            shape = (len(rows), len(offsets), num_particles, trajectories[0].shape[2])
-            frames = np.zeros(shape, np.float32)
-            for window, (number, end) in enumerate(rows):
-                trajectory = trajectories[number]
-                frames[window, :, : trajectory.shape[1]] = trajectory.read(end + offsets)
-            return frames
+        size = manifest.num_dimensions
+        steps = [subsample * np.arange(1 - steps, 1) for subsample, steps in self.views]
+        future = self.spacing * np.arange(1, self.num_steps + 1)
+        offsets = np.unique(np.concatenate([*steps, future]))
+        columns = np.zeros((len(rows), len(offsets), num_particles, manifest.num_columns), np.float32)
+        chosen = [trajectories[number] for number in rows[:, 0]]
+        for window, (trajectory, end) in enumerate(zip(chosen, rows[:, 1], strict=True)):
+            columns[window, :, : trajectory.shape[1]] = _read_unwrapped(trajectory, end + offsets, size)
+        features, velocities = _split_columns(columns[..., size:], manifest)
 
-        counts = np.array([trajectories[number].shape[1] for number in rows[:, 0]])
-        observed = {
-            (subsample, steps): gather(subsample * np.arange(1 - steps, 1))[..., :num_dimensions]
-            for subsample, steps in self.views
-        }
+        def at(values: Array, wanted: npt.NDArray[np.int64]) -> Array:
+            return values[:, np.searchsorted(offsets, wanted)]
+
+        counts = np.array([trajectory.shape[1] for trajectory in chosen])
         return Batch(
-            observed=observed,
-            features=gather(np.zeros(1, np.int64))[:, 0, :, num_dimensions:],
+            observed={view: at(columns[..., :size], frames) for view, frames in zip(self.views, steps, strict=True)},
+            features=at(features, np.zeros(1, np.int64))[:, 0],
             mask=(np.arange(num_particles) < counts[:, None]).astype(np.float32),
-            targets=gather(self.spacing * np.arange(1, self.num_steps + 1))[..., :num_dimensions],
+            targets=at(columns[..., :size], future),
             trajectories=rows[:, 0],
             last_observed=rows[:, 1],
+            velocities=None
+            if velocities is None
+            else {
+                view: at(velocities, frames) * np.float32(manifest.time_between_frames * view[0])
+                for view, frames in zip(self.views, steps, strict=True)
+            },
+            box=_boxes_at(chosen, rows[:, 1]),
+            edges=_dense_edges(chosen, num_particles),
         )
+
+
+def _read_unwrapped(trajectory: StoredTrajectory, frames: npt.NDArray[np.int64], num_dimensions: int) -> Array:
+    """Frames `[len(frames), N, D + F]` in order; in a periodic box, unwrapped from the first of them."""
+    if trajectory.boxes is None:
+        return trajectory.read(frames)
+    every = np.arange(frames[0], frames[-1] + 1)  # particles are followed from stored frame to stored frame
+    stored = trajectory.read(every)
+    boxes = trajectory.boxes[0] if len(trajectory.boxes) == 1 else trajectory.boxes[every]
+    stored[..., :num_dimensions] = unwrap(stored[..., :num_dimensions], boxes)
+    return stored[frames - frames[0]]
+
+
+def _split_columns(columns: Array, manifest: Manifest) -> tuple[Array, Array | None]:
+    """Columns `[..., F + D]` as features `[..., F]` and observed velocities `[..., D]`, if there are any."""
+    start = manifest.velocity_start
+    if start is None:
+        return columns, None
+    end = start + manifest.num_dimensions
+    return np.concatenate([columns[..., :start], columns[..., end:]], axis=-1), columns[..., start:end]
+
+
+def _boxes_at(trajectories: list[StoredTrajectory], frames: npt.NDArray[np.int64]) -> Array | None:
+    """Lattice vectors `[B, D, D]` at one frame of each window."""
+    boxes = [
+        trajectory.boxes[min(frame, len(trajectory.boxes) - 1)]
+        for trajectory, frame in zip(trajectories, frames, strict=True)
+        if trajectory.boxes is not None
+    ]
+    return np.stack(boxes).astype(np.float32) if boxes else None
+
+
+def _dense_edges(trajectories: list[StoredTrajectory], num_particles: int) -> npt.NDArray[np.int32] | None:
+    """Types of bonds `[B, N, N]`, symmetric, 0 for none."""
+    if any(trajectory.edges is None for trajectory in trajectories):
+        return None
+    dense = np.zeros((len(trajectories), num_particles, num_particles), np.int32)
+    for types, trajectory in zip(dense, trajectories, strict=True):
+        i, j, kind = np.asarray(trajectory.edges).T
+        types[i, j] = types[j, i] = kind
+    return dense

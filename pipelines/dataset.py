@@ -10,8 +10,9 @@ from pipelines.config import DataConfig
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.npy_files import StoredTrajectory
+from pipelines.side_files import open_file
 from pipelines.validation import SHORTER_WINDOWS
-from pipelines.windows import count_windows, read, slide, subsample
+from pipelines.windows import count_windows, dense_edges, read, slide, subsample
 
 
 def num_windows(directory: Path, split: str, config: DataConfig) -> int:
@@ -53,7 +54,12 @@ def windows(directory: Path, split: str, config: DataConfig) -> Any:
     Returns:
         A dataset, cached in memory, of ({"positions" `[T, N, D]`, "features" `[N, F]`, "mask" `[N]`}, target
         positions `[T', N, D]`), float32, in the units of the dataset. N is that of the largest system of the
-        split; positions and features of padded particles are zero.
+        split; positions and features of padded particles are zero. The inputs also have, where the dataset has them:
+
+        - "box" `[D, D]`: lattice vectors in rows at the last observed frame, zeros for an open axis. The positions of
+          a window are then unwrapped: they continue across the faces of the box.
+        - "edges" `[N, N]`, int32: the type of the bond of two particles, symmetric, 0 for none.
+        - "velocities" `[T, N, D]`: observed velocities times the time between subsampled frames; no features.
 
     Raises:
         UserError: The manifest or the header of a file is faulty, the split is unknown or empty, or a file
@@ -61,7 +67,9 @@ def windows(directory: Path, split: str, config: DataConfig) -> Any:
     """
     manifest = Manifest.load(directory)
     trajectories = open_split(manifest, Path(directory), split, config)
-    return _deterministic(_windows(trajectories, manifest, config).cache())
+    return _deterministic(
+        _windows(trajectories, manifest, config).map(lambda inputs, targets: (dense_edges(inputs), targets)).cache()
+    )
 
 
 def batches(
@@ -94,7 +102,8 @@ def batches(
 
     Returns:
         A dataset of known length of ({"positions" `[B, T, N, D]`, "features" `[B, N, F]`, "mask" `[B, N]`},
-        target positions `[B, T', N, D]`), float32, in the units of the dataset.
+        target positions `[B, T', N, D]`), float32, in the units of the dataset, and the optional inputs of `windows`;
+        lattice vectors and velocities rotate with the positions.
 
     Raises:
         UserError: As `windows`, or an argument is out of range.
@@ -107,7 +116,7 @@ def batches(
     trajectories = open_split(manifest, Path(directory), split, config)
     count = _count(trajectories, config)
     num_samples = count * max(1, config.rotations)
-    vectors = augment.vector_starts(manifest.features, manifest.num_dimensions)
+    vectors = augment.vector_starts(manifest.particle_features, manifest.num_dimensions)
 
     def epoch_batches(stacked: Any, epoch: Any) -> Any:
         order_seed, rotation_seed = _epoch_seeds(seed, epoch)
@@ -117,6 +126,7 @@ def batches(
 
         def gather(indices: Any, rotations: Any) -> Any:
             batch = tf.nest.map_structure(lambda values: tf.gather(values, indices), stacked)
+            batch = (dense_edges(batch[0]), batch[1])
             return augment.rotate(batch, rotations, vectors) if config.rotations else batch
 
         dataset = tf.data.Dataset.from_tensor_slices((order % count, rotations)).batch(batch_size)
@@ -146,13 +156,11 @@ def open_split(manifest: Manifest, directory: Path, split: str, config: DataConf
         raise UserError(f"{directory}: `split` must be one of {known}. Received: {split!r}")
     if not manifest.splits[split]:
         raise UserError(f"{directory}: the split {split!r} is empty; expected at least one file")
-    num_columns = manifest.num_dimensions + len(manifest.features)
-    paths = [directory / file for file in manifest.splits[split]]
-    trajectories = [StoredTrajectory.check(path, num_columns) for path in paths]
-    for path, trajectory in zip(paths, trajectories, strict=True):
+    trajectories = [open_file(manifest, directory, file) for file in manifest.splits[split]]
+    for file, trajectory in zip(manifest.splits[split], trajectories, strict=True):
         if len(trajectory) < config.min_frames:
             raise UserError(
-                f"{path}: expected at least {config.min_frames} frames for one window of T + T' = "
+                f"{directory / file}: expected at least {config.min_frames} frames for one window of T + T' = "
                 f"{config.window_steps} frames, {config.subsample} stored frames apart, in each of "
                 f"{config.num_phases} phases, found {len(trajectory)}; {SHORTER_WINDOWS}"
             )
@@ -164,7 +172,9 @@ def _count(trajectories: list[StoredTrajectory], config: DataConfig) -> int:
 
 
 def _windows(trajectories: list[StoredTrajectory], manifest: Manifest, config: DataConfig) -> Any:
-    dataset = read(trajectories).apply(subsample(config)).apply(slide(config, manifest.num_dimensions))
+    interval = manifest.time_between_frames * config.subsample
+    cut = slide(config, manifest.num_dimensions, manifest.velocity_start, interval)
+    dataset = read(trajectories).apply(subsample(config)).apply(cut)
     return dataset.apply(tf.data.experimental.assert_cardinality(_count(trajectories, config)))
 
 

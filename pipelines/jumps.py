@@ -1,17 +1,22 @@
 """Jumps of wrapped coordinates: positions that leave a periodic box on one side and enter it on the other."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.boxes import inverse
+from pipelines.manifest import MANIFEST_FILE
 from pipelines.npy_files import frame_chunks
 
 _MIN_JUMPS = 3
 _MAX_SHARE = 0.1
+_LONG_MOVE = 0.4
+_MAX_LONG_MOVES = 0.01
 
 
-def jump_fault(trajectory: npt.NDArray[Any], num_dimensions: int) -> str | None:
+def jump_fault(trajectory: npt.NDArray[Any], axes: Iterable[int]) -> str | None:
     """Look for the jumps that wrapping into a periodic box leaves in a trajectory.
 
     Along one axis let R be the range of all positions of the file. A move between two frames is a jump if it is
@@ -27,12 +32,12 @@ def jump_fault(trajectory: npt.NDArray[Any], num_dimensions: int) -> str | None:
 
     Args:
         trajectory: `[num_frames, N, D + F]`, finite.
-        num_dimensions: D.
+        axes: The axes to look along: all without a box, otherwise those on which it is open.
 
     Returns:
         None, or the fault: frame, particle and length of the first jump, and the number of jumps.
     """
-    faults = (_axis_fault(trajectory[:, :, axis], axis) for axis in range(num_dimensions))
+    faults = (_axis_fault(trajectory[:, :, axis], axis) for axis in axes)
     return next((fault for fault in faults if fault), None)
 
 
@@ -49,7 +54,8 @@ def _axis_fault(coordinates: npt.NDArray[Any], axis: int) -> str | None:
     return (
         f"frame {frame:.0f}, particle {particle:.0f}, column {axis} ({'xyz'[axis]}): expected positions that are not "
         f"wrapped into a box, found a jump of {length:.4g} across their range of {extent:.4g}; other moves are at most "
-        f"{longest:.2g} ({len(jumps)} such jumps in the file); unwrap the positions"
+        f"{longest:.2g} ({len(jumps)} such jumps in the file); state the `box` in {MANIFEST_FILE}, or "
+        "unwrap the positions"
     )
 
 
@@ -72,3 +78,31 @@ def _split_moves(
         if len(jumps) > max_jumps:
             break
     return jumps, num_between, longest
+
+
+def image_fault(trajectory: npt.NDArray[Any], boxes: npt.NDArray[np.float64]) -> str | None:
+    """Look for moves in a periodic box that are too long to tell to which image a particle moved.
+
+    Along every lattice vector, moves between nearest images are at most half of it. Too many are long if more than 1 %
+    exceed 0.4 of it; of moves without any correlation, 20 % would.
+
+    Args:
+        trajectory: `[num_frames, N, D + F]`, finite.
+        boxes: `[num_frames, D, D]`, or `[1, D, D]`.
+
+    Returns:
+        None, or the fault: the share of long moves.
+    """
+    size, num_long, num_moves = boxes.shape[-1], 0, 0
+    for start, frames in frame_chunks(trajectory, overlap=1):
+        moves = np.diff(frames[..., :size].astype(np.float64), axis=0)
+        chosen = boxes if len(boxes) == 1 else boxes[start + 1 : start + 1 + len(moves)]
+        turns = moves @ inverse(chosen)
+        num_long += int(np.sum(np.abs(turns - np.round(turns)).max(axis=-1) > _LONG_MOVE))
+        num_moves += moves.shape[0] * moves.shape[1]
+    if num_long <= _MAX_LONG_MOVES * num_moves:
+        return None
+    return (
+        f"expected moves between frames of less than {_LONG_MOVE:g} of the box, to follow particles through its faces; "
+        f"found {100 * num_long / num_moves:.0f} % longer ones; check the `box`, or store frames more often"
+    )

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pipelines.atomic_files import write_text
+from pipelines.boxes import lattice_vectors
 from pipelines.errors import UserError, require
 
 FORMAT = 1
@@ -27,7 +28,9 @@ class Manifest:
     num_dimensions: int
     """Dimensions of space, 2 or 3 (D): the first columns of every trajectory."""
     features: tuple[str, ...]
-    """Names of the columns after the positions (F). Successive `<name>_x, <name>_y(, <name>_z)` are one vector."""
+    """Names of the columns after the positions. Successive `<name>_x, <name>_y(, <name>_z)` are one vector. Those
+    called `velocity_x` and so on are observed velocities, in `length_unit` per `time_unit`, the only columns that may
+    change in time."""
     length_unit: str
     """Unit of the positions."""
     time_between_frames: float
@@ -40,6 +43,14 @@ class Manifest:
     """Unit of `time_between_frames`; None if not stated."""
     group: Mapping[str, str | int] | None = None
     """File -> the simulation that it is a part of. Files of one group are not statistically independent."""
+    box: tuple[float | tuple[float, ...], ...] | None = None
+    """Periodic box of all files: edge lengths `[D]`, or lattice vectors in rows `[D][D]`; zeros for open axes.
+    Positions may be wrapped into it or not."""
+    box_files: Mapping[str, str] | None = None
+    """File -> `.npy` file of its box in every frame, `[num_frames, D]` or `[num_frames, D, D]`; instead of `box`."""
+    edges: str | Mapping[str, str] | None = None
+    """`.npy` file of the bonds in all files, or file -> `.npy` file: rows of i, j and type (1 or more), integers
+    `[E, 3]`."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -63,6 +74,11 @@ class Manifest:
             _require_text("time_unit", self.time_unit)
         if self.group is not None:
             self._check_group(self.group)
+        self._check_velocities()
+        self._check_box()
+        if self.edges is not None:
+            files = {"": self.edges} if isinstance(self.edges, str) else self.edges
+            self._check_files("edges", files, complete=not isinstance(self.edges, str))
 
     def _check_splits(self) -> None:
         require(isinstance(self.splits, Mapping), "splits", "an object of lists of files", self.splits)
@@ -73,10 +89,74 @@ class Manifest:
 
     def _check_group(self, group: Mapping[str, str | int]) -> None:
         require(isinstance(group, Mapping), "group", "an object that maps files to simulations", group)
-        files = {file for files in self.splits.values() for file in files}
         for file, simulation in group.items():
-            require(file in files, "group", "about files of `splits`", file)
+            require(file in self.files, "group", "about files of `splits`", file)
             require(type(simulation) in (str, int), f"group.{file}", "a text or an integer", simulation)
+
+    def _check_velocities(self) -> None:
+        expected = self.velocity_names
+        start = self.velocity_start
+        found = () if start is None else self.features[start : start + self.num_dimensions]
+        right = start is None or tuple(found) == expected
+        right = right and (start is not None or not set(expected) & set(self.features))
+        require(right, "features", f"with successive {', '.join(expected)}, or none of them", list(self.features))
+
+    def _check_box(self) -> None:
+        require(self.box is None or self.box_files is None, "box", "left out beside `box_files`", self.box)
+        if self.box is not None:
+            lattice_vectors(self.box, self.num_dimensions)
+        if self.box_files is not None:
+            self._check_files("box_files", self.box_files, complete=True)
+
+    def _check_files(self, name: str, files: Mapping[str, str], *, complete: bool) -> None:
+        require(isinstance(files, Mapping), name, "an object that maps files to .npy files", files)
+        for file, side_file in files.items():
+            right = isinstance(side_file, str) and side_file.endswith(".npy") and _is_inside(side_file)
+            require(right, name, "of .npy files inside the dataset", side_file)
+            require(not complete or file in self.files, name, "about files of `splits`", file)
+        missing = sorted(set(self.files) - set(files)) if complete else []
+        require(not missing, name, "about every file of `splits`", f"none for {', '.join(missing[:3])}")
+
+    @property
+    def files(self) -> list[str]:
+        """All trajectory files, split after split."""
+        return [file for files in self.splits.values() for file in files]
+
+    @property
+    def side_files(self) -> list[str]:
+        """All files of boxes and edges."""
+        edges = [self.edges] if isinstance(self.edges, str) else (self.edges or {}).values()
+        return list(dict.fromkeys([*(self.box_files or {}).values(), *edges]))
+
+    @property
+    def num_columns(self) -> int:
+        """Columns of a trajectory file: positions and `features`."""
+        return self.num_dimensions + len(self.features)
+
+    @property
+    def is_periodic(self) -> bool:
+        """Whether positions are in a periodic box."""
+        return self.box is not None or self.box_files is not None
+
+    @property
+    def velocity_names(self) -> tuple[str, ...]:
+        """Names that columns of observed velocities have."""
+        return tuple(f"velocity_{axis}" for axis in "xyz"[: self.num_dimensions])
+
+    @property
+    def velocity_start(self) -> int | None:
+        """Place of `velocity_x` among the features; None without observed velocities."""
+        features = list(self.features)
+        return features.index("velocity_x") if "velocity_x" in features else None
+
+    @property
+    def particle_features(self) -> tuple[str, ...]:
+        """Names of the features that are constant in time (F), which models read: all but observed velocities."""
+        return tuple(name for name in self.features if name not in self.velocity_names)
+
+    def edges_of(self, file: str) -> str | None:
+        """The file of the bonds in a file of `splits`; None without bonds."""
+        return self.edges if self.edges is None or isinstance(self.edges, str) else self.edges[file]
 
     def group_of(self, file: str) -> str | int:
         """The simulation that a file is a part of: its `group`, or the file itself where none is stated.
@@ -112,7 +192,8 @@ class Manifest:
 
     def _with_tuples(self) -> "Manifest":
         splits = {split: tuple(files) for split, files in self.splits.items()}
-        return dataclasses.replace(self, features=tuple(self.features), splits=splits)
+        box = None if self.box is None else tuple(tuple(row) if isinstance(row, list) else row for row in self.box)
+        return dataclasses.replace(self, features=tuple(self.features), splits=splits, box=box)
 
     def save(self, directory: Path) -> None:
         """Write `dataset.json` atomically; equal manifests give equal bytes.

@@ -111,6 +111,10 @@ class StoredTrajectory:
     """Bytes before the content."""
     shape: tuple[int, int, int]
     """(num_frames, N, D + F)."""
+    boxes: npt.NDArray[np.float64] | None = dataclasses.field(default=None, compare=False)
+    """Lattice vectors of the periodic box, `[num_frames, D, D]`, or `[1, D, D]` for all frames."""
+    edges: npt.NDArray[np.int32] | None = dataclasses.field(default=None, compare=False)
+    """Bonds as rows of i, j and type, `[E, 3]`."""
 
     @classmethod
     def check(cls, path: Path, num_columns: int) -> "StoredTrajectory":

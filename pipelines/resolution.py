@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.boxes import nearest_image
 from pipelines.config import DataConfig
 from pipelines.manifest import Manifest
-from pipelines.npy_files import open_trajectory
+from pipelines.npy_files import StoredTrajectory
+from pipelines.side_files import open_file
 
 Array = npt.NDArray[np.float64]
 
@@ -52,30 +54,35 @@ def resolution_warnings(directory: Path, splits: Sequence[str], config: DataConf
         One line per finding, none if the scales are usual.
 
     Raises:
-        UserError: The manifest or the header of a file is faulty.
+        UserError: The manifest, the header of a file, a box or bonds are faulty.
     """
     manifest = Manifest.load(directory)
-    num_columns = manifest.num_dimensions + len(manifest.features)
-    files = [Path(directory) / file for split in splits for file in manifest.splits[split]]
+    files = [file for split in splits for file in manifest.splits[split]]
     if not files:
         return []
     scales = _overall(
-        _measure(open_trajectory(file, num_columns)[:: config.subsample], manifest.num_dimensions) for file in files
+        _measure(open_file(manifest, Path(directory), file), manifest.num_dimensions, config.subsample)
+        for file in files
     )
     unit = "" if manifest.length_unit == "1" else f" {manifest.length_unit}"
     lines = [_spacing_line(scales, unit, config.subsample), _extent_line(scales, unit)]
-    lines += [_feature_line(name, size) for name, size in zip(manifest.features, scales.features, strict=True)]
+    sizes = dict(zip(manifest.features, scales.features, strict=True))
+    lines += [_feature_line(name, sizes[name]) for name in manifest.particle_features]
     return [f"{directory}: {line}" for line in lines if line]
 
 
-def _measure(frames: npt.NDArray[Any], num_dimensions: int) -> _Scales:
+def _measure(stored: StoredTrajectory, num_dimensions: int, subsample: int) -> _Scales:
+    chosen = np.arange(0, len(stored), subsample)
+    frames = stored.read(chosen)
     positions = np.asarray(frames[..., :num_dimensions], np.float64)
     lowest, highest = positions.min(axis=(0, 1)), positions.max(axis=(0, 1))
-    moves = np.abs(np.diff(positions, axis=0))
+    moves = np.diff(positions, axis=0)
+    if stored.boxes is not None:
+        moves = nearest_image(moves, stored.boxes if len(stored.boxes) == 1 else stored.boxes[chosen[1:]])
     return _Scales(
         largest=np.maximum(np.abs(lowest), np.abs(highest)),
         extent=(highest - lowest).max(),
-        moves=moves.mean(axis=(0, 1)) if len(moves) else np.zeros(num_dimensions),
+        moves=np.abs(moves).mean(axis=(0, 1)) if len(moves) else np.zeros(num_dimensions),
         features=np.abs(np.asarray(frames[0, :, num_dimensions:], np.float64)).max(axis=0),
     )
 

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import UserError
-from pipelines.jumps import jump_fault
+from pipelines.jumps import image_fault, jump_fault
 from pipelines.manifest import Manifest
 from pipelines.npy_files import frame_chunks, open_trajectory
+from pipelines.side_files import load_boxes, load_edges
+from pipelines.velocities import velocity_fault
 
 SHORTER_WINDOWS = "--subsample, --warm-up-steps and --rollout-steps shorten the windows"
 
@@ -20,8 +22,9 @@ def validate(directory: Path, *, min_frames: int = 1, splits: Sequence[str] | No
     """Find the faults of a dataset, reading its files in chunks.
 
     Faults are: a file that is missing, damaged or in two splits; a wrong dtype, rank or number of columns; too few
-    frames; numbers that are not finite; features that change in time; positions that jump as in a periodic box
-    (see `pipelines.jumps.jump_fault`).
+    frames; numbers that are not finite; features that change in time; positions that jump as in a periodic box where
+    there is none (`jump_fault`), or move too far to be followed through one (`image_fault`); boxes and bonds that are
+    not what they must be (`pipelines.side_files`); velocities in another unit than the positions (`velocity_fault`).
 
     Args:
         directory: The directory of the dataset.
@@ -37,11 +40,10 @@ def validate(directory: Path, *, min_frames: int = 1, splits: Sequence[str] | No
     directory = Path(directory)
     manifest = Manifest.load(directory)
     faults = _repeated_files(directory, manifest)
-    columns = ["x", "y", "z"][: manifest.num_dimensions] + list(manifest.features)
     for split, files in manifest.splits.items():
         if splits is None or split in splits:
             for file in files:
-                faults += _file_faults(directory / file, columns, manifest.num_dimensions, min_frames)
+                faults += _file_faults(manifest, directory, file, min_frames)
     return list(dict.fromkeys(faults))
 
 
@@ -57,18 +59,39 @@ def _repeated_files(directory: Path, manifest: Manifest) -> list[str]:
     ]
 
 
-def _file_faults(path: Path, columns: list[str], num_dimensions: int, min_frames: int) -> list[str]:
+def _file_faults(manifest: Manifest, directory: Path, file: str, min_frames: int) -> list[str]:
+    columns = ["x", "y", "z"][: manifest.num_dimensions] + list(manifest.features)
+    path, boxes = directory / file, None
+    side_faults = []
     try:
         trajectory = open_trajectory(path, len(columns))
     except UserError as error:
         return [str(error)]
+    try:
+        boxes = load_boxes(manifest, directory, file, len(trajectory))
+        load_edges(manifest, directory, file, trajectory.shape[1])
+    except UserError as error:
+        side_faults = [str(error)]
+    constant = [column for column, name in enumerate(columns) if name in manifest.particle_features]
+    faults = [_length_fault(trajectory, min_frames), _constant_fault(trajectory, columns, constant)]
     not_finite = _finite_fault(trajectory, columns)
-    faults = (
-        _length_fault(trajectory, min_frames),
-        not_finite or jump_fault(trajectory, num_dimensions),
-        _constant_fault(trajectory, columns, num_dimensions),
-    )
-    return [f"{path}: {fault}" for fault in faults if fault]
+    faults.append(not_finite)
+    if not not_finite and not side_faults:
+        faults += _motion_faults(manifest, trajectory, boxes)
+    return side_faults + [f"{path}: {fault}" for fault in faults if fault]
+
+
+def _motion_faults(
+    manifest: Manifest, trajectory: npt.NDArray[Any], boxes: npt.NDArray[np.float64] | None
+) -> list[str | None]:
+    """Faults of positions and velocities, which are finite."""
+    axes = range(manifest.num_dimensions)
+    is_open = [axis for axis in axes if boxes is None or not boxes[..., axis].any()]
+    return [
+        jump_fault(trajectory, is_open),
+        None if boxes is None else image_fault(trajectory, boxes),
+        velocity_fault(manifest, trajectory, boxes),
+    ]
 
 
 def _length_fault(trajectory: npt.NDArray[Any], min_frames: int) -> str | None:
@@ -91,15 +114,15 @@ def _finite_fault(trajectory: npt.NDArray[Any], columns: list[str]) -> str | Non
     return f"{first} ({count} such number{'s' if count > 1 else ''} in the file)" if count else None
 
 
-def _constant_fault(trajectory: npt.NDArray[Any], columns: list[str], num_dimensions: int) -> str | None:
-    expected = np.asarray(trajectory[0, :, num_dimensions:])
+def _constant_fault(trajectory: npt.NDArray[Any], columns: list[str], constant: list[int]) -> str | None:
+    expected = np.asarray(trajectory[0])[:, constant]
     for start, frames in frame_chunks(trajectory):
-        found = frames[:, :, num_dimensions:]
+        found = frames[:, :, constant]
         # NaN differs from itself; numbers that are not finite are another fault.
         changed = (found != expected) & np.isfinite(found) & np.isfinite(expected)
         if changed.any():
             frame, particle, feature = np.unravel_index(np.argmax(changed), changed.shape)
-            column = num_dimensions + int(feature)
+            column = constant[int(feature)]
             return (
                 f"frame {start + frame}, particle {particle}, column {column} ({columns[column]}): "
                 f"expected {expected[particle, feature]} as in frame 0 (features are constant in time), "

@@ -56,7 +56,7 @@ def for_data(config, manifest, data_config, scales):
     return dataclasses.replace(
         config,
         num_dimensions=manifest.num_dimensions,
-        num_features=len(manifest.features),
+        num_features=len(manifest.particle_features),
         rollout_steps=data_config.rollout_steps,
         move_scale=move_scale,
         acceleration_scale=acceleration_scale,

@@ -60,7 +60,7 @@ def main() -> None:
     command = commands.parse(RolloutCommand, prog=PROG)
     check_directory(command.output.parent)
     manifest = Manifest.load(command.data)
-    open_trajectory(command.input, manifest.num_dimensions + len(manifest.features))  # refused before the slow start
+    open_trajectory(command.input, manifest.num_columns)  # refused before the slow start
     commands.load_tensorflow()
     from socialmd_tf.evaluation.compatibility import check_data
     from socialmd_tf.export.saved_model import load
@@ -91,7 +91,7 @@ def read(command, model, manifest):
         UserError: The file is not a trajectory of the dataset, or contains NaN or infinity.
     """
     num_dimensions = manifest.num_dimensions
-    stored = open_trajectory(command.input, num_dimensions + len(manifest.features))
+    stored = open_trajectory(command.input, manifest.num_columns)
     trajectory = np.array(stored[command.first_frame :: model.card["windows"]["subsample"]])
     bad = np.argwhere(~np.isfinite(trajectory))
     if len(bad):

@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,10 @@ def random_trajectory() -> Callable[..., Array]:
 
 @pytest.fixture
 def write_dataset(tmp_path: Path) -> Callable[..., Path]:
-    """A writer of datasets: `write_dataset({"train": [trajectory, ...]})` gives the directory."""
+    """A writer of datasets: `write_dataset({"train": [trajectory, ...]})` gives the directory.
+
+    Further arguments are fields of the manifest.
+    """
 
     def write(
         splits: Mapping[str, Sequence[Array]],
@@ -45,6 +49,7 @@ def write_dataset(tmp_path: Path) -> Callable[..., Path]:
         num_dimensions: int = 2,
         features: Sequence[str] = ("mass",),
         name: str = "tiny",
+        **optional: Any,
     ) -> Path:
         directory = tmp_path / name
         files = {}
@@ -52,7 +57,7 @@ def write_dataset(tmp_path: Path) -> Callable[..., Path]:
             files[split] = tuple(f"{split}/{index:05}.npy" for index in range(len(trajectories)))
             for file, trajectory in zip(files[split], trajectories, strict=True):
                 save_trajectory(directory / file, trajectory)
-        Manifest(name, num_dimensions, tuple(features), "1", 0.1, files, {"seed": 0}).save(directory)
+        Manifest(name, num_dimensions, tuple(features), "1", 0.1, files, {"seed": 0}, **optional).save(directory)
         return directory
 
     return write

@@ -47,12 +47,12 @@ def known_forces(manifest: Manifest) -> KnownForces | None:
     values: list[float] = [config[name] for name in names if type(config.get(name)) in (int, float)]
     if len(values) < len(names) or not all(map(math.isfinite, values)):
         return None
-    if not {"mass", "charge"} <= set(manifest.features):
+    if not {"mass", "charge"} <= set(manifest.particle_features):
         return None
     coulomb_constant, gravitational_constant = values
     return KnownForces(
         coulomb_constant,
         gravitational_constant,
-        manifest.features.index("mass"),
-        manifest.features.index("charge"),
+        manifest.particle_features.index("mass"),
+        manifest.particle_features.index("charge"),
     )

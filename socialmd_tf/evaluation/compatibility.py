@@ -24,7 +24,8 @@ def check_data(card, manifest):
     missing = [name for name in _NEEDED if name not in card]
     if missing:
         raise UserError(f"`model` must have a complete model card. Missing: {', '.join(missing)}")
-    for name in ("num_dimensions", "features", "length_unit"):
+    _require_equal("features", card["features"], manifest.particle_features)
+    for name in ("num_dimensions", "length_unit"):
         _require_equal(name, card[name], getattr(manifest, name))
     if card.get("time_unit") and manifest.time_unit:
         _require_equal("time_unit", card["time_unit"], manifest.time_unit)

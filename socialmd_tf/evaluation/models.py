@@ -42,9 +42,9 @@ class InMemoryModel:
             self.layout.num_dimensions,
         )
         require(
-            num_features == len(manifest.features),
+            num_features == len(manifest.particle_features),
             "models",
-            f"models for {len(manifest.features)} features, as the data",
+            f"models for {len(manifest.particle_features)} features, as the data",
             num_features,
         )
 

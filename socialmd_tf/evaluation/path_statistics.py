@@ -18,7 +18,7 @@ class PathStatistics:
     """
 
     def __init__(self, manifest, windows):
-        self._features = manifest.features
+        self._features = manifest.particle_features
         self._reference = windows.reference
         self._interval = windows.reference.subsample * manifest.time_between_frames
         forces, molecules = known_forces(manifest), known_molecules(manifest)

@@ -121,7 +121,7 @@ def _read_file(path, data):
         raise UserError(f"{path}: no such file")
     directory = _dataset_of(path) if data is None else Path(data)
     manifest = Manifest.load(directory)
-    stored = open_trajectory(path, manifest.num_dimensions + len(manifest.features))
+    stored = open_trajectory(path, manifest.num_columns)
     columns = stored[0, :, manifest.num_dimensions :].T
     return Frames(
         stored[..., : manifest.num_dimensions],

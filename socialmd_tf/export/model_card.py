@@ -25,7 +25,7 @@ def model_card(config, model, manifest, state):
     return {
         "data": manifest.name,
         "num_dimensions": manifest.num_dimensions,
-        "features": list(manifest.features),
+        "features": list(manifest.particle_features),
         "length_unit": manifest.length_unit,
         "time_unit": manifest.time_unit,
         "time_between_frames": manifest.time_between_frames * config.windows.subsample,

@@ -20,7 +20,7 @@ def dataset_record(directory, manifest, known=None):
         manifest: Its `Manifest`.
         known: An earlier record; files of the same size and modification time are not read again.
     """
-    names = [file for files in manifest.splits.values() for file in files]
+    names = [*manifest.files, *manifest.side_files]
     return {
         "manifest": json.loads(json.dumps(dataclasses.asdict(manifest))),
         "files": fingerprint(directory, names, known and known["files"]),

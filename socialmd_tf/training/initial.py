@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.errors import UserError
+from pipelines.manifest import Manifest
 from socialmd_tf.config import ModelConfig, from_dict, to_dict
 from socialmd_tf.export.model_card import CARD, read_card
 from socialmd_tf.export.versions import find_version
@@ -79,6 +80,7 @@ def _of_run(path):
     if run is None or not run.epochs:
         raise UserError(f"`initial_weights` must be a run with at least one finished epoch. Received: {path}")
     data = run.data()
+    data["features"] = list(Manifest(**data).particle_features)
     data["time_between_frames"] *= run.config.windows.subsample
     return InitialWeights("initial_weights", path, to_dict(run.config.model), data, run.scales(), run.load_weights)
 
@@ -99,7 +101,7 @@ def _of_export(path):
 
 
 def _check_data(initial, manifest, time_between_frames):
-    names = [("num_dimensions", manifest.num_dimensions), ("features", list(manifest.features))]
+    names = [("num_dimensions", manifest.num_dimensions), ("features", list(manifest.particle_features))]
     for name, found in [*names, ("length_unit", manifest.length_unit)]:
         expected = initial.data[name]
         if found != expected:

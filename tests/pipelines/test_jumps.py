@@ -30,9 +30,9 @@ def droplet(generator):
 @pytest.mark.parametrize("seed", range(5))
 def test_wrapped_motion_is_found_and_unwrapped_motion_is_not(move, seed):
     positions = move(np.random.default_rng(seed))
-    assert jump_fault((positions % BOX).astype(np.float32), 2) is not None
-    assert jump_fault((positions % BOX - BOX / 2).astype(np.float32), 2) is not None
-    assert jump_fault(positions.astype(np.float32), 2) is None
+    assert jump_fault((positions % BOX).astype(np.float32), range(2)) is not None
+    assert jump_fault((positions % BOX - BOX / 2).astype(np.float32), range(2)) is not None
+    assert jump_fault(positions.astype(np.float32), range(2)) is None
 
 
 @pytest.mark.parametrize("chunk_numbers", [1, 50, 1 << 22])
@@ -41,7 +41,7 @@ def test_the_first_jump_is_named_whatever_the_chunks(monkeypatch, chunk_numbers)
     positions = np.zeros((100, 3, 2), np.float32)
     # Particle 1 moves by 0.5 along y in a box from 0 to 8: it enters anew at frames 16, 32, ..., 96.
     positions[:, 1, 1] = 0.5 * np.arange(100) % 8
-    fault = jump_fault(positions, 2)
+    fault = jump_fault(positions, range(2))
     assert fault.startswith("frame 16, particle 1, column 1 (y): ")
     for part in ("a jump of -7.5", "range of 7.5", "at most 0.5", "(6 such jumps"):
         assert part in fault
@@ -50,14 +50,14 @@ def test_the_first_jump_is_named_whatever_the_chunks(monkeypatch, chunk_numbers)
 def test_three_jumps_are_needed():
     positions = np.zeros((100, 1, 2), np.float32)
     positions[:, 0, 0] = np.arange(100) % 40
-    assert jump_fault(positions, 2) is None  # two jumps
+    assert jump_fault(positions, range(2)) is None  # two jumps
     positions[:, 0, 0] = np.arange(100) % 30
-    assert jump_fault(positions, 2) is not None
+    assert jump_fault(positions, range(2)) is not None
 
 
 def test_features_are_no_positions():
     trajectory = np.concatenate([walk(np.random.default_rng(0)), walk(np.random.default_rng(1)) % BOX], axis=-1)
-    assert jump_fault(trajectory, 2) is None
+    assert jump_fault(trajectory, range(2)) is None
 
 
 def hops(generator, noise):
@@ -90,7 +90,7 @@ UNWRAPPED = {
 def test_other_fast_motion_is_spared(name):
     for seed in range(20):
         trajectory = UNWRAPPED[name](np.random.default_rng(seed)).astype(np.float32)
-        assert jump_fault(trajectory, 2) is None, seed
+        assert jump_fault(trajectory, range(2)) is None, seed
 
 
 def test_close_encounters_of_charges_are_spared(tmp_path):
@@ -111,7 +111,7 @@ def test_close_encounters_of_charges_are_spared(tmp_path):
     ratios = []
     for path in (tmp_path / "train").glob("*.npy"):
         trajectory = np.load(path)
-        assert jump_fault(trajectory, 2) is None
+        assert jump_fault(trajectory, range(2)) is None
         moves = np.abs(np.diff(trajectory[..., :2], axis=0))
         ratios.append(moves.max() / np.median(moves))
     assert max(ratios) > 10  # there are close encounters

@@ -85,7 +85,7 @@ def test_manifest_survives_saving_and_equal_manifests_give_equal_bytes(tmp_path)
         (
             {"extra": 1},
             "unknown field 'extra'; expected format, name, num_dimensions, features, length_unit, "
-            "time_between_frames, splits, provenance, time_unit, group",
+            "time_between_frames, splits, provenance, time_unit, group, box, box_files, edges",
         ),
     ],
 )
@@ -101,6 +101,62 @@ def test_manifest_reads_and_keeps_the_optional_fields(tmp_path):
     assert (manifest.time_unit, manifest.group) == ("ps", {"train/0.npy": "run 1"})
     manifest.save(tmp_path / "again")
     assert json.loads((tmp_path / "again/dataset.json").read_text(encoding="utf-8")) == fields
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"box": [6.0, 0]},
+        {"box": [[6.0, 0.0], [1.5, 5.0]]},
+        {"box_files": {"train/0.npy": "train/0.box.npy"}},
+        {"edges": "bonds.npy"},
+        {"edges": {"train/0.npy": "train/0.edges.npy"}},
+        {"features": ["mass", "velocity_x", "velocity_y"]},
+    ],
+)
+def test_manifest_keeps_boxes_bonds_and_velocities(tmp_path, fields):
+    manifest = Manifest.load(write_fields(tmp_path, FIELDS | fields))
+    manifest.save(tmp_path / "again")
+    assert json.loads((tmp_path / "again/dataset.json").read_text(encoding="utf-8")) == FIELDS | fields
+    assert Manifest.load(tmp_path / "again") == manifest
+    assert manifest.is_periodic == ("box" in fields or "box_files" in fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"box": [6.0]}, "box"),
+        ({"box": 6.0}, "box"),
+        ({"box": "6"}, "box"),
+        ({"box": [6.0, -1.0]}, "box"),
+        ({"box": [0.0, 0.0]}, "box"),
+        ({"box": [6.0, float("inf")]}, "box"),
+        ({"box": [[6.0, 0.0], [12.0, 0.0]]}, "box"),
+        ({"box": [6.0, 6.0], "box_files": {"train/0.npy": "box.npy"}}, "box"),
+        ({"box_files": "box.npy"}, "box_files"),
+        ({"box_files": {}}, "box_files"),
+        ({"box_files": {"train/0.npy": "../box.npy"}}, "box_files"),
+        ({"box_files": {"train/1.npy": "box.npy"}}, "box_files"),
+        ({"edges": 3}, "edges"),
+        ({"edges": "/bonds.npy"}, "edges"),
+        ({"edges": "bonds.txt"}, "edges"),
+        ({"edges": {}}, "edges"),
+        ({"features": ["velocity_x", "mass", "velocity_y"]}, "features"),
+        ({"features": ["velocity_y", "velocity_x"]}, "features"),
+        ({"features": ["velocity_y"]}, "features"),
+    ],
+)
+def test_manifest_refuses_wrong_boxes_bonds_and_velocities(tmp_path, fields, field):
+    with pytest.raises(UserError, match=f"`{field}` must be"):
+        Manifest.load(write_fields(tmp_path, FIELDS | fields))
+
+
+def test_observed_velocities_are_no_features():
+    manifest = Manifest("tiny", 2, ("a", "velocity_x", "velocity_y", "b"), "1", 1.0, {}, {})
+    assert (manifest.velocity_start, manifest.particle_features, manifest.num_columns) == (1, ("a", "b"), 6)
+    in_three = Manifest("tiny", 3, ("velocity_x", "velocity_y", "velocity_z"), "1", 1.0, {}, {})
+    assert (in_three.velocity_start, in_three.particle_features) == (0, ())
+    assert Manifest("tiny", 2, ("a",), "1", 1.0, {}, {}).velocity_start is None
 
 
 def test_a_file_without_a_group_is_a_simulation_by_itself():

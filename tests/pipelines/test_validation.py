@@ -175,3 +175,83 @@ def test_check_says_the_first_fault_and_counts_the_others(write_dataset, random_
         check(directory)
     assert str(error.value).startswith(f"{directory / 'train/00000.npy'}: frame 0, particle 0, column 0 (x): ")
     assert str(error.value).endswith(f"found nan{end}")
+
+
+def moving(num_frames=60, num_particles=4, seed=0):
+    """Smooth paths and their velocities, 0.1 of time between frames as `write_dataset` says."""
+    generator = np.random.default_rng(seed)
+    phase, centre = generator.uniform(0, 6, (2, 1, num_particles, 2))
+    angles = 2 * 0.1 * np.arange(num_frames)[:, None, None] + phase
+    return centre + 3 * np.sin(angles), 6 * np.cos(angles)
+
+
+VELOCITIES = ("velocity_x", "velocity_y")
+
+
+def test_velocities_may_change_in_time_and_other_features_may_not(write_dataset):
+    positions, velocities = moving()
+    trajectory = np.concatenate([positions, velocities, np.ones_like(positions[..., :1])], axis=-1).astype(np.float32)
+    for value, faults in ((1.0, 0), (2.0, 1)):
+        trajectory[9:, 2, 4] = value
+        found = validate(write_dataset({"train": [trajectory]}, features=(*VELOCITIES, "mass")))
+        assert len(found) == faults
+        assert all("frame 9, particle 2, column 4 (mass)" in fault for fault in found)
+
+
+@pytest.mark.parametrize("box", [None, (4.0, 5.0)])
+@pytest.mark.parametrize(("factor", "is_refused"), [(1, False), (1.5, False), (10, True), (1e-3, True), (-1, True)])
+def test_velocities_in_another_unit_are_found(write_dataset, box, factor, is_refused):
+    positions, velocities = moving()
+    if box is not None:
+        positions = positions % np.array(box)
+    trajectory = np.concatenate([positions, factor * velocities], axis=-1).astype(np.float32)
+    faults = validate(write_dataset({"train": [trajectory]}, features=VELOCITIES, box=box))
+    assert len(faults) == is_refused
+    assert all(f"{1 / factor:.1g}"[:3] in fault and "time_between_frames" in fault for fault in faults)
+
+
+def test_velocities_that_turn_between_stored_frames_say_nothing(write_dataset):
+    generator = np.random.default_rng(0)
+    positions = (0.1 * generator.normal(size=(60, 4, 2))).cumsum(axis=0)
+    trajectory = np.concatenate([positions, 100 * generator.normal(size=(60, 4, 2))], axis=-1).astype(np.float32)
+    still = np.zeros((60, 4, 4), np.float32)
+    assert validate(write_dataset({"train": [trajectory, still, trajectory[:1]]}, features=VELOCITIES)) == []
+
+
+def walk_in_a_box(box, step=0.2, seed=0):
+    generator = np.random.default_rng(seed)
+    walk = generator.uniform(0, 10, (1, 5, 2)) + step * generator.normal(size=(300, 5, 2)).cumsum(axis=0)
+    return np.where(np.array(box) > 0, walk % np.where(np.array(box) > 0, box, 1), walk).astype(np.float32)
+
+
+def test_jumps_are_faults_only_where_the_axis_is_open(write_dataset):
+    data = {"train": [walk_in_a_box((10.0, 10.0))]}
+    assert len(validate(write_dataset(data, features=()))) == 1
+    assert validate(write_dataset(data, features=(), box=(10.0, 10.0))) == []
+    assert validate(write_dataset(data, features=(), box=((10.0, 0.0), (0.0, 10.0)))) == []
+    (fault,) = validate(write_dataset(data, features=(), box=(10.0, 0.0)))
+    assert "column 1 (y)" in fault
+
+
+def test_moves_too_long_for_the_box_are_a_fault(write_dataset):
+    (fault,) = validate(write_dataset({"train": [walk_in_a_box((1.0, 1.0), step=0.5)]}, features=(), box=(1.0, 1.0)))
+    assert "0.4 of the box" in fault
+    assert validate(write_dataset({"train": [walk_in_a_box((1.0, 1.0), step=0.05)]}, features=(), box=(1.0, 1.0))) == []
+
+
+@pytest.mark.parametrize("chunk_numbers", [1, 1 << 22])
+def test_a_box_of_another_length_and_a_wrong_bond_are_faults(
+    write_dataset, random_trajectory, monkeypatch, chunk_numbers
+):
+    monkeypatch.setattr(npy_files, "_CHUNK_NUMBERS", chunk_numbers)
+    options = {"box_files": {"train/00000.npy": "box.npy"}, "edges": "bonds.npy"}
+    directory = write_dataset({"train": [random_trajectory(num_particles=3)]}, **options)
+    np.save(directory / "bonds.npy", np.array([[0, 1, 1]]))
+    np.save(directory / "box.npy", np.full((40, 2), 30.0))
+    assert validate(directory) == []
+    np.save(directory / "bonds.npy", np.array([[0, 3, 1]]))
+    (fault,) = validate(directory)
+    assert fault.startswith(f"{directory / 'bonds.npy'}: row 0: ")
+    np.save(directory / "box.npy", np.full((39, 2), 30.0))
+    (fault,) = validate(directory)
+    assert fault.startswith(f"{directory / 'box.npy'}: expected a box for each of the 40 frames")

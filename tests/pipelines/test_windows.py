@@ -25,14 +25,15 @@ def reference_windows(trajectory, config):
 
 def cut(trajectory, config, num_dimensions=2):
     mask = np.ones(trajectory.shape[1], np.float32)
-    dataset = tf.data.Dataset.from_tensors((trajectory, mask))
+    dataset = tf.data.Dataset.from_tensors(({"trajectory": trajectory}, {"mask": mask}))
     return list(dataset.apply(subsample(config)).apply(slide(config, num_dimensions)).as_numpy_iterator())
 
 
 def test_phases_of_eight_numbered_frames():
     trajectory = np.arange(8, dtype=np.float32).reshape(8, 1, 1)
-    dataset = tf.data.Dataset.from_tensors((trajectory, np.ones(1, np.float32))).apply(subsample(SMALL))
-    phases = [frames.ravel().tolist() for frames, _ in dataset.as_numpy_iterator()]
+    elements = {"trajectory": trajectory}, {"mask": np.ones(1, np.float32)}
+    dataset = tf.data.Dataset.from_tensors(elements).apply(subsample(SMALL))
+    phases = [frames["trajectory"].ravel().tolist() for frames, _ in dataset.as_numpy_iterator()]
     assert phases == [[0, 2, 4, 6], [1, 3, 5, 7]]
 
 
@@ -86,9 +87,10 @@ def test_read_pads_to_the_largest_system_and_masks_the_padding(tmp_path, random_
     for index, array in enumerate(arrays):
         save_trajectory(tmp_path / f"{index}.npy", array)
     dataset = read([StoredTrajectory.check(tmp_path / f"{index}.npy", 3) for index in range(3)])
-    assert [spec.shape.as_list() for spec in dataset.element_spec] == [[None, 3, 3], [3]]
-    for (trajectory, mask), array in zip(dataset.as_numpy_iterator(), arrays, strict=True):
-        num_particles = array.shape[1]
+    specs = tf.nest.flatten(dataset.element_spec)
+    assert [spec.shape.as_list() for spec in specs] == [[None, 3, 3], [3]]
+    for (frames, system), array in zip(dataset.as_numpy_iterator(), arrays, strict=True):
+        num_particles, trajectory, mask = array.shape[1], frames["trajectory"], system["mask"]
         np.testing.assert_array_equal(trajectory[:, :num_particles], array)
         np.testing.assert_array_equal(trajectory[:, num_particles:], 0.0)
         np.testing.assert_array_equal(mask, [1.0] * num_particles + [0.0] * (3 - num_particles))
@@ -99,5 +101,5 @@ def test_read_takes_every_version_of_the_npy_format(tmp_path, random_trajectory,
     array = random_trajectory()
     with (tmp_path / "0.npy").open("wb") as file:
         np.lib.format.write_array(file, array, version=version)
-    ((trajectory, _),) = read([StoredTrajectory.check(tmp_path / "0.npy", 3)]).as_numpy_iterator()
-    np.testing.assert_array_equal(trajectory, array)
+    ((frames, _),) = read([StoredTrajectory.check(tmp_path / "0.npy", 3)]).as_numpy_iterator()
+    np.testing.assert_array_equal(frames["trajectory"], array)

@@ -1,0 +1,119 @@
+"""Periodic boxes: lattice vectors, nearest images, unwrapped positions.
+
+A box is a matrix of lattice vectors in rows, `[..., D, D]`, in units of length. A row of zeros is an open axis.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.errors import UserError
+
+Array = npt.NDArray[np.float64]
+
+
+def lattice_vectors(box: Any, num_dimensions: int, leading: int = 0) -> Array:
+    """Lattice vectors in rows of a box that is given in any of the allowed forms.
+
+    Args:
+        box: Edge lengths `[..., D]` of boxes at right angles, or lattice vectors `[..., D, D]`.
+        num_dimensions: D.
+        leading: Number of axes before these, such as 1 for one box per frame.
+
+    Returns:
+        `[..., D, D]`, float64.
+
+    Raises:
+        UserError: The shape is another one, a number is not finite or an edge length negative, all axes are open, or
+            lattice vectors are linearly dependent.
+    """
+    box, size = _numbers(box), num_dimensions
+    if box.ndim >= leading and box.shape[leading:] == (size,):
+        if (box < 0).any():
+            raise UserError(f"`box` must be edge lengths of at least 0 (0: open axis). Found {box.min():g}")
+        box = box[..., None] * np.eye(size)
+    elif box.ndim < leading or box.shape[leading:] != (size, size):
+        before = "num_frames, " * leading
+        shapes = f"edge lengths [{before}{size}] or lattice vectors [{before}{size}, {size}]"
+        raise UserError(f"`box` must be {shapes}. Found an array of shape {list(box.shape)}")
+    return _checked(box)
+
+
+def _numbers(box: Any) -> Array:
+    try:
+        box = np.asarray(box, np.float64)
+    except (TypeError, ValueError):
+        raise UserError("`box` must be an array of numbers") from None
+    if not np.isfinite(box).all():
+        raise UserError("`box` must be of finite numbers")
+    return box
+
+
+def _checked(vectors: Array) -> Array:
+    lengths: Array = np.asarray(np.linalg.norm(vectors, axis=-1))
+    if not lengths.any(axis=-1).all():
+        raise UserError("`box` must be periodic along at least one axis. Found only zeros")
+    # Of unit vectors, so that a small determinant means dependent ones whatever the unit; open axes are completed.
+    units = vectors / np.where(lengths > 0, lengths, 1.0)[..., None]
+    gram = units @ np.swapaxes(units, -1, -2) + np.where(lengths > 0, 0.0, 1.0)[..., None] * np.eye(vectors.shape[-1])
+    if np.any(np.linalg.det(gram) < 1e-6):
+        raise UserError("`box` must be of linearly independent lattice vectors")
+    return vectors
+
+
+def inverse(box: Array) -> Array:
+    """Matrices `[..., D, D]` that turn displacements (from the left) into multiples of the lattice vectors.
+
+    Columns of open axes are zero: the pseudo-inverse L^T (L L^T + P)^-1, with P = 1 on open axes.
+    """
+    transposed = np.swapaxes(box, -1, -2)
+    is_open = np.asarray(~box.any(axis=-1))
+    return np.asarray(transposed @ np.linalg.inv(box @ transposed + is_open[..., None] * np.eye(box.shape[-1])))
+
+
+def images(displacements: npt.NDArray[Any], box: Array) -> Array:
+    """The lattice vectors nearest to displacements, in units of length.
+
+    Args:
+        displacements: `[..., N, D]`.
+        box: `[D, D]`, or with the leading axes of `displacements`.
+
+    Returns:
+        `[..., N, D]`; the nearest image of a displacement is its difference to this. It is the shortest of all images
+        if it is shorter than `half_height`, whatever the shape of the box.
+    """
+    return np.asarray(np.round(np.asarray(displacements, np.float64) @ inverse(box)) @ box)
+
+
+def nearest_image(displacements: npt.NDArray[Any], box: Array) -> Array:
+    """Displacements `[..., N, D]` between nearest images; arguments as for `images`."""
+    return np.asarray(displacements, np.float64) - images(displacements, box)
+
+
+def half_height(box: Array) -> float:
+    """Half the smallest distance of opposite faces of a box, or of several: largest distance of unique images."""
+    heights = np.linalg.norm(inverse(box), axis=-2)
+    return float(0.5 / heights.max())
+
+
+def wraps(positions: npt.NDArray[Any], boxes: Array) -> Array:
+    """The displacement that wrapping has added to every position since the first frame.
+
+    Between successive frames, particles are taken to move to the nearest image.
+
+    Args:
+        positions: `[num_frames, N, D]`, wrapped or not.
+        boxes: `[D, D]` or `[num_frames, D, D]`.
+
+    Returns:
+        `[num_frames, N, D]`, zero in the first frame; `positions - wraps(positions, boxes)` are unwrapped.
+    """
+    moves = np.diff(np.asarray(positions, np.float64), axis=0)
+    added = images(moves, boxes if boxes.ndim == 2 else boxes[1:])
+    return np.concatenate([np.zeros((1, *positions.shape[1:])), added.cumsum(axis=0)])
+
+
+def unwrap(positions: npt.NDArray[Any], boxes: Array) -> Array:
+    """Positions `[num_frames, N, D]` that continue across the faces of the box; see `wraps`."""
+    return np.asarray(positions, np.float64) - wraps(positions, boxes)
