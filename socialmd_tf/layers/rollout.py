@@ -51,11 +51,14 @@ class Rollout(keras.layers.Layer):
 
     def observe(self, positions, is_observed, state):
         """The state before a frame `[B, N, D]`; `is_observed` (or drawn, not a mean fed back) is `[]` or `[B]`."""
-        observed = self.head.observe(state["head"], positions)
-        head = keras.tree.map_structure(lambda new, old: choose_rows(is_observed, new, old), observed, state["head"])
+        return self._with_head(state, is_observed, self.head.observe(state["head"], positions))
+
+    def _with_head(self, state, condition, head):
+        """`state` with the rows of `head` where the condition, `[]` or `[B]`, holds."""
+        head = keras.tree.map_structure(lambda new, old: choose_rows(condition, new, old), head, state["head"])
         return {**state, "head": head}
 
-    def step(self, positions, features, mask, state):
+    def step(self, positions, features, mask, state, **known):
         """Read a frame and predict the next one.
 
         Args:
@@ -63,12 +66,20 @@ class Rollout(keras.layers.Layer):
             features: `[B, N, F]`.
             mask: `[B, N]`.
             state: The state that this method, or `get_initial_state`, returned last.
+            **known: What else cell and head read of the frame: `box` `[B, D, D]` and `edges` `[B, N, N]`, see `call`;
+                `observed_velocities` `[B, N, D]`, in units of length per frame interval, and `is_observed`, `[]` or
+                `[B]`: whether they were observed in this frame. They replace the last move, and the head's velocity.
 
         Returns:
             Parameters of the density of the next positions `[B, N, P]`, and the new state.
         """
         velocities = positions - state["positions"]
-        inputs = {"positions": positions, "velocities": velocities, "features": features, "mask": mask}
+        if "observed_velocities" in known:
+            observed, is_observed = known["observed_velocities"], known["is_observed"]
+            velocities = choose_rows(is_observed, observed, velocities)
+            if hasattr(self.head, "observe_velocities"):
+                state = self._with_head(state, is_observed, self.head.observe_velocities(state["head"], observed))
+        inputs = {"positions": positions, "velocities": velocities, "features": features, "mask": mask, **known}
         outputs, recurrent = self.cell(inputs, state["recurrent"])
         parameters, head = self.head(outputs, inputs, state["head"])
         return parameters, {"recurrent": recurrent, "head": head, "positions": positions}
@@ -78,7 +89,9 @@ class Rollout(keras.layers.Layer):
 
         Args:
             inputs: Dictionary of `positions` `[B, T, N, D]` in units of length, `features` `[B, N, F]` and
-                `mask` `[B, N]`, 1 for real particles and 0 for padding.
+                `mask` `[B, N]`, 1 for real particles and 0 for padding. Optional are `box` `[B, D, D]`, lattice vectors
+                in rows of a periodic box, in which the positions are unwrapped; `edges` `[B, N, N]`, types of bonds;
+                and `velocities` `[B, T, N, D]`, observed ones, in units of length per frame interval.
             training: Whether to predict only `training_steps` frames; the last one is repeated for the others. With 0,
                 `positions` are the T + T' - 1 frames before the last predicted one.
 
@@ -110,7 +123,9 @@ class Rollout(keras.layers.Layer):
             Parameters `[B, num_kept, N, P]`, and the positions fed back `[B, num_kept, N, D]`.
         """
         features, mask = inputs["features"], inputs["mask"]
+        known = {name: inputs[name] for name in ("box", "edges") if name in inputs}
         observed = ops.moveaxis(inputs["positions"], 1, 0)
+        seen_velocities = ops.moveaxis(inputs["velocities"], 1, 0) if "velocities" in inputs else None
         num_observed = ops.shape(observed)[0]
         last = num_observed - 1
 
@@ -118,7 +133,11 @@ class Rollout(keras.layers.Layer):
             is_observed = index < num_observed
             frame = ops.where(is_observed, ops.take(observed, ops.minimum(index, last), axis=0), carry["next"])
             state = self.observe(frame, ops.logical_or(is_observed, choose is not None), carry["state"])
-            parameters, state = self.step(frame, features, mask, state)
+            moving = {}
+            if seen_velocities is not None:
+                velocities = ops.take(seen_velocities, ops.minimum(index, last), axis=0)
+                moving = {"observed_velocities": velocities, "is_observed": is_observed}
+            parameters, state = self.step(frame, features, mask, state, **known, **moving)
             following = choose(parameters, index - last) if choose else self.head.mean(parameters)
             carry = {"state": state, "next": following * mask[..., None], "parameters": parameters}
             return carry, carry

@@ -64,7 +64,8 @@ class SocialLSTMCell(keras.layers.Layer):
 
         Args:
             inputs: Dictionary of `positions` `[B, N, D]` and `velocities` `[B, N, D]` (displacement since the
-                last frame), both in units of length, `features` `[B, N, F]`, `mask` `[B, N]` or None.
+                last frame), both in units of length, `features` `[B, N, F]`, `mask` `[B, N]` or None, and in a
+                periodic box `box` `[B, D, D]`.
             states: Hidden state and cell state, each `[B, N, H]`.
 
         Returns:
@@ -74,8 +75,9 @@ class SocialLSTMCell(keras.layers.Layer):
         hidden_state, cell_state = states
         own = inputs["positions"] if self.velocity_scale is None else inputs["velocities"] / self.velocity_scale
         alpha = self.input_embedding(ops.concatenate([own, inputs["features"]], axis=-1))
+        known = {name: inputs[name] for name in ("box",) if name in inputs}
         gamma = self.interaction(
-            inputs["positions"], inputs["velocities"], inputs["features"], hidden_state, inputs["mask"]
+            inputs["positions"], inputs["velocities"], inputs["features"], hidden_state, inputs["mask"], **known
         )
         seen = compress(gamma) if self.expose_interaction else gamma
         lstm_inputs = ops.concatenate([ops.cast(alpha, gamma.dtype), seen], axis=-1)

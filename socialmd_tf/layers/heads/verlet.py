@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.boxes import of_particles
 from socialmd_tf.layers.heads.kinematic import KinematicHead
-from socialmd_tf.layers.pairs.on_pairs import difference, on_pairs
+from socialmd_tf.layers.pairs.on_pairs import difference, displacements, on_pairs
 from socialmd_tf.layers.pairs.pair_force import PairForce
 
 _MAX_STEPS = 1000
@@ -33,7 +34,9 @@ class VerletHead(KinematicHead):
         v <- v + (x - predicted x).
 
     This removes the whole error of v if forces do not depend on positions, and most of it if they do, so that each
-    observed frame improves v. At the first frame v = 0.
+    observed frame improves v. At the first frame v = 0. Where velocities are observed too, v is the observed one.
+
+    In a periodic box, forces act between nearest images, and `cutoff` is at most half the smallest height of the box.
 
     n and eta are not weights: the steps of a trained model may be made smaller.
 
@@ -105,13 +108,17 @@ class VerletHead(KinematicHead):
         corrected = ops.stop_gradient(velocities + (positions - predicted))
         return (*super().get_initial_state(positions), positions, corrected)
 
+    def observe_velocities(self, state, velocities):
+        """The state after a frame whose velocities `[B, N, D]` were observed, in units of length per frame interval."""
+        return (*state[:-1], velocities)
+
     def call(self, outputs, inputs, state):
         """Predict the density of the next positions.
 
         Args:
             outputs: Output of the cell, `[B, N, C]`.
-            inputs: Input of the cell: `positions` `[B, N, D]`, in units of length, `features` `[B, N, F]` and `mask`
-                `[B, N]` or None.
+            inputs: Input of the cell: `positions` `[B, N, D]`, in units of length, `features` `[B, N, F]`, `mask`
+                `[B, N]` or None, and in a periodic box `box` `[B, D, D]`.
             state: P_xx, P_xv, P_vv, each `[B, N, D, D]`, in units of length squared; the predicted position and the
                 velocity, each `[B, N, D]`, in units of length, and of length per frame interval.
 
@@ -119,7 +126,7 @@ class VerletHead(KinematicHead):
             Parameters `[B, N, P]` in the order of `DensityLayout`, and the new state.
         """
         *covariances, _, velocities = state
-        moved = self.integrate(inputs["positions"], velocities, inputs["features"], inputs["mask"])
+        moved = self.integrate(inputs["positions"], velocities, inputs["features"], inputs["mask"], inputs.get("box"))
         # Without gradients of the force, calibration takes a third of the time and memory.
         positions, velocities = moved if self.force.trainable else map(ops.stop_gradient, moved)
         if self.is_corrected:
@@ -128,9 +135,10 @@ class VerletHead(KinematicHead):
         parameters, covariances = self.spread(positions, outputs, covariances)
         return parameters, (*covariances, positions, velocities)
 
-    def integrate(self, positions, velocities, features, mask):
+    def integrate(self, positions, velocities, features, mask, box=None):
         """Positions and velocities one frame later, each `[B, N, D]`."""
         charges = self.force.charges(features)
+        known = [] if box is None else [box]
         mask = ops.ones_like(positions[..., 0]) if mask is None else mask
 
         def advance_half(number, *moving):
@@ -139,8 +147,14 @@ class VerletHead(KinematicHead):
             left, x, v, seen, real, *own_charges = (
                 ops.take(value, rows, axis=0) for value in (*moving, positions, mask, *charges)
             )
+            own_box = [ops.take(value, rows, axis=0) for value in known]
+            cells = [of_particles(value, ops.shape(x)[1]) for value in own_box]
             number, *moved = on_pairs(
-                lambda pairs: self._advance(pairs, own_charges, number, left, x, v), seen, real, self.force.cutoff
+                lambda pairs: self._advance(pairs, own_charges, cells, number, left, x, v),
+                seen,
+                real,
+                self.force.cutoff,
+                *own_box,
             )
             places = rows[:, None]
             return number, *(ops.scatter_update(old, places, new) for old, new in zip(moving, moved, strict=True))
@@ -148,7 +162,7 @@ class VerletHead(KinematicHead):
         start = (0, ops.ones_like(positions[:, 0, 0]), positions, velocities)
         return ops.while_loop(lambda number, left, *_: ops.any(left > 0), advance_half, start)[2:]
 
-    def _advance(self, pairs, charges, number, left, x, v):
+    def _advance(self, pairs, charges, cells, number, left, x, v):
         """Steps of A systems until half of those that have not reached the next frame have done so.
 
         Returns:
@@ -156,12 +170,12 @@ class VerletHead(KinematicHead):
         """
 
         def advance(number, left, x, v, acceleration):
-            step = self._step(pairs, number, left, x, v, acceleration)
+            step = self._step(pairs, number, left, x, v, acceleration, cells)
             h = step[:, None, None]
             x = x + v * h + acceleration * (h**2 / 2)
             if self.walls:
                 x, v, acceleration = self._reflect(x, v, acceleration)
-            following = self.force.on(pairs, x, charges)
+            following = self.force.on(pairs, x, charges, *cells)
             v = v + (acceleration + following) * (h / 2)
             return number + 1, left - step, x, v, following
 
@@ -169,12 +183,12 @@ class VerletHead(KinematicHead):
         return ops.while_loop(
             lambda number, left, *_: 2 * ops.count_nonzero(left > 0) > unfinished,
             advance,
-            (number, left, x, v, self.force.on(pairs, x, charges)),
+            (number, left, x, v, self.force.on(pairs, x, charges, *cells)),
         )[:4]
 
-    def _step(self, pairs, number, left, positions, velocities, accelerations):
+    def _step(self, pairs, number, left, positions, velocities, accelerations, cells):
         """Length of the next step of each system, `[B]`, in frame intervals, when `left` of one remains, `[B]`."""
-        shortest = pairs.minimum(self._times, positions, velocities, accelerations)
+        shortest = pairs.minimum(self._times, positions, velocities, accelerations, *cells)
         allowed = self.step_fraction * ops.sqrt(shortest)
         # Equal steps to the next frame, if nothing changes; rounding must not add one.
         steps = ops.ceil(left * ops.maximum(1 / allowed, self.substeps) - 1e-3)
@@ -183,9 +197,9 @@ class VerletHead(KinematicHead):
 
     def _times(self, own, other):
         """Squares of the times in which pairs change, for `AllPairs.minimum`."""
-        squared, speed, change = (
-            ops.sum(ops.square(difference(*ends)), axis=0) for ends in zip(own, other, strict=True)
-        )
+        apart = displacements(own[0], other[0], *own[3:])
+        changes = (difference(*ends) for ends in zip(own[1:3], other[1:3], strict=True))
+        squared, speed, change = (ops.sum(ops.square(vectors), axis=0) for vectors in (apart, *changes))
         squared = squared + self.force.softening**2
         return ops.minimum(squared / (speed + _TINY), ops.sqrt(squared / (change + _TINY)))
 

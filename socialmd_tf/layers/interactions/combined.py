@@ -25,7 +25,7 @@ class CombinedInteraction(keras.layers.Layer):
             if not interaction.built:
                 interaction.build(positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape)
 
-    def call(self, positions, velocities, features, hidden_state, mask):
+    def call(self, positions, velocities, features, hidden_state, mask, box=None):
         """Apply each interaction.
 
         Args:
@@ -34,12 +34,14 @@ class CombinedInteraction(keras.layers.Layer):
             features: `[B, N, F]`.
             hidden_state: `[B, N, H]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
+            box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None.
 
         Returns:
             gamma `[B, N, E]`.
         """
         arguments = positions, velocities, features, hidden_state, mask
-        gammas = [interaction(*arguments) for interaction in self.interactions]
+        known = {} if box is None else {"box": box}
+        gammas = [interaction(*arguments, **known) for interaction in self.interactions]
         return ops.concatenate([ops.cast(gamma, "float32") for gamma in gammas], axis=-1)
 
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):

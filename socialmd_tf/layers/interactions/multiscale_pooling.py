@@ -55,7 +55,7 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         self.response[0].build(features_shape)
         self.response[1].build((None, self.response[0].units))
 
-    def call(self, positions, velocities, features, hidden_state, mask):
+    def call(self, positions, velocities, features, hidden_state, mask, box=None):
         """Pool and read the neighbours.
 
         Args:
@@ -64,13 +64,14 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
             features: `[B, N, F]`.
             hidden_state: `[B, N, H]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
+            box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None.
 
         Returns:
             gamma `[B, N, E]`.
         """
         beta = ops.cast(self.state_embedding(hidden_state), "float32")
         states = ops.concatenate([ops.ones_like(positions[..., :1]), features, beta], axis=-1)
-        gamma = self._read(self.pooling(positions, states, mask))
+        gamma = self._read(self.pooling(positions, states, mask, box))
         return gamma * self.response[1](self.response[0](features))
 
     def _read(self, pooled):

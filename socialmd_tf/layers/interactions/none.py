@@ -10,7 +10,7 @@ class NoInteraction(keras.layers.Layer):
     def build(self, positions_shape, *other_shapes, **named_shapes):
         """There are no weights."""
 
-    def call(self, positions, velocities, features, hidden_state, mask):
+    def call(self, positions, velocities, features, hidden_state, mask, box=None):
         """Return an empty gamma `[B, N, 0]`."""
         return hidden_state[..., :0]
 

@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.boxes import of_particles
 from socialmd_tf.layers.full_precision import FullPrecisionDense
-from socialmd_tf.layers.pairs.on_pairs import difference, on_pairs
+from socialmd_tf.layers.pairs.on_pairs import difference, displacements, on_pairs
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -44,7 +45,7 @@ class PairwiseInteraction(keras.layers.Layer):
             layer.build((None, width))
             width = layer.units
 
-    def call(self, positions, velocities, features, hidden_state, mask):
+    def call(self, positions, velocities, features, hidden_state, mask, box=None):
         """Sum over the neighbours.
 
         Args:
@@ -53,16 +54,19 @@ class PairwiseInteraction(keras.layers.Layer):
             features: `[B, N, F]`.
             hidden_state: `[B, N, H]`, unused here.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
+            box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None.
 
         Returns:
             gamma `[B, N, (D + 1) K]`.
         """
-        values = positions, velocities / self.move_scale, features
-        return on_pairs(lambda pairs: pairs.sum(self._sums, *values), positions, mask, self.cutoff)
+        values = [positions, velocities / self.move_scale, features]
+        if box is not None:
+            values.append(of_particles(box, ops.shape(positions)[1]))
+        return on_pairs(lambda pairs: pairs.sum(self._sums, *values), positions, mask, self.cutoff, box)
 
     def _sums(self, own, other, near):
         """Sums `[R, n, (D + 1) K]` over some of the others, for `AllPairs.sum`."""
-        displacement = difference(own[0], other[0])
+        displacement = displacements(own[0], other[0], *own[3:])
         squared = ops.sum(ops.square(displacement), axis=0) + self.softening**2
         inverse = ops.rsqrt(squared)
         hidden = self._hidden(self._scalars(own, other, displacement, squared, inverse), ops.shape(squared))

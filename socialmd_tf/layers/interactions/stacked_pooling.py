@@ -62,7 +62,7 @@ class StackedPoolingInteraction(keras.layers.Layer):
             shape = (None, *(size // 2 for size in shape[1:-1]), filters)
         self.embedding.build((None, math.prod(shape[1:])))
 
-    def call(self, positions, velocities, features, hidden_state, mask):
+    def call(self, positions, velocities, features, hidden_state, mask, box=None):
         """Pool and read the neighbours' states.
 
         Args:
@@ -71,11 +71,12 @@ class StackedPoolingInteraction(keras.layers.Layer):
             features: `[B, N, F]`, unused here.
             hidden_state: `[B, N, H]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
+            box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None.
 
         Returns:
             gamma `[B, N, E]`.
         """
-        grids = ops.relu(self.pooled_convolution(positions, self.state_embedding(hidden_state), mask))
+        grids = ops.relu(self.pooled_convolution(positions, self.state_embedding(hidden_state), mask, box))
         batch_size, num_particles = ops.shape(hidden_state)[:2]
         hidden = ops.reshape(grids, (-1, *grids.shape[2:]))
         for convolution in self.convolutions:

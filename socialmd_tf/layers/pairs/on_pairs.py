@@ -8,6 +8,7 @@ import math
 
 from keras import ops
 
+from socialmd_tf.layers.boxes import lattice, nearest_displacements, nearest_image, of_particles
 from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT, in_range, neighbor_list
 
 BLOCK = 100
@@ -22,7 +23,7 @@ _FAR = 1e12
 _NUM_PROBES = 64
 
 
-def on_pairs(function, positions, mask, cutoff):
+def on_pairs(function, positions, mask, cutoff, box=None):
     """Evaluate a function of the pairs of different real particles that are at most `cutoff` apart.
 
     Args:
@@ -30,7 +31,9 @@ def on_pairs(function, positions, mask, cutoff):
             the same sums.
         positions: `[B, N, D]`, in units of length.
         mask: `[B, N]`, 1 for real particles and 0 for padding, or None when all are real.
-        cutoff: Largest distance, in units of length.
+        cutoff: Largest distance, in units of length; in a periodic box at most half its smallest height.
+        box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None. Distances are those of nearest images; the
+            function finds these with `displacements`, and `of_particles(box, N)` among its values.
 
     Returns:
         The tensors that the function returns; they must not depend on the class of its argument.
@@ -39,10 +42,10 @@ def on_pairs(function, positions, mask, cutoff):
     num_particles = ops.shape(positions)[1]
 
     def held_by(kind):
-        return lambda: function(kind(positions, mask, cutoff))
+        return lambda: function(kind(positions, mask, cutoff, box))
 
     def many():
-        is_crowded = _share_in_range(positions, mask, cutoff) > CROWDED
+        is_crowded = _share_in_range(positions, mask, cutoff, box) > CROWDED
         return ops.cond(is_crowded, held_by(BlockedPairs), held_by(ListedPairs))
 
     if isinstance(num_particles, int):
@@ -55,12 +58,26 @@ def difference(own, other):
     return other[..., None, :] - own[..., None]
 
 
+def displacements(own, other, cells=None):
+    """Displacements `[D, R, n, m]` from own positions `[D, R, n]` to those of others `[D, R, m]`.
+
+    Args:
+        own: `[D, R, n]`.
+        other: `[D, R, m]`.
+        cells: `of_particles` of the own particles, `[2 D D, R, n]`, in a periodic box: the nearest images.
+    """
+    apart = difference(own, other)
+    return apart if cells is None else nearest_image(apart, cells[..., None])
+
+
 class AllPairs:
     """All pairs of particles at once."""
 
-    def __init__(self, positions, mask, cutoff):
-        index, positions = ops.arange(ops.shape(positions)[1]), _components(positions)
-        self._near = _near((positions, mask, index), (positions, mask, index), cutoff)
+    def __init__(self, positions, mask, cutoff, box=None):
+        num_particles = ops.shape(positions)[1]
+        cells = [] if box is None else [_components(of_particles(box, num_particles))]
+        place = (_components(positions), mask, ops.arange(num_particles), *cells)
+        self._near = _near(place, place, cutoff)
 
     def sum(self, function, *values):
         """Sums over the neighbours of every particle.
@@ -95,12 +112,13 @@ class AllPairs:
 class BlockedPairs:
     """All pairs of particles, one pair of blocks after the other."""
 
-    def __init__(self, positions, mask, cutoff):
+    def __init__(self, positions, mask, cutoff, box=None):
         self._shape = ops.shape(positions)[:2]
         self._num_blocks = -(-self._shape[1] // BLOCK)
         self._size = -(-self._shape[1] // self._num_blocks)
         self._cutoff = cutoff
-        self._places = [self._blocks(positions), self._blocks(mask[..., None])]
+        cells = [] if box is None else [of_particles(box, self._shape[1])]
+        self._places = [self._blocks(value) for value in (positions, mask[..., None], *cells)]
 
     def sum(self, function, *values):
         """Sums over the neighbours of every particle, as in `AllPairs`."""
@@ -136,13 +154,14 @@ class BlockedPairs:
 
     def _map(self, function, own, other, values):
         """Results of the function for pairs of blocks, stacked: `[P, 1, size, E]`."""
-        everything = [*self._places, *(self._blocks(value) for value in values)]
+        values = [self._blocks(value) for value in values]
 
         def evaluate(numbers):
             ends = []
             for number in numbers:
-                positions, mask, *taken = (ops.take(value, number, axis=0)[:, None] for value in everything)
-                ends.append(((positions, mask[0], number * self._size + ops.arange(self._size)), taken))
+                positions, mask, *cells = (ops.take(value, number, axis=0)[:, None] for value in self._places)
+                place = (positions, mask[0], number * self._size + ops.arange(self._size), *cells)
+                ends.append((place, [ops.take(value, number, axis=0)[:, None] for value in values]))
             (place, mine), (other_place, others) = ends
             return function(mine, others, _near(place, other_place, self._cutoff))
 
@@ -160,9 +179,9 @@ class BlockedPairs:
 class ListedPairs:
     """A list of the pairs within the cutoff."""
 
-    def __init__(self, positions, mask, cutoff):
+    def __init__(self, positions, mask, cutoff, box=None):
         self._shape = ops.shape(positions)[:2]
-        pairs = neighbor_list(positions, mask, cutoff)
+        pairs = neighbor_list(positions, mask, cutoff, box)
         self._i, self._j = pairs[:, 0], pairs[:, 1]
 
     def sum(self, function, *values):
@@ -205,10 +224,10 @@ def _components(values):
 def _near(own, other, cutoff):
     """1 for pairs of different real particles within the cutoff, else 0, `[R, n, m]`.
 
-    Both ends are positions `[D, R, n]`, mask `[R, n]` and numbers `[n]`.
+    Both ends are positions `[D, R, n]`, mask `[R, n]`, numbers `[n]` and, in a periodic box, lattices `[2 D D, R, n]`.
     """
-    (positions, mask, index), (other_positions, other_mask, other_index) = own, other
-    near = in_range(difference(positions, other_positions), cutoff, axis=0)
+    (positions, mask, index, *cells), (other_positions, other_mask, other_index, *_) = own, other
+    near = in_range(displacements(positions, other_positions, *cells), cutoff, axis=0)
     different = index[:, None] != other_index
     return ops.cast(ops.logical_and(near, different), positions.dtype) * mask[..., None] * other_mask[:, None, :]
 
@@ -218,10 +237,13 @@ def _smallest(values, near):
     return ops.min(ops.where(near > 0, values, math.inf), axis=(1, 2))
 
 
-def _share_in_range(positions, mask, cutoff):
+def _share_in_range(positions, mask, cutoff, box):
     """Estimated share of pairs within the cutoff among all pairs, those with padding included."""
     num_particles = ops.shape(positions)[1]
     probes = ops.arange(_NUM_PROBES) * num_particles // _NUM_PROBES
-    near = in_range(ops.take(positions, probes, axis=1)[:, :, None] - positions[:, None], cutoff)
+    apart = ops.take(positions, probes, axis=1)[:, :, None] - positions[:, None]
+    if box is not None:
+        apart = nearest_displacements(apart, lattice(box)[:, None, None])
+    near = in_range(apart, cutoff)
     real = ops.take(mask, probes, axis=1)[:, :, None] * mask[:, None]
     return ops.mean(ops.cast(near, real.dtype) * real)

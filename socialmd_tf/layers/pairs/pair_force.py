@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.boxes import of_particles
 from socialmd_tf.layers.full_precision import FullPrecisionDense
-from socialmd_tf.layers.pairs.on_pairs import difference, on_pairs
+from socialmd_tf.layers.pairs.on_pairs import displacements, on_pairs
 
 _CHARGE_UNITS = 32
 _HIDDEN_LAYERS = 2
@@ -57,27 +58,31 @@ class PairForce(keras.layers.Layer):
         known = ops.concatenate([features, ops.ones((*ops.shape(features)[:-1], 1))], axis=-1)
         return tuple(_chain(layers, known) for layers in (self.responses, self.sources))
 
-    def call(self, positions, features, mask=None):
+    def call(self, positions, features, mask=None, box=None):
         """Accelerations `[B, N, D]`, in units of length per squared frame interval.
 
         Args:
             positions: `[B, N, D]`, in units of length.
             features: `[B, N, F]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
+            box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None. Forces act between nearest images; the
+                cutoff is at most half the smallest height of the box.
         """
         charges = self.charges(features)
-        return on_pairs(lambda pairs: self.on(pairs, positions, charges), positions, mask, self.cutoff)
+        cells = None if box is None else of_particles(box, ops.shape(positions)[1])
+        return on_pairs(lambda pairs: self.on(pairs, positions, charges, cells), positions, mask, self.cutoff, box)
 
-    def on(self, pairs, positions, charges):
-        """The same on the pairs of `on_pairs`, with the result of `charges(features)`."""
-        return self.acceleration_scale * pairs.sum_both(self._forces, positions, *charges)
+    def on(self, pairs, positions, charges, cells=None):
+        """The same on the pairs of `on_pairs`, with the results of `charges(features)` and `of_particles(box, N)`."""
+        values = [positions, *charges, *([] if cells is None else [cells])]
+        return self.acceleration_scale * pairs.sum_both(self._forces, *values)
 
     def _forces(self, own, other, near):
         """Sums for n particles and for m others, for `AllPairs.sum_both`."""
-        displacement = difference(own[0], other[0])
+        displacement = displacements(own[0], other[0], *own[3:])
         squared = ops.sum(ops.square(displacement), axis=0) + self.softening**2
         strength = self._strength(0.5 * ops.log(squared)) * (near * ops.rsqrt(squared) ** 3)
-        (response, source), (other_response, other_source) = own[1:], other[1:]
+        (response, source), (other_response, other_source) = own[1:3], other[1:3]
         size = ops.sum(strength * response[..., None] * other_source[..., None, :], axis=0)
         other_size = ops.sum(strength * source[..., None] * other_response[..., None, :], axis=0)
         to_own, to_other = ops.sum(size * displacement, axis=3), -ops.sum(other_size * displacement, axis=2)

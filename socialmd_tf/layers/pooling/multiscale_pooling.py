@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from socialmd_tf.layers.pairs.neighbor_list import neighbor_list
+from socialmd_tf.layers.pairs.neighbor_list import listed_displacements, neighbor_list
 from socialmd_tf.layers.pooling.sparse import sparse_matmul
 
 
@@ -35,13 +35,14 @@ class MultiscalePooling(keras.layers.Layer):
         self.bins = bins
         self.side_lengths = tuple(side_lengths)
 
-    def call(self, positions, states, mask=None):
+    def call(self, positions, states, mask=None, box=None):
         """Pool the states.
 
         Args:
             positions: `[B, N, D]`, D = 2 or 3, in units of length.
             states: `[B, N, C]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None when all are real.
+            box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None. Particles see the nearest images.
 
         Returns:
             `[B, N, S, bins, (bins,)... C]`, S grids with D axes of bins.
@@ -49,9 +50,8 @@ class MultiscalePooling(keras.layers.Layer):
         num_dimensions = positions.shape[-1]
         num_bins = self.bins**num_dimensions
         corner_of_largest = max(self.side_lengths) / 2 * (1 + 1 / self.bins) * num_dimensions**0.5
-        neighbors = ops.cast(neighbor_list(positions, mask, corner_of_largest), "int64")
-        flat = ops.reshape(positions, (-1, num_dimensions))
-        displacements = ops.take(flat, neighbors[:, 1], axis=0) - ops.take(flat, neighbors[:, 0], axis=0)
+        neighbors = ops.cast(neighbor_list(positions, mask, corner_of_largest, box), "int64")
+        displacements = listed_displacements(positions, neighbors, box)
         indices, weights = [], []
         for number, side_length in enumerate(self.side_lengths):
             pairs, bins, shares = self._shares(neighbors, displacements, side_length)

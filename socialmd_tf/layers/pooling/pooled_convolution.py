@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from socialmd_tf.layers.pairs.neighbor_list import neighbor_list
+from socialmd_tf.layers.pairs.neighbor_list import listed_displacements, neighbor_list
 from socialmd_tf.layers.pooling.sparse import sparse_matmul
 from socialmd_tf.layers.pooling.stacked_state_pooling import bin_indices, flat_bin_indices
 
@@ -54,20 +54,21 @@ class PooledConvolution(keras.layers.Layer):
         self.kernel = self.add_weight((*kernel, states_shape[-1], self.filters), name="kernel")
         self.bias = self.add_weight((self.filters,), initializer="zeros", name="bias")
 
-    def call(self, positions, states, mask=None):
+    def call(self, positions, states, mask=None, box=None):
         """Pool the states, convolve, and pool the maxima.
 
         Args:
             positions: `[B, N, D]`, D = 2 or 3, in units of length.
             states: `[B, N, C]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None when all are real.
+            box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None. Particles see the nearest images.
 
         Returns:
             `[B, N, output_bins, (output_bins,)... filters]`.
         """
         num_dimensions = positions.shape[-1]
         batch_size, num_particles = ops.shape(positions)[:2]
-        pairs, bins = _entries(positions, mask, self.side_lengths, self.bins)
+        pairs, bins = _entries(positions, mask, box, self.side_lengths, self.bins)
         num_cells = self.output_bins**num_dimensions
         num_taps = self.kernel_size**num_dimensions
         first = (pairs * ops.convert_to_tensor([num_cells, num_taps], dtype="int64"))[:, None]
@@ -144,7 +145,7 @@ class PooledConvolution(keras.layers.Layer):
         }
 
 
-def _entries(positions, mask, side_lengths, bins):
+def _entries(positions, mask, box, side_lengths, bins):
     """The pairs within range of each grid, grid after grid: M entries.
 
     Returns:
@@ -152,9 +153,8 @@ def _entries(positions, mask, side_lengths, bins):
             `[M, 2]`.
         bins: The bin of the neighbour, an index into the flattened grid, `[M]`.
     """
-    neighbors = neighbor_list(positions, mask, max(side_lengths) / 2)
-    flat = ops.reshape(positions, (-1, positions.shape[-1]))
-    displacements = ops.take(flat, neighbors[:, 1], axis=0) - ops.take(flat, neighbors[:, 0], axis=0)
+    neighbors = neighbor_list(positions, mask, max(side_lengths) / 2, box)
+    displacements = listed_displacements(positions, neighbors, box)
     pairs, pair_bins = [], []
     for side_length in side_lengths:
         indices, inside = bin_indices(displacements, side_length, bins)

@@ -3,12 +3,17 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.boxes import lattice, nearest_displacements
 from socialmd_tf.layers.pairs.neighbor_list import in_range
 
 
-def pair_displacements(positions):
-    """Displacements r_j - r_i of all pairs, `[B, N, D]` -> `[B, N, N, D]` (axes i, j)."""
-    return positions[:, None, :, :] - positions[:, :, None, :]
+def pair_displacements(positions, box=None):
+    """Displacements r_j - r_i of all pairs, `[B, N, D]` -> `[B, N, N, D]` (axes i, j).
+
+    With lattice vectors `box` `[B, D, D]`, those to the nearest images.
+    """
+    displacements = positions[:, None, :, :] - positions[:, :, None, :]
+    return displacements if box is None else nearest_displacements(displacements, lattice(box)[:, None, None])
 
 
 def pair_mask(positions, mask):
@@ -76,19 +81,20 @@ class StackedStatePooling(keras.layers.Layer):
         self.bins = bins
         self.side_lengths = tuple(side_lengths)
 
-    def call(self, positions, states, mask=None):
+    def call(self, positions, states, mask=None, box=None):
         """Pool the states.
 
         Args:
             positions: `[B, N, D]`, D = 2 or 3, in units of length.
             states: `[B, N, C]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None when all are real.
+            box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None. Particles see the nearest images.
 
         Returns:
             `[B, N, bins, (bins,)... C]`, D axes of bins.
         """
         num_dimensions = positions.shape[-1]
-        displacements = pair_displacements(positions)
+        displacements = pair_displacements(positions, box)
         pairs = pair_mask(positions, mask)
         pooled = 0.0
         for side_length in self.side_lengths:
