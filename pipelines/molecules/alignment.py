@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 
 from pipelines.molecules.centers import Selection
-from pipelines.molecules.periodic import Array, gather_around_mean, half_width, minimum_image
+from pipelines.molecules.periodic import gather_around_mean
 from pipelines.molecules.simulation_frames import Frame
+from pipelines.periodic import Array, half_width, minimum_image
 
 
 @dataclasses.dataclass

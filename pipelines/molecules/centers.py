@@ -11,9 +11,10 @@ import numpy.typing as npt
 from pipelines.errors import UserError
 from pipelines.molecules.config import WATER, MoleculesConfig
 from pipelines.molecules.formats.frame import Topology
-from pipelines.molecules.periodic import Array, gather_around_mean, make_whole
+from pipelines.molecules.periodic import gather_around_mean, make_whole
 from pipelines.molecules.residues import Indices, Molecules, find_molecules, why_unclear
 from pipelines.molecules.simulation_frames import Frame
+from pipelines.periodic import Array
 
 _LISTED_NAMES = 20
 

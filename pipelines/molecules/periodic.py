@@ -1,47 +1,9 @@
-"""Geometry in a periodic box, given by its vectors `[3, 3]`, one per row.
-
-A row of zeros is an open axis: the pseudo-inverse gives it the fractional coordinate 0, so that it has no images.
-None is open space.
-"""
-
-import itertools
+"""Molecules and clusters in a periodic box, made whole; boxes are as in `pipelines.periodic`."""
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-_NEIGHBORS = np.array(list(itertools.product((0.0, -1.0, 1.0), repeat=3)))  # no shift comes first, and wins ties
-
-
-def minimum_image(displacement: Array, box: Array | None) -> Array:
-    """The shortest periodic image of every displacement.
-
-    Args:
-        displacement: `[n, 3]`.
-        box: Box vectors `[3, 3]` or None. In a triclinic box, the 27 images around the nearest one in fractional
-            coordinates are compared, which is exact for the reduced boxes that simulation programs write.
-
-    Returns:
-        `[n, 3]`.
-    """
-    if box is None:
-        return displacement
-    nearest = displacement - np.round(displacement @ np.linalg.pinv(box)) @ box
-    if np.count_nonzero(box - np.diag(np.diag(box))) == 0:
-        return nearest
-    best, best_square = nearest, (nearest**2).sum(axis=-1)
-    for shift in _NEIGHBORS[1:] @ box:
-        image = nearest + shift
-        square = (image**2).sum(axis=-1)
-        closer = square < best_square
-        best = np.where(closer[:, None], image, best)
-        best_square = np.where(closer, square, best_square)
-    return best
-
-
-def half_width(box: Array) -> float:
-    """Half the smallest distance between opposite faces: longer moves cannot be told from their images."""
-    return float(0.5 / np.linalg.norm(np.linalg.pinv(box), axis=0).max())
+from pipelines.periodic import Array, minimum_image
 
 
 def make_whole(positions: Array, starts: npt.NDArray[np.intp], box: Array | None) -> Array:

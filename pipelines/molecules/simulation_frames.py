@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from pipelines.errors import UserError
 from pipelines.molecules.formats.frame import IncompleteFileError, Labels, RawFrame, Topology
-from pipelines.molecules.periodic import Array
 from pipelines.molecules.reading import read_frames
+from pipelines.periodic import Array
 
 _COMPARED_LETTERS = 4  # PDB files cut longer names off
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from pipelines.errors import UserError
-from pipelines.molecules.periodic import Array
+from pipelines.periodic import Array
 
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.molecules import fetch
 from pipelines.manifest import Manifest
 from pipelines.molecules.config import MoleculesConfig
-from pipelines.molecules.periodic import minimum_image
 from pipelines.molecules.prepare import prepare
+from pipelines.periodic import minimum_image
 from pipelines.validation import check
 
 pytestmark = pytest.mark.slow
