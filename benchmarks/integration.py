@@ -18,7 +18,7 @@ import tensorflow as tf
 from pipelines import dataset
 from pipelines.config import DataConfig
 from pipelines.manifest import Manifest
-from pipelines.nbody.known_forces import known_forces
+from pipelines.nbody.known_forces import known_nbody_forces
 from socialmd_tf.layers import VerletHead
 from socialmd_tf.layers.pairs.on_pairs import difference
 
@@ -94,7 +94,7 @@ def main():
             is_corrected=False,
         )  # fmt: skip
         head.steps = np.zeros(len(targets), int)
-        head.force = TrueForce(known_forces(manifest), interval, inputs["features"].numpy(), head.force.softening)
+        head.force = TrueForce(known_nbody_forces(manifest), interval, inputs["features"].numpy(), head.force.softening)
         errors = np.abs(rollout(head, inputs, config.rollout_steps) - targets)
         counts = head.steps / (config.rollout_steps - 1)
         shown = "fixed" if fraction == FIXED else f"{fraction:g}"

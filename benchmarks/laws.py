@@ -21,7 +21,7 @@ from pipelines.laws.simulate import law_of, simulate
 from pipelines.laws.systems import one_system
 from pipelines.manifest import Manifest
 from pipelines.nbody.initial_conditions import generator
-from pipelines.nbody.known_forces import known_forces
+from pipelines.nbody.known_forces import known_nbody_forces
 from pipelines.nbody.two_frames import continue_from
 from pipelines.npy_files import open_trajectory
 from socialmd_tf.fitting.fit import fit
@@ -105,7 +105,7 @@ def simulated(config):
 def nbody(directory):
     """An N-body dataset, every 20th frame."""
     manifest = Manifest.load(directory)
-    forces = known_forces(manifest)
+    forces = known_nbody_forces(manifest)
     size = manifest.num_dimensions
 
     def split(name):

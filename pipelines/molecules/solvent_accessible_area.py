@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from pipelines.periodic import images_near, wrap
+
 NUM_POINTS = 96
 
 
@@ -14,6 +16,7 @@ def accessible_areas(
     radii: npt.NDArray[np.floating],
     probe: float,
     num_points: int = NUM_POINTS,
+    box: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Area of each sphere that the centre of a spherical solvent molecule can reach.
 
@@ -25,16 +28,21 @@ def accessible_areas(
         radii: `[N]`, in the unit of the positions.
         probe: Radius of the solvent molecule; water's is 0.14 nm.
         num_points: Points per sphere.
+        box: Box vectors `[3, 3]`, one per row, whose images count as further spheres; None in open space.
 
     Returns:
         `[N]`, in the squared unit of the positions.
     """
     positions, reach = np.asarray(positions, np.float64), np.asarray(radii, np.float64) + probe
-    free = np.full(len(positions), float(num_points))
-    pairs = cKDTree(positions).query_pairs(2 * reach.max(initial=0.0), output_type="ndarray")
+    count, limit = len(positions), 2 * reach.max(initial=0.0)
+    free = np.full(count, float(num_points))
+    positions, particles = images_near(wrap(positions, box), box, limit)
+    pairs = cKDTree(positions).query_pairs(limit, output_type="ndarray")
     pairs = np.concatenate([pairs, pairs[:, ::-1]])
+    pairs = pairs[pairs[:, 0] < count]
     first, second = pairs[np.argsort(pairs[:, 0], kind="stable")].T
     offsets = positions[first] - positions[second]
+    second = particles[second]
     squares = np.square(offsets).sum(axis=1)
     near = squares < np.square(reach[first] + reach[second])
     first, second, offsets, squares = first[near], second[near], offsets[near], squares[near]

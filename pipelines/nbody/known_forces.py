@@ -1,14 +1,22 @@
-"""The forces of a simulated dataset, read from its manifest."""
+"""The forces of an N-body dataset, read from its manifest."""
 
 import dataclasses
 import math
 
+import numpy as np
+import numpy.typing as npt
+
 from pipelines.manifest import Manifest
+from pipelines.nbody.forces import Array, couplings
+from pipelines.nbody.two_frames import continue_from
 
 
 @dataclasses.dataclass(frozen=True)
-class KnownForces:
-    """The potential energy of our N-body datasets, U = sum over pairs of (k q_i q_j - G m_i m_j) / r."""
+class NBodyForces:
+    """The forces of our N-body datasets, U = sum over pairs of (k q_i q_j - G m_i m_j) / r, in open space.
+
+    The methods are those of `pipelines.known_forces.KnownForces`.
+    """
 
     coulomb_constant: float
     """k."""
@@ -27,9 +35,39 @@ class KnownForces:
             "gravitational_constant": self.gravitational_constant,
         }
 
+    def masses(self, features: Array) -> Array:
+        """Masses `[N]`."""
+        return features[..., self.mass]
 
-def known_forces(manifest: Manifest) -> KnownForces | None:
-    """Read the forces of a dataset from its provenance.
+    def potential_energy(self, positions: Array, features: Array, edges: object = None) -> Array:
+        """Energies `[K]`."""
+        first, second = np.triu_indices(positions.shape[1], k=1)
+        strengths = couplings(self.masses(features), features[:, self.charge], **self.constants)[first, second]
+        distances = np.linalg.norm(positions[:, first] - positions[:, second], axis=-1)
+        energies: Array = (strengths / distances).sum(axis=-1)
+        return energies
+
+    def continue_from(
+        self,
+        frames: Array,
+        features: Array,
+        mask: npt.NDArray[np.bool_],
+        edges: object = None,
+        *,
+        interval: float,
+        num_frames: int,
+    ) -> Array:
+        """Positions `[S, T', N, D]`."""
+        masses, charges = self.masses(features), features[..., self.charge]
+        return continue_from(frames, masses, charges, mask, self.constants, interval=interval, num_frames=num_frames)
+
+    def cost_of_frame(self, interval: float) -> float:
+        """The unit of cost."""
+        return 1.0
+
+
+def known_nbody_forces(manifest: Manifest) -> NBodyForces | None:
+    """Read the forces of an N-body dataset from its provenance.
 
     They are known if `simulate` wrote the manifest: the command is recorded, `provenance.config` has the constants,
     and the features include `mass` and `charge`.
@@ -50,7 +88,7 @@ def known_forces(manifest: Manifest) -> KnownForces | None:
     if not {"mass", "charge"} <= set(manifest.particle_features):
         return None
     coulomb_constant, gravitational_constant = values
-    return KnownForces(
+    return NBodyForces(
         coulomb_constant,
         gravitational_constant,
         manifest.particle_features.index("mass"),

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from pipelines.nbody.two_frames import continue_from
 from socialmd_tf.layers import DensityLayout
 
 
@@ -86,13 +85,14 @@ def extrapolate(order, inputs, rollout_steps):
 
 
 def integrate(forces, interval, batch_size, inputs, rollout_steps):
-    """Integrate the true equations of motion from the last two observed frames, see `continue_from`.
+    """Integrate the true equations of motion from the last two observed frames, see `KnownForces.continue_from`.
 
     Args:
         forces: The `KnownForces`.
         interval: Time between two of the model's frames.
         batch_size: Number of systems that the integrator is compiled for; smaller batches are filled up to it.
-        inputs: Input dictionary with `positions` `[B, T, N, D]`, `features` `[B, N, F]` and `mask` `[B, N]`.
+        inputs: Input dictionary with `positions` `[B, T, N, D]`, `features` `[B, N, F]`, `mask` `[B, N]` and, if the
+            data have bonds, `edges` `[B, N, N]`.
         rollout_steps: T'.
 
     Returns:
@@ -100,13 +100,11 @@ def integrate(forces, interval, batch_size, inputs, rollout_steps):
     """
     count = len(inputs["mask"])
     filled = np.arange(max(count, batch_size)) % count
-    features = np.asarray(inputs["features"], np.float64)[filled]
-    return continue_from(
+    return forces.continue_from(
         np.asarray(inputs["positions"], np.float64)[filled, -2:],
-        features[..., forces.mass],
-        features[..., forces.charge],
+        np.asarray(inputs["features"], np.float64)[filled],
         np.asarray(inputs["mask"])[filled] > 0,
-        forces.constants,
+        np.asarray(inputs["edges"])[filled] if "edges" in inputs else None,
         interval=interval,
         num_frames=rollout_steps,
     )[:count]

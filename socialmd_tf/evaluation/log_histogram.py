@@ -6,7 +6,6 @@ import numpy as np
 
 _LOWEST, _HIGHEST = -39, 39  # decades: all that float32 positions can span, whatever their unit
 _PER_DECADE = 100
-_PER_SHELL = 5
 
 
 class LogHistogram:
@@ -40,8 +39,12 @@ class LogHistogram:
         seen = self.counts > 0
         return self.sums[seen] / self.counts[seen], self.counts[seen]
 
-    def shells(self):
-        """Edges `[M + 1]` of coarser bins, 20 per decade, and their counts `[M]`."""
-        counts = self.counts.reshape(-1, _PER_SHELL).sum(axis=1)
+    def shells(self, per_decade=20):
+        """Edges `[M + 1]` of coarser bins and their counts `[M]`.
+
+        Args:
+            per_decade: Number of bins per decade, a divisor of 100.
+        """
+        counts = self.counts.reshape(-1, _PER_DECADE // per_decade).sum(axis=1)
         edges = 10.0 ** np.linspace(_LOWEST, _HIGHEST, len(counts) + 1)
         return edges, counts

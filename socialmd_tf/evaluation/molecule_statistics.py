@@ -50,12 +50,13 @@ class MoleculeStatistics:
             spread = np.linspace(1, num_steps, min(num_steps, _AREA_FRAMES)).round().astype(int).tolist()
             self.statistics["accessible_area"] = Statistic("solvent accessible surface area", 2, spread, [])
 
-    def add(self, path, features):
+    def add(self, path, features, box=None):
         """Add a window.
 
         Args:
             path: `[T' + 1, n, D]`, real particles only, the last observed frame first.
             features: Names of the molecules, one-hot `[n, F]`.
+            box: Lattice vectors in rows `[D, D]`, whose images shield a surface; None in open space.
         """
         path = np.asarray(path, np.float64)
         distances = np.linalg.norm(path[1:], axis=-1)
@@ -67,9 +68,8 @@ class MoleculeStatistics:
         if "accessible_area" in self.statistics:
             area = self.statistics["accessible_area"]
             radii = features @ np.array(self._known.radii)
-            area.windows.append(
-                np.array([accessible_areas(path[step], radii, self._known.probe).sum() for step in area.steps])
-            )
+            areas = [accessible_areas(path[step], radii, self._known.probe, box=box).sum() for step in area.steps]
+            area.windows.append(np.array(areas))
 
 
 def compare(rollout, truth, simulations):

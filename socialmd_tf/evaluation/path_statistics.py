@@ -1,9 +1,11 @@
 """All statistics of whole paths of one predictor, or of the truth, collected batch by batch."""
 
+from functools import partial
+
 import numpy as np
 
+from pipelines.known_forces import known_forces
 from pipelines.molecules.known_molecules import known_molecules
-from pipelines.nbody.known_forces import known_forces
 from socialmd_tf.evaluation import molecule_statistics, trajectory_statistics
 from socialmd_tf.evaluation.molecule_statistics import MoleculeStatistics
 from socialmd_tf.evaluation.trajectory_statistics import Start, TrajectoryStatistics
@@ -21,8 +23,7 @@ class PathStatistics:
         self._features = manifest.particle_features
         self._reference = windows.reference
         self._interval = windows.reference.subsample * manifest.time_between_frames
-        forces, molecules = known_forces(manifest), known_molecules(manifest)
-        self._constants = forces.constants if forces else None
+        self._forces, molecules = known_forces(manifest), known_molecules(manifest)
         self.trajectories = TrajectoryStatistics(windows.spacing * manifest.time_between_frames)
         self.molecules = None
         """`MoleculeStatistics`, or None if the particles are not known to be molecules."""
@@ -36,17 +37,27 @@ class PathStatistics:
             batch: A `Batch` of the common windows.
             positions: Positions at the common frames `[B, T', N, D]`, predicted or true.
         """
-        observed = batch.inputs(self._reference)["positions"][:, -2:]
+        inputs = batch.inputs(self._reference)
+        observed = inputs["positions"][:, -2:]
         paths = np.concatenate([observed[:, -1:], positions], axis=1)
         for window, real in enumerate(batch.mask > 0):
             path, features = paths[window][:, real], batch.features[window][real]
-            self.trajectories.add(path, self._start(observed[window][:, real], features))
+            box, edges = (inputs[name][window] if name in inputs else None for name in ("box", "edges"))
+            bonds = None if edges is None else edges[real][:, real]
+            start = self._start(observed[window][:, real], features, box, bonds)
+            self.trajectories.add(path, start)
             if self.molecules is not None:
-                self.molecules.add(path, features)
+                self.molecules.add(path, features, start.box)
 
-    def _start(self, frames, features):
-        columns = dict(zip(self._features, features.T.astype(float), strict=True))
-        return Start(frames.astype(float), self._interval, columns.get("mass"), columns.get("charge"), self._constants)
+    def _start(self, frames, features, box, edges):
+        features = features.astype(float)
+        masses = dict(zip(self._features, features.T, strict=True)).get("mass")
+        energy = None
+        if self._forces is not None:
+            masses = self._forces.masses(features)
+            energy = partial(self._forces.potential_energy, features=features, edges=edges)
+        box = None if box is None else np.asarray(box, np.float64)
+        return Start(frames.astype(float), self._interval, masses, energy, box)
 
     def compare(self, truth):
         """Compare with the `PathStatistics` of the truth, see `trajectory_statistics.compare`."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from pipelines.common_windows import CommonWindows
 from pipelines.config import DataConfig
+from pipelines.known_forces import known_forces
 from pipelines.manifest import Manifest
-from pipelines.nbody.known_forces import known_forces
 from socialmd_tf.evaluation import baselines
 
 _PAIR_FRAMES = 1e8  # limit of the exact integrator: some minutes on one core
@@ -67,10 +67,10 @@ def exact_integrator(setting):
     if windows.warm_up_steps < 2:
         raise DoesNotApply("needs 2 observed frames; the windows have 1")
     frames = windows.rollout_steps * (setting.num_windows + _TRAINING_WINDOWS)
-    if frames * setting.num_particles**2 > _PAIR_FRAMES:
+    interval = setting.manifest.time_between_frames * windows.subsample
+    if frames * setting.num_particles**2 * forces.cost_of_frame(interval) > _PAIR_FRAMES:
         raise DoesNotApply("too many particles and windows to integrate")
     batch_size = CommonWindows.batch_size(setting.num_particles)
-    interval = setting.manifest.time_between_frames * windows.subsample
     mean = partial(baselines.integrate, forces, interval, batch_size)
     return baselines.FittedGaussian(mean).fit(setting.training(limit=_TRAINING_WINDOWS))
 

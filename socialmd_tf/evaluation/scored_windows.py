@@ -38,8 +38,9 @@ class ScoredWindows:
         parts, counts = [], []
         for batch in self._batches():
             self._truth.add(batch, batch.targets)
-            last_observed = batch.inputs(windows.reference)["positions"][:, -1:]
-            parts.append(encounters(np.concatenate([last_observed, batch.targets], axis=1), batch.mask))
+            inputs = batch.inputs(windows.reference)
+            path = np.concatenate([inputs["positions"][:, -1:], batch.targets], axis=1)
+            parts.append(encounters(path, batch.mask, inputs.get("box")))
             counts.append(batch.mask.sum(axis=1).max())
         self._encounters = Encounters.concatenate(parts)
         self.num_particles = int(max(counts))

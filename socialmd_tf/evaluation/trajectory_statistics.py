@@ -7,14 +7,16 @@ error, so the value of the truth by the same estimator is given with every numbe
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy.stats import wasserstein_distance
 
-from pipelines.nbody.forces import couplings
+from pipelines.periodic import half_width, minimum_image, volume
 from socialmd_tf.evaluation.log_histogram import LogHistogram
 
 _BLOCK = 2_000_000
+_SHELLS_PER_DECADE = {False: 20, True: 50}  # whether normalized: the peaks of a liquid need narrow shells
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +27,12 @@ class Start:
     """The last two observed frames `[2, n, D]`, or only the last one `[1, n, D]`."""
     interval: float
     """Time between the two."""
-    masses: np.ndarray | None
+    masses: np.ndarray | None = None
     """`[n]`, or None if the data have no masses."""
-    charges: np.ndarray | None
-    """`[n]`, or None if the data have no charges."""
-    constants: dict | None
-    """`coulomb_constant` and `gravitational_constant`, or None if the forces are not known."""
+    potential_energy: Callable | None = None
+    """Function from positions `[k, n, D]` to energies `[k]`, or None if the forces are not known."""
+    box: np.ndarray | None = None
+    """Lattice vectors of the periodic box in rows `[D, D]`, or None in open space."""
 
 
 class TrajectoryStatistics:
@@ -45,9 +47,14 @@ class TrajectoryStatistics:
         self.moves = LogHistogram()
         """Euclidean moves of a particle from one frame to the next."""
         self.distances = LogHistogram()
-        """Distances of all pairs in the predicted frames; empty if no system has two particles."""
+        """Distances of all pairs in the predicted frames, to the nearest image in a periodic box; empty if no system
+        has two particles."""
         self.num_centers = 0
         """Number of particles in all frames counted in `distances`."""
+        self.others_per_volume = 0.0
+        """Sum over these of (n - 1) / V, with the volume (area) V of the periodic box; 0 in open space."""
+        self.reach = math.inf
+        """Half the width of the smallest box: beyond it, the corners of the box cut the shells around a particle."""
         self.squared_displacement = [0.0, 0]
         self.energy_drift = []
         """|E_k - E_0| / K_0 `[T']` of every window."""
@@ -65,8 +72,11 @@ class TrajectoryStatistics:
         self.num_dimensions = path.shape[-1]
         self.moves.add(np.linalg.norm(np.diff(path, axis=0), axis=-1))
         for frames in _blocks(path[1:]):
-            self.distances.add(_pair_distances(frames))
-        self.num_centers += path[1:, :, 0].size
+            self.distances.add(_pair_distances(frames, start.box))
+        count = path[1:, :, 0].size
+        self.num_centers += count
+        self.others_per_volume += count * (path.shape[1] - 1) / volume(start.box)
+        self.reach = min(self.reach, math.inf if start.box is None else half_width(start.box))
         self._displace(path)
         if start.masses is not None and len(start.frames) == 2:
             self._drift(path, start)
@@ -88,13 +98,11 @@ class TrajectoryStatistics:
         moving = (masses[:, 0] * np.linalg.norm(first[0], axis=-1)).sum()
         with np.errstate(divide="ignore", invalid="ignore"):
             self.momentum_drift.append(np.linalg.norm(momenta[1:] - momenta[0], axis=-1) / moving)
-            if start.constants is None:
+            if start.potential_energy is None:
                 return
             kinetic = 0.5 * (masses * np.square(velocities)).sum(axis=(1, 2))
             middles = np.concatenate([start.frames.mean(axis=0)[None], (path[1:] + path[:-1]) / 2])
-            pairs = np.triu_indices(len(masses), k=1)
-            strengths = couplings(start.masses, start.charges, **start.constants)[pairs]
-            potential = [(strengths / _pair_distances(frames)).sum(axis=-1) for frames in _blocks(middles)]
+            potential = [start.potential_energy(frames) for frames in _blocks(middles)]
             energies = kinetic + np.concatenate(potential)
             self.energy_drift.append(np.abs(energies[1:] - energies[0]) / kinetic[0])
 
@@ -110,10 +118,10 @@ def _blocks(frames):
     return (frames[start : start + size] for start in range(0, len(frames), size))
 
 
-def _pair_distances(frames):
-    """`[k, n, D]` -> `[k, n (n - 1) / 2]`."""
+def _pair_distances(frames, box):
+    """`[k, n, D]` -> `[k, n (n - 1) / 2]`, to the nearest images."""
     first, second = np.triu_indices(frames.shape[1], k=1)
-    return np.linalg.norm(frames[:, first] - frames[:, second], axis=-1)
+    return np.linalg.norm(minimum_image(frames[:, first] - frames[:, second], box), axis=-1)
 
 
 def compare(rollout, truth):
@@ -129,9 +137,10 @@ def compare(rollout, truth):
         - `speed`: mean Euclidean move of a particle per frame; `distance` is the 1-Wasserstein distance between the
           distributions of all moves;
         - `radial_distribution`: mean number of other particles per area (volume) at distance `r` from a particle, a
-          list over the middles `r` of shells (an open domain has no mean density to divide by); `distance` is the
-          1-Wasserstein distance between the distributions of all pair distances. Absent if no system has two
-          particles at different places;
+          list over the middles `r` of shells. In a periodic box it is divided by that of an ideal gas, the mean of
+          (n - 1) / V over particles and windows, and ends at half the width of the box: the g(r) of a liquid, with
+          `normalized` true. An open domain has no mean density. `distance` is the 1-Wasserstein distance between the
+          distributions of all pair distances. Absent if no system has two particles at different places;
         - `mean_squared_displacement`: lists over lags of 1, ..., T' frames; `distance` is
           sum |rollout - truth| / sum truth.
 
@@ -166,17 +175,23 @@ def _wasserstein(first, second):
 
 
 def _radial(rollout, truth):
-    edges, counts = truth.distances.shells()
+    normalized = truth.others_per_volume > 0
+    shells = [each.distances.shells(_SHELLS_PER_DECADE[normalized]) for each in (rollout, truth)]
+    edges, counts = shells[1]
     seen = 1 + np.flatnonzero(counts[1:])  # the first shell holds pairs at the same place
-    seen = slice(seen[0], seen[-1] + 1)
+    seen = np.arange(seen[0], seen[-1] + 1)
+    seen = seen[edges[seen + 1] <= max(truth.reach, edges[seen[0] + 1])]
     dimensions = truth.num_dimensions
     unit_ball = math.pi if dimensions == 2 else 4 / 3 * math.pi
     volumes = unit_ball * np.diff(edges**dimensions)
-    densities = [2 * each.distances.shells()[1] / each.num_centers / volumes for each in (rollout, truth)]
+    centers = (rollout.num_centers, truth.num_centers)
+    densities = [2 * counted / number / volumes for (_, counted), number in zip(shells, centers, strict=True)]
+    ideal = truth.others_per_volume / truth.num_centers if normalized else 1.0
     return {
         "r": np.sqrt(edges[1:] * edges[:-1])[seen].tolist(),
-        "rollout": densities[0][seen].tolist(),
-        "truth": densities[1][seen].tolist(),
+        "rollout": (densities[0][seen] / ideal).tolist(),
+        "truth": (densities[1][seen] / ideal).tolist(),
+        "normalized": normalized,
         "distance": _wasserstein(rollout.distances, truth.distances),
     }
 

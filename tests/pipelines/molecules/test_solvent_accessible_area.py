@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -6,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from pipelines.molecules.solvent_accessible_area import accessible_areas, sphere_points
 from tests import references
+from tests.boxes import BOXES
 
 PROBE = 0.14
 
@@ -55,3 +57,18 @@ def test_points_lie_evenly_on_the_sphere():
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1)
     np.testing.assert_allclose(points.mean(axis=0), 0, atol=0.01)
     np.testing.assert_allclose(points.T @ points / 96, np.eye(3) / 3, atol=0.01)
+
+
+@BOXES
+def test_images_in_a_box_bury_as_spheres_do(box):
+    """The areas of a box equal those of the middle one of many copies, for large spheres also its own images."""
+    generator = np.random.default_rng(6)
+    positions, radii = generator.uniform(-9, 9, (8, 3)), generator.uniform(0.5, 2.3, 8)
+    shifts = np.array(list(itertools.product((0, -1, 1, -2, 2), repeat=3))) @ box
+    wrapped = positions - np.floor(positions @ np.linalg.pinv(box)) @ box * 1.0
+    copies = np.concatenate([wrapped + shift for shift in np.unique(shifts.round(9), axis=0)])
+    middle = np.argmin(np.abs(copies[None] - wrapped[:, None]).sum(axis=-1), axis=1)
+    expected = accessible_areas(copies, np.tile(radii, len(copies) // 8), PROBE)[middle]
+    found = accessible_areas(positions, radii, PROBE, box=box)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert (found < accessible_areas(positions, radii, PROBE) - 1e-9).any()

@@ -1,7 +1,7 @@
 import pytest
 
 from pipelines.manifest import Manifest
-from pipelines.nbody.known_forces import KnownForces, known_forces
+from pipelines.nbody.known_forces import NBodyForces, known_nbody_forces
 
 CONFIG = {"coulomb_constant": 300.0, "gravitational_constant": 20}
 PROVENANCE = {"command": "python -m socialmd_tf.simulate --seed 0", "config": CONFIG}
@@ -12,8 +12,8 @@ def manifest(provenance=PROVENANCE, features=("kind", "charge", "mass")):
 
 
 def test_our_data_tell_their_forces():
-    forces = known_forces(manifest())
-    assert forces == KnownForces(300.0, 20, mass=2, charge=1)
+    forces = known_nbody_forces(manifest())
+    assert forces == NBodyForces(300.0, 20, mass=2, charge=1)
     assert forces.constants == CONFIG
 
 
@@ -31,4 +31,4 @@ def test_our_data_tell_their_forces():
     ],
 )
 def test_other_data_do_not(changes):
-    assert known_forces(manifest(**changes)) is None
+    assert known_nbody_forces(manifest(**changes)) is None

@@ -53,6 +53,42 @@ def test_a_slow_loop_agrees(num_dimensions):
     assert np.isinf(found.closest_approach[2]).all() and np.isinf(found.passing_distance[1, 2:]).all()
 
 
+def test_a_pass_through_the_face_of_a_box_by_hand():
+    """In a box of 10, the second leaves at x = 9 and enters at 1, past the first at the corner."""
+    paths, mask = paths_of([(0, 0), (0, 0)], [(6, 1), (14, 1)])
+    box = 10.0 * np.eye(2)[None]
+    found = encounters(paths, mask, box)
+    np.testing.assert_allclose(found.closest_approach, [[1, 1]])
+    np.testing.assert_allclose(found.passing_distance, [[1, 1]])
+    np.testing.assert_allclose(encounters(paths, mask).closest_approach, [[37**0.5] * 2])
+
+
+@pytest.mark.parametrize(
+    "box", [np.diag([4.0, 5.0]), np.array([[4.0, 0.0], [1.5, 3.5]]), np.diag([4.0, 0.0]), 3.5 * np.eye(3)]
+)
+def test_a_slow_loop_over_images_agrees(box):
+    generator = np.random.default_rng(5)
+    size, boxes = len(box), np.stack([box, 1.5 * box])
+    paths = generator.uniform(-3, 3, size=(2, 1, 8, size)) + 0.5 * generator.normal(size=(2, 6, 8, size)).cumsum(axis=1)
+    found = encounters(paths, np.ones((2, 8)), boxes)
+    fractions = np.linspace(0, 1, 51)[:, None, None]
+    shifts = np.array(list(itertools.product(range(-3, 4), repeat=size)))
+    expected = np.full((2, 2, 8), np.inf)
+    for window, particle, other in np.ndindex(2, 8, 8):
+        apart = (paths[window, :, other] - paths[window, :, particle])[:, None] + shifts @ boxes[window]
+        for first, second in itertools.pairwise(apart if other != particle else ()):
+            lengths = np.linalg.norm(first + fractions * (second - first), axis=-1)
+            nearest = lengths.min(axis=0)
+            passes = nearest < 0.5 * np.minimum(lengths[0], lengths[-1])
+            for kind, chosen in enumerate((nearest, nearest[passes])):
+                expected[kind, window, particle] = min(expected[kind, window, particle], chosen.min(initial=np.inf))
+    near = expected < 0.6  # and half a move is shorter than half the width less this
+    assert near.any(axis=(1, 2)).all()
+    both = np.stack([found.closest_approach, found.passing_distance])
+    np.testing.assert_allclose(both[near], expected[near], atol=0.02)
+    np.testing.assert_allclose(both[0], expected[0], atol=0.02)
+
+
 def test_strata_split_all_real_particles():
     paths, mask = np.random.default_rng(1).normal(size=(6, 4, 5, 2)), np.ones((6, 5))
     mask[3, 2:] = 0

@@ -1,11 +1,23 @@
+import itertools
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.spatial
 import scipy.stats
 
 from pipelines.nbody.forces import kinetic_energy, potential_energy
+from pipelines.nbody.known_forces import NBodyForces
+from pipelines.periodic import half_width, volume
 from socialmd_tf.evaluation.trajectory_statistics import Start, TrajectoryStatistics, compare
 
+BOXES = {
+    "square": np.diag([4.0, 5.0]),
+    "tilted": np.array([[4.0, 0.0], [1.5, 3.5]]),
+    "cube": np.diag([4.0, 3.5, 5.0]),
+    "triclinic": np.array([[5.0, 0, 0], [1.9, 4.0, 0], [-1.5, 1.4, 4.5]]),
+    "slab": np.diag([4.0, 0.0, 5.0]),
+}
 CONSTANTS = {"coulomb_constant": 3.0, "gravitational_constant": 0.5}
 INTERVAL = 0.1
 
@@ -14,8 +26,8 @@ def walk(num_steps=4, num_particles=5, num_dimensions=2, seed=0):
     return np.random.default_rng(seed).normal(size=(num_steps + 1, num_particles, num_dimensions)).cumsum(axis=0)
 
 
-def start_of(path, masses=None, charges=None, constants=None, move=0.3):
-    return Start(np.stack([path[0] - move, path[0]]), 0.2, masses, charges, constants)
+def start_of(path, masses=None, energy=None, box=None, move=0.3):
+    return Start(np.stack([path[0] - move, path[0]]), 0.2, masses, energy, box)
 
 
 def observed(paths, **known):
@@ -30,8 +42,8 @@ def test_drifts_by_formula(num_dimensions):
     path = walk(num_dimensions=num_dimensions)
     generator = np.random.default_rng(1)
     masses, charges = generator.uniform(1, 4, 5), generator.normal(size=5)
-    known = {"masses": masses, "charges": charges, "constants": CONSTANTS}
-    found = observed([path], **known)
+    forces, features = NBodyForces(**CONSTANTS, mass=0, charge=1), np.stack([masses, charges], axis=1)
+    found = observed([path], masses=masses, energy=partial(forces.potential_energy, features=features))
 
     velocities = [np.full_like(path[0], 0.3 / 0.2), *(np.diff(path, axis=0) / INTERVAL)]
     middles = [path[0] - 0.15, *((path[1:] + path[:-1]) / 2)]
@@ -102,7 +114,7 @@ def test_the_radial_distribution_counts_neighbours(num_dimensions, unit_ball):
 
 
 def test_single_particles_have_no_pair_distances():
-    found = observed([walk(num_particles=1)], masses=np.ones(1), charges=np.ones(1), constants=CONSTANTS)
+    found = observed([walk(num_particles=1)], masses=np.ones(1), energy=lambda positions: np.zeros(len(positions)))
     assert set(compare(found, found)) == {"speed", "mean_squared_displacement", "energy_drift", "momentum_drift"}
 
 
@@ -119,3 +131,73 @@ def test_a_system_with_pairs_among_single_particles_is_counted():
     radial = compare(found, found)["radial_distribution"]
     assert found.distances.counts.sum() == 4 and found.num_centers == 12
     assert radial["distance"] == 0.0
+
+
+def slow_distances(frames, box):
+    """Distances of all pairs to the nearest of many images."""
+    shifts = np.array(list(itertools.product(range(-4, 5), repeat=len(box)))) @ box
+    return [
+        np.linalg.norm(frame[j] - frame[i] + shifts, axis=1).min()
+        for frame in frames
+        for i, j in itertools.combinations(range(len(frame)), 2)
+    ]
+
+
+@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
+def test_pairs_in_a_box_are_nearest_images(box):
+    path = walk(num_particles=6, num_dimensions=len(box))
+    found = observed([path], box=box)
+    expected = slow_distances(path[1:], box)
+    assert found.distances.mean() == pytest.approx(np.mean(expected))
+    assert found.distances.counts.sum() == len(expected)
+    edges, counts = found.distances.shells()
+    np.testing.assert_array_equal(counts, np.histogram(expected, edges)[0])
+
+
+@pytest.mark.parametrize("name", ["square", "tilted", "cube", "triclinic"])
+def test_images_change_nothing(name):
+    """Any particle moved by lattice vectors, the same ones in all frames, is the same particle."""
+    box = BOXES[name]
+    path = walk(num_particles=6, num_dimensions=len(box))
+    moved = path + np.random.default_rng(1).integers(-3, 4, size=path.shape[1:]) @ box
+    ours, true = (observed([each], box=box) for each in (moved, path))
+    result = compare(ours, true)
+    assert result["radial_distribution"]["distance"] == pytest.approx(0.0, abs=1e-9)
+    np.testing.assert_allclose(result["radial_distribution"]["rollout"], result["radial_distribution"]["truth"])
+
+
+@pytest.mark.parametrize("name", ["square", "tilted", "cube", "triclinic"])
+def test_an_ideal_gas_has_a_radial_distribution_of_one(name):
+    box = BOXES[name]
+    path = np.random.default_rng(2).random((301, 60, len(box))) @ box
+    radial = compare(observed([path], box=box), observed([path[:, :40]], box=box))["radial_distribution"]
+    r = np.array(radial["r"])
+    assert radial["normalized"] is True
+    assert 0.9 * half_width(box) < r.max() < half_width(box)
+    wide = r > 0.4 * half_width(box)
+    np.testing.assert_allclose(np.array(radial["truth"])[wide], 1.0, atol=0.12)
+    # 59 others where the truth has 39: both are divided by the density of the truth.
+    assert np.mean(np.array(radial["rollout"])[wide]) == pytest.approx(59 / 39, rel=0.03)
+
+
+def test_a_square_lattice_by_hand():
+    """Sixteen sites at unit distance, four neighbours each; the box has an area of 16."""
+    sites = np.stack(np.meshgrid(np.arange(4.0), np.arange(4.0)), axis=-1).reshape(-1, 2)
+    box = 4 * np.eye(2)
+    found = observed([np.broadcast_to(sites, (3, 16, 2))], box=box)
+    assert found.others_per_volume / found.num_centers == 15 / volume(box)
+    radial = compare(found, found)["radial_distribution"]
+    places = np.flatnonzero(radial["truth"])
+    np.testing.assert_allclose(np.array(radial["r"])[places], [1.0, 2**0.5], rtol=0.03)
+    ratio = 10 ** (1 / 100)
+    for place, others in zip(places, (4, 4), strict=True):
+        r = radial["r"][place]
+        area = np.pi * ((r * ratio) ** 2 - (r / ratio) ** 2)
+        assert radial["truth"][place] == pytest.approx(others / area / (15 / 16), rel=1e-6)
+
+
+def test_open_space_and_slabs_are_not_normalized():
+    path = walk(num_dimensions=3)
+    for box in (None, BOXES["slab"]):
+        found = observed([path], box=box)
+        assert compare(found, found)["radial_distribution"]["normalized"] is False
