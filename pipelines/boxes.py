@@ -3,6 +3,8 @@
 A box is a matrix of lattice vectors in rows, `[..., D, D]`, in units of length. A row of zeros is an open axis.
 """
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -117,3 +119,89 @@ def wraps(positions: npt.NDArray[Any], boxes: Array) -> Array:
 def unwrap(positions: npt.NDArray[Any], boxes: Array) -> Array:
     """Positions `[num_frames, N, D]` that continue across the faces of the box; see `wraps`."""
     return np.asarray(positions, np.float64) - wraps(positions, boxes)
+
+
+def minimum_image(displacement: Array, box: Array | None) -> Array:
+    """The shortest periodic image of every displacement.
+
+    Args:
+        displacement: `[..., D]`.
+        box: Box vectors `[D, D]` or None. In a triclinic box, the 3^D images around the nearest one in fractional
+            coordinates are compared, which is exact for the reduced boxes that simulation programs write.
+
+    Returns:
+        `[..., D]`.
+    """
+    if box is None:
+        return displacement
+    nearest = nearest_image(displacement, box)
+    if np.count_nonzero(box - np.diag(np.diag(box))) == 0:
+        return nearest
+    best, best_square = nearest, (nearest**2).sum(axis=-1)
+    for shift in _shifts([1] * len(box))[1:] @ box:
+        image = nearest + shift
+        square = (image**2).sum(axis=-1)
+        closer = square < best_square
+        best = np.where(closer[..., None], image, best)
+        best_square = np.where(closer, square, best_square)
+    return best
+
+
+def volume(box: Array | None) -> float:
+    """Volume (area) of a box `[D, D]`; infinite if an axis is open."""
+    if box is None or not box.any(axis=1).all():
+        return math.inf
+    return float(abs(np.linalg.det(box)))
+
+
+def cell_index(positions: Array, box: Array) -> Array:
+    """Number of the copy of the box along each of its vectors in which a position lies.
+
+    The box itself, with a corner at the origin, has the numbers 0.
+
+    Args:
+        positions: `[..., D]`.
+        box: Box vectors `[D, D]`.
+
+    Returns:
+        Whole numbers `[..., D]`; 0 for open axes.
+    """
+    numbers: Array = np.floor(positions @ inverse(box))
+    return np.where(box.any(axis=1), numbers, 0.0)
+
+
+def wrap(positions: Array, box: Array | None) -> Array:
+    """The images of positions `[..., D]` in the box that has a corner at the origin."""
+    return positions if box is None else positions - cell_index(positions, box) @ box
+
+
+def images_near(positions: Array, box: Array | None, distance: float) -> tuple[Array, npt.NDArray[np.intp]]:
+    """All periodic images that can lie within a distance of some particle in the box.
+
+    Args:
+        positions: `[N, D]`; those in the box, see `wrap`, are the particles themselves.
+        box: Box vectors `[D, D]` or None.
+        distance: Length.
+
+    Returns:
+        Positions `[M, D]`, the N particles first, and the particle of each `[M]`.
+    """
+    particles = np.arange(len(positions))
+    if box is None or not len(positions):
+        return positions, particles
+    to_fractions = inverse(box)
+    margins = distance * np.linalg.norm(to_fractions, axis=0)
+    shifts = _shifts(np.ceil(margins).astype(int).tolist())
+    fractions = (positions @ to_fractions)[None] + shifts[:, None] * box.any(axis=1)
+    shift, particle = np.nonzero(((fractions >= -margins) & (fractions <= 1 + margins)).all(axis=-1))
+    # Open axes have no shift but 0: their margins are 0.
+    kept = shift > 0
+    shift, particle = shift[kept], particle[kept]
+    images = positions[particle] + shifts[shift] @ box
+    return np.concatenate([positions, images]), np.concatenate([particles, particle])
+
+
+def _shifts(reach: list[int]) -> Array:
+    """All combinations of whole numbers from -reach to reach per axis; no shift comes first, and wins ties."""
+    axes = [[0.0, *(sign * step for step in range(1, most + 1) for sign in (-1.0, 1.0))] for most in reach]
+    return np.array(list(itertools.product(*axes)))

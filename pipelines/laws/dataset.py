@@ -77,7 +77,7 @@ def _manifest(config: LawConfig, command: str) -> dict[str, object]:
     box = law_of(config).box(config)
     optional: dict[str, object] = {} if box is None else {"box": [float(side) for side in box]}
     if _has_bonds(config):
-        optional["edge_files"] = {
+        optional["edges"] = {
             _file(split, index).as_posix(): _edge_file(split, index).as_posix()
             for split, chunk in _chunks(config)
             for index in chunk

@@ -1,6 +1,7 @@
 """The law of a simulated dataset, read from its manifest: what is needed to continue its trajectories."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -143,7 +144,8 @@ def _has_charges(config: LawConfig) -> bool:
     return isinstance(config, CoulombConfig)
 
 
-def _equal_boxes(stated: object, expected: Array | None) -> bool:
+def _equal_boxes(stated: Any, expected: Array | None) -> bool:
     if stated is None or expected is None:
         return stated is None and expected is None
-    return np.shape(stated) == expected.shape and bool(np.allclose(np.asarray(stated, np.float64), expected))
+    box = np.asarray(stated, np.float64)
+    return box.shape == expected.shape and np.allclose(box, expected)

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from pipelines.boxes import Array, half_height, minimum_image
 from pipelines.molecules.centers import Selection
 from pipelines.molecules.periodic import gather_around_mean
 from pipelines.molecules.simulation_frames import Frame
-from pipelines.periodic import Array, half_width, minimum_image
 
 
 @dataclasses.dataclass
@@ -33,7 +33,7 @@ class Unwrapped:
             self.positions = file_positions
             return
         moves = minimum_image(file_positions - self.positions, box)
-        width = half_width(box)
+        width = half_height(box)
         if self._file_positions is not None:
             # Either almost 0 or a box vector, which is at least two half widths long.
             apart = np.linalg.norm(file_positions - self._file_positions - moves, axis=1)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.boxes import Array
 from pipelines.errors import UserError
 from pipelines.molecules.config import WATER, MoleculesConfig
 from pipelines.molecules.formats.frame import Topology
 from pipelines.molecules.periodic import gather_around_mean, make_whole
 from pipelines.molecules.residues import Indices, Molecules, find_molecules, why_unclear
 from pipelines.molecules.simulation_frames import Frame
-from pipelines.periodic import Array
 
 _LISTED_NAMES = 20
 

@@ -1,9 +1,9 @@
-"""Molecules and clusters in a periodic box, made whole; boxes are as in `pipelines.periodic`."""
+"""Molecules and clusters in a periodic box, made whole; boxes are as in `pipelines.boxes`."""
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.periodic import Array, minimum_image
+from pipelines.boxes import Array, minimum_image
 
 
 def make_whole(positions: Array, starts: npt.NDArray[np.intp], box: Array | None) -> Array:

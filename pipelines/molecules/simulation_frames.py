@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.boxes import Array
 from pipelines.errors import UserError
 from pipelines.molecules.formats.frame import IncompleteFileError, Labels, RawFrame, Topology
 from pipelines.molecules.reading import read_frames
-from pipelines.periodic import Array
 
 _COMPARED_LETTERS = 4  # PDB files cut longer names off
 

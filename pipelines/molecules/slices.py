@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from pipelines.boxes import Array
 from pipelines.errors import UserError
-from pipelines.periodic import Array
 
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 

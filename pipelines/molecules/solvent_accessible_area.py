@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from pipelines.periodic import images_near, wrap
+from pipelines.boxes import images_near, wrap
 
 NUM_POINTS = 96
 
@@ -33,15 +33,15 @@ def accessible_areas(
     Returns:
         `[N]`, in the squared unit of the positions.
     """
-    positions, reach = np.asarray(positions, np.float64), np.asarray(radii, np.float64) + probe
+    reach = np.asarray(radii, np.float64) + probe
     count, limit = len(positions), 2 * reach.max(initial=0.0)
     free = np.full(count, float(num_points))
-    positions, particles = images_near(wrap(positions, box), box, limit)
-    pairs = cKDTree(positions).query_pairs(limit, output_type="ndarray")
+    centers, particles = images_near(wrap(np.asarray(positions, np.float64), box), box, limit)
+    pairs = cKDTree(centers).query_pairs(limit, output_type="ndarray")
     pairs = np.concatenate([pairs, pairs[:, ::-1]])
     pairs = pairs[pairs[:, 0] < count]
     first, second = pairs[np.argsort(pairs[:, 0], kind="stable")].T
-    offsets = positions[first] - positions[second]
+    offsets = centers[first] - centers[second]
     second = particles[second]
     squares = np.square(offsets).sum(axis=1)
     near = squares < np.square(reach[first] + reach[second])

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from pipelines.periodic import minimum_image
+from pipelines.boxes import minimum_image
 from socialmd_tf.evaluation import metrics
 
 CLOSEST_APPROACH_EDGES = (0.0, 1.0, 2.0, 4.0, 8.0, np.inf)

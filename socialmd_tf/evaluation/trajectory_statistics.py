@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import wasserstein_distance
 
-from pipelines.periodic import half_width, minimum_image, volume
+from pipelines.boxes import half_height, minimum_image, volume
 from socialmd_tf.evaluation.log_histogram import LogHistogram
 
 _BLOCK = 2_000_000
@@ -76,7 +76,7 @@ class TrajectoryStatistics:
         count = path[1:, :, 0].size
         self.num_centers += count
         self.others_per_volume += count * (path.shape[1] - 1) / volume(start.box)
-        self.reach = min(self.reach, math.inf if start.box is None else half_width(start.box))
+        self.reach = min(self.reach, math.inf if start.box is None else half_height(start.box))
         self._displace(path)
         if start.masses is not None and len(start.frames) == 2:
             self._drift(path, start)

@@ -18,7 +18,7 @@ def test_manifest_files_and_bonds(tmp_path):
     assert "box" not in manifest
     trajectory = np.load(tmp_path / "train/00000.npy")
     assert trajectory.shape == (4, 5, 3) and trajectory.dtype == np.float32
-    edges = np.load(tmp_path / manifest["edge_files"]["train/00000.npy"])
+    edges = np.load(tmp_path / manifest["edges"]["train/00000.npy"])
     assert edges.shape[1] == 3 and len(edges) > 0
     assert (edges[:, 0] < edges[:, 1]).all() and set(edges[:, 2]) == {1}
 

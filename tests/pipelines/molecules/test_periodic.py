@@ -2,8 +2,8 @@ import itertools
 
 import numpy as np
 
+from pipelines.boxes import half_height
 from pipelines.molecules.periodic import gather_around_mean, make_whole
-from pipelines.periodic import half_width
 from tests.boxes import BOXES
 
 
@@ -11,7 +11,7 @@ from tests.boxes import BOXES
 def test_molecules_longer_than_half_the_box_become_whole(box):
     generator = np.random.default_rng(2)
     steps = generator.normal(size=(30, 3))
-    steps *= 0.9 * half_width(box) / np.linalg.norm(steps, axis=1, keepdims=True)
+    steps *= 0.9 * half_height(box) / np.linalg.norm(steps, axis=1, keepdims=True)
     starts = np.array([0, 12, 13])
     whole = np.cumsum(steps, axis=0)
     wrapped = whole - np.floor(whole @ np.linalg.pinv(box)) @ box

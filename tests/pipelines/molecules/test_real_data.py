@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.molecules import fetch
+from pipelines.boxes import minimum_image
 from pipelines.manifest import Manifest
 from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.prepare import prepare
-from pipelines.periodic import minimum_image
 from pipelines.validation import check
 
 pytestmark = pytest.mark.slow

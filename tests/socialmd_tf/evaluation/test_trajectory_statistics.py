@@ -6,9 +6,9 @@ import pytest
 import scipy.spatial
 import scipy.stats
 
+from pipelines.boxes import half_height, volume
 from pipelines.nbody.forces import kinetic_energy, potential_energy
 from pipelines.nbody.known_forces import NBodyForces
-from pipelines.periodic import half_width, volume
 from socialmd_tf.evaluation.trajectory_statistics import Start, TrajectoryStatistics, compare
 
 BOXES = {
@@ -173,8 +173,8 @@ def test_an_ideal_gas_has_a_radial_distribution_of_one(name):
     radial = compare(observed([path], box=box), observed([path[:, :40]], box=box))["radial_distribution"]
     r = np.array(radial["r"])
     assert radial["normalized"] is True
-    assert 0.9 * half_width(box) < r.max() < half_width(box)
-    wide = r > 0.4 * half_width(box)
+    assert 0.9 * half_height(box) < r.max() < half_height(box)
+    wide = r > 0.4 * half_height(box)
     np.testing.assert_allclose(np.array(radial["truth"])[wide], 1.0, atol=0.12)
     # 59 others where the truth has 39: both are divided by the density of the truth.
     assert np.mean(np.array(radial["rollout"])[wide]) == pytest.approx(59 / 39, rel=0.03)
