@@ -29,6 +29,9 @@ class ExampleWindow:
     """True frames `[T', N, D]`."""
     predictions: dict[str, tuple[Array, Array]]
     """Name of a predictor -> mean `[T', N, D]` and covariance `[T', N, D, D]`; the first model comes first."""
+    box: Array | None = None
+    """Lattice vectors of the periodic box in rows `[D, D]`, at the last observed frame; None in open space. Frames are
+    unwrapped."""
 
 
 def choose(errors):

@@ -113,17 +113,19 @@ class ScoredWindows:
 
     def _example(self, label, error, batch, place, moments):
         real = batch.mask[place] > 0
+        inputs = batch.inputs(self.windows.reference)
         return ExampleWindow(
             label=label,
             trajectory=int(batch.trajectories[place]),
             first_frame=int(batch.last_observed[place]) + self.windows.spacing,
             stride=self.windows.spacing,
             mae=error,
-            warm_up=batch.inputs(self.windows.reference)["positions"][place][:, real],
+            warm_up=inputs["positions"][place][:, real],
             truth=batch.targets[place][:, real],
             predictions={
                 name: (mean[place][:, real], covariance[place][:, real]) for name, (mean, covariance) in moments.items()
             },
+            box=inputs["box"][place] if "box" in inputs else None,
         )
 
     def _batches(self):

@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from socialmd_tf.report import plots
 from socialmd_tf.report.number_format import with_unit
+from socialmd_tf.report.shown_box import ShownBox
 
 # The colour-blind safe palette of Okabe and Ito (2008); dashes distinguish lines without colour.
 _COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -26,7 +27,7 @@ def plain(text):
     return html.escape(str(text), quote=False)
 
 
-def lines(series, x_title, y_title, *, references=(), shares="", log_x=False):
+def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, linear_y=False):
     """Draw a line per name. The y axis is logarithmic if values are not negative and span a factor of 30.
 
     Args:
@@ -35,13 +36,14 @@ def lines(series, x_title, y_title, *, references=(), shares="", log_x=False):
         y_title: Title of the y axis, with the unit.
         references: (name, x, y) of grey reference lines.
         shares: Axes that run from 0 to 1: "", "y" or "xy".
-        log_x: Whether the x axis is logarithmic; the y axis is linear then.
+        log_x: Whether the x axis is logarithmic.
+        linear_y: Whether the y axis is linear whatever the values span.
 
     Returns:
         The figure as JSON for plotly.js.
     """
     values = np.concatenate([np.asarray(y, float) for _, y in series.values()])
-    is_log = "y" not in shares and not log_x and _spread(values) >= _LOG_FROM
+    is_log = "y" not in shares and not linear_y and _spread(values) >= _LOG_FROM
     left_out = " (zeros not shown)" if is_log and (values == 0).any() else ""
     figure = go.Figure(layout=_layout(x_title, y_title + left_out))
     for name, x, y in references:
@@ -61,7 +63,7 @@ def lines(series, x_title, y_title, *, references=(), shares="", log_x=False):
     return figure.to_json()
 
 
-def paths(observed, truth, mean, densities, unit):
+def paths(observed, truth, mean, densities, unit, box=None):
     """Draw predicted paths (red) and true paths (white) over the predicted density.
 
     Args:
@@ -70,12 +72,14 @@ def paths(observed, truth, mean, densities, unit):
         mean: Predicted frames `[T', N, D]`.
         densities: Means `[T'', N, D]` and covariances `[T'', N, D, D]` of the densities to draw.
         unit: Length unit; "1" for none.
+        box: Lattice vectors of the periodic box in rows `[D, D]`, into which positions are wrapped; or None.
 
     Returns:
         The figure as JSON for plotly.js.
     """
-    extent = plots.square_around(np.concatenate([observed, truth, mean]))
-    png = base64.b64encode(plots.density_png(*densities, extent)).decode()
+    shown = ShownBox.around(box, observed)
+    extent = plots.square_around(shown.wrap(np.concatenate([observed, truth, mean])), shown.outline())
+    png = base64.b64encode(plots.density_png(shown.wrap(densities[0]), densities[1], extent)).decode()
     figure = go.Figure(layout=_layout(with_unit("x", unit), with_unit("y", unit)))
     figure.add_layout_image(
         source=f"data:image/png;base64,{png}",
@@ -93,7 +97,11 @@ def paths(observed, truth, mean, densities, unit):
         ("true", np.concatenate([observed[-1:], truth]), plots.TRUE),
         ("predicted", np.concatenate([observed[-1:], mean]), plots.PREDICTED),
     ):
-        _add_paths(figure, name, frames, color, ends=name != "observed")
+        _add_paths(figure, name, shown.lines(frames), color, ends=name != "observed")
+    for edge in shown.outline():
+        x, y = edge.T
+        line = {"color": plots.OBSERVED, "width": 1, "dash": "dot"}
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, name="box", hoverinfo="skip")
     figure.update_layout(plot_bgcolor=plots.BACKGROUND, hovermode="closest", margin={"t": 10}, showlegend=False)
     figure.update_xaxes(range=extent[:2], showgrid=False, constrain="domain")
     figure.update_yaxes(range=extent[2:], showgrid=False, scaleanchor="x", constrain="domain")

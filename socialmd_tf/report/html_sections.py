@@ -90,12 +90,17 @@ def _beside_truth(chosen, key, unit):
     first, suffix = next(iter(having.values())), "_per_step" if key.endswith("drift") else ""
     x = first.get("r", range(1, len(first["truth" + suffix]) + 1))
     series = {name: (found.get("r", x), found["rollout" + suffix]) for name, found in having.items()}
-    if key == "radial_distribution":
+    radial = key == "radial_distribution"
+    normalized = radial and first.get("normalized", False)
+    if radial:
         x_title = with_unit(x_title, unit)
+    if normalized:
+        y_title = "g(r)"
     if key == "mean_squared_displacement":
         y_title = y_title if unit == "1" else f"{y_title} ({unit}^2)"
     truth = ("truth", x, first["truth" + suffix])
-    return _figure(heading, charts.lines(series, x_title, y_title, references=[truth], log_x="r" in first))
+    axes = {"log_x": radial and not normalized, "linear_y": radial}
+    return _figure(heading, charts.lines(series, x_title, y_title, references=[truth], **axes))
 
 
 def molecules(results, unit):
@@ -132,11 +137,17 @@ def examples(windows, unit):
         for window in windows
         if window.label in ("best", "median", "worst")
     ]
-    return f"<p>Paths:{legend}</p>\n" + _row(pictures, f"{note}{_projected(windows)}{_fewer_particles(windows)}")
+    return f"<p>Paths:{legend}</p>\n" + _row(
+        pictures, f"{note}{_projected(windows)}{_wrapped(windows)}{_fewer_particles(windows)}"
+    )
 
 
 def _projected(windows):
     return " The third dimension is projected out." if windows[0].truth.shape[-1] == 3 else ""
+
+
+def _wrapped(windows):
+    return "" if windows[0].box is None else " Positions are wrapped into the periodic box (dotted)."
 
 
 def _picture(window, unit):
@@ -149,6 +160,7 @@ def _picture(window, unit):
         mean[:, particles],
         (mean[frames][:, particles], covariance[frames][:, particles]),
         unit,
+        window.box,
     )
 
 
@@ -162,7 +174,7 @@ def play(windows, unit):
         f"{', projected on the x-y plane' if windows[0].truth.shape[-1] == 3 else ''}. Lines: paths up to this frame. "
         "Drag to zoom, double-click to zoom out; the arrow keys move the slider."
     )
-    return f"""<p class="note">{note}{_fewer_particles(windows)}{_fewer_frames(windows)}</p>
+    return f"""<p class="note">{note}{_wrapped(windows)}{_fewer_particles(windows)}{_fewer_frames(windows)}</p>
 <div class="controls">
 <label>Window <select id="player-window"></select></label>
 <label>Predictor <select id="player-predictor"></select></label>

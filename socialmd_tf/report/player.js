@@ -25,11 +25,14 @@
   ].map((name) => document.getElementById(`player-${name}`));
   let timer = null;
 
-  // One path per particle through all frames, separated by null.
+  // One path per particle through all frames, separated by null, and broken where it leaves a periodic box.
   function pathsOf(frames) {
     const x = [], y = [];
     for (let i = 0; frames.length > 1 && i < frames[0].x.length; i++) {
-      for (const frame of frames) x.push(frame.x[i]), y.push(frame.y[i]);
+      for (const frame of frames) {
+        if (frame.breaks?.includes(i)) x.push(null), y.push(null);
+        x.push(frame.x[i]), y.push(frame.y[i]);
+      }
       x.push(null), y.push(null);
     }
     return { x, y };
@@ -45,7 +48,13 @@
     return { x, y };
   }
 
-  const frameOf = (frames, index) => ({ x: frames.x[index], y: frames.y[index] });
+  function edgesOf(edges) {
+    const x = [null], y = [null];
+    for (const [first, second] of edges) x.push(first[0], second[0], null), y.push(first[1], second[1], null);
+    return { x, y };
+  }
+
+  const frameOf = (frames, index) => ({ x: frames.x[index], y: frames.y[index], breaks: frames.breaks?.[index] });
   const framesUpTo = (frames, index) => frames.x.slice(0, index + 1).map((_, k) => frameOf(frames, k));
 
   // The traces of a frame; the index counts all frames, observed ones first.
@@ -65,7 +74,9 @@
     const outline = ahead < 0 || !ellipses.checked
       ? nothing
       : outlinesOf(frameOf(prediction.mean, ahead), prediction.ellipse.map((entry) => entry[ahead]));
+    const box = path(edgesOf(shown.box), "box", colors.observed);
     return [
+      { ...box, line: { color: colors.observed, width: 1, dash: "dot" } },
       path(pathsOf(framesUpTo(shown.observed, Math.min(index, last))), "observed path", colors.observed),
       path(soFar(shown.truth), "true path", colors.true),
       path(soFar(prediction.mean), "predicted path", colors.predicted),

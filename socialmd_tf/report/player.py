@@ -8,6 +8,7 @@ from scipy.stats import chi2
 
 from socialmd_tf.report import plots
 from socialmd_tf.report.number_format import with_unit
+from socialmd_tf.report.shown_box import ShownBox
 
 MAX_PARTICLES = 200
 """Largest number of particles per window."""
@@ -59,7 +60,9 @@ def data(windows, unit):
     Returns:
         JSON that can stand inside a script element. Every window has `label`, `range` (of x and of y), `steps` (one
         per frame; 0 is the last observed frame), `particles` (their indices), `observed` and `truth` (lists of `x`
-        and `y`, one per frame), and for every predictor `name`, `mean` and `ellipse`, the entries of L.
+        and `y`, one per frame), and for every predictor `name`, `mean` and `ellipse`, the entries of L. In a periodic
+        box all positions are wrapped, `box` has the ends of its edges, and `breaks` beside `x` and `y` lists the
+        particles that cross a face of the box on their way from the frame before.
     """
     chosen = thin_out(windows)
     values = {
@@ -91,24 +94,32 @@ def _frames(window, every):
 
 
 def _window(window, particles, observed, predicted):
+    shown = ShownBox.around(window.box, window.warm_up)
+
     def of(frames, chosen):
         return np.asarray(frames, float)[chosen][:, particles]
 
+    def after_observed(frames):
+        """Columns of predicted frames, broken relative to the last observed frame, too."""
+        return _columns(np.concatenate([of(window.warm_up, [-1]), of(frames, predicted)]), shown, decimals, skip=1)
+
     first_mean = next(iter(window.predictions.values()))[0]
-    seen = np.concatenate([window.warm_up[..., :2], window.truth[..., :2], first_mean[..., :2]])
-    extent = plots.square_around(seen)
+    seen = shown.wrap(np.concatenate([window.warm_up, window.truth, first_mean]))
+    outline = shown.outline()
+    extent = plots.square_around(seen, outline)
     decimals = _decimals(extent[1] - extent[0], digits=5)
     return {
         "label": caption(window),
         "range": _rounded([extent[:2], extent[2:]], decimals),
         "steps": [int(step) for step in np.concatenate([observed - len(window.warm_up) + 1, predicted + 1])],
         "particles": particles.tolist(),
-        "observed": _columns(of(window.warm_up, observed), decimals),
-        "truth": _columns(of(window.truth, predicted), decimals),
+        "box": _rounded(outline, decimals),
+        "observed": _columns(of(window.warm_up, observed), shown, decimals),
+        "truth": after_observed(window.truth),
         "predictions": [
             {
                 "name": name,
-                "mean": _columns(of(mean, predicted), decimals),
+                "mean": after_observed(mean),
                 "ellipse": _ellipses(of(covariance, predicted), decimals),
             }
             for name, (mean, covariance) in window.predictions.items()
@@ -126,8 +137,13 @@ def _ellipses(covariance, decimals):
     return [_rounded(entry, decimals) for entry in (l11, l21, l22)]
 
 
-def _columns(frames, decimals):
-    return {"x": _rounded(frames[..., 0], decimals), "y": _rounded(frames[..., 1], decimals)}
+def _columns(frames, shown, decimals, skip=0):
+    """Wrapped positions and breaks of frames `[T, N, D]`, without the first `skip` ones."""
+    wrapped = shown.wrap(frames)[skip:]
+    columns = {"x": _rounded(wrapped[..., 0], decimals), "y": _rounded(wrapped[..., 1], decimals)}
+    if shown.box is not None:
+        columns["breaks"] = [np.flatnonzero(row).tolist() for row in shown.breaks(frames)[skip:]]
+    return columns
 
 
 def _decimals(size, digits):

@@ -12,6 +12,7 @@ from matplotlib.patheffects import Normal, Stroke
 from PIL import Image
 
 from socialmd_tf.report.number_format import with_unit
+from socialmd_tf.report.shown_box import ShownBox
 
 matplotlib.rcParams["svg.hashsalt"] = "socialmd_tf"
 TRUE, PREDICTED, OBSERVED = "#ffffff", "#ff5040", "#8d97ad"
@@ -65,8 +66,10 @@ def density_png(mean, covariance, extent):
     return file.getvalue()
 
 
-def paths(file, warm_up, mean, covariance, *, truth=None, unit="1", title=""):
+def paths(file, warm_up, mean, covariance, *, truth=None, unit="1", title="", box=None):
     """Draw predicted paths (red) and true paths (white) over the predicted density; a dot ends each path.
+
+    In a periodic box all positions are wrapped into it, and paths are broken at its faces.
 
     Args:
         file: Binary file or path for the PNG picture.
@@ -76,28 +79,33 @@ def paths(file, warm_up, mean, covariance, *, truth=None, unit="1", title=""):
         truth: True frames `[<= T', N, D]`, or None.
         unit: Length unit; "1" for none.
         title: Title of the picture.
+        box: Lattice vectors of the periodic box in rows `[D, D]`, or None.
     """
     figure = Figure(figsize=(9, 7.5), layout="constrained")
     axes = figure.add_subplot()
-    extent = square_around(_joined(warm_up, mean, truth))
-    image = axes.imshow(
-        density_map(mean, covariance, extent), origin="lower", extent=extent, cmap=_DENSITY, vmin=0, vmax=1
-    )
+    shown = ShownBox.around(box, warm_up)
+    extent = square_around(shown.wrap(_joined(warm_up, mean, truth)), shown.outline())
+    density = density_map(shown.wrap(mean), covariance, extent)
+    image = axes.imshow(density, origin="lower", extent=extent, cmap=_DENSITY, vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="predicted density, relative to its maximum per frame", shrink=0.8)
-    _draw_lines(axes, warm_up, OBSERVED, "observed")
+    _draw_outline(axes, shown)
+    _draw_lines(axes, shown.lines(warm_up), OBSERVED, "observed")
     if truth is not None:
-        _draw_lines(axes, np.concatenate([warm_up[-1:], truth]), TRUE, "true", end="o")
-    _draw_lines(axes, np.concatenate([warm_up[-1:], mean]), PREDICTED, "predicted", end="o")
+        _draw_lines(axes, shown.lines(np.concatenate([warm_up[-1:], truth])), TRUE, "true", end="o")
+    _draw_lines(axes, shown.lines(np.concatenate([warm_up[-1:], mean])), PREDICTED, "predicted", end="o")
     _label(axes, unit, title)
     axes.legend(loc="upper right", facecolor="0.15", labelcolor="white", framealpha=0.8).set_zorder(5)
     _save(figure, file, format="png", dpi=110, metadata={"Software": None})
 
 
-def animation(file, warm_up, mean, *, truth=None, unit="1", title=""):
+def animation(file, warm_up, mean, *, truth=None, unit="1", title="", box=None):
     """Draw observed, predicted and true frames one after the other as a GIF; arguments as for `paths`."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot()
-    extent = square_around(_joined(warm_up, mean, truth))
+    shown = ShownBox.around(box, warm_up)
+    warm_up, mean, truth = (None if frames is None else shown.wrap(frames) for frames in (warm_up, mean, truth))
+    extent = square_around(_joined(warm_up, mean, truth), shown.outline())
+    _draw_outline(axes, shown)
     axes.set_facecolor(BACKGROUND)
     axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal")
     _label(axes, unit, title)
@@ -128,16 +136,18 @@ def _save(figure, file, **options):
         figure.savefig(file, **options)
 
 
-def square_around(frames):
-    """A square with a margin around all finite positions.
+def square_around(frames, outline=()):
+    """A square with a margin around all finite positions and a box.
 
     Args:
         frames: `[T, N, D]`; the first two dimensions count.
+        outline: Edges of the box `[E, 2, 2]`.
 
     Returns:
         (x_min, x_max, y_min, y_max), in units of length.
     """
     finite = frames[..., :2][np.isfinite(frames).all(axis=-1)].astype(np.float64)
+    finite = np.concatenate([finite, np.reshape(outline, (-1, 2))])
     low, high = finite.min(axis=0), finite.max(axis=0)
     center, half = (low + high) / 2, 0.54 * max(high - low)
     half = half or 1e-6 * max(1.0, *abs(center))  # particles that all stand still at one point
@@ -149,6 +159,11 @@ def _draw_lines(axes, frames, color, label, end=None):
     mark = {"marker": end, "markersize": 4, "markevery": [len(frames) - 1], "linewidth": 1.3, "color": color}
     axes.plot(frames[..., 0], frames[..., 1], path_effects=outline, **mark)
     axes.plot([], [], color=color, label=label)
+
+
+def _draw_outline(axes, shown):
+    for edge in shown.outline():
+        axes.plot(*edge.T, color=OBSERVED, linewidth=0.8, linestyle=":")
 
 
 def _label(axes, unit, title):

@@ -57,6 +57,7 @@ def _draw_paths(file, findings):
         *window.predictions[findings.first_model],
         truth=window.truth,
         unit=findings.length_unit,
+        box=window.box,
         title=f"{findings.data}: {len(window.truth)} frames predicted from {len(window.warm_up)}, "
         f"window with the median error (MAE {window.mae:.3g})",
     )

@@ -92,7 +92,9 @@ COMPARISONS = [
 ]
 
 
-def window(seed, label="best", names=("ours", "theirs"), num_frames=(3, 4), num_particles=5, num_dimensions=2):
+def window(
+    seed, label="best", names=("ours", "theirs"), num_frames=(3, 4), num_particles=5, num_dimensions=2, box=None
+):
     """A random `ExampleWindow`; the predictors' numbers differ."""
     generator = np.random.default_rng(seed)
 
@@ -113,6 +115,7 @@ def window(seed, label="best", names=("ours", "theirs"), num_frames=(3, 4), num_
         warm_up=frames(observed),
         truth=frames(predicted),
         predictions={name: (frames(predicted), covariance(predicted)) for name in names},
+        box=box,
     )
 
 
