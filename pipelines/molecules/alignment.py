@@ -48,7 +48,7 @@ class Unwrapped:
 class Aligner:
     """Positions of the centre atoms of molecules relative to the centre, frame by frame; nothing is rotated.
 
-    In the first frame each particle is the image nearest to the centre.
+    In the first frame each particle is the image nearest to the centre or, without centre atoms, where the file has it.
 
     Args:
         selection: The atoms.
@@ -57,9 +57,13 @@ class Aligner:
 
     def __init__(self, selection: Selection, first: Frame) -> None:
         self._selection = selection
-        cluster = first.finite_positions(selection.center_atoms)
-        self._center = Unwrapped(gather_around_mean(cluster, first.box))
-        self.particles = Unwrapped(np.zeros((len(selection.atoms), 3)))
+        self._center: Unwrapped | None = None
+        start = first.finite_positions(selection.atoms)
+        if len(selection.center_atoms):
+            cluster = first.finite_positions(selection.center_atoms)
+            self._center = Unwrapped(gather_around_mean(cluster, first.box))
+            start = np.zeros_like(start)
+        self.particles = Unwrapped(start)
         self._is_first = True
 
     def __call__(self, frame: Frame) -> Array:
@@ -74,9 +78,11 @@ class Aligner:
         Raises:
             UserError: A coordinate of a followed atom is not finite.
         """
-        self._center.advance(frame.finite_positions(self._selection.center_atoms), frame.box)
-        center = self._center.positions.mean(axis=0)
-        self.particles.advance(frame.finite_positions(self._selection.atoms) - center, frame.box)
+        positions = frame.finite_positions(self._selection.atoms)
+        if self._center is not None:
+            self._center.advance(frame.finite_positions(self._selection.center_atoms), frame.box)
+            positions = positions - self._center.positions.mean(axis=0)
+        self.particles.advance(positions, frame.box)
         if self._is_first:
             self._is_first = False
             self.particles.largest_move = 0.0  # the choice of the first images is no motion

@@ -28,7 +28,7 @@ class Selection:
     kinds: Indices
     """Index of its name among the selected names `[N]`."""
     center_atoms: Indices
-    """The atoms whose mean position is the origin: the centremost one, or all of them."""
+    """The atoms whose mean position is the origin: the centremost one, all of them, or none."""
     counts: Mapping[str, int]
     """Number of molecules of each name in the topology, selected or not."""
     sizes: Mapping[str, tuple[int, int]]
@@ -105,6 +105,8 @@ def select(topology: Topology, first: Frame, config: MoleculesConfig) -> Selecti
 def _center_atoms(
     topology: Topology, molecules: Molecules, first: Frame, config: MoleculesConfig, counts: Mapping[str, int]
 ) -> Indices:
+    if config.center_on == "nothing":
+        return np.zeros(0, np.intp)
     atoms = np.sort(molecules.order)
     wanted = np.isin(topology.molecule_names[atoms], config.center) | np.isin(topology.atom_names[atoms], config.center)
     center = atoms[wanted]

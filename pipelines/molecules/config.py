@@ -36,9 +36,14 @@ class MoleculesConfig:
     The defaults are the drug and the background molecule of the thesis."""
     center: tuple[str, ...] = ("AU",)
     """Names of the molecules or atoms that define the centre; gold by default."""
-    center_on: Literal["atom", "mean"] = "atom"
+    center_on: Literal["atom", "mean", "nothing"] = "atom"
     """Origin of the positions: the centre atom that is innermost in the first frame, or the mean of all centre atoms.
+    nothing: the origin of the files, for liquids and other systems without a centre.
     Nothing is rotated."""
+    box: Literal["auto", "keep", "drop"] = "auto"
+    """Whether the dataset has the periodic box of the trajectory, so that particles at opposite faces are neighbours.
+    auto: with `--center-on nothing`, and where the particles fill the box.
+    They fill it if, along a periodic axis, they leave no gap of a quarter of the edge in the first frame."""
     num_dimensions: Literal[3, 2] = 3
     """3 keeps all molecules; 2 makes flat slices."""
     slice_half_thickness: float | None = None
@@ -89,6 +94,13 @@ class MoleculesConfig:
         for name in ("slice_half_thickness", "time_between_frames"):
             value = getattr(self, name)
             require(value is None or (math.isfinite(value) and value > 0), name, "a positive number", value)
+        require(self.num_dimensions == 3 or self.box != "keep", "box", "auto or drop for flat slices", self.box)
+        require(
+            self.num_dimensions == 3 or self.center_on != "nothing",
+            "center_on",
+            "atom or mean for slices, which pass through the centre",
+            self.center_on,
+        )
         require(
             self.num_dimensions == 3 or self.slice_half_thickness is not None,
             "slice_half_thickness",

@@ -12,7 +12,7 @@ _LENGTH_IN_NM = {"nm": 1.0, "angstrom": 0.1}
 
 @dataclasses.dataclass(frozen=True)
 class KnownMolecules:
-    """The molecules of a dataset made by `prepare`: positions are relative to the centre, features are names."""
+    """The molecules of a dataset made by `prepare`: features are names."""
 
     names: tuple[str, ...]
     """Their names, in the order of the features."""
@@ -20,6 +20,8 @@ class KnownMolecules:
     """Radius of the sphere that represents a molecule, per name, in the length unit."""
     probe: float
     """Radius of a solvent molecule, 0.14 nm, in the length unit."""
+    is_centered: bool = True
+    """Whether positions are relative to a centre."""
 
 
 def known_molecules(manifest: Manifest) -> KnownMolecules | None:
@@ -42,4 +44,5 @@ def known_molecules(manifest: Manifest) -> KnownMolecules | None:
     radii = radii * len(manifest.features) if len(radii) == 1 else radii
     if len(radii) != len(manifest.features) or not all(0 < radius < math.inf for radius in radii):
         return None
-    return KnownMolecules(manifest.features, tuple(map(float, radii)), _WATER_RADIUS / unit)
+    is_centered = config.get("center_on") != "nothing"
+    return KnownMolecules(manifest.features, tuple(map(float, radii)), _WATER_RADIUS / unit, is_centered)

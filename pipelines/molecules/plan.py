@@ -3,6 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
+from pipelines.boxes import Array, inverse
 from pipelines.errors import UserError
 from pipelines.molecules.alignment import Aligner
 from pipelines.molecules.centers import Selection, select, unknown_name
@@ -15,6 +18,8 @@ from pipelines.molecules.simulation_frames import Frame, SimulationFrames
 from pipelines.molecules.slices import Slice, cut_slice, slice_axes
 from pipelines.molecules.splits import cut_simulations
 from pipelines.molecules.units import check_units
+
+_GAP = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +38,12 @@ class Plan:
     """The split of all its frames; None if it is split in time."""
     notes: tuple[str, ...]
     """What the user should know about the topology, one sentence each."""
+    is_periodic: bool
+    """Whether an axis of the box is periodic in the first frame."""
+    fills_box: bool
+    """Whether the particles fill the box, see `fills_box`."""
+    keeps_box: bool = False
+    """Whether the dataset has the box."""
 
     def frames(self, config: MoleculesConfig) -> SimulationFrames:
         """All frames of the simulation."""
@@ -51,7 +62,8 @@ def make_plans(config: MoleculesConfig, simulations: Sequence[Simulation]) -> li
 
     Raises:
         UserError: A file cannot be read, a name does not exist, molecules cannot be told apart, a slice is empty, a
-            unit is implausible, the time between frames is unknown, or there are too few simulations.
+            unit is implausible, the time between frames is unknown, there are too few simulations, or one has no box
+            to keep.
     """
     by_file = config.split_by == "file"
     splits = cut_simulations(len(simulations), config.fractions) if by_file else [None] * len(simulations)
@@ -60,7 +72,32 @@ def make_plans(config: MoleculesConfig, simulations: Sequence[Simulation]) -> li
         if not any((plan.selection.kinds == kind).any() for plan in plans):
             last = plans[-1]
             raise UserError(unknown_name(last.simulation.topology, "molecules", [name], last.selection.counts))
-    return plans
+    keeps_box = _keeps_box(config, plans)
+    return [dataclasses.replace(plan, keeps_box=keeps_box) for plan in plans]
+
+
+def _keeps_box(config: MoleculesConfig, plans: Sequence[Plan]) -> bool:
+    """Whether the dataset has the box, see `MoleculesConfig.box`; one without a box has none for all simulations."""
+    if config.box == "keep":
+        for plan in plans:
+            if not plan.is_periodic:
+                raise UserError(f"{plan.simulation.label}: found no periodic box; expected one, or another `--box`")
+        return True
+    if config.box == "drop" or config.num_dimensions == 2 or not all(plan.is_periodic for plan in plans):
+        return False
+    return config.center_on == "nothing" or any(plan.fills_box for plan in plans)
+
+
+def fills_box(positions: Array, box: Array) -> bool:
+    """Whether particles leave no gap of a quarter of the edge along some periodic axis.
+
+    Args:
+        positions: `[N, 3]`.
+        box: Box vectors `[3, 3]`, zeros for open axes.
+    """
+    fractions = np.sort((positions @ inverse(box)) % 1.0, axis=0)
+    gaps = np.diff(fractions, axis=0, append=fractions[:1] + 1.0).max(axis=0)
+    return bool((gaps[box.any(axis=1)] < _GAP).any())
 
 
 def _frames(config: MoleculesConfig, simulation: Simulation, topology: Topology) -> SimulationFrames:
@@ -76,15 +113,22 @@ def _plan(config: MoleculesConfig, simulation: Simulation, split: str | None) ->
     if config.input_unit == "auto":
         check_units(first)
     selection = select(topology, first, config)
+    positions = Aligner(selection, first)(first)
     slices: tuple[Slice, ...] = ()
     if config.num_dimensions == 2 and config.slice_half_thickness is not None:
-        positions = Aligner(selection, first)(first) / config.units_in_angstrom
         slices = tuple(
-            cut_slice(positions, axis, config.slice_half_thickness, simulation.label)
+            cut_slice(positions / config.units_in_angstrom, axis, config.slice_half_thickness, simulation.label)
             for axis in slice_axes(config.num_slices)
         )
     return Plan(
-        simulation, topology, selection, slices, split, (*selection.notes, *_box_notes(simulation, topology, first))
+        simulation,
+        topology,
+        selection,
+        slices,
+        split,
+        (*selection.notes, *_box_notes(simulation, topology, first)),
+        first.box is not None,
+        first.box is not None and fills_box(positions, first.box),
     )
 
 

@@ -1,6 +1,7 @@
 """A dataset from molecular trajectories (thesis section 3.2), made one simulation at a time; a killed run resumes.
 
-A directory holds `prepare.json` (the configuration, written first), for each simulation its `.npy` files and then
+A directory holds `prepare.json` (the configuration, written first), for each simulation its `.npy` files (beside them
+`.box.npy` files, if the dataset has a periodic box that changes) and then
 `simulations/00000.json` (its `Record`; only then do the files count), and `dataset.json` (written last). All are
 written under a temporary name and renamed.
 """
@@ -12,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipelines.atomic_files import write_json
 from pipelines.errors import UserError
 from pipelines.manifest import MANIFEST_FILE, Manifest
@@ -21,7 +24,7 @@ from pipelines.molecules.plan import make_plans
 from pipelines.molecules.records import Record
 from pipelines.molecules.series import Simulation, find_simulations
 from pipelines.molecules.summary import Summary
-from pipelines.molecules.write_simulation import write_simulation
+from pipelines.molecules.write_simulation import box_file, save_boxes, write_simulation
 from pipelines.output_directory import LOCK_FILE, check_claim, claim
 from pipelines.validation import check
 
@@ -66,7 +69,8 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
                     record = write_simulation(config, plan, index, directory, len(plans))
                     write_json(_record_path(directory, index), dataclasses.asdict(record))
             summary = Summary(directory, config, _records(directory), was_complete=False)
-            _finish(directory, _manifest(config, command, summary), config.min_frames)
+            manifest = dataclasses.replace(_manifest(config, command, summary), **_boxes(directory, summary.records))
+            _finish(directory, manifest, config.min_frames)
     except UserError:
         _leave_as_it_was(directory, was_there)
         raise
@@ -116,6 +120,23 @@ def _leave_as_it_was(directory: Path, was_there: bool) -> None:
     if not was_there:
         (directory / LOCK_FILE).unlink(missing_ok=True)
         directory.rmdir()
+
+
+def _boxes(directory: Path, records: Sequence[Record]) -> dict[str, Any]:
+    """The box, as fields of the manifest: `box` if it is constant, otherwise `box_files`, which are completed."""
+    if not records[0].keeps_box:
+        return {}
+    first = records[0].box
+    if first is not None and all(record.box == first for record in records):
+        edges = np.diag(np.array(first))
+        is_rectangular = np.array_equal(np.diag(edges), first)
+        return {"box": tuple(edges.tolist()) if is_rectangular else tuple(map(tuple, first))}
+    box_of = {name: record.box for record in records for names in record.files.values() for name in names}
+    for name, constant in box_of.items():
+        if constant is not None:
+            num_frames = len(np.load(directory / name, mmap_mode="r"))
+            save_boxes(directory / name, np.repeat(np.array(constant)[None], num_frames, axis=0))
+    return {"box_files": {name: box_file(name) for name in box_of}}
 
 
 def _manifest(config: MoleculesConfig, command: str, summary: Summary) -> Manifest:

@@ -55,6 +55,12 @@ class Record:
     """Files of every split."""
     slices: Sequence[Mapping[str, Any]]
     """For each slice its axis, its members (particle numbers) and its `Thinness`."""
+    keeps_box: bool
+    """Whether the dataset has the box."""
+    fills_box: bool
+    """Whether the particles fill the box in the first frame."""
+    box: Sequence[Sequence[float]] | None
+    """Box vectors, one per row, in the length unit, if they are kept and the same in all frames."""
 
     @classmethod
     def of(
@@ -67,6 +73,7 @@ class Record:
         particles: Unwrapped,
         files: Mapping[str, Sequence[str]],
         measures: Sequence[Thinness],
+        box: Sequence[Sequence[float]] | None,
     ) -> "Record":
         """Combine the plan and the findings."""
         return cls(
@@ -92,6 +99,9 @@ class Record:
                 {"axis": piece.axis.tolist(), "members": piece.members.tolist(), **dataclasses.asdict(measure)}
                 for piece, measure in zip(plan.slices, measures, strict=True)
             ],
+            keeps_box=plan.keeps_box,
+            fills_box=plan.fills_box,
+            box=box,
         )
 
     @classmethod

@@ -104,9 +104,18 @@ class Summary:
             f"box periodic along {along}: {jumps or 'no'} jumps removed; longest move between frames: {move:.2f} of "
             "half the box"
         ]
+        lines += self._box_lines()
         if move > _DOUBTFUL_MOVE:
             lines.append("Moves near half the box may be confused with their images: the frames are too far apart.")
         return lines
+
+    def _box_lines(self) -> list[str]:
+        filled = any(record.fills_box for record in self.records)
+        if not self.records[0].keeps_box:
+            lost = " although the particles fill it: particles at opposite faces are no longer neighbours"
+            return [f"The dataset does not have the box{lost if filled else ''}; see --box."]
+        reason = ", which the particles fill" if filled else ""
+        return [f"The dataset has the box{reason}: particles at opposite faces are neighbours; see --box."]
 
     def _notes(self) -> list[str]:
         """What the user should know about how the files were read."""

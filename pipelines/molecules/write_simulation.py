@@ -1,7 +1,7 @@
 """The files of one simulation: all frames are read once, then the splits and slices are cut from them.
 
-The centre atoms go to a temporary file as they are read. Memory holds one frame of all atoms and a few frames of
-centre atoms, whatever the length of the trajectory.
+The centre atoms, and the box where it is kept, go to a temporary file as they are read. Memory holds one frame of all
+atoms and a few frames of centre atoms, whatever the length of the trajectory.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.atomic_files import write_atomically
 from pipelines.molecules.alignment import Aligner, Unwrapped
 from pipelines.molecules.centers import one_hot
 from pipelines.molecules.config import SPLITS, MoleculesConfig
@@ -57,27 +58,60 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
         shares, splits = (config.fractions, SPLITS) if plan.split is None else ((1.0,), (plan.split,))
         parts = cut_time(label, num_frames, shares, config.min_frames, splits)
         time_between_frames = times.time_between_frames(label)
-        positions = np.memmap(store, np.float32, mode="r", shape=(num_frames, len(plan.selection.atoms), 3))
+        num_particles = len(plan.selection.atoms)
+        shape = (num_frames, num_particles + 3 * plan.keeps_box, 3)
+        stored = np.memmap(store, np.float32, mode="r", shape=shape)
+        positions, boxes = stored[:, :num_particles], stored[:, num_particles:]
         files = {split: _write_split(config, plan, index, positions, split, parts, directory) for split in parts}
+        box = _constant(boxes) if plan.keeps_box else None
+        if plan.keeps_box and box is None:
+            for split, names in files.items():
+                for name in names:
+                    save_boxes(directory / name, boxes[parts[split].start : parts[split].stop])
         measures = [thinness(positions, piece, config.slice_half_thickness or 0.0) for piece in plan.slices]
     finally:
         store.unlink(missing_ok=True)
-    return Record.of(plan, inputs, frames, num_frames, time_between_frames, particles, files, measures)
+    return Record.of(plan, inputs, frames, num_frames, time_between_frames, particles, files, measures, box)
 
 
 def _store_centers(
     config: MoleculesConfig, plan: Plan, frames: SimulationFrames, store: Path, progress: Progress, where: str
 ) -> tuple[int, FrameTimes, Unwrapped]:
-    """Read all frames; append their aligned centre atoms `[N, 3]`, in the length unit, to a file."""
+    """Read all frames; append their aligned centre atoms `[N, 3]`, in the length unit, to a file, and the box."""
     times, aligner, num_frames = FrameTimes(config.time_between_frames), None, 0
     with store.open("wb") as file:
         for num_frames, frame in enumerate(frames, start=1):
             aligner = aligner or Aligner(plan.selection, frame)
             times.note(frame)
             file.write((aligner(frame) / config.units_in_angstrom).astype(np.float32).data)
+            if plan.keeps_box and frame.box is not None:
+                file.write((frame.box / config.units_in_angstrom).astype(np.float32).data)
             progress.show(num_frames, f"{where}, {num_frames} frames")
     particles = aligner.particles if aligner else Unwrapped(np.zeros((0, 3)))
     return num_frames, times, particles
+
+
+def _constant(boxes: npt.NDArray[np.float32]) -> list[list[float]] | None:
+    """The box `[3][3]` if it is the same in all frames `[num_frames, 3, 3]`, in the decimals that float32 has."""
+    if (boxes != boxes[:1]).any():
+        return None
+    return [[float(f"{number:.7g}") for number in row] for row in boxes[0]]
+
+
+def box_file(name: str) -> str:
+    """Name of the file with the boxes of a trajectory file: `train/00000.box.npy` beside `train/00000.npy`."""
+    return f"{name.removesuffix('.npy')}.box.npy"
+
+
+def save_boxes(path: Path, boxes: npt.NDArray[np.floating]) -> None:
+    """Write the boxes `[num_frames, 3, 3]` of a trajectory file beside it.
+
+    Args:
+        path: The trajectory file.
+        boxes: Box vectors, one per row.
+    """
+    content = np.array(boxes, np.float32)
+    write_atomically(path.with_name(box_file(path.name)), lambda file: np.save(file, content))
 
 
 def _write_split(

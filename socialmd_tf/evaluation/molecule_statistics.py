@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from pipelines.boxes import minimum_image
 from pipelines.molecules.solvent_accessible_area import accessible_areas
 from socialmd_tf.evaluation.metrics import standard_error
 
@@ -44,6 +45,7 @@ class MoleculeStatistics:
         self.statistics = {
             f"radial_distance_{name}": Statistic(f"mean distance of {name} from the centre", 1, steps, [])
             for name in known.names
+            if known.is_centered
         }
         self.statistics["speed"] = Statistic("mean move between frames", 1, steps, [])
         if num_dimensions == 3:
@@ -56,11 +58,12 @@ class MoleculeStatistics:
         Args:
             path: `[T' + 1, n, D]`, real particles only, the last observed frame first.
             features: Names of the molecules, one-hot `[n, F]`.
-            box: Lattice vectors in rows `[D, D]`, whose images shield a surface; None in open space.
+            box: Lattice vectors in rows `[D, D]`, or None in open space. Distances are to the nearest image of the
+                centre, and images shield a surface.
         """
         path = np.asarray(path, np.float64)
-        distances = np.linalg.norm(path[1:], axis=-1)
-        for kind, name in enumerate(self._known.names):
+        distances = np.linalg.norm(minimum_image(path[1:], box), axis=-1)
+        for kind, name in enumerate(self._known.names if self._known.is_centered else ()):
             members = features[:, kind] > 0
             mean = distances[:, members].mean(axis=1) if members.any() else np.full(len(distances), math.nan)
             self.statistics[f"radial_distance_{name}"].windows.append(mean)

@@ -163,7 +163,7 @@ def _draw_lines(axes, frames, color, label, end=None):
 
 def _draw_outline(axes, shown):
     for edge in shown.outline():
-        axes.plot(*edge.T, color=OBSERVED, linewidth=0.8, linestyle=":")
+        axes.plot(*edge.T, color=OBSERVED, linewidth=1.4, linestyle=":")
 
 
 def _label(axes, unit, title):

@@ -28,6 +28,9 @@ def record_of(**changes):
         "largest_move": 0.0,
         "files": {"train": ["train/00000.npy"]},
         "slices": [],
+        "keeps_box": False,
+        "fills_box": False,
+        "box": None,
     }
     return Record(**{**values, **changes})
 

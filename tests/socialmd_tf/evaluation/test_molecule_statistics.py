@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -78,3 +79,24 @@ def test_areas_are_computed_at_few_steps():
     found = compare(counted(long, num_steps=100), counted(long, num_steps=100), [0])["accessible_area"]
     assert len(found["steps"]) == len(found["truth"]) == 8
     assert (found["steps"][0], found["steps"][-1]) == (1, 100)
+
+
+def test_distances_in_a_box_are_from_the_nearest_image_of_the_centre():
+    one, box = path(), 6.0 * np.eye(3)
+    shift = 6.0 * np.random.default_rng(1).integers(-2, 3, size=one.shape[1:])
+    statistics = []
+    for each in (one, one + shift):
+        statistics.append(MoleculeStatistics(KNOWN, 3, 3))
+        statistics[-1].add(each, FEATURES, box)
+    inside, elsewhere = statistics
+    found = compare(elsewhere, inside, [0])
+    assert set(found) == {"radial_distance_OQL", "radial_distance_ONC", "speed", "accessible_area"}
+    assert all(statistic["error"] == pytest.approx(0.0, abs=1e-9) for statistic in found.values())
+    areas = [accessible_areas(frame, np.array([0.3, 0.4, 0.4, 0.3]), 0.14, box=box).sum() for frame in one[1:]]
+    np.testing.assert_allclose(found["accessible_area"]["rollout"], areas)
+
+
+def test_without_a_centre_there_are_no_radial_distances():
+    statistics = MoleculeStatistics(dataclasses.replace(KNOWN, is_centered=False), 3, 3)
+    statistics.add(path(), FEATURES)
+    assert set(compare(statistics, statistics, [0])) == {"speed", "accessible_area"}
