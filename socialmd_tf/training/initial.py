@@ -45,7 +45,7 @@ class InitialWeights:
     model: dict
     """Settings of the model."""
     data: dict
-    """`num_dimensions`, `features`, `length_unit`, and `time_between_frames`: the time that one step of the model takes."""
+    """`num_dimensions`, `features`, `length_unit`, and `time_between_frames`, the time of one step of the model."""
     scales: tuple[float, float]
     """Typical move and second difference by which the model scales its numbers; they belong to the weights."""
     load: Callable
