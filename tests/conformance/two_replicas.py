@@ -1,6 +1,6 @@
 """Loss and gradients of every registered layer on one device and on two replicas, printed as JSON.
 
-Run by test_layers.py in a process of its own, because logical devices must exist before TensorFlow starts.
+Run by test_layers.py in its own process, because logical devices must exist before TensorFlow starts.
 """
 
 import json

@@ -33,7 +33,7 @@ def data(write_dataset, random_trajectory):
 
 @pytest.fixture
 def start(tmp_path, data):
-    """Start the command with a formula in place of training; ended by its process id when the test ends."""
+    """Start the command with a formula instead of training; ended by its process id when the test ends."""
     with contextlib.ExitStack() as stack:
 
         def start(*flags, **environment):

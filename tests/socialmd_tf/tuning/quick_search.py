@@ -1,4 +1,4 @@
-"""The tune command with a formula in place of training; every run of a trial adds a line to $RUNS."""
+"""The tune command with a formula instead of training; every run of a trial adds a line to $RUNS."""
 
 import math
 import os
