@@ -1,13 +1,14 @@
 """What a dataset says beside its trajectories: the box and the bonds of each file."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.boxes import lattice_vectors
+from pipelines.boxes import half_height, lattice_vectors
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.npy_files import StoredTrajectory
@@ -91,6 +92,23 @@ def load_edges(manifest: Manifest, directory: Path, file: str, num_particles: in
     if fault:
         raise UserError(f"{path}: {fault} ({file})")
     return edges.astype(np.int32)
+
+
+def smallest_half_height(manifest: Manifest, directory: Path) -> float:
+    """Half the smallest height of any box of a dataset: the largest distance at which images are unique.
+
+    Args:
+        manifest: The manifest of the dataset.
+        directory: The directory of the dataset.
+
+    Returns:
+        In units of length; infinity without a box.
+    """
+    if manifest.box is not None:
+        return half_height(lattice_vectors(manifest.box, manifest.num_dimensions))
+    files = dict.fromkeys((manifest.box_files or {}).values())
+    boxes = (lattice_vectors(_load(Path(directory) / file), manifest.num_dimensions, leading=1) for file in files)
+    return min(map(half_height, boxes), default=math.inf)
 
 
 def num_edge_types(manifest: Manifest, directory: Path) -> int:

@@ -23,6 +23,12 @@ class ModelConfig:
     """Number of features per particle (F). Training takes it from the dataset."""
     rollout_steps: Annotated[int, tyro.conf.Suppress] = DataConfig.rollout_steps
     """Number of frames predicted in training (T'). Training takes it from the window settings."""
+    periodic: Annotated[bool, tyro.conf.Suppress] = False
+    """Whether the systems are in periodic boxes. Training takes it from the dataset."""
+    num_edge_types: Annotated[int, tyro.conf.Suppress] = 0
+    """Number of types of bonds, 0 without bonds. Training takes it from the dataset."""
+    observed_velocities: Annotated[bool, tyro.conf.Suppress] = False
+    """Whether velocities are observed too. Training takes it from the dataset."""
     cell: Annotated[str, tyro.conf.arg(help=CELLS.help("Recurrent cell"), metavar="NAME")] = "social"
     """Recurrent cell, one of `parts.CELLS`."""
     input_embedding: int = 32
@@ -99,7 +105,7 @@ class ModelConfig:
         for field in dataclasses.fields(self):
             name, value = field.name, getattr(self, field.name)
             if type(field.default) is int:
-                fewest = 0 if name == "num_features" else 1
+                fewest = 0 if name in ("num_features", "num_edge_types") else 1
                 require(type(value) is int and value >= fewest, name, f"an integer of at least {fewest}", value)
             elif type(field.default) is float and name not in ("walls", "dropout"):
                 require(math.isfinite(value) and value > 0, name, "positive", value)
@@ -131,6 +137,7 @@ class ModelConfig:
         right = self.correlated or "correlated" in head.reads
         require(right, "correlated", f"true for the head {self.head!r}", self.correlated)
         require(self.walls == 0 or "walls" in head.reads, "walls", f"0 for the head {self.head!r}", self.walls)
+        require(self.walls == 0 or not self.periodic, "walls", "0 in a periodic box", self.walls)
         smallest = 2 ** len(self.filters)
         require(
             "filters" not in interaction.reads or self.bins >= smallest,

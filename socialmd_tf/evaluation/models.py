@@ -50,7 +50,7 @@ class InMemoryModel:
 
     def density(self, inputs):
         """Density parameters `[B, T', N, P]` for a batch's input dictionary."""
-        return self._model.predict_on_batch(inputs)
+        return self._model.predict_on_batch({name: inputs[name] for name in self._model.input})
 
 
 def prepare(model, manifest, windows=None):

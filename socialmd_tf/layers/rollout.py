@@ -75,7 +75,8 @@ class Rollout(keras.layers.Layer):
         """
         velocities = positions - state["positions"]
         if "observed_velocities" in known:
-            observed, is_observed = known["observed_velocities"], known["is_observed"]
+            observed, is_observed = known["observed_velocities"], ops.convert_to_tensor(known["is_observed"])
+            known = {**known, "is_observed": is_observed}
             velocities = choose_rows(is_observed, observed, velocities)
             if hasattr(self.head, "observe_velocities"):
                 state = self._with_head(state, is_observed, self.head.observe_velocities(state["head"], observed))
@@ -135,8 +136,10 @@ class Rollout(keras.layers.Layer):
             state = self.observe(frame, ops.logical_or(is_observed, choose is not None), carry["state"])
             moving = {}
             if seen_velocities is not None:
-                velocities = ops.take(seen_velocities, ops.minimum(index, last), axis=0)
-                moving = {"observed_velocities": velocities, "is_observed": is_observed}
+                # With teacher forcing there are more frames than velocities.
+                count = ops.shape(seen_velocities)[0]
+                velocities = ops.take(seen_velocities, ops.minimum(index, count - 1), axis=0)
+                moving = {"observed_velocities": velocities, "is_observed": index < count}
             parameters, state = self.step(frame, features, mask, state, **known, **moving)
             following = choose(parameters, index - last) if choose else self.head.mean(parameters)
             carry = {"state": state, "next": following * mask[..., None], "parameters": parameters}

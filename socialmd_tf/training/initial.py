@@ -20,6 +20,8 @@ NOT_WEIGHTS = (
     "move_scale",
     "num_dimensions",
     "num_features",
+    "observed_velocities",
+    "periodic",
     "rollout_steps",
     "scale_floor",
     "softening",

@@ -1,5 +1,6 @@
 """The training loop: stages of epochs on all devices, from new or given weights or from the last checkpoint."""
 
+import dataclasses
 import itertools
 import sys
 from pathlib import Path
@@ -10,7 +11,10 @@ import tensorflow as tf
 from pipelines import dataset, validation
 from pipelines.manifest import Manifest
 from pipelines.resolution import resolution_warnings
+from pipelines.side_files import smallest_half_height
 from socialmd_tf import mixture
+from socialmd_tf.config import preset
+from socialmd_tf.config.box_ranges import box_notes
 from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
@@ -40,13 +44,16 @@ def fit(config, directory):
     manifest = Manifest.load(directory)
     # The test split too: a fault there would show only after the training.
     validation.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
+    settings = dataclasses.replace(config.model, num_dimensions=manifest.num_dimensions)
+    for note in box_notes(settings, preset(config.preset), smallest_half_height(manifest, directory)):
+        print(note, flush=True)
     run = Run(config)
     initial = None if run.epochs else initial_weights(config, manifest)
     scales = run.begin(directory, manifest, lambda: initial.scales if initial else motion_scales(directory, config))
     for line in resolution_warnings(directory, ["train"], config.windows):
         print(f"warning: {line}", file=sys.stderr, flush=True)
     strategy = tf.distribute.MirroredStrategy(visible_devices())
-    model = new_model(config, manifest, scales, strategy, initial)
+    model = new_model(config, manifest, scales, strategy, initial, directory)
     if run.epochs:
         run.load_weights(model, len(run.epochs) - 1)
         print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
@@ -82,7 +89,7 @@ def compile_for_training(model, learning_rate, clip_norm=0.0):
     )
 
 
-def new_model(config, manifest, scales, strategy, initial=None):
+def new_model(config, manifest, scales, strategy, initial=None, directory=None):
     """Build and compile a model on the devices of a strategy.
 
     Args:
@@ -91,10 +98,12 @@ def new_model(config, manifest, scales, strategy, initial=None):
         scales: Typical move and second difference of positions, as `motion_scales` returns them.
         strategy: The `tf.distribute.Strategy`.
         initial: The `InitialWeights` that the model begins with; None for new weights.
+        directory: The directory of the dataset; by default that of the configuration.
     """
+    directory = config.data if directory is None else directory
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
-        model = build_model(for_data(config.model, manifest, config.windows, scales))
+        model = build_model(for_data(config.model, manifest, config.windows, scales, directory))
         if initial is not None:
             initial.load(model)
         compile_for_training(model, config.learning_rate, config.clip_norm)

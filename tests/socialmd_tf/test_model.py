@@ -212,6 +212,34 @@ def test_for_data_takes_dimensions_features_and_steps_from_the_data():
     assert config == dataclasses.replace(SMALL, **sizes, move_scale=0.5, acceleration_scale=0.1)
 
 
+def test_for_data_takes_boxes_bonds_and_velocities_from_the_data(tmp_path):
+    np.save(tmp_path / "bonds.npy", np.array([[0, 1, 3]]))
+    features, options = ("mass", "velocity_x", "velocity_y"), {"box": (6.0, 5.0), "edges": "bonds.npy"}
+    manifest = Manifest("x", 2, features, "1", 0.1, {"train": ("a.npy",)}, {}, **options)
+    config = for_data(SMALL, manifest, DataConfig(rollout_steps=2), (0.5, 0.1), tmp_path)
+    found = config.periodic, config.num_edge_types, config.observed_velocities, config.num_features
+    assert found == (True, 3, True, 1)
+    assert max(config.side_lengths) == pytest.approx(5.0)
+    model = build_model(config)
+    assert {name: tuple(value.shape[1:]) for name, value in model.input.items()} == {
+        "positions": (None, None, 2),
+        "features": (None, 1),
+        "mask": (None,),
+        "box": (2, 2),
+        "edges": (None, None),
+        "velocities": (None, None, 2),
+    }
+    inputs = {
+        "positions": np.zeros((2, 3, 4, 2), "float32"),
+        "features": np.zeros((2, 4, 1), "float32"),
+        "mask": np.ones((2, 4), "float32"),
+        "box": np.stack([np.eye(2) * 5] * 2).astype("float32"),
+        "edges": np.zeros((2, 4, 4), "int32"),
+        "velocities": np.zeros((2, 3, 4, 2), "float32"),
+    }
+    assert model(inputs).shape[:3] == (2, 2, 4)
+
+
 @pytest.mark.parametrize(
     "settings",
     [

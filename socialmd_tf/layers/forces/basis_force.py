@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from socialmd_tf.layers.forces.boxes import lattice, nearest_image
+from socialmd_tf.layers.boxes import lattice, nearest_image
 from socialmd_tf.layers.forces.factors import factor_values
 from socialmd_tf.layers.forces.splines import RadialSplines
 from socialmd_tf.layers.pairs.on_pairs import difference, on_pairs

@@ -3,7 +3,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers import AbsoluteHead, DensityLayout, Rollout, SocialLSTMCell, StackedPoolingInteraction
+from socialmd_tf.layers import (
+    AbsoluteHead,
+    DensityLayout,
+    PairwiseInteraction,
+    Rollout,
+    SocialLSTMCell,
+    StackedPoolingInteraction,
+    VerletHead,
+)
 from tests import references
 
 GRIDS = {"bins": 4, "side_lengths": (8.0, 3.0)}
@@ -260,3 +268,117 @@ def test_the_first_move_is_zero():
     inputs = example(num_steps=1)
     _, following = make_rollout(head=VelocityHead()).run(inputs, 2)
     np.testing.assert_array_equal(following, tf.repeat(inputs["positions"], 2, axis=1))
+
+
+def verlet_rollout(box=None):
+    head = VerletHead(
+        2, 1, FLOOR, 0.2, charges=2, softening=0.3, cutoff=2.0, substeps=2, step_fraction=1e9, is_corrected=False
+    )
+    cell = SocialLSTMCell(5, 3, PairwiseInteraction(2.0, 0.3, 4, 2, 0.5), velocity_scale=0.5, expose_interaction=True)
+    rollout = Rollout(cell, head, 3)
+    rollout.build({"positions": (None, None, None, 2), "features": (None, None, 2)})
+    generator = np.random.default_rng(0)
+    rollout.set_weights([generator.normal(scale=0.4, size=weight.shape) for weight in rollout.weights])
+    return rollout
+
+
+def with_velocities(inputs, seed=7):
+    shape = inputs["positions"].shape
+    return {**inputs, "velocities": tf.constant(np.random.default_rng(seed).normal(size=shape), "float32")}
+
+
+def test_a_periodic_rollout_does_not_depend_on_the_images_given():
+    rollout, inputs = verlet_rollout(), example()
+    boxes = np.stack([np.diag([4.0, 4.5]), [[4.5, 0.0], [1.0, 4.5]]]).astype("float32")
+    turns = np.random.default_rng(1).integers(-2, 3, (2, 5, 2)) * inputs["mask"].numpy()[..., None]
+    shift = np.einsum("bna,bad->bnd", turns, boxes).astype("float32")[:, None]
+    given = {**inputs, "box": tf.constant(boxes)}
+    moved = {**given, "positions": inputs["positions"] + shift}
+    mean = rollout.head.mean
+    expected = mean(rollout(given))
+    np.testing.assert_allclose(mean(rollout(moved)) - shift, expected, rtol=1e-3, atol=2e-4)
+    assert np.abs(expected - mean(rollout(inputs))).max() > 1e-2
+
+
+def test_observed_velocities_are_those_of_the_cell_and_the_head():
+    """At every observed frame; what was predicted has velocities of its own."""
+    rollout, inputs = verlet_rollout(), with_velocities(example())
+    seen = []
+    rollout.cell.call, call = (
+        lambda given, states: seen.append(given["velocities"]) or call(given, states),
+        rollout.cell.call,
+    )
+    observe, kept = rollout.head.observe_velocities, []
+    rollout.head.observe_velocities = lambda state, velocities: kept.append(velocities) or observe(state, velocities)
+    frames, state = tf.unstack(inputs["positions"], axis=1), None
+    state = rollout.get_initial_state(frames[0])
+    for index, frame in enumerate(frames):
+        state = rollout.observe(frame, True, state)
+        moving = {"observed_velocities": inputs["velocities"][:, index], "is_observed": True}
+        parameters, state = rollout.step(frame, inputs["features"], inputs["mask"], state, **moving)
+        np.testing.assert_array_equal(seen[-1], inputs["velocities"][:, index])
+        np.testing.assert_array_equal(kept[-1], inputs["velocities"][:, index])
+    np.testing.assert_allclose(rollout(inputs)[:, 0], parameters, rtol=1e-4, atol=1e-5)
+
+
+def test_only_the_last_observed_velocity_moves_a_verlet_head():
+    """Forces do not depend on the past, and the velocity of the last frame is given."""
+    rollout, inputs = verlet_rollout(), with_velocities(example())
+    changed = inputs["velocities"] + tf.constant([1.0, 1.0, 0.0])[:, None, None]
+    mean = rollout.head.mean
+    expected = mean(rollout(inputs))
+    np.testing.assert_allclose(mean(rollout({**inputs, "velocities": changed})), expected, atol=1e-5)
+    changed = inputs["velocities"] + tf.constant([0.0, 0.0, 1.0])[:, None, None]
+    real = inputs["mask"].numpy()[:, None, :, None]
+    found = np.asarray(mean(rollout({**inputs, "velocities": changed}))) * real
+    assert np.abs(found - expected * real).max() > 0.5
+
+
+def test_a_given_velocity_brings_the_first_frame_nearer_to_the_truth():
+    """Free particles with noise on their observed positions: the velocity is exact."""
+    rollout = verlet_rollout()
+    rollout.head.force.responses[-1].kernel.assign(tf.zeros_like(rollout.head.force.responses[-1].kernel))
+    rollout.head.force.responses[-1].bias.assign(tf.zeros_like(rollout.head.force.responses[-1].bias))
+    generator = np.random.default_rng(0)
+    start, velocity = generator.normal(size=(2, 2, 1, 4, 2))
+    true = start + velocity * np.arange(4)[None, :, None, None]
+    noise = 0.05 * generator.normal(size=true.shape)
+    observed = {"positions": (true + noise)[:, :3].astype("float32"), "mask": np.ones((2, 4), "float32")}
+    inputs = {name: tf.constant(value) for name, value in observed.items()} | {"features": tf.zeros((2, 4, 2))}
+    given = {**inputs, "velocities": tf.constant(np.broadcast_to(velocity, (2, 3, 4, 2)), "float32")}
+    without, with_given = (
+        np.abs(rollout.head.mean(rollout(each))[:, 0] - true[:, 3]).mean() for each in (inputs, given)
+    )
+    assert with_given < 0.6 * without
+
+
+def test_teacher_forcing_uses_the_velocities_of_the_observed_frames_only():
+    rollout, inputs = verlet_rollout(), with_velocities(example(num_steps=5))
+    inputs["velocities"] = inputs["velocities"][:, :3]
+    rollout.training_steps = 0
+    forced = rollout(inputs, training=True)
+    frames = tf.unstack(inputs["positions"], axis=1)
+    state, expected = rollout.get_initial_state(frames[0]), []
+    for index, frame in enumerate(frames):
+        state = rollout.observe(frame, True, state)
+        moving = {"observed_velocities": inputs["velocities"][:, min(index, 2)], "is_observed": index < 3}
+        parameters, state = rollout.step(frame, inputs["features"], inputs["mask"], state, **moving)
+        expected.append(parameters)
+    np.testing.assert_allclose(forced, tf.stack(expected[-3:], axis=1), rtol=1e-4, atol=1e-5)
+
+
+def test_bonds_reach_the_cell_and_the_head():
+    rollout, inputs = verlet_rollout(), example()
+    seen = []
+    call = rollout.head.call
+    rollout.head.call = lambda outputs, given, state: seen.append(given["edges"]) or call(outputs, given, state)
+    edges = np.random.default_rng(0).integers(0, 3, (2, 5, 5)).astype("int32")
+    rollout.step(
+        inputs["positions"][:, 0],
+        inputs["features"],
+        inputs["mask"],
+        rollout.get_initial_state(inputs["positions"][:, 0]),
+        edges=edges,
+    )
+    np.testing.assert_array_equal(seen[0], edges)
+    assert seen[0].dtype == "int32"

@@ -8,6 +8,7 @@ from pipelines.nbody.box_integrator import reflect
 from pipelines.nbody.verlet import velocity_verlet
 from socialmd_tf.layers import KinematicHead, VerletHead
 from tests import references
+from tests.socialmd_tf.layers import periodic
 
 FLOOR, SCALE, SOFTENING, WIDTH = 1e-3, 0.2, 0.3, 4
 
@@ -485,3 +486,49 @@ def test_the_motion_is_that_of_the_force_and_of_the_learned_acceleration():
     of_motion = {weight.path for layer in head.motion_layers for weight in layer.weights}
     of_spread = {weight.path for layer in (head.scale, head.mixture) for weight in layer.weights}
     assert of_motion | of_spread == {weight.path for weight in head.weights} and not of_motion & of_spread
+
+
+@pytest.mark.parametrize("box", periodic.BOXES.values(), ids=periodic.BOXES)
+def test_forces_cross_the_faces_of_a_periodic_box(box):
+    """Equal steps under the forces of all images, which move with their particles."""
+    boxes, positions, mask = periodic.system(box, num_particles=4)
+    size, count = len(box), positions.shape[1]
+    head = make(size, cutoff=periodic.CUTOFF)
+    features, velocities = draw(2, count, 2), 0.3 * draw(2, count, size, seed=2)
+
+    def acceleration(x):
+        images, *repeated = periodic.all_images(boxes, periodic.wrapped(np.asarray(x), boxes), features, mask)
+        return head.force(images, *repeated)[:, :count]
+
+    x, v, a = positions, velocities, acceleration(positions)
+    for _ in range(head.substeps):
+        x = x + v / head.substeps + a / (2 * head.substeps**2)
+        following = acceleration(x)
+        v, a = v + (a + following) / (2 * head.substeps), following
+    free, _ = head.integrate(positions, velocities, features, mask)
+    for given in (positions, periodic.other_images(positions, boxes)):
+        moved, found = head.integrate(given, velocities, features, mask, boxes)
+        np.testing.assert_allclose(moved - given, x - positions, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(found, v, rtol=1e-3, atol=1e-4)
+        assert np.abs(moved - given - (free - positions)).max() > 1e-3
+
+
+def test_steps_are_short_when_a_pair_meets_across_a_face():
+    boxes = np.diag([6.0, 6.0])[None].astype("float32")
+    features, velocities = draw(1, 2, 2), np.array([[[0.5, 0.0], [-0.5, 0.0]]], "float32")
+    head = attracting(softening=0.01, cutoff=3.0, step_fraction=0.05, substeps=1)
+    inside = np.array([[[3.0, 1.0], [3.5, 1.1]]], "float32")
+    across = np.array([[[5.9, 1.0], [0.4, 1.1]]], "float32")
+    (x, v), (y, w) = (head.integrate(given, velocities, features, None, boxes) for given in (inside, across))
+    np.testing.assert_allclose(v, w, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(x - inside, y - across, rtol=1e-3, atol=1e-4)
+
+
+def test_an_observed_velocity_replaces_the_estimate():
+    head = make()
+    state = head.observe(head.get_initial_state(draw(1, 3, 2)), draw(1, 3, 2, seed=2))
+    velocities = draw(1, 3, 2, seed=3)
+    *others, found = head.observe_velocities(state, velocities)
+    np.testing.assert_array_equal(found, velocities)
+    for one, other in zip(others, state[:-1], strict=True):
+        np.testing.assert_array_equal(one, other)

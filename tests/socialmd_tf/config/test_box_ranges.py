@@ -1,0 +1,43 @@
+import dataclasses
+import math
+
+import pytest
+
+from pipelines.errors import UserError
+from socialmd_tf.config import PRESETS, ModelConfig
+from socialmd_tf.config.box_ranges import box_notes, ranges, within_box
+
+
+def test_ranges_are_those_of_the_parts_chosen():
+    assert ranges(PRESETS["thesis"]) == {"side_lengths": 5.5}
+    assert ranges(PRESETS["verlet"]) == {"cutoff": 20.0}
+    assert ranges(PRESETS["lstm"]) == {}
+    kinematic = dataclasses.replace(PRESETS["kinematic"], num_dimensions=3)
+    assert ranges(kinematic) == {"side_lengths": pytest.approx(5.5 * (1 + 1 / 8) * math.sqrt(3))}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_ranges_are_shortened_to_half_the_height_and_no_further(preset, num_dimensions):
+    config = dataclasses.replace(PRESETS[preset], num_dimensions=num_dimensions)
+    assert within_box(config, math.inf) == within_box(config, 1e3) == config
+    fitted = within_box(config, 3.0)
+    assert ranges(fitted) == {name: pytest.approx(min(reach, 3.0)) for name, reach in ranges(config).items()}
+    assert within_box(fitted, 3.0) == fitted
+    assert len(fitted.side_lengths) == len(config.side_lengths)
+
+
+def test_a_shortened_default_is_said_and_a_choice_is_refused():
+    defaults = PRESETS["verlet"]
+    assert box_notes(defaults, defaults, math.inf) == []
+    (note,) = box_notes(defaults, defaults, 3.0)
+    assert note.startswith("--model.cutoff is 3 instead of 20")
+    chosen = dataclasses.replace(defaults, cutoff=4.0)
+    assert box_notes(chosen, defaults, 4.0) == []
+    with pytest.raises(UserError, match=r"`cutoff` must .* 3, .* 4, .*--model\.cutoff"):
+        box_notes(chosen, defaults, 3.0)
+
+
+def test_a_periodic_box_has_no_walls():
+    with pytest.raises(UserError, match="`walls` must be 0 in a periodic box"):
+        ModelConfig(head="verlet", interaction="pairwise", periodic=True, walls=3.0)
