@@ -1,14 +1,17 @@
 """`python -m socialmd_tf.rollout`: predict the frames that follow a trajectory file."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
 
 from pipelines.atomic_files import write_atomically
+from pipelines.boxes import unwrap, wrap
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from pipelines.npy_files import open_trajectory
+from pipelines.side_files import load_boxes
 from socialmd_tf import commands
 from socialmd_tf.report.write import check_directory
 
@@ -43,6 +46,9 @@ class RolloutCommand:
     """Seed of the drawn trajectories."""
     gif: bool = False
     """Also write an animation, .gif."""
+    wrap: bool = False
+    """Write positions wrapped into the periodic box of the dataset, with a corner at the origin. By default they are
+    unwrapped: particles continue across the faces of the box."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -61,6 +67,7 @@ def main() -> None:
     check_directory(command.output.parent)
     manifest = Manifest.load(command.data)
     open_trajectory(command.input, manifest.num_columns)  # refused before the slow start
+    require(manifest.is_periodic or not command.wrap, "wrap", f"left out for {command.data}, which has no box", True)
     commands.load_tensorflow()
     from socialmd_tf.evaluation.compatibility import check_data
     from socialmd_tf.export.saved_model import load
@@ -69,7 +76,7 @@ def main() -> None:
     check_data(model.card, manifest)
     limit = model.card["max_horizon"]
     require(command.num_steps <= limit, "num_steps", f"at most {limit}, the limit of {model.path}", command.num_steps)
-    frames, features = read(command, model, manifest)
+    frames, features, boxes = read(command, model, manifest)
     warm_up_steps = command.warm_up_steps or model.card["warm_up_steps"]
     if len(frames) < warm_up_steps:
         raise UserError(
@@ -81,18 +88,23 @@ def main() -> None:
     mean, covariance = model.moments(observed[None], features[None], command.num_steps)
     copies = [np.repeat(array[None], command.num_samples, axis=0) for array in (observed, features)]
     samples = model.paths(*copies, command.num_steps, (command.seed, 0)) if command.num_samples else ()
-    write(command, model, observed, mean[0], covariance[0], samples, frames[warm_up_steps:][: command.num_steps])
+    truth = frames[warm_up_steps:][: command.num_steps]
+    box = None if boxes is None else boxes[warm_up_steps - 1]
+    write(command, model, observed, mean[0], covariance[0], samples, truth, box)
 
 
 def read(command, model, manifest):
-    """Frames `[num_frames, N, D]` at the interval of the model, and features `[N, F]`.
+    """Frames `[num_frames, N, D]` at the interval of the model, features `[N, F]`, and lattice vectors or None.
+
+    In a periodic box the frames are unwrapped, and there are lattice vectors `[num_frames, D, D]`.
 
     Raises:
         UserError: The file is not a trajectory of the dataset, or contains NaN or infinity.
     """
     num_dimensions = manifest.num_dimensions
     stored = open_trajectory(command.input, manifest.num_columns)
-    trajectory = np.array(stored[command.first_frame :: model.card["windows"]["subsample"]])
+    chosen = slice(command.first_frame, None, model.card["windows"]["subsample"])
+    trajectory = np.array(stored[chosen])
     bad = np.argwhere(~np.isfinite(trajectory))
     if len(bad):
         frame, particle, column = bad[0]
@@ -101,21 +113,53 @@ def read(command, model, manifest):
             f"{command.first_frame + frame * model.card['windows']['subsample']}, particle {particle}, column {column}"
         )
     if not len(trajectory):
-        return trajectory, None
-    return trajectory[:, :, :num_dimensions], trajectory[0, :, num_dimensions:]
+        return trajectory, None, None
+    positions, features = trajectory[:, :, :num_dimensions], trajectory[0, :, num_dimensions:]
+    if not manifest.is_periodic:
+        return positions, features, None
+    # Particles are followed from stored frame to stored frame.
+    boxes = np.broadcast_to(_boxes(command, manifest, len(stored)), (len(stored), num_dimensions, num_dimensions))
+    followed = slice(command.first_frame, None)
+    unwrapped = unwrap(stored[followed, :, :num_dimensions], boxes[followed])[:: chosen.step]
+    return unwrapped.astype(np.float32), features, boxes[chosen]
 
 
-def write(command, model, observed, mean, covariance, samples, truth):
-    """Write the prediction and its pictures; each file is written whole or not at all."""
+def _boxes(command, manifest, num_frames):
+    """Lattice vectors of the input file: `[num_frames, D, D]`, or `[1, D, D]` for all frames."""
+    file = Path(os.path.relpath(command.input.resolve(), command.data.resolve())).as_posix()
+    if manifest.box_files is not None and file not in manifest.box_files:
+        raise UserError(f"{command.input}: expected a file that {command.data} has a box for, found none")
+    return load_boxes(manifest, command.data, file, num_frames)
+
+
+def write(command, model, observed, mean, covariance, samples, truth, box):
+    """Write the prediction and its pictures; each file is written whole or not at all.
+
+    Args:
+        command: The command.
+        model: The model.
+        observed: Unwrapped frames `[T, N, D]`.
+        mean: `[T', N, D]`.
+        covariance: `[T', N, D, D]`.
+        samples: `[S, T', N, D]`, or empty.
+        truth: `[<= T', N, D]`.
+        box: Lattice vectors in rows `[D, D]` at the last observed frame, or None.
+    """
     from socialmd_tf.report import plots
 
-    arrays = {"observed": observed, "mean": mean, "covariance": covariance, "truth": truth}
+    arrays = {"observed": observed, "mean": mean, "truth": truth}
     if len(samples):
         arrays["samples"] = samples
+    if command.wrap:
+        arrays = {name: wrap(frames, box).astype(np.float32) for name, frames in arrays.items()}
+    arrays["covariance"] = covariance
+    if box is not None:
+        arrays["box"] = box
     times = (len(observed) + np.arange(len(mean))) * model.card["time_between_frames"]
     options = {
         "truth": truth if len(truth) else None,
         "unit": model.card["length_unit"],
+        "box": box,
         "title": f"{command.input.name}: {len(mean)} frames predicted from {len(observed)} by {model.name}",
     }
     output = command.output

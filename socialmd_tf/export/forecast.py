@@ -21,6 +21,8 @@ class Prediction:
     """Unit of the times, if known."""
     model: str
     """The model, NAME/VERSION."""
+    box: np.ndarray | None = dataclasses.field(default=None, kw_only=True)
+    """The periodic box of the observed frames, in units of length, if there is one. Positions are unwrapped."""
 
     def __repr__(self):
         """One line, without the numbers."""

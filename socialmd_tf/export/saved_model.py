@@ -108,7 +108,7 @@ class ExportedModel:
         mean, covariance = self.moments(positions, features, self._horizon(num_steps), mask)
         if frames.positions.ndim == 3:
             mean, covariance = mean[0], covariance[0]
-        return Forecast(**self._facts(positions, num_steps), mean=mean, covariance=covariance)
+        return Forecast(**self._facts(positions, num_steps), mean=mean, covariance=covariance, box=frames.box)
 
     def sample(self, frames, num_steps=30, num_samples=16, seed=0):
         """Draw trajectories that may follow; the drawn positions of every frame are fed back.
@@ -133,7 +133,7 @@ class ExportedModel:
         drawn = self.paths(*copies[:2], self._horizon(num_steps), (seed, 0), copies[2])
         if frames.positions.ndim == 4:
             drawn = drawn.reshape(-1, num_samples, *drawn.shape[1:])
-        return Samples(**self._facts(inputs[0], num_steps), positions=drawn)
+        return Samples(**self._facts(inputs[0], num_steps), positions=drawn, box=frames.box)
 
     def moments(self, positions, features, horizon, mask=None):
         """Mean `[B, horizon, N, D]` and covariance `[B, horizon, N, D, D]` after frames `[B, T, N, D]`.

@@ -221,3 +221,50 @@ def test_help_lists_the_flags_without_tensorflow():
     assert result.returncode == 0, result.stderr
     for flag in ("--model", "--input", "--data", "--num-steps", "--num-samples", "--output", "--gif"):
         assert flag in result.stdout
+
+
+def in_a_box(directory, boxes=None):
+    """Put the dataset of `data` into a square box of side 3, wrapped; returns the true frames `[16, 3, 2]`."""
+    manifest, file = Manifest.load(directory), directory / "test/00000.npy"
+    frames = np.load(file)
+    frames[..., :2] = 0.4 * np.random.default_rng(3).normal(size=(16, 3, 2)).cumsum(axis=0)
+    truth = frames[..., :2].copy()
+    frames[..., :2] %= 3.0
+    np.save(file, frames)
+    changes = {"box": (3.0, 3.0)}
+    if boxes is not None:
+        np.save(directory / "test/00000.box.npy", boxes)
+        changes = {"box_files": {"test/00000.npy": "test/00000.box.npy"}}
+    dataclasses.replace(manifest, **changes).save(directory)
+    return truth
+
+
+@pytest.mark.parametrize("per_frame", [False, True])
+def test_periodic_frames_are_unwrapped_and_wrapped_back_if_asked(call, data, tmp_path, per_frame):
+    truth = in_a_box(data, np.full((16, 2), 3.0) if per_frame else None)
+    assert call(num_samples=2)[0] == 0
+    free = dict(np.load(tmp_path / "out.npz"))
+    np.testing.assert_array_equal(free["box"], 3.0 * np.eye(2))
+    moves = np.diff(np.concatenate([free["observed"], free["truth"]]), axis=0)
+    np.testing.assert_allclose(moves, np.diff(truth[:10:2], axis=0), atol=1e-5)
+    assert call("--wrap", num_samples=2)[0] == 0
+    wrapped = np.load(tmp_path / "out.npz")
+    for name in ("observed", "mean", "truth", "samples"):
+        assert wrapped[name].dtype == np.float32
+        assert wrapped[name].min() > -1e-5 and wrapped[name].max() < 3 + 1e-5
+        turns = (free[name] - wrapped[name]) / 3
+        np.testing.assert_allclose(turns, np.round(turns), atol=1e-5)
+    np.testing.assert_array_equal(wrapped["covariance"], free["covariance"])
+
+
+def test_data_without_a_box_cannot_be_wrapped(call, data, tmp_path):
+    code, _, error = call("--wrap")
+    assert code == 2 and "`wrap`" in error and "no box" in error and error.count("\n") == 1
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_a_file_without_its_box_is_refused(call, data, tmp_path):
+    in_a_box(data, np.full((16, 2), 3.0))
+    elsewhere = shutil.copy(data / "test/00000.npy", tmp_path / "elsewhere.npy")
+    code, _, error = call(input=elsewhere)
+    assert code == 2 and "elsewhere.npy: expected a file" in error and "box" in error

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,11 @@ def test_a_forecast_is_read_back_as_it_was_saved(tmp_path):
     np.testing.assert_array_equal(found["covariance"], COVARIANCE)
     np.testing.assert_array_equal(found["times"], FACTS["times"])
     assert (str(found["length_unit"]), str(found["time_unit"]), str(found["model"])) == ("nm", "ps", "tiny/1")
+
+
+def test_the_box_is_saved_where_there_is_one(tmp_path):
+    dataclasses.replace(FORECAST, box=np.array([4.0, 5.0])).save(tmp_path / "forecast.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "forecast.npz")["box"], [4.0, 5.0])
 
 
 def test_samples_without_a_time_unit_are_saved_without_it(tmp_path):
