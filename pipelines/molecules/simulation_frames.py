@@ -12,6 +12,8 @@ from pipelines.errors import UserError
 from pipelines.molecules.formats.frame import IncompleteFileError, Labels, RawFrame, Topology
 from pipelines.molecules.reading import read_frames
 
+Names = npt.NDArray[np.str_]
+Flags = npt.NDArray[np.bool_]
 _COMPARED_LETTERS = 4  # PDB files cut longer names off
 
 
@@ -139,16 +141,24 @@ class SimulationFrames:
             )
 
     def _check_topology(self, raw: RawFrame, labels: Labels) -> None:
-        if labels.atom_names is None:
-            return
-        found = np.char.strip(np.char.decode(labels.atom_names, "latin-1")).astype(f"U{_COMPARED_LETTERS}")
-        different = found != self._topology.atom_names.astype(f"U{_COMPARED_LETTERS}")
+        """Compare the names with those of the topology.
+
+        Residues may have another name there, such as WAT for SOL, but not that of another molecule.
+        """
+        if labels.atom_names is not None:
+            found, stated = _compared(labels.atom_names), self._topology.atom_names
+            self._refuse(found != _short(stated), raw, "atom", found, stated)
+        if labels.molecule_names is not None:
+            found, stated = _compared(labels.molecule_names), self._topology.molecule_names
+            self._refuse((found != _short(stated)) & np.isin(found, _short(stated)), raw, "residue", found, stated)
+
+    def _refuse(self, different: Flags, raw: RawFrame, kind: str, found: Names, expected: Names) -> None:
         if different.any():
             atom = int(np.argmax(different))
             raise UserError(
-                f"{raw.where}: atom {atom} (from 0): expected {self._topology.atom_names[atom]} as in "
-                f"{self._topology.path}, found {found[atom]}; expected a `--topology` that lists the atoms in this "
-                "order, or none if the trajectory names its molecules"
+                f"{raw.where}: atom {atom} (from 0): expected {kind} {expected[atom]} as in {self._topology.path}, "
+                f"found {kind} {found[atom]}; expected a `--topology` that lists the atoms in this order, or none if "
+                "the trajectory names its molecules"
             )
 
     def _follow_box(self, raw: RawFrame, is_first: bool) -> Array | None:
@@ -172,6 +182,14 @@ class SimulationFrames:
             self._box_varies |= not np.array_equal(stated, self._box) if self._box is not None else False
             self._box = stated
         return self._box if self.periodic_axes else None
+
+
+def _compared(column: npt.NDArray[np.bytes_]) -> Names:
+    return _short(np.char.strip(np.char.decode(column, "latin-1")))
+
+
+def _short(names: Names) -> Names:
+    return names.astype(f"U{_COMPARED_LETTERS}")
 
 
 def _axes(box: Array | None) -> str:

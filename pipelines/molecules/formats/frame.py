@@ -50,6 +50,8 @@ class Labels:
     """One text per atom `[num_atoms]`."""
     atom_names: npt.NDArray[np.bytes_] | None = None
     """Atom names `[num_atoms]`, surrounded by blanks as in the file; None if the format has none."""
+    molecule_names: npt.NDArray[np.bytes_] | None = None
+    """Residue names `[num_atoms]`, surrounded by blanks as in the file; None if the format has none."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,7 +69,7 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
         values = _box_values(path, index, box_line, box_size)
         box_size = box_size or len(values)
         rows = np.array(lines, dtype=f"S{_POSITIONS}")
-        labels = Labels("GRO", columns(rows, 0, 15), columns(rows, 10, 15))
+        labels = Labels("GRO", columns(rows, 0, 15), columns(rows, 10, 15), columns(rows, 5, 10))
         yield RawFrame(path, index, positions, _box(values, f"{path}: frame {index}"), labels=labels)
 
 

@@ -128,7 +128,8 @@ def _labels(path: Path, num_atoms: int) -> Labels | None:
         return None
     columns = (topology.atom_names, topology.molecule_names, topology.molecule_numbers, topology.chains)
     rows = [" ".join(parts) for parts in zip(*columns, strict=True)]
-    return Labels(path.suffix.lower(), np.char.encode(rows, "utf-8"), np.char.encode(topology.atom_names, "utf-8"))
+    encoded = [np.char.encode(column, "utf-8") for column in (rows, topology.atom_names, topology.molecule_names)]
+    return Labels(path.suffix.lower(), *encoded)
 
 
 def _mdanalysis() -> Any:

@@ -23,6 +23,7 @@ _ATOMS = (b"ATOM", b"HETATM")
 _BEGINNINGS = (b"MODEL", b"CRYST1", b"HEADER", b"TITLE")
 _CELL_COLUMNS = ((6, 15), (15, 24), (24, 33), (33, 40), (40, 47), (47, 54))
 _LAST_COORDINATE = 54
+_LAST_SERIAL = 99999
 
 
 @dataclasses.dataclass
@@ -104,7 +105,8 @@ def _frame(path: Path, index: int, model: _Model) -> RawFrame:
     positions: Array = coordinates(path, model.atoms, model.numbers, 30, 8)
     box = None if model.cell is None else cell_vectors(model.cell, f"{path}: frame {index}")
     rows = model.rows
-    return RawFrame(path, index, positions, box, labels=Labels("PDB", columns(rows, 12, 27), columns(rows, 12, 16)))
+    labels = Labels("PDB", columns(rows, 12, 27), columns(rows, 12, 16), columns(rows, 17, 21))
+    return RawFrame(path, index, positions, box, labels=labels)
 
 
 def _models(path: Path) -> Iterator[_Model]:
@@ -112,6 +114,7 @@ def _models(path: Path) -> Iterator[_Model]:
     model = _Model()
     for number, line in numbered_lines(path):
         if line.startswith(_ATOMS):
+            _check_continues(path, number, line, model)
             model.atoms.append(line)
             model.numbers.append(number)
         elif line.startswith(b"TER"):
@@ -125,6 +128,22 @@ def _models(path: Path) -> Iterator[_Model]:
         model.is_opened |= line.startswith(b"MODEL")
     if model.atoms or model.is_opened:
         yield model
+
+
+def _check_continues(path: Path, number: int, line: bytes, model: _Model) -> None:
+    """Refuse the first atom of a next model that no record separates from this one.
+
+    Where one residue alone begins again, the file lists copies of a molecule.
+    """
+    if not model.atoms or line[6:27] != model.atoms[0][6:27] or model.atoms[-1][17:27] == line[17:27]:
+        return
+    first, last = line[6:11].strip(), model.atoms[-1][6:11].strip()
+    # Serial numbers that have reached the last one that fits begin again in any case.
+    if first.isdigit() and last.isdigit() and int(first) < int(last) < _LAST_SERIAL:
+        raise UserError(
+            f"{path}: line {number}: the atoms begin again with serial number {int(first)} after {int(last)}; expected "
+            "MODEL and ENDMDL records around every model, or END between them"
+        )
 
 
 def _cell(path: Path, number: int, line: bytes) -> list[float] | None:

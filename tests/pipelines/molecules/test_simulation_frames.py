@@ -76,6 +76,18 @@ class TestOrderOfAtoms:
         message = refusal([path], topology)
         assert str(path) in message and str(topology) in message and "`--topology`" in message
 
+    def test_a_topology_with_the_residues_in_another_order(self, tmp_path):
+        kinds = [Molecule(name, number, ["B1", "B2"]) for number, name in enumerate(["OQL"] * 2 + ["ONC"] * 2)]
+        topology = write_gro(tmp_path / "a.gro", kinds, FRAMES[:1, :8], BOX)
+        for path in (
+            write_pdb(tmp_path / "a.pdb", kinds[::-1], FRAMES[:, :8]),
+            write_gro(tmp_path / "b.gro", kinds[::-1], FRAMES[:, :8], BOX),
+        ):
+            message = refusal([path], topology)
+            assert (
+                f"{path}: frame 0: atom 0 (from 0): expected residue OQL" in message and "found residue ONC" in message
+            )
+
     def test_a_topology_with_other_residue_names_and_numbers_is_no_fault(self, tmp_path):
         renamed = [Molecule("LONGR", molecule.number + 500, molecule.atom_names) for molecule in MOLECULES]
         topology = write_gro(tmp_path / "a.gro", renamed, FRAMES[:1], BOX)

@@ -130,3 +130,25 @@ def test_a_cut_after_the_record_that_opens_a_model(tmp_path):
     text = write_pdb(tmp_path / "a.pdb", TWO, FRAMES).read_text()
     with pytest.raises(IncompleteFileError, match=r"a.pdb: frame 2 is cut off after 0 of 2 atoms"):
         positions_of(written(tmp_path, text[: text.index("MODEL        3") + 14]))
+
+
+def test_models_that_nothing_separates_are_refused(tmp_path):
+    molecules = [Molecule("AU", 1, ["AU"]), Molecule("OQL", 2, ["A"])]
+    frame = pdb_frame(molecules, FRAMES[0])
+    for between in ("", "TER\n", "REMARK\n"):
+        path = written(tmp_path, between.join([frame] * 3))
+        for read in (read_topology, positions_of):
+            with pytest.raises(UserError, match=f"{path}: line {3 + bool(between)}: .* serial number 1 after 2"):
+                read(path)
+
+
+def test_copies_of_one_molecule_may_begin_again_with_the_first_serial_number(tmp_path):
+    frame = pdb_frame(TWO, FRAMES[0])
+    assert read_topology(written(tmp_path, frame * 3)).num_atoms == 6
+
+
+def test_serial_numbers_begin_again_after_the_last_one_that_fits(tmp_path):
+    molecules = [Molecule("AU", 1, ["AU"]), Molecule("OQL", 2, ["A"])]
+    lines = pdb_frame(molecules, FRAMES[0]).splitlines(keepends=True)
+    lines[1] = f"{lines[1][:6]}99999{lines[1][11:]}"
+    assert read_topology(written(tmp_path, "".join([*lines, lines[0]]))).num_atoms == 3
