@@ -29,10 +29,10 @@
   function pathsOf(frames) {
     const x = [], y = [];
     for (let i = 0; frames.length > 1 && i < frames[0].x.length; i++) {
-      for (const frame of frames) {
-        if (frame.breaks?.includes(i)) x.push(null), y.push(null);
+      frames.forEach((frame, k) => {
+        if (k > 0 && frame.breaks?.includes(i)) x.push(null), y.push(null);
         x.push(frame.x[i]), y.push(frame.y[i]);
-      }
+      });
       x.push(null), y.push(null);
     }
     return { x, y };

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import chi2
 
 from socialmd_tf.report import html_page
+from socialmd_tf.report.shown_box import ShownBox
 from tests.socialmd_tf.report.report_examples import COMPARISONS, HOSTILE, findings, full_result, window
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install '.[dev]'")
@@ -16,7 +17,8 @@ PROGRAMS = [shutil.which("chromium"), shutil.which("chromedriver")]
 pytestmark = pytest.mark.skipif(None in PROGRAMS, reason="needs a browser: apt-get install chromium chromium-driver")
 
 NAMES = (HOSTILE, "theirs")
-WINDOWS = [window(0, names=NAMES), window(1, label=HOSTILE, names=NAMES, num_frames=(2, 6), num_particles=4)]
+PERIODIC = window(2, label="rank 2 of 3", names=NAMES, num_frames=(2, 5), num_particles=6, box=4.0 * np.eye(2))
+WINDOWS = [window(0, names=NAMES), window(1, label=HOSTILE, names=NAMES, num_frames=(2, 6), num_particles=4), PERIODIC]
 WINDOWS[1].predictions["theirs"][0][1, 0] = np.nan  # diverged
 
 
@@ -178,6 +180,29 @@ def test_paths_grow_with_the_frames(page):
         np.array(path("observed"), float).reshape(5, 3)[:, :2], shown.warm_up[:2, :, 0].T, atol=1e-4
     )
     assert path("true") == [None]
+
+
+def test_paths_in_a_box_are_broken_at_its_faces(page):
+    """A path is drawn from the last observed frame on; null separates paths and the pieces of a path."""
+    page.choose("window", 2)
+    page.move_to(99)
+    script = """
+        const trace = document.getElementById("player-plot").data.find(({ name }) => name === arguments[0]);
+        return [trace.x, trace.y];
+    """
+    x, y = page.run(script, "true path")
+    shown = ShownBox.around(PERIODIC.box, PERIODIC.warm_up)
+    paths = np.concatenate([PERIODIC.warm_up[-1:], PERIODIC.truth])
+    wrapped, breaks = shown.wrap(paths), shown.breaks(paths)
+    expected = []
+    for particle in range(6):
+        for frame in range(6):
+            expected += [[np.nan] * 2] * bool(breaks[frame, particle]) + [wrapped[frame, particle]]
+        expected.append([np.nan] * 2)
+    assert breaks[1].any() and breaks[2:].any()
+    np.testing.assert_allclose(np.array([x, y], float).T, expected, atol=1e-3)
+    edges = np.array(page.run(script, "box"), float)
+    assert np.isfinite(edges).sum() == 4 * 2 * 2 and np.nanmax(edges) - np.nanmin(edges) == pytest.approx(4)
 
 
 def test_the_keyboard_moves_the_slider(page):
