@@ -13,7 +13,7 @@ BOXES = {
     "triclinic": [[6.0, 0.0, 0.0], [1.5, 6.0, 0.0], [-1.0, 2.0, 6.0]],
 }
 """Lattice vectors; half the smallest height is at least 2.25."""
-CUTOFF = 2.25
+CUTOFF = 2.2
 
 
 def system(box, num_particles=7, seed=0):
