@@ -4,10 +4,15 @@ import dataclasses
 
 import numpy as np
 
-from pipelines.boxes import Array, half_height, minimum_image
+from pipelines.boxes import Array, half_height, inverse, minimum_image
+from pipelines.errors import UserError
 from pipelines.molecules.centers import Selection
 from pipelines.molecules.periodic import gather_around_mean
 from pipelines.molecules.simulation_frames import Frame
+
+_MAX_MEAN_MOVE = 0.2
+"""Of the box. Moves that are as long as the box have images of 0.25 on average; of normally distributed moves with a
+mean of 0.2, one in twenty is longer than half the box and has a nearer image."""
 
 
 @dataclasses.dataclass
@@ -26,6 +31,9 @@ class Unwrapped:
     """Longest move between two frames, in half widths of the box. Near 1, or above it (possible in the corners of a
     box), a move may be confused with another."""
     _file_positions: Array | None = None
+    _sum_of_moves: Array = dataclasses.field(default_factory=lambda: np.zeros(3))
+    """Absolute moves along each box vector, in lengths of the vector."""
+    _num_moves: int = 0
 
     def advance(self, file_positions: Array, box: Array | None) -> None:
         """Take in the positions `[n, 3]` of the next frame."""
@@ -38,11 +46,32 @@ class Unwrapped:
             # Either almost 0 or a box vector, which is at least two half widths long.
             apart = np.linalg.norm(file_positions - self._file_positions - moves, axis=1)
             self.num_jumps += int((apart > width).sum())
+            # Open axes do not count: moves along them have no images.
+            longest = float(np.linalg.norm(moves[:, box.any(axis=0)], axis=1).max())
+            self.largest_move = max(self.largest_move, longest / width)
+            self._sum_of_moves += np.abs(moves @ inverse(box)).sum(axis=0)
+            self._num_moves += len(moves)
         self._file_positions = file_positions
-        # Open axes do not count: moves along them have no images.
-        longest = float(np.linalg.norm(moves[:, box.any(axis=0)], axis=1).max())
-        self.largest_move = max(self.largest_move, longest / width)
         self.positions = self.positions + moves
+
+    def check_moves(self, label: str) -> None:
+        """Refuse moves that cannot be told from their periodic images.
+
+        Args:
+            label: Name of the simulation, for the message.
+
+        Raises:
+            UserError: Along a vector of the box, the mean move between frames is more than a fifth of its length.
+        """
+        means = self._sum_of_moves / max(self._num_moves, 1)
+        axis = int(np.argmax(means))
+        if means[axis] > _MAX_MEAN_MOVE:
+            raise UserError(
+                f"{label}: from one frame to the next, molecules move by {means[axis]:.2f} of the box along "
+                f"{'xyz'[axis]} on average, so that jumps cannot be told from moves; expected at most "
+                f"{_MAX_MEAN_MOVE:g}: frames that are closer in time, and the box of the simulation in the unit of "
+                "the positions (0 for an open axis)"
+            )
 
 
 class Aligner:
@@ -64,7 +93,6 @@ class Aligner:
             self._center = Unwrapped(gather_around_mean(cluster, first.box))
             start = np.zeros_like(start)
         self.particles = Unwrapped(start)
-        self._is_first = True
 
     def __call__(self, frame: Frame) -> Array:
         """Take in the next frame, including the first one.
@@ -83,7 +111,4 @@ class Aligner:
             self._center.advance(frame.finite_positions(self._selection.center_atoms), frame.box)
             positions = positions - self._center.positions.mean(axis=0)
         self.particles.advance(positions, frame.box)
-        if self._is_first:
-            self._is_first = False
-            self.particles.largest_move = 0.0  # the choice of the first images is no motion
         return self.particles.positions

@@ -53,6 +53,7 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
             where = f"simulation {index + 1} of {num_simulations}"
             num_frames, times, particles = _store_centers(config, plan, frames, store, progress, where)
         check_inputs(plan.simulation, inputs, "reading began")
+        particles.check_moves(label)
         if frames.without_positions:
             label += f", without {frames.without_positions} frames that have no positions"
         shares, splits = (config.fractions, SPLITS) if plan.split is None else ((1.0,), (plan.split,))

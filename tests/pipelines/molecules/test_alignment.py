@@ -56,6 +56,19 @@ def test_jumps_are_counted_by_hand():
     assert particles.largest_move == pytest.approx(0.5)  # 5 of 10
 
 
+@pytest.mark.parametrize("edge", [1.0, 2.0, 4.0], ids=["placeholder", "box in nm", "frames too far apart"])
+def test_moves_as_long_as_the_box_are_refused(truth, edge):
+    box = np.diag([20.0, edge, 22.0])
+    _, particles = aligned(truth, [box] * len(truth))
+    with pytest.raises(UserError, match=r"simulation 7: .* move by 0\.2\d of the box along y .* at most 0\.2"):
+        particles.check_moves("simulation 7")
+
+
+@pytest.mark.parametrize("box", [CUBE, TRICLINIC, SLAB, TILTED_SLAB, None])
+def test_moves_shorter_than_the_box_are_not(truth, box):
+    aligned(truth, [box] * len(truth))[1].check_moves("simulation 7")
+
+
 def test_in_a_box_that_changes_size_positions_stay_images_of_those_in_the_file(truth):
     scales = 1 + 0.02 * np.sin(np.arange(len(truth)))
     boxes = [scale * CUBE for scale in scales]
