@@ -29,13 +29,10 @@ def build(variant):
     New weights would predict all of them at the origin, within range of each other in every grid. Training leaves this
     state within a few steps.
     """
-    import dataclasses
-
     import keras
     from keras import ops
 
     from socialmd_tf import layers
-    from socialmd_tf.config import PRESETS
     from socialmd_tf.model import build_model, rollout_layer
     from socialmd_tf.parts import register_head
     from socialmd_tf.training import loop
@@ -66,11 +63,7 @@ def build(variant):
         def compute_output_shape(self, positions_shape, states_shape, mask_shape=None):
             return (*positions_shape[:2], self.bins // 2, self.bins // 2, config.filters[0])
 
-    config = PRESETS[variant if variant in PRESETS else "thesis"]
-    if variant == "no-interaction":
-        config = dataclasses.replace(config, interaction="none")
-    if config.head == "absolute":
-        config = dataclasses.replace(config, head="staying")
+    config = network_of(variant)
     if variant == "textbook":
         from socialmd_tf.layers.interactions import stacked_pooling
 
@@ -81,6 +74,18 @@ def build(variant):
     rollout_layer(model).unroll = variant == "unrolled"
     loop.compile_for_training(model, 1e-3)
     return model
+
+
+def network_of(variant):
+    """The `ModelConfig` of a variant, with the head "staying" instead of "absolute"."""
+    import dataclasses
+
+    from socialmd_tf.config import PRESETS
+
+    config = PRESETS[variant if variant in PRESETS else "thesis"]
+    interaction = "none" if variant == "no-interaction" else config.interaction
+    head = "staying" if config.head == "absolute" else config.head
+    return dataclasses.replace(config, interaction=interaction, head=head)
 
 
 def batch():

@@ -53,10 +53,8 @@ def continue_from(
     def step(positions: Array, velocities: Array) -> tuple[Array, Array]:
         return flow(positions, velocities, masses, weights, interval)
 
-    # Padded particles share one place, and a distance of zero would divide by zero: put each at another, far away.
-    places = _FAR * np.arange(1.0, mask.shape[1] + 1)[None, None, :, None]
-    apart = np.where(mask[:, None, :, None], frames, places).transpose(1, 3, 2, 0).astype(np.float64)
-    positions, velocities = apart[1], velocities_at_the_end(apart[0], apart[1], step, interval)
+    first, positions = _apart(frames, mask).transpose(1, 3, 2, 0)
+    velocities = velocities_at_the_end(first, positions, step, interval)
     predicted = []
     for _ in range(num_frames):
         positions, velocities = step(positions, velocities)
@@ -64,3 +62,9 @@ def continue_from(
     result = np.stack(predicted).transpose(3, 0, 2, 1)
     usable = mask[:, None, :, None] & np.isfinite(result).all(axis=(1, 2, 3), keepdims=True)
     return np.where(usable, result, frames[:, 1:])
+
+
+def _apart(frames: Array, mask: npt.NDArray[np.bool_]) -> Array:
+    """`frames` with every padded particle at a place of its own, far away: at a shared one, distances would be zero."""
+    places = _FAR * np.arange(1.0, mask.shape[1] + 1)[None, None, :, None]
+    return np.where(mask[:, None, :, None], frames, places).astype(np.float64)

@@ -63,14 +63,7 @@ def simulate(config: NanoparticleConfig, beads: Beads, index: int) -> Iterator[n
     for force in (pairs, *_other_forces(mm, config, beads, moving)):
         system.addForce(force)
     integrator = mm.LangevinMiddleIntegrator(config.temperature, _RELAXATION_FRICTION, config.time_step)
-    seed = int(np.random.default_rng([config.seed, index, 1]).integers(1, 2**31 - 1))
-    integrator.setRandomNumberSeed(seed)
-    # With one thread and a fixed order of summation, the same seed gives the same frames.
-    options = {"Threads": "1", "DeterministicForces": "true"}
-    context = mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), options)
-    context.setPositions(beads.positions[moving])
-    mm.LocalEnergyMinimizer.minimize(context, 10.0, 200)
-    context.setVelocitiesToTemperature(config.temperature, seed)
+    context = _start(mm, config, system, integrator, beads.positions[moving], index)
     _advance(mm, config, integrator, config.relaxation_steps)
     _set_hydrophobicity(pairs, beads, moving, HYDROPHOBICITY | {"OQL": DRUG_HYDROPHOBICITY[config.drug]})
     pairs.updateParametersInContext(context)
@@ -83,6 +76,21 @@ def simulate(config: NanoparticleConfig, beads: Beads, index: int) -> Iterator[n
         if not lengths.max() < _TORN * BOND_LENGTH:
             raise _too_long(config, f"a bond is {lengths.max():.3g} nm long at frame {frame}")
         yield positions
+
+
+def _start(
+    mm: Any, config: NanoparticleConfig, system: Any, integrator: Any, positions: npt.NDArray[np.float64], index: int
+) -> Any:
+    """The context of a simulation at minimal energy, with random velocities."""
+    seed = int(np.random.default_rng([config.seed, index, 1]).integers(1, 2**31 - 1))
+    integrator.setRandomNumberSeed(seed)
+    # With one thread and a fixed order of summation, the same seed gives the same frames.
+    options = {"Threads": "1", "DeterministicForces": "true"}
+    context = mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), options)
+    context.setPositions(positions)
+    mm.LocalEnergyMinimizer.minimize(context, 10.0, 200)
+    context.setVelocitiesToTemperature(config.temperature, seed)
+    return context
 
 
 def _advance(mm: Any, config: NanoparticleConfig, integrator: Any, num_steps: int) -> None:
