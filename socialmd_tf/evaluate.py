@@ -8,9 +8,10 @@ from typing import Annotated
 
 import tyro
 
-from pipelines.errors import UserError
+from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
+from socialmd_tf.export.versions import find_version
 from socialmd_tf.report.write import check_directory, write
 
 PROG = "python -m socialmd_tf.evaluate"
@@ -42,7 +43,9 @@ def main() -> None:
     if not paths:
         raise UserError("`--model` must name at least one SavedModel. Received none")
     check_directory(command.output)
-    Manifest.load(command.data)  # refused before the slow start
+    for path in paths:  # refused before the slow start
+        find_version(path)
+    Manifest.load(command.data)
     commands.load_tensorflow()
     write(evaluate(paths, command.data, command.split), command.output)
     print((command.output / "report.md").read_text(), end="")
@@ -62,13 +65,14 @@ def evaluate(models, data, split="test", windows=None):
         `Findings`: `print` it for a table, `metrics()` has all numbers.
 
     Raises:
-        UserError: A path holds no model, the data do not fit a model or are faulty, there is no training split, the
-            models have no frames in common, or a model is named twice.
+        UserError: There is no model, a path holds none, the data do not fit a model or are faulty, there is no
+            training split, the models have no frames in common, or a model is named twice.
     """
     from socialmd_tf.evaluation import evaluate
     from socialmd_tf.export.saved_model import load
 
     models = models if isinstance(models, list | tuple) else [models]
+    require(len(models) > 0, "models", "one model or several", models)
     loaded = [load(model) if isinstance(model, str | os.PathLike) else model for model in models]
     return evaluate.evaluate(loaded, data, split, windows)
 

@@ -13,6 +13,7 @@ from pipelines.manifest import Manifest
 from pipelines.npy_files import open_trajectory
 from pipelines.side_files import load_boxes
 from socialmd_tf import commands
+from socialmd_tf.export.versions import find_version
 from socialmd_tf.report.write import check_directory
 
 PROG = "python -m socialmd_tf.rollout"
@@ -65,6 +66,7 @@ def main() -> None:
     """Run the command."""
     command = commands.parse(RolloutCommand, prog=PROG)
     check_directory(command.output.parent)
+    find_version(command.model)
     manifest = Manifest.load(command.data)
     open_trajectory(command.input, manifest.num_columns)  # refused before the slow start
     require(manifest.is_periodic or not command.wrap, "wrap", f"left out for {command.data}, which has no box", True)

@@ -37,5 +37,5 @@ def preset(name: str) -> ModelConfig:
     Raises:
         UserError: No preset has this name.
     """
-    require(name in PRESETS, "preset", f"one of {', '.join(PRESETS)}", name)
+    require(isinstance(name, str) and name in PRESETS, "preset", f"one of {', '.join(PRESETS)}", name)
     return PRESETS[name]

@@ -62,10 +62,15 @@ def prepare(model, manifest, windows=None):
         windows: The `DataConfig` of models in memory; exported ones know theirs.
 
     Raises:
-        UserError: The data do not fit the model.
+        UserError: This is no model of this package, or the data do not fit it.
     """
     if isinstance(model, keras.Model):
+        require(windows is None or isinstance(windows, DataConfig), "windows", "a `DataConfig`", windows)
+        is_ours = any(layer.name == "rollout" for layer in model.layers)
+        require(is_ours, "models", "paths of SavedModels, loaded ones, or models of `build_model`", model)
         return InMemoryModel(model, manifest, DataConfig() if windows is None else windows)
+    is_loaded = hasattr(model, "card")
+    require(is_loaded, "models", "paths of SavedModels, loaded ones, or models of `build_model`", model)
     check_data(model.card, manifest)
     return model
 

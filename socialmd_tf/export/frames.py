@@ -1,4 +1,4 @@
-"""Observed frames: what a trained model is given, from a file or from arrays."""
+"""Observed frames, the input of a trained model: from a file or from arrays."""
 
 import dataclasses
 from pathlib import Path
@@ -107,11 +107,11 @@ def read(source, *, features=None, mask=None, velocities=None, box=None, data=No
         return _read_file(Path(source), data)
     known = {} if data is None else _facts(Manifest.load(Path(data)))
     return Frames(
-        _array("positions", source),
+        floats("positions", source),
         features=features,
-        mask=None if mask is None else _array("mask", mask),
-        velocities=None if velocities is None else _array("velocities", velocities),
-        box=None if box is None else _array("box", box),
+        mask=None if mask is None else floats("mask", mask),
+        velocities=None if velocities is None else floats("velocities", velocities),
+        box=None if box is None else floats("box", box),
         **known,
     )
 
@@ -147,9 +147,14 @@ def _facts(manifest):
     }
 
 
-def _array(name, values):
+def floats(name, values):
+    """An array of float32; a number that float32 cannot hold becomes infinite.
+
+    Raises:
+        UserError: The values are not real numbers, or form no array.
+    """
     try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
-            return np.asarray(values, np.float32)
+        with np.errstate(over="ignore"):
+            return np.asarray(values).astype(np.float32, casting="same_kind", copy=False)
     except (TypeError, ValueError) as error:
         raise UserError(f"`{name}` must be an array of numbers: {error}") from None

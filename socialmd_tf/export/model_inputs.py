@@ -5,12 +5,13 @@ import math
 import numpy as np
 
 from pipelines.errors import UserError, require
+from socialmd_tf.export.frames import floats
 
 _TOLERANCE = 1e-6  # relative, of the ratio of two frame intervals
 
 
 def model_inputs(frames, card):
-    """What an exported model reads.
+    """Inputs of an exported model.
 
     Frames whose time between frames is known are read at the model's interval, every k-th frame, and the first T of
     them are observed, T as in training. Of other frames all are observed.
@@ -90,10 +91,7 @@ def _features(frames, card, batch_size):
 
 def _rows(name, values, shape, batch_size):
     """Finite values `[*shape]` or `[B, *shape]` as `[B, *shape]`."""
-    try:
-        values = np.asarray(values, np.float32)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"`{name}` must be an array of numbers: {error}") from None
+    values = floats(name, values)
     allowed = values.shape in (shape, (batch_size, *shape))
     require(allowed, name, f"of shape {list(shape)} or {[batch_size, *shape]}", list(values.shape))
     require(bool(np.isfinite(values).all()), name, "finite", values[~np.isfinite(values)][:1].tolist())

@@ -1,8 +1,9 @@
 """The version directories of an exported model, `saved_models/NAME/<integer>/`."""
 
+import os
 from pathlib import Path
 
-from pipelines.errors import UserError
+from pipelines.errors import UserError, require
 
 SAVED_MODEL = "saved_model.pb"
 
@@ -37,6 +38,7 @@ def find_version(path):
     Raises:
         UserError: There is no SavedModel in either place.
     """
+    require(isinstance(path, str | os.PathLike), "model", "the path of a SavedModel", path)
     path = Path(path)
     if (path / SAVED_MODEL).exists():
         return path

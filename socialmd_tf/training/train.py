@@ -4,12 +4,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import UserError
+from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
 from pipelines.output_directory import DirectoryLock
-from socialmd_tf.config import load_json, to_dict
+from socialmd_tf.config import TrainConfig, load_json, to_dict
 from socialmd_tf.evaluation.evaluate import evaluate
 from socialmd_tf.export.model_card import CARD, add_metrics, model_card, read_card
 from socialmd_tf.export.saved_model import ExportedModel
@@ -26,7 +26,7 @@ DEMO_SIMULATION = SimulationConfig(num_train=32, num_validation=4, num_test=4)
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What a training leaves."""
+    """Files and metrics of a finished training."""
 
     run_directory: Path
     """The run: checkpoints, `history.csv` and the reports."""
@@ -54,6 +54,7 @@ def train(config):
         UserError: The data, the run directory or the export directory is not what it must be.
         TrainingDiverged: The loss is no longer a number, or no gradient is; the last good weights are kept.
     """
+    require(isinstance(config, TrainConfig), "config", "a `TrainConfig`", config)
     if config.data is None:
         config = dataclasses.replace(config, data=str(demo_data()))
     manifest = Manifest.load(Path(config.data))

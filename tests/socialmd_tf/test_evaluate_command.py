@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.config import DataConfig
+from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
 from socialmd_tf.evaluate import PROG, EvaluateCommand, evaluate, main
@@ -171,6 +172,11 @@ def test_paths_loaded_models_and_models_in_memory_are_evaluated_from_python(mode
     assert found.results["small"] == by_object.results["small"]
     (name,) = in_memory.models
     assert in_memory.results[name]["mae"] == pytest.approx(found.results["small"]["mae"], rel=1e-4)
+
+
+def test_no_model_is_refused_from_python(data):
+    with pytest.raises(UserError, match="`models` must be one model or several"):
+        evaluate([], data, "test")
 
 
 def test_help_lists_the_flags_without_tensorflow():

@@ -1,6 +1,7 @@
 import dataclasses
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
@@ -48,3 +49,14 @@ def test_a_model_in_memory_predicts_what_it_predicts():
 def test_a_model_in_memory_must_fit_the_data(field, value):
     with pytest.raises(UserError, match="`models` must be models for"):
         models.prepare(built_model(), dataclasses.replace(MANIFEST, **{field: value}), WINDOWS)
+
+
+@pytest.mark.parametrize("model", [None, 3, keras.Sequential([keras.layers.Dense(2)])])
+def test_other_models_are_refused(model):
+    with pytest.raises(UserError, match="`models` must be paths of SavedModels"):
+        models.prepare(model, MANIFEST, WINDOWS)
+
+
+def test_the_windows_are_a_configuration():
+    with pytest.raises(UserError, match="`windows` must be a `DataConfig`"):
+        models.prepare(built_model(), MANIFEST, {"subsample": 1})

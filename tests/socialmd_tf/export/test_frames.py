@@ -93,6 +93,7 @@ def test_frames_are_read_as_they_are():
         ({"source": np.zeros((4, 0, 2))}, ["`positions`", "(4, 0, 2)"]),
         ({"source": [["a"]]}, ["`positions`", "numbers"]),
         ({"source": [[1.0], [1.0, 2.0]]}, ["`positions`", "numbers"]),
+        ({"source": np.zeros((4, 3, 2), complex)}, ["`positions`", "numbers", "complex"]),
         ({"source": np.zeros((4, 3, 2)), "mask": [1, 1]}, ["`mask`", "[3]", "(2,)"]),
         ({"source": np.zeros((5, 4, 3, 2)), "mask": np.ones((4, 3))}, ["`mask`", "[5, 3]", "(4, 3)"]),
         ({"source": np.zeros((4, 3, 2)), "data": "nowhere"}, ["nowhere"]),

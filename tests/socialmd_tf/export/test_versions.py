@@ -30,3 +30,9 @@ def test_other_files_are_refused(tmp_path):
     for directory in (tmp_path, tmp_path / "file"):
         with pytest.raises(UserError, match=r"`export_directory`.*file"):
             versions(directory)
+
+
+@pytest.mark.parametrize("path", [None, 3, ["saved_models/nbody"]])
+def test_a_path_is_needed(path):
+    with pytest.raises(UserError, match="`model` must be the path"):
+        find_version(path)

@@ -35,7 +35,7 @@ def config(tmp_path, write_dataset, random_trajectory):
 
 @pytest.fixture(autouse=True)
 def steps(monkeypatch):
-    """What a training does, in place of doing it."""
+    """Record the steps of a training instead of doing them."""
     steps = []
 
     def fit(config, directory):
@@ -70,6 +70,11 @@ def test_the_result_names_run_model_split_and_metrics(config):
     assert result.run_directory == Path(config.run_directory)
     assert result.model == Path(config.export_directory) / "1"
     assert (result.split, result.metrics) == ("validation", {"mae": 1.0})
+
+
+def test_only_a_configuration_is_taken(config):
+    with pytest.raises(UserError, match="`config` must be a `TrainConfig`"):
+        training.train(to_dict(config))
 
 
 def test_what_is_done_is_not_done_again(config, steps):
