@@ -1,4 +1,4 @@
-"""What every command shares: its flags, and how it ends."""
+"""Common parts of the commands: how flags are parsed, and how a command ends."""
 
 import os
 import sys

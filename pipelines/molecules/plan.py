@@ -1,4 +1,4 @@
-"""What will be made of each simulation, decided from its topology and first frame before anything is written."""
+"""The plan of each simulation's dataset files, made from its topology and first frame before anything is written."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _GAP = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What will be made of one simulation."""
+    """The plan of one simulation."""
 
     simulation: Simulation
     """Its files."""
@@ -37,7 +37,7 @@ class Plan:
     split: str | None
     """The split of all its frames; None if it is split in time."""
     notes: tuple[str, ...]
-    """What the user should know about the topology, one sentence each."""
+    """Notes on the topology for the user, one sentence each."""
     is_periodic: bool
     """Whether an axis of the box is periodic in the first frame."""
     fills_box: bool

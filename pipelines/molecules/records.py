@@ -32,7 +32,7 @@ class Record:
     sizes: Mapping[str, Sequence[int]]
     """Least and largest number of atoms in the molecules of each selected name."""
     notes: Sequence[str]
-    """What the user should know about the topology."""
+    """Notes on the topology for the user."""
     num_atoms: int
     """Atoms of the topology."""
     particles: tuple[int, ...]

@@ -24,7 +24,7 @@ class Flag:
     spelling: str
     """`--model.units INT`."""
     text: str
-    """What the flag does, and its default."""
+    """Description of the flag, and its default."""
     is_required: bool
 
 
@@ -83,7 +83,7 @@ def _without_marks(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _mark(name: str, marks: tuple[Any, ...]) -> Any:
-    """What `tyro.conf.arg` says, if it is there."""
+    """The description in `tyro.conf.arg`, if there is one."""
     return next((value for mark in marks if (value := getattr(mark, name, None))), None)
 
 

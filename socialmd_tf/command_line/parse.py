@@ -22,7 +22,7 @@ _ENTRY_POINTS = ("socialmd-tf", "python -m socialmd_tf")
 
 
 def typed(prog: str) -> str:
-    """What was typed to run a command: `socialmd-tf train` if it was run so, else `prog`.
+    """The program name that was typed to run a command: `socialmd-tf train` if it was run so, else `prog`.
 
     Args:
         prog: The command on its own, `python -m socialmd_tf.train`.
@@ -77,7 +77,7 @@ def parse(
 
 
 def _parsed(config_type: type[Config], args: Sequence[str], given: dict[str, Any]) -> Config | None:
-    """What the flags beside those for help make, or None if they are faulty."""
+    """The configuration that the flags give without those for help, or None if they are faulty."""
     try:
         flags = [arg for arg in args if arg not in _HELP]
         return tyro.cli(config_type, args=flags, console_outputs=False, **given)

@@ -1,4 +1,4 @@
-"""What a trained model predicts: the density of every frame, or drawn trajectories."""
+"""Predictions of a trained model: the density of every frame, or drawn trajectories."""
 
 import dataclasses
 from pathlib import Path
@@ -11,7 +11,7 @@ from pipelines.errors import require
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
-    """What forecasts and samples have in common. With several systems, every array but `times` has B in front."""
+    """Common part of forecasts and samples. With several systems, every array but `times` has B in front."""
 
     times: np.ndarray
     """`[T']`, counted from the first observed frame."""
@@ -74,7 +74,7 @@ class Forecast(Prediction):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Samples(Prediction):
-    """Trajectories drawn from the predicted densities; what was drawn is fed back."""
+    """Trajectories drawn from the predicted densities; the drawn positions are fed back."""
 
     positions: np.ndarray
     """`[S, T', N, D]`, in units of length; with several systems `[B, S, T', N, D]`."""

@@ -206,7 +206,7 @@ class ExportedModel:
 
 
 def _pointer(path):
-    """What is wrong if a file is a Git LFS pointer, else None."""
+    """The reason if a file is a Git LFS pointer, else None."""
     for file in path.rglob("*"):
         if file.is_file() and file.stat().st_size < 1024 and file.read_bytes().startswith(b"version https://git-lfs"):
             return f"{file.relative_to(path)} is a Git LFS pointer; `git lfs pull` fetches the file"

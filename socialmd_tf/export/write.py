@@ -85,7 +85,7 @@ def export(model, directory, card, max_horizon=TrainConfig.max_horizon):
 
 @contextlib.contextmanager
 def _partial_version(directory):
-    """A hidden directory to write a version in; what a killed process left behind is removed first."""
+    """A hidden directory to write a version in; leftovers of a killed process are removed first."""
     directory.mkdir(parents=True, exist_ok=True)
     for left in directory.glob(".*.partial"):
         if time.time() - left.stat().st_mtime > _ABANDONED:

@@ -32,7 +32,7 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """What a server reports about a model. The model card is not part of it; it is a file of the SavedModel."""
+    """A server's report about a model. The model card is not part of it; it is a file of the SavedModel."""
 
     name: str
     version: int

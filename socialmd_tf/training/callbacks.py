@@ -1,4 +1,4 @@
-"""What happens during training after every batch and epoch: schedule, seeds, counts, checkpoints, plain progress."""
+"""Callbacks after every batch and epoch of training: schedule, seeds, counts, checkpoints, plain progress."""
 
 import math
 import sys

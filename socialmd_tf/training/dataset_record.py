@@ -1,4 +1,4 @@
-"""What a run remembers of its dataset, to notice that the data have changed since it began."""
+"""A run's record of its dataset, to notice that the data have changed since it began."""
 
 import dataclasses
 import json

@@ -46,7 +46,7 @@ def test_files_that_hold_no_weights_of_the_model_are_refused_in_one_line(tmp_pat
 
 
 def test_the_state_of_another_optimizer_is_refused(tmp_path):
-    """Keras would go on with a new state."""
+    """Keras would continue with a new state."""
     path = tmp_path / "model.weights.h5"
     save_weights(model(), path)
     other = model()

@@ -19,7 +19,7 @@ _CELL_ORDER = [0, 2, 5, 4, 3, 1]  # of a, b, c, alpha, beta, gamma in the file
 
 @dataclasses.dataclass(frozen=True)
 class _Header:
-    """What the header says."""
+    """The contents of the header."""
 
     order: str
     """ "<" or ">", the byte order."""

@@ -1,4 +1,4 @@
-"""What readers return: the topology, and frames as the file states them."""
+"""Results of the readers: the topology, and frames as the file states them."""
 
 import dataclasses
 from pathlib import Path

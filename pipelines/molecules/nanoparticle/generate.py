@@ -29,7 +29,7 @@ SIMULATIONS, DISTANCES = "simulations", "radial_distances"
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What a directory of simulations holds; `str` of it is the report for the user."""
+    """The contents of a directory of simulations; `str` gives the report for the user."""
 
     directory: Path
     """The directory."""

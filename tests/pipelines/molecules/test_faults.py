@@ -21,7 +21,7 @@ from tests.pipelines.molecules.systems import (
 )
 
 FLAGS = ["--molecules", "OQL", "--min-frames", "1", "--fractions", "1", "0", "0"]
-IN_NM, ANGSTROM = ["--input-unit", "nm"], ["--input-unit", "angstrom"]  # too few atoms to judge the unit
+IN_NM, ANGSTROM = ["--input-unit", "nm"], ["--input-unit", "angstrom"]  # too few atoms to infer the unit
 TIME = ["--time-between-frames", "1"]
 BOX = np.diag([6.0, 6.0, 6.0])
 

@@ -95,12 +95,12 @@ def test_follows_a_running_experiment(connect, in_process, version):
     """With every frame observed, the prediction of the next one is that of a rollout of one frame."""
     positions, features = systems(version, num_frames=6)
     coupling = connect(version=version).start(positions[:, :2], features)
-    for told in range(2, 7):
-        expected = in_process[version].moments(positions[:, :told], features, 1)
+    for known in range(2, 7):
+        expected = in_process[version].moments(positions[:, :known], features, 1)
         np.testing.assert_allclose(coupling.mean, expected[0][:, 0], **CLOSE)
         np.testing.assert_allclose(coupling.covariance, expected[1][:, 0], **CLOSE)
-        if told < 6:
-            mean, _ = coupling.step(positions[:, told])
+        if known < 6:
+            mean, _ = coupling.step(positions[:, known])
             assert mean is coupling.mean
     free = in_process[version].moments(positions, features, 4)
     for frame in range(1, 4):  # nothing is observed from here on
