@@ -40,7 +40,7 @@ class Encounters:
         )
 
     def strata(self, scores, mean_move):
-        """Split errors by how closely a particle meets another.
+        """Split errors by the distance of the closest encounter.
 
         Args:
             scores: The `Scores` of a predictor on the same windows.

@@ -141,7 +141,7 @@ class Basis:
 
     @property
     def sources(self):
-        """What is summed over neighbours: (factor of j, type of the bond), each once."""
+        """The distinct sums over neighbours: (factor of j, type of the bond)."""
         return tuple(dict.fromkeys((channel.other, channel.edge) for channel in self.channels))
 
     def sums(self, positions, velocities, features, edges, mask, cell):

@@ -28,7 +28,7 @@ _FIRST_SMOOTHING = 1e-9
 
 @dataclasses.dataclass(frozen=True)
 class FittedLaw:
-    """What was found."""
+    """Result of a fit."""
 
     law: Law
     errors: np.ndarray

@@ -48,7 +48,8 @@ def continue_windows(law, observed, num_frames, tolerance=1e-7):
 def final_velocities(accelerations, first, last, tolerance):
     """Velocities `[B, N, D]` with which systems arrive at the later of two frames `[B, N, D]`.
 
-    Those of the path between them; where particles meet so closely that it is not found, by shooting.
+    They are the velocities of the path between the frames. Where a close encounter prevents its solution, they are
+    found by shooting.
     """
     _, velocities, found = solve_paths(accelerations, first, last, Collocation.of(_NUM_NODES))
     velocities = velocities[:, -1]
@@ -66,7 +67,7 @@ def final_velocities(accelerations, first, last, tolerance):
 
 
 def advance(accelerations, positions, velocities, steps, tolerance):
-    """Integrate B systems over one frame by the method of Dormand and Prince, each in steps of its own.
+    """Integrate B systems over one frame by the method of Dormand and Prince, each with its own step.
 
     Args:
         accelerations: As `Law.on` gives them.
@@ -76,7 +77,7 @@ def advance(accelerations, positions, velocities, steps, tolerance):
         tolerance: Largest error of a step in any coordinate.
 
     Returns:
-        Positions and velocities a frame later, and steps to try next.
+        Positions and velocities one frame later, and the steps to try next.
     """
     positions, velocities, steps = positions.copy(), velocities.copy(), steps.copy()
     left = np.ones(len(positions))
@@ -89,7 +90,7 @@ def advance(accelerations, positions, velocities, steps, tolerance):
         error = np.nan_to_num(error / tolerance, nan=np.inf, posinf=np.inf)
         good = error <= 1
         factor = np.clip(0.9 * np.maximum(error, 1e-12) ** -0.2, 0.2, 5.0)
-        # A step cut short by the end of the frame says nothing against the longer one.
+        # A step that the end of the frame shortened is no reason to shorten the next one.
         planned = np.where(good & (h < steps[chosen]), steps[chosen], 0.0)
         steps[chosen] = np.maximum(h * factor, planned)
         accepted = chosen[good]

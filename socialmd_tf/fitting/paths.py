@@ -35,9 +35,9 @@ class Collocation:
     weights: np.ndarray
     """Of the quadrature over the nodes `[m]`."""
     to_positions: np.ndarray
-    """What accelerations `[m]` add to the straight line, in the nodes `[m, m]`."""
+    """From accelerations `[m]` to the deviation from the straight line at the nodes, `[m, m]`."""
     to_velocities: np.ndarray
-    """What they add to the mean velocity, in the nodes and then at both ends `[m + 2, m]`."""
+    """From accelerations `[m]` to deviations from the mean velocity at the nodes, then at both ends, `[m + 2, m]`."""
 
     @classmethod
     def of(cls, count):

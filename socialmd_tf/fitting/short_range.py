@@ -1,7 +1,7 @@
-"""What happens below the distances that equations resolve: how far in forces grow, and whether they are cut.
+"""Forces below the distances that the equations resolve: where they stop growing, and whether they are limited.
 
-Close encounters are few, and equations of frames do not resolve them; but they dominate the mean error. So the rule is
-chosen by the mean error of validation rollouts, among a core of several sizes and a limit of the components of
+Close encounters are few, and equations between frames do not resolve them, but they dominate the mean error. The rule
+is chosen by the mean error of validation rollouts, among a core of several sizes and a limit of the components of
 accelerations.
 """
 
