@@ -6,6 +6,10 @@ SavedModel, and the results depend on them, so that they run first.
 
 import tensorflow as tf
 
+from socialmd_tf.layers.boxes import lattice
+
+_ROUNDING = 1e-4
+
 
 def specs(shapes, dtypes):
     """Tensor specifications by name.
@@ -45,13 +49,14 @@ def fitted(tensors, shapes):
         return {name: tf.identity(tensor) for name, tensor in ensured.items()}
 
 
-def row_faults(tensors, max_horizon):
+def row_faults(tensors, limits):
     """The first fault in the values of each row.
 
     Args:
-        tensors: Tensors by name, with first axis B. `mask` must consist of zeros and ones, `horizon` must be from 1 to
-            `max_horizon`, and floating-point values must be finite.
-        max_horizon: Largest number of frames per request.
+        tensors: Tensors by name, with first axis B. `mask` must consist of zeros and ones, and floating-point values
+            must be finite.
+        limits: Largest `horizon`; largest type of `edges`; largest distance at which particles see each other, at most
+            half the smallest height of the `box`.
 
     Returns:
         Strings `[B]`, empty for rows without a fault.
@@ -59,12 +64,21 @@ def row_faults(tensors, max_horizon):
     faults = []
     for name, tensor in tensors.items():
         if name == "horizon":
-            rule = tf.strings.join([f" must be from 1 to {max_horizon}. Received: ", tf.strings.as_string(tensor)])
-            faults.append((name, (tensor >= 1) & (tensor <= max_horizon), rule))
+            largest = limits["horizon"]
+            rule = tf.strings.join([f" must be from 1 to {largest}. Received: ", tf.strings.as_string(tensor)])
+            faults.append((name, (tensor >= 1) & (tensor <= largest), rule))
+        elif name == "edges":
+            allowed = _in_every_entry((tensor >= 0) & (tensor <= limits["edges"]))
+            faults.append((name, allowed, f" must be from 0 to {limits['edges']}, the types of bonds of the model"))
         elif name == "mask":
             faults.append((name, _in_every_entry((tensor == 0) | (tensor == 1)), " must consist of zeros and ones"))
         elif tensor.dtype.is_floating:
             faults.append((name, _in_every_entry(tf.math.is_finite(tensor)), " must be finite"))
+        if name == "box" and limits["box"]:
+            rule = (
+                f" must be at least {2 * limits['box']:.4g} high, twice the distance at which particles see each other"
+            )
+            faults.append((name, _half_height(tensor) >= limits["box"] * (1 - _ROUNDING), rule))
     text = tf.fill(tf.shape(tensors["positions"])[:1], "")
     for name, right, rule in reversed(faults):
         text = tf.where(right, text, tf.strings.join([f"`{name}`", rule]))
@@ -79,6 +93,13 @@ def refuse(condition, faults):
 
 def _in_every_entry(right):
     return tf.reduce_all(tf.reshape(right, [tf.shape(right)[0], -1]), axis=1)
+
+
+def _half_height(box):
+    """Half the smallest height of boxes `[B, D, D]`: `[B]`, infinite if all axes are open."""
+    size = box.shape[-1]
+    inverse = tf.reshape(lattice(box)[:, size**2 :], [-1, size, size])
+    return 0.5 / tf.reduce_max(tf.norm(inverse, axis=1), axis=-1)
 
 
 def _static(shape):

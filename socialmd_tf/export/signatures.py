@@ -1,13 +1,17 @@
 """The functions that become the signatures of the SavedModel."""
 
+import functools
+
 import tensorflow as tf
 
+from socialmd_tf.config.box_ranges import ranges
 from socialmd_tf.export import input_checks
 from socialmd_tf.layers.rollout import choose_rows
 from socialmd_tf.model import rollout_layer
 
 _NO_STEP = -1  # folded into the seed of what is drawn once per path
-_DTYPES = {"horizon": tf.int32, "seed": tf.int32, "observed": tf.bool}
+_DTYPES = {"horizon": tf.int32, "seed": tf.int32, "observed": tf.bool, "edges": tf.int32}
+_STATIC = ("box", "edges")  # the same for all frames of a window
 
 
 class Signatures(tf.Module):
@@ -22,22 +26,34 @@ class Signatures(tf.Module):
         super().__init__()
         self._layer = rollout_layer(model)
         self._layout = self._layer.head.layout
-        self._max_horizon = max_horizon
+        self._limits = {
+            "horizon": max_horizon,
+            "edges": model.config.num_edge_types,
+            "box": max(ranges(model.config).values(), default=0.0),
+        }
         self.weights = [weight.value for weight in model.weights]  # stored by the SavedModel
         num_dimensions, num_features = self._layout.num_dimensions, model.input["features"].shape[-1]
         self.state_shapes = _state_shapes(self._layer)
         observed, frame = {"positions": ("B", "T", "N", num_dimensions)}, {"positions": ("B", "N", num_dimensions)}
         particles = {"features": ("B", "N", num_features)}
         masked = {**particles, "mask": ("B", "N")}
-        self._shapes = {
-            "rollout": {**observed, **particles, "horizon": ()},
-            "sample": {**observed, **particles, "horizon": (), "seed": (2,)},
-            "density": {**observed, **masked, "horizon": ()},
-            "rollout_rows": {**observed, **masked, "horizon": ("B",), "seed": ("B", 2)},
-            "initial_state": frame,
-            "step": {**frame, **masked, "observed": ("B",), **self.state_shapes},
+        shapes = {
+            "box": ("B", num_dimensions, num_dimensions),
+            "edges": ("B", "N", "N"),
+            "velocities": ("B", "T", "N", num_dimensions),
         }
-        self._advance = tf.function(self._read_and_predict, input_signature=self._signature("step"))
+        self._known = [name for name in shapes if name in model.input]
+        known = {name: shapes[name] for name in self._known}
+        known_of_frame = {**known, **({"velocities": frame["positions"]} if "velocities" in known else {})}
+        self._shapes = {
+            "rollout": {**observed, **particles, **known, "horizon": ()},
+            "sample": {**observed, **particles, **known, "horizon": (), "seed": (2,)},
+            "density": {**observed, **masked, **known, "horizon": ()},
+            "rollout_rows": {**observed, **masked, **known, "horizon": ("B",), "seed": ("B", 2)},
+            "initial_state": frame,
+            "step": {**frame, **masked, **known_of_frame, "observed": ("B",), **self.state_shapes},
+        }
+        self._advance = tf.function(self._read_and_predict)
         self._add_functions()
 
     def functions(self):
@@ -49,52 +65,61 @@ class Signatures(tf.Module):
         no_seed = tf.constant([0, 0])
 
         # A default that is a tensor becomes a default of the SavedModel's signature.
-        def rollout(positions, features, horizon=horizon_in_training):
+        # `known` are the optional inputs of the model, a dictionary; see `_function`.
+        def rollout(known, positions, features, horizon=horizon_in_training):
             """Mean and covariance of every predicted frame; the mean is fed back."""
-            inputs = self._accept("rollout", positions=positions, features=features, horizon=horizon)
+            inputs = self._accept("rollout", positions=positions, features=features, **known, horizon=horizon)
             return self._moments(self._unroll(inputs)[0])
 
-        def sample(positions, features, horizon=horizon_in_training, seed=no_seed):
+        def sample(known, positions, features, horizon=horizon_in_training, seed=no_seed):
             """One drawn trajectory; the drawn positions are fed back."""
-            inputs = self._accept("sample", positions=positions, features=features, horizon=horizon, seed=seed)
+            inputs = self._accept("sample", positions=positions, features=features, **known, horizon=horizon, seed=seed)
             return {"positions": self._unroll(inputs, lambda *step: self._draw(inputs["seed"], *step))[1]}
 
-        def density(positions, features, mask, horizon=horizon_in_training):
+        def density(known, positions, features, mask, horizon=horizon_in_training):
             """Parameters of the density of every predicted frame; the mean is fed back."""
-            inputs = self._accept("density", positions=positions, features=features, mask=mask, horizon=horizon)
+            inputs = self._accept(
+                "density", positions=positions, features=features, mask=mask, **known, horizon=horizon
+            )
             return {"parameters": self._unroll(inputs)[0]}
 
-        def rollout_rows(positions, features, mask, horizon, seed):
+        def rollout_rows(known, positions, features, mask, horizon, seed):
             """Mean, covariance and a drawn trajectory of every row, each with its own horizon and seed."""
             inputs = {"positions": positions, "features": features, "mask": mask, "horizon": horizon, "seed": seed}
-            return self._answer_rows("rollout_rows", inputs, self._roll_rows)
+            return self._answer_rows("rollout_rows", {**inputs, **known}, self._roll_rows)
 
-        def initial_state(positions):
+        def initial_state(known, positions):
             """The state for `step` with the first frame; zeros for an unfit row, whose frame `step` refuses."""
             state = self._answer_rows("initial_state", {"positions": positions}, self._start_rows)
             return {name: state[name] for name in self.state_shapes}
 
-        def step(positions, features, mask, observed, state):
+        def step(known, positions, features, mask, observed, state):
             """Read a frame, predict the next."""
             inputs = {"positions": positions, "features": features, "mask": mask, "observed": observed, **state}
-            return self._answer_rows("step", inputs, self._step_rows)
+            return self._answer_rows("step", {**inputs, **known}, self._step_rows)
 
         for function in (rollout, sample, density, rollout_rows, initial_state, step):
-            name = function.__name__
-            setattr(self, name, tf.function(function, input_signature=self._signature(name)))
+            setattr(self, function.__name__, self._function(function))
 
-    def _signature(self, name):
-        """Specifications of a function's arguments; the state is one of them."""
-        specs = input_checks.specs(self._shapes[name], _DTYPES)
+    def _function(self, function):
+        """A `tf.function` of the inputs of a signature; `known` and the state are dictionaries of several.
+
+        Models without optional inputs have no argument `known`.
+        """
+        specs = input_checks.specs(self._shapes[function.__name__], _DTYPES)
+        known = {key: specs.pop(key) for key in self._known if key in specs}
         state = {key: specs.pop(key) for key in self.state_shapes if key in specs}
-        return [*specs.values(), state] if state else list(specs.values())
+        signature = [*specs.values(), *([state] if state else [])]
+        if known:
+            return tf.function(function, input_signature=[known, *signature])
+        return tf.function(functools.partial(function, {}), input_signature=signature)
 
     def _accept(self, signature, **inputs):
         """The checked inputs with a mask and one horizon per row; a fault refuses the request."""
         inputs = input_checks.fitted(inputs, self._shapes[signature])
         leading = tf.shape(inputs["positions"])[:1]
         rows = {**inputs, "horizon": tf.fill(leading, inputs["horizon"])}
-        faults = input_checks.row_faults(rows, self._max_horizon)
+        faults = input_checks.row_faults(rows, self._limits)
         with tf.control_dependencies([input_checks.refuse(tf.reduce_any(faults != ""), faults)]):
             rows = {name: tf.identity(tensor) for name, tensor in rows.items()}
         if "mask" not in rows:
@@ -107,7 +132,7 @@ class Signatures(tf.Module):
         A server batches the rows of several callers, and one caller's mistake must not fail the others.
         """
         inputs = input_checks.fitted(inputs, self._shapes[signature])
-        faults = input_checks.row_faults(inputs, self._max_horizon)
+        faults = input_checks.row_faults(inputs, self._limits)
         fits = faults == ""
         with tf.control_dependencies([input_checks.refuse(~tf.reduce_any(fits), faults)]):
             # An unfit row is computed as padding at rest; its results are then replaced by zeros.
@@ -129,8 +154,11 @@ class Signatures(tf.Module):
 
     def _step_rows(self, inputs):
         state = {name: inputs[name] for name in self.state_shapes}
+        known = {name: inputs[name] for name in _STATIC if name in inputs}
+        if "velocities" in inputs:
+            known |= {"observed_velocities": inputs["velocities"], "is_observed": inputs["observed"]}
         parameters, state = self._advance(
-            inputs["positions"], inputs["features"], inputs["mask"], inputs["observed"], state
+            inputs["positions"], inputs["features"], inputs["mask"], inputs["observed"], state, known
         )
         moments = {name: _keep(inputs["mask"] > 0, tensor) for name, tensor in self._moments(parameters).items()}
         return {**moments, **state}
@@ -155,22 +183,24 @@ class Signatures(tf.Module):
             lambda row: self._draw(row[0], row[1][None], step)[0], (seeds, parameters), fn_output_signature=spec
         )
 
-    def _read_and_predict(self, positions, features, mask, observed, state):
+    def _read_and_predict(self, positions, features, mask, observed, state, known):
         """Read a frame `[B, N, D]`, which was `observed` `[B]` or fed back, and predict the next one.
+
+        `known` is what else `Rollout.step` takes.
 
         Returns:
             Parameters of the density `[B, N, P]`, and the new state.
         """
         state = self._layer.observe(positions, observed, _to_state(state, self._layer))
-        parameters, state = self._layer.step(positions, features, mask, state)
+        parameters, state = self._layer.step(positions, features, mask, state, **known)
         return parameters, _to_tensors(state)
 
     def _unroll(self, inputs, draw=None):
         """Predict `max(horizon)` frames, as `Rollout.run` does, but keep in memory only what is returned.
 
         Args:
-            inputs: `positions` `[B, T, N, D]`, `features`, `mask` and `horizon` `[B]`; a row past its own horizon
-                stands still.
+            inputs: `positions` `[B, T, N, D]`, `features`, `mask`, the optional inputs of the model and `horizon`
+                `[B]`; a row past its own horizon stands still.
             draw: Function of the parameters and the number of a frame that gives the next positions, which then count
                 as observed. By default the mean is fed back.
 
@@ -181,12 +211,19 @@ class Signatures(tf.Module):
         last, horizon = tf.shape(observed)[0] - 1, tf.reduce_max(inputs["horizon"])
         every_row = tf.ones_like(inputs["horizon"], tf.bool)
         features, mask = inputs["features"], inputs["mask"]
+        static = {name: inputs[name] for name in _STATIC if name in inputs}
+
+        def known_of(index):
+            if "velocities" not in inputs:
+                return static
+            seen = inputs["velocities"][:, tf.minimum(index, last)]
+            return {**static, "observed_velocities": seen, "is_observed": every_row & (index <= last)}
 
         def body(index, following, state, parameters, followed):
             number = index - last  # of the predicted frame; frames up to number 0 are observed
             frame = tf.where(number <= 0, observed[tf.minimum(index, last)], following)
             is_observed = every_row if draw else every_row & (number <= 0)  # drawn positions count as observed
-            predicted, state = self._advance(frame, features, mask, is_observed, state)
+            predicted, state = self._advance(frame, features, mask, is_observed, state, known_of(index))
             following = draw(predicted, number) if draw else self._layer.head.mean(predicted)
             following = choose_rows(number < inputs["horizon"], following * mask[..., None], frame)
             slot = tf.maximum(number, 0)

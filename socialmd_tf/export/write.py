@@ -42,6 +42,10 @@ def export(model, directory, card, max_horizon=TrainConfig.max_horizon):
     - `step`: `positions` `[B, N, D]`, `features`, `mask`, `observed` `[B]` (false if `positions` are the last `mean`),
       `state_...` -> `mean` `[B, N, D]` and `covariance` `[B, N, D, D]` of the next frame, and the new `state_...`.
 
+    Models of data with boxes, bonds or observed velocities also take `box` `[B, D, D]`, lattice vectors in rows, in
+    which positions are unwrapped; `edges` `[B, N, N]`, int32, the types of bonds; and `velocities` `[B, T, N, D]`, per
+    frame interval, in `step` `[B, N, D]`, which are read where `observed`. A drawn frame has no observed velocities.
+
     Inputs that do not fit are refused with InvalidArgumentError and the input's name. In `rollout_rows` and `step` a
     row with unfit values gives zeros, with the reason in `refused` `[B]`, unless no row fits: one caller's mistake must
     not fail the other rows of the batch.
