@@ -1,8 +1,9 @@
 """Files that are written completely or not at all."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +33,17 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def names_path(path: Path) -> Iterator[None]:
+    """Name a path in errors of the file system that name none, such as a write to a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
 
 
 def write_json(path: Path, value: object) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.atomic_files import write_atomically
+from pipelines.atomic_files import names_path, write_atomically
 from pipelines.molecules.alignment import Aligner, Unwrapped
 from pipelines.molecules.centers import one_hot
 from pipelines.molecules.config import SPLITS, MoleculesConfig
@@ -80,7 +80,7 @@ def _store_centers(
 ) -> tuple[int, FrameTimes, Unwrapped]:
     """Read all frames; append their aligned centre atoms `[N, 3]`, in the length unit, to a file, and the box."""
     times, aligner, num_frames = FrameTimes(config.time_between_frames), None, 0
-    with store.open("wb") as file:
+    with names_path(store.parent), store.open("wb") as file:
         for num_frames, frame in enumerate(frames, start=1):
             aligner = aligner or Aligner(plan.selection, frame)
             times.note(frame)

@@ -1,6 +1,8 @@
+import errno
+
 import pytest
 
-from pipelines.atomic_files import write_atomically
+from pipelines.atomic_files import names_path, write_atomically
 
 
 def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path):
@@ -15,3 +17,10 @@ def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path):
         write_atomically(path, write_half)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("names", "expected"), [((), "here"), (("there",), "there")])
+def test_errors_that_name_no_path_are_given_one(names, expected):
+    with pytest.raises(OSError) as raised, names_path("here"):
+        raise OSError(errno.ENOSPC, "No space left on device", *names)
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, expected)
