@@ -10,6 +10,42 @@ from pipelines.errors import UserError
 from socialmd_tf.config import to_dict
 
 CARD = Path("assets.extra") / "model_card.json"
+PREDICTION_FIELDS = (
+    "num_dimensions",
+    "features",
+    "length_unit",
+    "time_between_frames",
+    "warm_up_steps",
+    "windows",
+    "max_horizon",
+    "density_layout",
+)
+"""Fields that a prediction needs."""
+
+
+def _is_count(value):
+    return type(value) is int and value >= 1
+
+
+def _are_counts(value, names):
+    return isinstance(value, dict) and all(_is_count(value.get(name)) for name in names)
+
+
+_COUNT = ("an integer of at least 1", _is_count)
+_TEXT = ("a text", lambda value: isinstance(value, str))
+_FIELDS = {
+    "num_dimensions": ("2 or 3", lambda value: type(value) is int and value in (2, 3)),
+    "features": ("a list of names", lambda value: isinstance(value, list) and all(type(name) is str for name in value)),
+    "length_unit": _TEXT,
+    "time_unit": ("a text or null", lambda value: value is None or isinstance(value, str)),
+    "time_between_frames": ("a positive number", lambda value: type(value) in (int, float) and 0 < value < math.inf),
+    "warm_up_steps": _COUNT,
+    "max_horizon": _COUNT,
+    "windows": ("an object of counts", lambda value: _are_counts(value, ("subsample", "rollout_steps"))),
+    "model": ("an object", lambda value: isinstance(value, dict)),
+    "density_layout": ("an object of counts", lambda value: _are_counts(value, ("num_dimensions", "num_components"))),
+}
+"""Field -> what it must be if it is there."""
 
 
 def model_card(config, model, manifest, state):
@@ -45,7 +81,7 @@ def read_card(path):
         path: The version's directory.
 
     Raises:
-        UserError: There is no card, or it is not a JSON object.
+        UserError: There is no card, it is not a JSON object, or a field has a value of another kind than it must.
     """
     try:
         card = json.loads((path / CARD).read_text())
@@ -55,6 +91,9 @@ def read_card(path):
         raise UserError(f"{path / CARD}: not JSON: {error}") from None
     if not isinstance(card, dict):
         raise UserError(f"{path / CARD}: expected a JSON object, found {type(card).__name__}")
+    for name, (kind, is_right) in _FIELDS.items():
+        if name in card and not is_right(card[name]):
+            raise UserError(f"{path / CARD}: `{name}` must be {kind}. Found: {json.dumps(card[name])[:80]}")
     return card
 
 

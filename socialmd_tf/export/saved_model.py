@@ -7,7 +7,7 @@ from pipelines.errors import UserError, require
 from socialmd_tf.config import ModelConfig, from_dict
 from socialmd_tf.export.forecast import Forecast, Samples
 from socialmd_tf.export.frames import read
-from socialmd_tf.export.model_card import CARD, read_card
+from socialmd_tf.export.model_card import CARD, PREDICTION_FIELDS, read_card
 from socialmd_tf.export.model_inputs import model_inputs
 from socialmd_tf.export.versions import find_version
 from socialmd_tf.export.write import WEIGHTS
@@ -75,10 +75,13 @@ class ExportedModel:
         self.path = path = find_version(path)
         self.name = path.absolute().parent.name  # "." has no name
         self.card = read_card(path)
+        missing = [name for name in PREDICTION_FIELDS if name not in self.card]
+        if missing:
+            raise UserError(f"{path / CARD}: expected the field `{missing[0]}`; the card is not whole")
         try:
             self.layout = DensityLayout(**self.card["density_layout"])
-        except (KeyError, TypeError):
-            raise UserError(f"{path / CARD}: expected the field `density_layout`; the card is not whole") from None
+        except TypeError:
+            raise UserError(f"{path / CARD}: `density_layout` is not that of this version of socialmd_tf") from None
         try:
             self._loaded = tf.saved_model.load(str(path))
         except Exception as error:  # damaged files raise OSError, IndexError, DataLossError, DecodeError and others

@@ -111,6 +111,12 @@ def _check_data(initial, manifest, time_between_frames):
                 f"`{initial.flag}` must be trained on data with the same `{name}`. "
                 f"In {initial.path} it is {expected!r}, in the data {found!r}"
             )
+    time_unit = initial.data.get("time_unit")
+    if time_unit and manifest.time_unit and time_unit != manifest.time_unit:
+        raise UserError(
+            f"`{initial.flag}` must be trained on data with the same `time_unit`. "
+            f"In {initial.path} it is {time_unit!r}, in the data {manifest.time_unit!r}"
+        )
     expected = initial.data["time_between_frames"]
     if not math.isclose(expected, time_between_frames, rel_tol=1e-6):
         raise UserError(

@@ -2,9 +2,12 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+
+from pipelines.atomic_files import write_atomically
 
 _COLUMNS = 3
 _PAIRED = 4
@@ -41,7 +44,7 @@ def losses(path, trials, ranges):
             axes.scatter(x[y.argmin()], y.min(), marker="*", s=180, color="red", zorder=4)
         axes.set(ylabel="validation loss")
         _label(axes.xaxis, name, searched)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    _save(figure, path)
 
 
 def surfaces(path, trials, ranges, names):
@@ -78,7 +81,7 @@ def surfaces(path, trials, ranges, names):
         axes.scatter(x, y, c="white", edgecolors="black", s=22, zorder=3)
         _label(axes.xaxis, first, ranges[first])
         _label(axes.yaxis, second, ranges[second])
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    _save(figure, path)
 
 
 def importance(path, shares):
@@ -93,7 +96,7 @@ def importance(path, shares):
     axes.barh(list(shares), list(shares.values()), color="steelblue")
     axes.invert_yaxis()
     axes.set(xlabel="importance for reaching the best tenth (PED-ANOVA)", xlim=(0, 1))
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    _save(figure, path)
 
 
 def _panels(count):
@@ -152,3 +155,8 @@ def _ticks(searched):
     if searched.step and (searched.high - searched.low) / searched.step <= _FEW:
         return list(np.arange(searched.low, searched.high + searched.step / 2, searched.step))
     return None
+
+
+def _save(figure, path):
+    """Write a PNG picture, whole or not at all."""
+    write_atomically(Path(path), lambda file: figure.savefig(file, format="png", dpi=110, metadata={"Software": None}))

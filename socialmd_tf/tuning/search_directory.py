@@ -5,8 +5,10 @@ from pathlib import Path
 
 from pipelines.atomic_files import write_json
 from pipelines.errors import UserError, require
+from pipelines.manifest import Manifest
 from pipelines.output_directory import LOCK_FILE
 from socialmd_tf.config import TrainConfig, load_json, to_dict
+from socialmd_tf.training.dataset_record import dataset_change, dataset_record, read_record
 from socialmd_tf.training.settings import flatten
 from socialmd_tf.tuning import plots
 from socialmd_tf.tuning.hypermodel import HyperModel
@@ -14,8 +16,8 @@ from socialmd_tf.tuning.oracles import ENDED
 from socialmd_tf.tuning.tpe import importances
 
 SEARCH = "search.json"
-_BEST = "best.json"
-# Settings that may change when a search is resumed. The dataset is compared by its manifest, the space by its ranges.
+_DATA, _BEST = "data.json", "best.json"
+# Settings that may change when a search is resumed. The dataset is compared by its content, the space by its ranges.
 _MAY_CHANGE = (
     "max_trials",
     "minutes",
@@ -35,8 +37,21 @@ def open_search(directory, config, ranges):
     """Write the settings of a search, or refuse a directory that holds another search.
 
     Raises:
-        UserError: The directory holds another search, or other files.
+        UserError: The directory holds another search, one of other data, or other files.
     """
+    _check_settings(directory, config, ranges)
+    path = Path(directory) / _DATA
+    known = read_record(path) if path.exists() else None
+    data = dataset_record(config.data, Manifest.load(Path(config.data)), known)
+    if known and (change := dataset_change(known, data)):
+        raise UserError(
+            f"{config.data} has changed since the search in {directory} began: {change}. Restore the data or choose "
+            "another --output"
+        )
+    write_json(path, data)
+
+
+def _check_settings(directory, config, ranges):
     path = Path(directory) / SEARCH
     settings = flatten(
         {

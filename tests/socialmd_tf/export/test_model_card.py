@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import shutil
 
 import keras
@@ -56,4 +57,28 @@ def test_cards_that_are_no_json_objects_are_refused(tmp_path, text):
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / "assets.extra" / "model_card.json").write_text(text)
     with pytest.raises(UserError, match=r"model_card.json: (not JSON|expected a JSON object)"):
+        read_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_dimensions", "2"),
+        ("features", "mass"),
+        ("length_unit", 5),
+        ("time_unit", 1),
+        ("time_between_frames", "0.1"),
+        ("time_between_frames", 0),
+        ("warm_up_steps", None),
+        ("max_horizon", 2.5),
+        ("windows", {"subsample": 1}),
+        ("model", []),
+        ("density_layout", {"num_dimensions": "2", "num_components": 1}),
+    ],
+)
+def test_fields_of_another_kind_are_refused(tmp_path, field, value):
+    (tmp_path / "assets.extra").mkdir()
+    path = tmp_path / "assets.extra" / "model_card.json"
+    path.write_text(json.dumps({field: value}))
+    with pytest.raises(UserError, match=re.escape(f"{path}: `{field}` must be ")):
         read_card(tmp_path)

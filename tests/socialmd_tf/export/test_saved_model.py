@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.errors import UserError
 from socialmd_tf.export.frames import read
+from socialmd_tf.export.model_card import PREDICTION_FIELDS
 from socialmd_tf.export.saved_model import ExportedModel, load, load_keras_model
 from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT
 from socialmd_tf.model import rollout_layer
@@ -145,6 +146,17 @@ def test_damaged_cards_are_one_line(gaussian, tmp_path, spoil):
     for loader in (load, load_keras_model):
         with pytest.raises(UserError, match=r"model_card\.json|assets.extra"):
             loader(tmp_path / "1")
+
+
+@pytest.mark.parametrize("field", PREDICTION_FIELDS)
+def test_cards_without_what_a_prediction_needs_are_refused(gaussian, tmp_path, field):
+    shutil.copytree(gaussian[1], tmp_path / "1")
+    path = tmp_path / "1" / "assets.extra" / "model_card.json"
+    card = json.loads(path.read_text())
+    del card[field]
+    path.write_text(json.dumps(card))
+    with pytest.raises(UserError, match=rf"model_card\.json: .*`{field}`"):
+        load(tmp_path / "1")
 
 
 def test_other_directories_are_refused(tmp_path):

@@ -90,6 +90,16 @@ def test_weights_of_other_data_are_refused(config, manifest, changes, phrases):
     assert all(phrase in str(refused.value) for phrase in ("`initial_weights`", *phrases))
 
 
+def test_weights_of_data_in_another_unit_of_time_are_refused(tmp_path, mixed_data, manifest):
+    first = Run(dataclasses.replace(CONFIG, run_directory=str(tmp_path / "first")))
+    first.begin(mixed_data, dataclasses.replace(manifest, time_unit="ps"), lambda: SCALES)
+    first.save_epoch(linear_model(), {"val_loss": 1.0})
+    config = dataclasses.replace(CONFIG, initial_weights=str(first.directory))
+    assert initial_weights(config, dataclasses.replace(manifest, time_unit=None)) is not None
+    with pytest.raises(UserError, match=r"`initial_weights` .* same `time_unit`.* 'ps', in the data 'ns'"):
+        initial_weights(config, dataclasses.replace(manifest, time_unit="ns"))
+
+
 def test_the_time_between_the_frames_that_the_model_sees_counts(config, manifest):
     """Every frame of data at 0.2 is every second one of data at 0.1."""
     windows = dataclasses.replace(WINDOWS, subsample=1)
