@@ -7,7 +7,7 @@ from pipelines.errors import UserError
 from socialmd_tf import commands
 
 COMMANDS = {
-    "simulate": "simulate N-body systems of charges and masses",
+    "simulate": "simulate N-body systems, or springs, trapped disks, a liquid, charges",
     "simulate_charges": "simulate charged particles in a box (benchmark of Kipf et al. 2018)",
     "prepare": "make a dataset from molecular dynamics trajectories",
     "nanoparticle": "simulate coarse-grained nanoparticles, to try prepare on",

@@ -1,49 +1,66 @@
 """Configurations of the laws: the only place where their defaults live."""
 
 import dataclasses
+from typing import ClassVar
 
 from pipelines.errors import require
 
 
 @dataclasses.dataclass(frozen=True)
 class LawConfig:
-    """What all laws have in common; lengths and times are in reduced units, masses are 1."""
+    """Fields that all laws have; lengths and times are in reduced units, masses are 1."""
+
+    keeps_energy: ClassVar[bool] = True
+    """Whether the energy is constant without friction."""
 
     num_train: int = 100
-    """Simulations in the training split."""
+    """Number of simulations in the training split."""
     num_validation: int = 20
-    """Simulations in the validation split."""
+    """Number of simulations in the validation split."""
     num_test: int = 20
-    """Simulations in the test split."""
+    """Number of simulations in the test split."""
     num_particles: int = 5
-    """Particles per simulation (N)."""
+    """Number of particles per simulation (N)."""
     num_dimensions: int = 2
-    """Dimensions of space, 2 or 3 (D)."""
+    """Number of space dimensions, 2 or 3 (D)."""
     num_frames: int = 50
-    """Stored frames per simulation."""
+    """Number of stored frames per simulation."""
     time_step: float = 1e-3
     """Time of one step of the integrator."""
     save_every: int = 100
-    """Steps from one stored frame to the next."""
+    """Number of steps between stored frames."""
+    equilibration_steps: int = 0
+    """Number of steps before the first stored frame."""
     friction: float = 0.0
-    """Friction gamma: velocities decay as exp(-gamma t)."""
+    """Friction gamma: a free particle's velocity decays as exp(-gamma t)."""
     temperature: float = 0.0
     """Temperature of the random forces that accompany friction (Langevin dynamics); 0 for none."""
-    equilibration_steps: int = 0
-    """Steps before the first stored frame."""
     seed: int = 0
-    """Seed of everything random; the same seed gives the same bytes."""
+    """Random seed; the same seed gives the same bytes."""
 
     def __post_init__(self) -> None:
         """Check every field."""
         for name in ("num_train", "num_validation", "num_test", "seed", "equilibration_steps"):
             require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        require(
+            self.num_train + self.num_validation + self.num_test > 0,
+            "num_train",
+            "at least 1 when no other split has a simulation",
+            self.num_train,
+        )
         for name in ("num_particles", "num_frames", "save_every"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
         require(self.time_step > 0, "time_step", "positive", self.time_step)
         for name in ("friction", "temperature"):
             require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        without_friction = self.temperature > 0 and self.friction == 0
+        require(not without_friction, "temperature", "0 where `friction` is 0", self.temperature)
+
+    @property
+    def equilibration(self) -> tuple[float, float]:
+        """Friction and temperature of the steps before the first stored frame."""
+        return self.friction, self.temperature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +104,9 @@ class TrapConfig(LawConfig):
     trap_constant: float = 1.0
     """k of the trap."""
     stiffness: float = 20.0
-    """epsilon, the energy of a pair at distance 0, times 2."""
+    """epsilon: twice the energy of a pair at distance 0."""
     diameter: float = 1.0
-    """d, the distance below which two particles repel."""
+    """d: particles closer than this repel each other."""
     position_spread: float = 1.5
     """Standard deviation of the initial coordinates."""
     speed: float = 2.0
@@ -119,7 +136,7 @@ class LennardJonesConfig(LawConfig):
     density: float = 0.7
     """Particles per unit of area (volume)."""
     initial_temperature: float = 1.0
-    """Temperature of the equilibration."""
+    """Temperature of the equilibration (Langevin dynamics with friction 1)."""
     cutoff: float = 2.3
     """Distance beyond which there is no force."""
     switch: float = 1.8
@@ -139,6 +156,11 @@ class LennardJonesConfig(LawConfig):
         )
 
     @property
+    def equilibration(self) -> tuple[float, float]:
+        """Friction and temperature of the steps before the first stored frame."""
+        return 1.0, self.initial_temperature
+
+    @property
     def box_side(self) -> float:
         """Edge length of the box, (N / density)^(1 / D)."""
         return float((self.num_particles / self.density) ** (1 / self.num_dimensions))
@@ -148,15 +170,17 @@ class LennardJonesConfig(LawConfig):
 class CoulombConfig(LawConfig):
     """Charges of -1 and 1 in open space with clipped forces (the charged particles of Kipf et al. 2018).
 
-    U = sum over pairs of k q_i q_j / r; components of the force on a particle beyond `max_force` are cut, so that
-    energy is not kept in close encounters. Coordinates are N(0, `position_spread`^2); velocities have length `speed`.
+    U = sum over pairs of k q_i q_j / r. Components of the force on a particle are clipped to +-`max_force`, so close
+    encounters change the energy. Coordinates are N(0, `position_spread`^2); velocities have length `speed`.
     """
+
+    keeps_energy: ClassVar[bool] = False
 
     num_dimensions: int = 3
     coulomb_constant: float = 1.0
     """k."""
     max_force: float = 100.0
-    """Largest component of the force on a particle."""
+    """Largest component of the force on a particle; larger components are clipped."""
     position_spread: float = 1.0
     """Standard deviation of the initial coordinates."""
     speed: float = 0.5

@@ -12,45 +12,54 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.atomic_files import write_atomically, write_json
+from pipelines.atomic_files import write_atomically
 from pipelines.laws.config import CoulombConfig, LawConfig, SpringsConfig
 from pipelines.laws.simulate import law_of, name_of, simulate
-from pipelines.manifest import FORMAT, MANIFEST_FILE
+from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.nbody.initial_conditions import SPLITS, generator
 from pipelines.npy_files import save_trajectory
-from pipelines.output_directory import claim
+from pipelines.output_directory import check_claim, claim
 from pipelines.progress import Progress
 
 CONFIG_FILE = "simulation.json"
 _SIMULATIONS_PER_CHUNK = 20
 
 
-def write_dataset(config: LawConfig, directory: Path, *, command: str) -> None:
-    """Simulate a dataset, or complete one; a simulation is a function of seed, split and index alone.
+def write_dataset(config: LawConfig, directory: Path, *, command: str) -> Manifest:
+    """Simulate a dataset; a call with the same arguments resumes an interrupted one.
+
+    A simulation depends on seed, split and index only: a larger dataset begins with the simulations of a smaller one.
 
     Args:
         config: The law, the numbers of simulations and the seed.
-        directory: Where the dataset goes: new, empty, or a dataset of the same `config`.
-        command: What the user called, for `dataset.json`.
+        directory: Directory of the dataset: new, empty, or a dataset of the same `config`.
+        command: The command, for the provenance in `dataset.json`.
+
+    Returns:
+        The manifest.
 
     Raises:
-        UserError: `directory` holds something else.
+        UserError: `directory` holds something else or is in use, or the time step is too long.
     """
-    directory = Path(directory)
-    name = name_of(config)
-    claim(directory, CONFIG_FILE, {"law": name, **dataclasses.asdict(config)}, f"a dataset of {name}")
-    if (directory / MANIFEST_FILE).exists():
-        return
+    directory, name = Path(directory), name_of(config)
+    place = directory, CONFIG_FILE, {"law": name, **dataclasses.asdict(config)}, f"a dataset of the law {name}"
+    if check_claim(*place) and (directory / MANIFEST_FILE).exists() and not any(_pending(config, directory)):
+        return Manifest.load(directory)
+    with claim(*place):
+        _simulate_pending(config, directory)
+        manifest = _manifest(config, command)
+        manifest.save(directory)
+    return manifest
+
+
+def _simulate_pending(config: LawConfig, directory: Path) -> None:
     total = config.num_train + config.num_validation + config.num_test
-    done = 0
+    done = total - sum(len(indices) for _, indices in _pending(config, directory))
     with Progress("simulate", total, unit="simulation") as progress:
-        for split, chunk in _chunks(config):
-            pending = [index for index in chunk if not (directory / _file(split, index)).exists()]
-            if pending:
-                _simulate_chunk(config, directory, split, pending)
-            done += len(chunk)
+        for split, indices in _pending(config, directory):
+            _simulate_chunk(config, directory, split, indices)
+            done += len(indices)
             progress.show(done, f"{done} of {total} simulations")
-    write_json(directory / MANIFEST_FILE, _manifest(config, command))
 
 
 def _simulate_chunk(config: LawConfig, directory: Path, split: str, indices: list[int]) -> None:
@@ -72,36 +81,32 @@ def _save_edges(path: Path, edges: np.ndarray[tuple[int, int], np.dtype[np.int64
     write_atomically(path, lambda file: np.save(file, rows))
 
 
-def _manifest(config: LawConfig, command: str) -> dict[str, object]:
-    counts = (config.num_train, config.num_validation, config.num_test)
+def _manifest(config: LawConfig, command: str) -> Manifest:
+    files = {split: range(getattr(config, f"num_{split}")) for split in SPLITS}
     box = law_of(config).box(config)
-    optional: dict[str, object] = {} if box is None else {"box": [float(side) for side in box]}
-    if _has_bonds(config):
-        optional["edges"] = {
-            _file(split, index).as_posix(): _edge_file(split, index).as_posix()
-            for split, chunk in _chunks(config)
-            for index in chunk
-        }
-    return {
-        "format": FORMAT,
-        "name": name_of(config),
-        "num_dimensions": config.num_dimensions,
-        "features": ["charge"] if _has_charges(config) else [],
-        "length_unit": "1",
-        "time_between_frames": float(f"{config.time_step * config.save_every:.12g}"),
-        "splits": {
-            split: [_file(split, index).as_posix() for index in range(count)]
-            for split, count in zip(SPLITS, counts, strict=True)
-        },
-        "provenance": {
+    return Manifest(
+        name=name_of(config),
+        num_dimensions=config.num_dimensions,
+        features=("charge",) if _has_charges(config) else (),
+        length_unit="1",
+        time_between_frames=float(f"{config.time_step * config.save_every:.12g}"),
+        splits={split: tuple(_file(split, index).as_posix() for index in indices) for split, indices in files.items()},
+        provenance={
             "seed": config.seed,
             "command": command,
             "version": version("socialmd_tf"),
             "law": name_of(config),
             "config": dataclasses.asdict(config),
         },
-        **optional,
-    }
+        box=None if box is None else tuple(box.tolist()),
+        edges={
+            _file(split, index).as_posix(): _edge_file(split, index).as_posix()
+            for split, indices in files.items()
+            for index in indices
+        }
+        if _has_bonds(config)
+        else None,
+    )
 
 
 def _has_bonds(config: LawConfig) -> bool:
@@ -112,11 +117,13 @@ def _has_charges(config: LawConfig) -> bool:
     return isinstance(config, CoulombConfig)
 
 
-def _chunks(config: LawConfig) -> Iterator[tuple[str, range]]:
+def _pending(config: LawConfig, directory: Path) -> Iterator[tuple[str, list[int]]]:
+    """Simulations that are to be made, in chunks of one split."""
     for split in SPLITS:
         count = getattr(config, f"num_{split}")
-        for start in range(0, count, _SIMULATIONS_PER_CHUNK):
-            yield split, range(start, min(start + _SIMULATIONS_PER_CHUNK, count))
+        indices = [index for index in range(count) if not (directory / _file(split, index)).exists()]
+        for start in range(0, len(indices), _SIMULATIONS_PER_CHUNK):
+            yield split, indices[start : start + _SIMULATIONS_PER_CHUNK]
 
 
 def _file(split: str, index: int) -> Path:

@@ -30,7 +30,7 @@ def accelerations(config: LennardJonesConfig, systems: Systems) -> Callable[[Arr
         system, i, j = np.nonzero(squared < config.cutoff**2)
         near = displacement[system, i, j]
         distance = np.sqrt(squared[system, i, j])
-        pull = (_pair_potential(config, distance)[1] / distance)[:, None] * near
+        pull = (pair_potential(config, distance)[1] / distance)[:, None] * near
         place = system * positions.shape[1] + i
         num_places = positions.shape[0] * positions.shape[1]
         sums = np.empty((num_places, positions.shape[-1]))
@@ -44,7 +44,7 @@ def accelerations(config: LennardJonesConfig, systems: Systems) -> Callable[[Arr
 def potential_energy(config: LennardJonesConfig, systems: Systems) -> Array:
     """U `[S]`."""
     _, squared = _nearest_images(config, systems.positions)
-    pairs = _pair_potential(config, np.minimum(np.sqrt(squared), config.cutoff))[0]
+    pairs = pair_potential(config, np.minimum(np.sqrt(squared), config.cutoff))[0]
     energy: Array = np.sum(pairs, axis=(1, 2)) / 2
     return energy
 
@@ -62,7 +62,7 @@ def _nearest_images(config: LennardJonesConfig, positions: Array) -> tuple[Array
     return displacement, squared + np.where(np.eye(positions.shape[1], dtype=bool), _FAR, 0.0)
 
 
-def _pair_potential(config: LennardJonesConfig, distance: Array) -> tuple[Array, Array]:
+def pair_potential(config: LennardJonesConfig, distance: Array) -> tuple[Array, Array]:
     """u(r) and u'(r), with S = 1 - 10 z^3 + 15 z^4 - 6 z^5, z = (r - switch) / (cutoff - switch) from 0 to 1."""
     sixth = distance**-6
     energy, slope = 4 * (sixth**2 - sixth), -24 * (2 * sixth**2 - sixth) / distance

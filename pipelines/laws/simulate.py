@@ -7,10 +7,11 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.errors import require
 from pipelines.laws import coulomb, lennard_jones, springs, trap
 from pipelines.laws.config import CoulombConfig, LawConfig, LennardJonesConfig, SpringsConfig, TrapConfig
 from pipelines.laws.integrate import advance
-from pipelines.laws.systems import Array, Law, joined
+from pipelines.laws.systems import Array, Law, Systems, joined, kinetic_energy
 
 LAWS: Mapping[str, tuple[type[LawConfig], Law]] = MappingProxyType(
     {
@@ -22,7 +23,9 @@ LAWS: Mapping[str, tuple[type[LawConfig], Law]] = MappingProxyType(
 )
 """Name of a law -> its configuration and the module that defines it (`pipelines.laws.systems.Law`)."""
 
-_EQUILIBRATION_FRICTION = 1.0
+State = tuple[Array, Array]
+"""Positions and velocities, each `[S, N, D]`."""
+_LARGEST_ENERGY_ERROR = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,33 +61,59 @@ def simulate(config: LawConfig, generators: Sequence[np.random.Generator]) -> Si
 
     Returns:
         The stored frames; the first one is the state after the equilibration.
+
+    Raises:
+        UserError: The time step is too long for the motion.
     """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # refused below
+        simulations = _simulate(config, generators)
+        _check_motion(config, simulations)
+    return simulations
+
+
+def _simulate(config: LawConfig, generators: Sequence[np.random.Generator]) -> Simulations:
     law = law_of(config)
     drawn = [law.draw(rng, config) for rng in generators]
     systems = joined(drawn)
     accelerations = law.accelerations(config, systems)
-    start = advance(
-        systems.positions,
-        systems.velocities,
-        accelerations,
-        time_step=config.time_step,
-        num_steps=config.equilibration_steps,
-        friction=config.friction or _EQUILIBRATION_FRICTION,
-        temperature=getattr(config, "initial_temperature", config.temperature),
-        generators=generators,
-    )
-    frames = [start]
-    for _ in range(config.num_frames - 1):
-        frames.append(
-            advance(
-                *frames[-1],
-                accelerations,
-                time_step=config.time_step,
-                num_steps=config.save_every,
-                friction=config.friction,
-                temperature=config.temperature,
-                generators=generators,
-            )
+
+    def advanced(state: State, num_steps: int, friction: float, temperature: float) -> State:
+        return advance(
+            *state,
+            accelerations,
+            time_step=config.time_step,
+            num_steps=num_steps,
+            friction=friction,
+            temperature=temperature,
+            generators=generators,
         )
+
+    start = systems.positions, systems.velocities
+    frames = [advanced(start, config.equilibration_steps, *config.equilibration)]
+    for _ in range(config.num_frames - 1):
+        frames.append(advanced(frames[-1], config.save_every, config.friction, config.temperature))
     positions, velocities = (np.stack(arrays, axis=1) for arrays in zip(*frames, strict=True))
     return Simulations(positions, velocities, systems.edges, systems.charges)
+
+
+def _check_motion(config: LawConfig, simulations: Simulations) -> None:
+    """Refuse a time step with which positions leave the range of float32 or the energy is wrong."""
+    is_finite = bool(np.isfinite(simulations.positions.astype(np.float32)).all())
+    require(is_finite, "time_step", "short enough that positions stay finite", config.time_step)
+    if config.keeps_energy and config.temperature == 0:
+        error = _energy_error(config, simulations)
+        rule = f"short enough that energy errors are below {_LARGEST_ENERGY_ERROR:.0%} of the largest kinetic energy"
+        require(error <= _LARGEST_ENERGY_ERROR, "time_step", f"{rule} (here: {error:.1%})", config.time_step)
+
+
+def _energy_error(config: LawConfig, simulations: Simulations) -> float:
+    """Largest change of the energy, or with friction its largest rise, relative to the largest kinetic energy."""
+    law, kinetic, total = law_of(config), [], []
+    for frame in range(simulations.positions.shape[1]):
+        positions, velocities = simulations.positions[:, frame], simulations.velocities[:, frame]
+        systems = Systems(positions, velocities, simulations.edges, simulations.charges)
+        kinetic.append(kinetic_energy(velocities))
+        total.append(kinetic[-1] + law.potential_energy(config, systems))
+    expected = np.minimum.accumulate(total) if config.friction else total[0]
+    errors, largest = np.abs(total - expected).max(axis=0), np.max(kinetic, axis=0)
+    return float(np.max(np.divide(errors, largest, out=np.zeros_like(errors), where=largest > 0)))

@@ -189,3 +189,35 @@ def test_clipped_forces_by_hand():
     np.testing.assert_allclose(found, [[[100.0, 100.0], [-100.0, -100.0]]])
     found = law_of(config).accelerations(config, systems)(10 * positions)
     np.testing.assert_allclose(found, [[[2.4, 3.2], [-2.4, -3.2]]])
+
+
+@pytest.mark.parametrize(
+    ("config", "time_step"),
+    [
+        (SpringsConfig(num_frames=4, save_every=5), 1e3),
+        (SpringsConfig(num_frames=4, save_every=5), 20.0),
+        (TrapConfig(num_frames=4, save_every=5), 1.0),
+        (TrapConfig(num_frames=4, save_every=5, temperature=1.0), 1e3),
+        (LennardJonesConfig(num_frames=4, save_every=5, equilibration_steps=0), 0.1),
+    ],
+)
+def test_a_time_step_that_is_too_long_is_refused(config, time_step):
+    run(config, 0)
+    with pytest.raises(UserError, match="`time_step` must be short enough"):
+        run(dataclasses.replace(config, time_step=time_step), 0)
+
+
+def test_steps_before_the_first_frame_belong_to_the_same_motion():
+    config = SpringsConfig(num_frames=3, save_every=10)
+    later = dataclasses.replace(config, equilibration_steps=10, num_frames=2)
+    np.testing.assert_array_equal(run(later, 0).positions, run(config, 0).positions[:, 1:])
+
+
+def test_a_temperature_without_friction_is_refused():
+    with pytest.raises(UserError, match="`temperature`"):
+        TrapConfig(temperature=1.0, friction=0.0)
+
+
+def test_a_dataset_needs_a_simulation():
+    with pytest.raises(UserError, match="`num_train`"):
+        TrapConfig(num_train=0, num_validation=0, num_test=0)
