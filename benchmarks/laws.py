@@ -22,7 +22,7 @@ import numpy as np
 from pipelines.atomic_files import write_json
 from pipelines.laws import lennard_jones
 from pipelines.laws.config import CoulombConfig, LennardJonesConfig, SpringsConfig, TrapConfig
-from pipelines.laws.simulate import law_of, simulate
+from pipelines.laws.simulate import law_of, name_of, simulate
 from pipelines.laws.systems import one_system
 from pipelines.manifest import Manifest
 from pipelines.nbody.initial_conditions import generator
@@ -37,8 +37,8 @@ from socialmd_tf.fitting.trajectories import Trajectories
 WINDOWS = {"springs": (10, 20), "coulomb": (10, 20), "trap": (5, 30), "lennard-jones": (5, 30), "nbody": (5, 30)}
 """Observed and predicted frames of each law."""
 CONFIGS = {
-    ("springs", 2): SpringsConfig(num_train=20, num_dimensions=2),
-    ("springs", 3): SpringsConfig(num_train=20),
+    ("springs", 2): SpringsConfig(num_train=100, num_dimensions=2),
+    ("springs", 3): SpringsConfig(num_train=100),
     ("trap", 2): TrapConfig(num_train=20),
     ("trap", 3): TrapConfig(num_train=20, num_dimensions=3),
     ("lennard-jones", 2): LennardJonesConfig(num_train=4, num_validation=4, num_test=4),
@@ -130,7 +130,7 @@ def simulated(config):
         "lennard-jones": ("pairs: 1", lambda r: lennard_jones.pair_potential(config, np.minimum(r, config.cutoff))[1]),
         "coulomb": ("pairs: charge_i charge_j", lambda r: -config.coulomb_constant / r**2),
     }
-    term, curve = curves[next(name for name, _ in CONFIGS if type(CONFIGS[name, 2]) is type(config))]
+    term, curve = curves[name_of(config)]
     return Data(*splits, interval, lambda observed, count: continue_windows(true, observed, count), {term: curve})
 
 
@@ -208,17 +208,20 @@ def errors(difference):
 
 def curves(fitted, data):
     """Learned and true forces by distance in units of time, their standard errors, and the distances of the data."""
-    knots = fitted.law.basis.knots
+    knots, train = fitted.law.basis.knots, data.train
     edges = np.geomspace(knots.nearest, knots.farthest, NUM_DISTANCES + 1)
     distances = np.sqrt(edges[1:] * edges[:-1])
-    train, found = data.train, {}
-    for name in (name for name in fitted.terms if name in data.true_curves):
-        force, error = (values / data.interval**2 for values in fitted.curve(name, distances))
-        found[name] = {"learned": force, "error": error, "true": data.true_curves[name](distances)}
+    found, concerned = {}, np.zeros(train.edges.shape, bool)
+    for channel in (channel for channel in fitted.law.basis.channels if channel.name in data.true_curves):
+        force, error = (values / data.interval**2 for values in fitted.curve(channel.name, distances))
+        true = data.true_curves[channel.name](distances)
+        found[channel.name] = {"learned": force.tolist(), "error": error.tolist(), "true": true.tolist()}
+        concerned |= channel.weights(train.features, train.edges) != 0
     counts = np.zeros(NUM_DISTANCES)
     for frame in np.swapaxes(train.positions, 0, 1):
-        counts += np.histogram(find_pairs(frame, train.mask, train.cell, knots.farthest).distances, edges)[0]
-    found = {name: {key: values.tolist() for key, values in curve.items()} for name, curve in found.items()}
+        pairs = find_pairs(frame, train.mask, train.cell, knots.farthest)
+        chosen = pairs.distances[concerned[pairs.systems, pairs.i, pairs.j]]
+        counts += np.histogram(chosen, edges)[0]
     return {"distances": distances.tolist(), "counts": counts.tolist(), "curves": found}
 
 
