@@ -41,12 +41,15 @@ def flags(name):
     if name.endswith(".py"):
         return set(re.findall(rf'"({FLAG})"', (ROOT / name).read_text()))
     text = help_text(name, "--help")
-    return set(re.findall(FLAG, text + help_text(name, "--help-all") if "--help-all" in text else text))
+    laws = re.search(r"--law {([\w,-]+)}", text)
+    pages = [help_text(name, "--law", law, "--help") for law in laws[1].split(",")] if laws else []
+    pages += [help_text(name, "--help-all")] if "--help-all" in text else []
+    return set(re.findall(FLAG, "".join([text, *pages])))
 
 
-def help_text(name, flag):
+def help_text(name, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    command = [sys.executable, "-m", f"socialmd_tf.{name}".rstrip("."), flag]
+    command = [sys.executable, "-m", f"socialmd_tf.{name}".rstrip("."), *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
