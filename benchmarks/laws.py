@@ -34,7 +34,7 @@ from socialmd_tf.fitting.fit import fit
 from socialmd_tf.fitting.integrator import continue_windows
 from socialmd_tf.fitting.trajectories import Trajectories
 
-WINDOWS = {"springs": (10, 20), "coulomb": (10, 20), "trap": (5, 30), "lennard-jones": (5, 30), "nbody": (5, 30)}
+WINDOWS = {"springs": (10, 20), "trap": (5, 30), "lennard-jones": (5, 30), "coulomb": (10, 20), "nbody": (5, 30)}
 """Observed and predicted frames of each law."""
 CONFIGS = {
     ("springs", 2): SpringsConfig(num_train=100, num_dimensions=2),
@@ -75,6 +75,7 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--dimensions", type=int, choices=[2, 3], help="of the law; its usual ones without")
     parser.add_argument("--num-train", type=int, help="training simulations, instead of those in CONFIGS")
+    parser.add_argument("--temperature", type=float, help="of Langevin dynamics, for a law with friction")
     parser.add_argument("--data", type=Path, help="an N-body dataset, for the law `nbody`")
     parser.add_argument("--output", type=Path, default=Path("runs/laws"), help="directory of the fits")
     arguments = parser.parse_args()
@@ -84,7 +85,8 @@ def main():
             if not path.exists():
                 print(case, flush=True)
                 write_json(path, {"law": name, **compare(make(), *WINDOWS[name])})
-    print(table([json.loads(path.read_text()) for path in sorted(arguments.output.glob("*.json"))]))
+    fits = [json.loads(path.read_text()) for path in sorted(arguments.output.glob("*.json"))]
+    print(table(sorted(fits, key=lambda fit: list(WINDOWS).index(fit["law"]))))
 
 
 def cases(name, arguments):
@@ -96,8 +98,13 @@ def cases(name, arguments):
         return
     dimensions = arguments.dimensions or DIMENSIONS[name]
     for seed in arguments.seeds:
-        config = dataclasses.replace(CONFIGS[name, dimensions], seed=seed)
-        config = dataclasses.replace(config, num_train=arguments.num_train or config.num_train)
+        config = CONFIGS[name, dimensions]
+        config = dataclasses.replace(
+            config,
+            seed=seed,
+            num_train=arguments.num_train or config.num_train,
+            temperature=arguments.temperature or config.temperature,
+        )
         yield f"{name}-{dimensions}d-{seed}", lambda config=config: simulated(config)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 FITS = Path("runs/laws")
 TITLES = {
@@ -41,14 +42,14 @@ def main():
 def column(name, fits, axes):
     """Forces, their errors and the distances of the data of one law."""
     weigh = (lambda r: r**2) if name in INVERSE_SQUARE else np.ones_like
-    axes[0].set_title(TITLES[name], fontsize=10)
+    axes[0].set_title(f"{TITLES[name]} ({len(fits)} seed{'s' * (len(fits) > 1)})", fontsize=10)
     axes[0].set_ylabel("force x r²" if name in INVERSE_SQUARE else "force", fontsize=9)
     for number, fit in enumerate(fits):
         r = np.array(fit["distances"])
         for term, curve in fit["curves"].items():
             learned, error, true = (weigh(r) * np.array(curve[key]) for key in ("learned", "error", "true"))
             color, first = COLORS.get(term, COLOR), number == 0
-            axes[0].plot(r, learned, color=color, alpha=0.7, label=f"learned, {len(fits)} seeds" if first else None)
+            axes[0].plot(r, learned, color=color, alpha=0.7, label="learned" if first else None)
             axes[1].plot(r, np.abs(learned - true), color=color, alpha=0.7, lw=0.8)
             if first:
                 axes[0].fill_between(r, learned - 2 * error, learned + 2 * error, color=color, alpha=0.25, lw=0)
@@ -60,6 +61,9 @@ def column(name, fits, axes):
     axes[2].set_yticks([])
     axes[1].set_yscale("log")
     axes[2].set_xscale("log")
+    axes[2].xaxis.set_minor_formatter(NullFormatter())
+    if name == "lennard-jones-2d":  # less than a decade
+        axes[2].set_xticks([1, 2, 4], ["1", "2", "4"])
     axes[2].set_xlabel("distance r")
 
 
@@ -69,7 +73,7 @@ def limits(name, fits, axis, weigh):
     low, high = np.min(trues), np.max(trues)
     if name == "lennard-jones-2d":
         low = -60
-    margin = 0.1 * (high - low) or 0.2 * abs(high)
+    margin = max(0.1 * (high - low), 0.2 * abs(high))
     axis.set_ylim(low - margin, high + margin)
 
 

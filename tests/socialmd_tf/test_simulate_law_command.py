@@ -50,6 +50,7 @@ def test_a_process_makes_a_dataset_of_each_law(tmp_path, law, flags, features):
     assert manifest.name == law and manifest.features == features
     assert {split: len(files) for split, files in manifest.splits.items()} == {"train": 2, "validation": 1, "test": 0}
     assert (manifest.box is not None) == (law == "lennard-jones")
+    assert ("periodic box" in result.stdout) == (law == "lennard-jones")
     assert (manifest.edges is not None) == (law == "springs")
     written = str(manifest.provenance["command"])
     assert f"--law {law} " in written and "--num-frames 3 " in written and str(output) not in written
