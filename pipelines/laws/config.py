@@ -1,6 +1,7 @@
 """Configurations of the laws: the only place where their defaults live."""
 
 import dataclasses
+import math
 from typing import ClassVar
 
 from pipelines.errors import require
@@ -40,6 +41,8 @@ class LawConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
+        for name, value in dataclasses.asdict(self).items():
+            require(math.isfinite(value), name, "finite", value)
         for name in ("num_train", "num_validation", "num_test", "seed", "equilibration_steps"):
             require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         require(

@@ -82,6 +82,7 @@ def test_a_killed_process_resumes_to_the_same_bytes(tmp_path, simulate):
         ("--law trap --time-step 1", ["`time_step`", "1.0", "Change --time-step."]),
         ("--law lennard-jones --num-particles 9", ["`cutoff`", "`num_particles`", "2.3", "Change --cutoff."]),
         ("--law lennard-jones --density -1", ["`density`", "-1.0", "Change --density."]),
+        ("--law springs --speed inf", ["`speed`", "inf", "Change --speed."]),
         ("--law coulomb --num-dimensions 4", ["`num_dimensions`", "4", "Change --num-dimensions."]),
         ("--law coulomb --num-steps 5", ["--num-steps"]),
         ("--law=springs --gravitational-constant 1", ["--gravitational-constant"]),
