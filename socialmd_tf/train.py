@@ -8,7 +8,7 @@ from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
 from socialmd_tf.command_line.train_groups import train_groups
-from socialmd_tf.config import TrainConfig, from_dict, load_json, preset
+from socialmd_tf.config import TrainConfig, from_dict, load_json
 from socialmd_tf.training.initial import settings_of_export
 
 
@@ -34,7 +34,7 @@ def parse(args, config_type=TrainConfig, prog="python -m socialmd_tf.train", lef
         if given.preset:
             values = {key: value for key, value in values.items() if key not in ("preset", "model")}
     name = given.preset or (values.get("preset") if isinstance(values, dict) else None) or TrainConfig.preset
-    default = from_dict(config_type, values, config_type(preset=name, model=preset(name)))
+    default = from_dict(config_type, values, config_type.of_preset(name))
     return commands.parse(config_type, prog=prog, default=default, args=args, groups=train_groups)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.config import DataConfig
 from socialmd_tf.command_line.help_page import Group
-from socialmd_tf.config import ModelConfig, TrainConfig
+from socialmd_tf.config import FitConfig, ModelConfig, TrainConfig
 from socialmd_tf.parts import CELLS, HEADS, INTERACTIONS, Registry
 
 _RESULTS = (
@@ -37,6 +37,9 @@ def train_groups(config: TrainConfig) -> list[Group]:
         Group("Data and results", tuple(name for name in _RESULTS if name in plain)),
         Group("Training", tuple(name for name in plain if name not in _RESULTS)),
         Group("Windows", tuple(f"windows.{field.name}" for field in dataclasses.fields(DataConfig))),
+        Group(
+            "Fit of the forces", tuple(f"fitting.{field.name}" for field in dataclasses.fields(FitConfig)), config.is_fitted
+        ),
         *_model_groups(config.model),
     ]
 

@@ -8,7 +8,8 @@ import tyro
 
 from pipelines.config import DataConfig
 from pipelines.errors import require
-from socialmd_tf.parts import CELLS, HEADS, INTERACTIONS
+from socialmd_tf.config.terms import Terms
+from socialmd_tf.parts import CELLS, FORCES, HEADS, INTERACTIONS
 
 NO_INTERACTION = "none"
 
@@ -64,15 +65,20 @@ class ModelConfig:
     kernel_size: int = 4
     """Side length of the convolution kernels, in bins (stacked_pooling)."""
     cutoff: float = 20.0
-    """Largest distance at which two particles interact, in the dataset's length unit (pairwise; head verlet)."""
+    """Largest distance at which two particles interact, in the dataset's length unit (pairwise; force
+    pair_mlp)."""
     softening: float = 0.05
-    """Length below which pair functions flatten, in the dataset's length unit (pairwise; head verlet)."""
+    """Length below which pair functions flatten, in the dataset's length unit (pairwise; force pair_mlp)."""
     pair_units: int = 32
     """Units of each hidden layer of the pair function (pairwise)."""
     pair_channels: int = 8
     """Number of vectors, and of scalars, that the pair function returns (pairwise)."""
+    force: Annotated[str, tyro.conf.arg(help=FORCES.help("Forces of the head verlet"), metavar="NAME")] = "pair_mlp"
+    """Forces of the head verlet, one of `parts.FORCES`."""
+    terms: Annotated[Terms, tyro.conf.Suppress] = dataclasses.field(default_factory=Terms)
+    """Structure of the fitted law (force basis). Training takes it from the fit."""
     charges: int = 4
-    """Number of learned charges per particle (head verlet)."""
+    """Number of learned charges per particle (force pair_mlp)."""
     correction: bool = False
     """Add a learned acceleration to the pair forces, for friction or external fields (head verlet). Where the motion
     has neither, it lowers the accuracy."""
@@ -136,6 +142,8 @@ class ModelConfig:
         require(right, "head", f"one of {moving} for the cell {self.cell!r}", self.head)
         right = self.correlated or "correlated" in head.reads
         require(right, "correlated", f"true for the head {self.head!r}", self.correlated)
+        is_fitted = FORCES[self.force].is_fitted
+        require(self.walls == 0 or not is_fitted, "walls", f"0 for the force {self.force!r}", self.walls)
         require(self.walls == 0 or "walls" in head.reads, "walls", f"0 for the head {self.head!r}", self.walls)
         require(self.walls == 0 or not self.periodic, "walls", "0 in a periodic box", self.walls)
         smallest = 2 ** len(self.filters)

@@ -2,15 +2,16 @@
 
 import dataclasses
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import tyro
 
 from pipelines.config import DataConfig
 from pipelines.errors import require
+from socialmd_tf.config.fitting import FitConfig
 from socialmd_tf.config.model import ModelConfig
 from socialmd_tf.config.presets import preset
-from socialmd_tf.parts import HEADS
+from socialmd_tf.parts import FORCES, HEADS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +23,9 @@ class TrainConfig:
     data: str | None = None
     """Directory of the dataset. By default, 40 small N-body simulations are made once in data/demo."""
     preset: str = "thesis"
-    """Network: thesis, thesis-mixture, thesis-monogrid, lstm (no neighbours), kinematic, pairwise, verlet, or
-    molecules-lstm (the thesis's first experiment). The --model flags change its settings."""
+    """Network: thesis, thesis-mixture, thesis-monogrid, lstm (no neighbours), kinematic, pairwise, verlet, forces
+    (fitted in closed form, for any law of motion), or molecules-lstm (the thesis's first experiment). The --model flags
+    change its settings."""
     run_directory: str = "runs/thesis"
     """Directory of the run: checkpoints, logs, table and picture. The same command, run again, resumes it."""
     export_directory: str = "saved_models/thesis"
@@ -63,7 +65,27 @@ class TrainConfig:
     seed: int = 0
     """Seed of the weights, of the order of the samples and of their rotations."""
     windows: Annotated[DataConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=DataConfig)
+    fitting: Annotated[FitConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=FitConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+
+    @classmethod
+    def of_preset(cls, name: str) -> Self:
+        """The defaults with a preset's network.
+
+        A fitted law is the result of the first epoch. The others calibrate the spread around it.
+        """
+        config = cls(preset=name, model=preset(name))
+        if not config.is_fitted:
+            return config
+        windows = dataclasses.replace(config.windows, rotations=0)
+        return dataclasses.replace(
+            config, windows=windows, epochs=9, calibration_epochs=8, monitor="mae", learning_rate=3e-3, decay="cosine"
+        )
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether a law is fitted before the epochs."""
+        return self.model.head == "verlet" and FORCES[self.model.force].is_fitted
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -102,6 +124,7 @@ class TrainConfig:
             f"at least `rollout_steps` = {self.windows.rollout_steps}",
             self.max_horizon,
         )
+        self._check_fitting()
         require(
             self.model.walls == 0 or self.windows.rotations == 0,
             "rotations",
@@ -118,3 +141,20 @@ class TrainConfig:
         )
         require(math.isfinite(self.clip_norm) and self.clip_norm >= 0, "clip_norm", "at least 0", self.clip_norm)
         require(0 <= self.seed < 2**31, "seed", "at least 0 and below 2^31", self.seed)
+
+    def _check_fitting(self) -> None:
+        """Check the choices of the fit against the others."""
+        is_chosen = self.fitting != FitConfig()
+        require(self.is_fitted or not is_chosen, "model.force", "basis with --terms and --knots", self.model.force)
+        require(
+            not self.is_fitted or self.calibration_epochs < self.epochs,
+            "calibration_epochs",
+            f"below `epochs` = {self.epochs}, the first of which is the fit",
+            self.calibration_epochs,
+        )
+        require(
+            "field" not in self.fitting.terms or self.windows.rotations == 0,
+            "rotations",
+            "0 with a field among `terms`, which does not rotate with the particles",
+            self.windows.rotations,
+        )

@@ -12,8 +12,8 @@ import itertools
 
 import numpy as np
 
+from pipelines.boxes import nearest_image
 from socialmd_tf.fitting.splines import Knots, spline_values
-from socialmd_tf.fitting.trajectories import nearest_image
 
 _SWITCH_START = 0.9
 _DEGREE = 3
@@ -238,7 +238,9 @@ class Pairs:
 
 def find_pairs(positions, mask, cell, cutoff):
     """The `Pairs` of positions `[B, N, D]` with a mask `[B, N]`."""
-    displacement = nearest_image(positions[:, None] - positions[:, :, None], cell)
+    displacement = positions[:, None] - positions[:, :, None]
+    if cell is not None:
+        displacement = nearest_image(displacement, cell)
     squared = np.einsum("bijd,bijd->bij", displacement, displacement)
     near = mask[:, :, None] & mask[:, None, :] & ~np.eye(positions.shape[1], dtype=bool)
     if np.isfinite(cutoff):

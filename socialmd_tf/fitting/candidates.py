@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from pipelines.boxes import half_height
+from pipelines.errors import UserError, require
+from socialmd_tf.config.fitting import KINDS, FitConfig
 from socialmd_tf.fitting.basis import ONE, Basis, Channel, Factor, find_pairs
 from socialmd_tf.fitting.splines import Knots
-from socialmd_tf.fitting.trajectories import half_height
 
 _QUANTILE = 1e-5
 _MARGIN = 0.05
@@ -13,7 +15,7 @@ _CORE = 0.1
 _FRAMES_LOOKED_AT = 2000
 
 
-def candidate_basis(trajectories, num_knots):
+def candidate_basis(trajectories, num_knots, choices=None):
     """All terms that the data could need.
 
     Pairs: 1, f_i, f_j, f_i f_j for all features f but types; one per pair of types; one per type of bond. Without a
@@ -23,26 +25,44 @@ def candidate_basis(trajectories, num_knots):
     Args:
         trajectories: `Trajectories`.
         num_knots: Splines of a channel.
+        choices: The `FitConfig`: terms, cutoff and core that the user has chosen. None for none.
 
     Returns:
         The `Basis`; its knots range from 0.95 of the 1e-5 quantile of the distances to 1.05 of the largest, or to
-        half the smallest height of the box.
+        the cutoff: half the smallest height of the box, if none is chosen.
+
+    Raises:
+        UserError: The data cannot have a chosen term or cutoff.
     """
-    cell = trajectories.cell
-    cutoff = np.inf if cell is None else half_height(cell)
+    choices = choices or FitConfig()
+    cell, kinds = trajectories.cell, choices.terms or KINDS
+    _check_choices(choices, trajectories)
+    cutoff = choices.force_cutoff or (np.inf if cell is None else half_height(cell))
     nearest, farthest = _distance_range(trajectories, cutoff)
     own_factors = _own_factors(trajectories)
     center, length = _extent(trajectories)
     return Basis(
         knots=Knots(nearest, min(farthest, cutoff), num_knots),
-        channels=_channels(trajectories),
-        fields=own_factors if cell is None else (),
-        frictions=own_factors,
+        channels=_channels(trajectories, kinds),
+        fields=own_factors if cell is None and "field" in kinds else (),
+        frictions=own_factors if "friction" in kinds else (),
         center=center,
         length=length,
-        core=_CORE * nearest,
+        core=choices.force_core or _CORE * nearest,
         cutoff=cutoff,
     )
+
+
+def _check_choices(choices, trajectories):
+    cell = trajectories.cell
+    if "bonds" in choices.terms and not trajectories.edges.any():
+        raise UserError("`terms` must be without bonds, as the data have no `edges`")
+    require(cell is None or "field" not in choices.terms, "terms", "without a field in a periodic box", choices.terms)
+    if cell is not None and choices.force_cutoff is not None and choices.force_cutoff > half_height(cell):
+        raise UserError(
+            f"`force_cutoff` must be at most half the smallest height of the box, {half_height(cell):g}. "
+            f"Received: {choices.force_cutoff:g}"
+        )
 
 
 def _distance_range(trajectories, cutoff):
@@ -65,28 +85,31 @@ def _extent(trajectories):
 
 def _own_factors(trajectories):
     """Factors of fields and friction."""
-    if "mass" not in trajectories.feature_names or _is_constant(trajectories, "mass"):
+    if "mass" not in trajectories.feature_names or not _is_mass(trajectories):
         return (ONE,)
     return (ONE, Factor("1/mass", ((trajectories.feature_names.index("mass"), -1.0),)))
 
 
-def _is_constant(trajectories, name):
-    values = trajectories.features[trajectories.mask][:, trajectories.feature_names.index(name)]
-    return np.ptp(values) == 0
+def _is_mass(trajectories):
+    """Whether the feature called mass is positive, and not the same for all."""
+    values = trajectories.features[trajectories.mask][:, trajectories.feature_names.index("mass")]
+    return values.min() > 0 and np.ptp(values) > 0
 
 
-def _channels(trajectories):
+def _channels(trajectories, kinds):
     bonds = [Channel(edge=int(kind)) for kind in np.unique(trajectories.edges) if kind]
     per_mass = _own_factors(trajectories)[-1]
     channels = [Channel(), *_feature_channels(trajectories)]
     weighted = [Channel(_product(channel.own, per_mass), channel.other) for channel in channels]
-    return _independent([*weighted, *bonds], trajectories)
+    return _independent([*(weighted if "pairs" in kinds else []), *(bonds if "bonds" in kinds else [])], trajectories)
 
 
 def _feature_channels(trajectories):
     """Channels by the features: products for ordinary ones, pairs of types for types."""
     numbers, types = [], []
     for index, name in enumerate(trajectories.feature_names):
+        if name is None:
+            continue
         values = np.unique(trajectories.features[trajectories.mask][:, index])
         if name in ("type", "species", "element") and len(values) <= _MAX_TYPES:
             types.append([Factor(f"[{name} = {value:g}]", indicates=(index, float(value))) for value in values])

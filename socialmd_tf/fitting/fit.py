@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from socialmd_tf.config.fitting import FitConfig
 from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import NormalEquations, penalty, reweighted, solve, standard_errors
@@ -23,6 +24,8 @@ from socialmd_tf.fitting.short_range import choose_short_range, has_close_encoun
 KNOTS = (48, 96, 192)
 _MAX_PATH_ROUNDS = 8
 _WORTHWHILE = 0.05
+_EQUATIONS_PER_COLUMN = 100
+_FEWEST = 8
 _FIRST_SMOOTHING = 1e-9
 
 
@@ -68,37 +71,39 @@ class _Solved:
     chosen: Chosen
 
 
-def fit(train, validation, *, warm_up_steps, rollout_steps, log=print):
+def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=print):
     """Find a law.
+
+    Terms, knots and the first path rounds are found on as many trajectories as the number of coefficients needs; the
+    last path round is on all.
 
     Args:
         train: `Trajectories` of the training split.
         validation: Those of the validation split.
         warm_up_steps: Frames observed before a rollout, T.
         rollout_steps: Frames of a rollout, T'.
+        choices: The `FitConfig`; None to choose everything from the data.
         log: Called with a line of text after each step.
 
     Returns:
         The `FittedLaw` that is best on validation rollouts.
+
+    Raises:
+        UserError: The data cannot have a chosen term or cutoff.
     """
+    choices = choices or FitConfig()
     rollouts = Rollouts(validation, warm_up_steps, rollout_steps)
-    everything = _least_squares(candidate_basis(train, KNOTS[0]), train, validation)
-    law, _, trials = eliminate(everything.law, everything.equations, everything.chosen.smoothing, rollouts)
+    basis = candidate_basis(train, choices.knots or KNOTS[0], choices)
+    everything = _least_squares(basis, _enough(train, basis), validation)
+    law, _, trials = eliminate(
+        everything.law, everything.equations, everything.chosen.smoothing, rollouts, choices.terms
+    )
     log(f"terms: {', '.join(law.basis.blocks)}")
-    best = _with_enough_knots(law.basis, train, validation, log)
-    losses = rollouts.losses(best.law)
-    log(_line("least squares", best, losses))
-    for number in range(_MAX_PATH_ROUNDS):
-        solved = _path_round(best, train, validation)
-        new_losses = rollouts.losses(solved.law)
-        log(_line(f"path round {number + 1}", solved, new_losses))
-        gain = losses.mean() - new_losses.mean()
-        if gain > 0:
-            best, losses = solved, new_losses
-        if gain < _WORTHWHILE:
-            break
-    law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, rollouts)
-    if has_close_encounters(rollouts.errors(law)):
+    counts = KNOTS if choices.knots is None else (choices.knots,)
+    best = _with_enough_knots(law.basis, counts, train, validation, log)
+    best = _with_paths(best, train, validation, rollouts, log)
+    law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, rollouts, choices.terms)
+    if choices.force_core is None and has_close_encounters(rollouts.errors(law)):
         law = choose_short_range(law, train, validation, warm_up_steps, rollout_steps, log)
     return FittedLaw(
         law,
@@ -113,10 +118,17 @@ def _least_squares(basis, train, validation):
     return _solve(basis, lambda data: numerov_rows(basis, data), train, validation)
 
 
-def _with_enough_knots(basis, train, validation, log):
+def _enough(trajectories, basis):
+    """Some of the trajectories, with many more equations than coefficients."""
+    _, num_frames, num_particles, num_dimensions = trajectories.positions.shape
+    count = max(_EQUATIONS_PER_COLUMN * basis.num_columns // (num_frames * num_particles * num_dimensions), _FEWEST)
+    return trajectories if count >= len(trajectories) else trajectories[:: len(trajectories) // count]
+
+
+def _with_enough_knots(basis, counts, train, validation, log):
     """As many knots as lower the validation loss."""
     best = None
-    for count in KNOTS:
+    for count in counts:
         basis = dataclasses.replace(basis, knots=dataclasses.replace(basis.knots, count=count))
         solved = _least_squares(basis, train, validation)
         if best is not None and not _is_better(solved, best, validation):
@@ -145,6 +157,25 @@ def _solve(basis, make_rows, train, validation, start=None):
     _, equations = reweighted(rows, basis.num_columns, first, start)
     chosen = choose_smoothing(basis, equations, validation_rows)
     return _Solved(Law(basis, chosen.coefficients), equations, chosen)
+
+
+def _with_paths(best, train, validation, rollouts, log):
+    """Path rounds while they improve rollouts, first on some of the trajectories and at last on all."""
+    losses = rollouts.losses(best.law)
+    log(_line("least squares", best, losses))
+    few = _enough(train, best.law.basis)
+    for number in range(_MAX_PATH_ROUNDS):
+        solved = _path_round(best, few, validation)
+        new_losses = rollouts.losses(solved.law)
+        log(_line(f"path round {number + 1} on {len(few)} trajectories", solved, new_losses))
+        gain = losses.mean() - new_losses.mean()
+        if gain > 0:
+            best, losses = solved, new_losses
+        if gain < _WORTHWHILE and few is train:
+            break
+        if gain < _WORTHWHILE or number == _MAX_PATH_ROUNDS - 2:
+            few = train
+    return best
 
 
 def _path_round(solved, train, validation):

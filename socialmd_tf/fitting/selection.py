@@ -96,7 +96,7 @@ class Trial:
     is_kept: bool
 
 
-def eliminate(law, equations, smoothing, rollouts):
+def eliminate(law, equations, smoothing, rollouts, required=()):
     """Leave out the terms that rollouts do not need, the one that explains least first.
 
     A term goes if rollouts without it are not worse by more than a standard error, and by more than 1 %.
@@ -106,6 +106,7 @@ def eliminate(law, equations, smoothing, rollouts):
         equations: Its `NormalEquations`.
         smoothing: Its smoothing.
         rollouts: `Rollouts`.
+        required: Kinds of terms, as in `FitConfig`, of which at least one stays.
 
     Returns:
         The `Law` that is left, its `NormalEquations`, and a `Trial` of each term.
@@ -114,8 +115,9 @@ def eliminate(law, equations, smoothing, rollouts):
     if len(law.basis.blocks) == 1:
         return law, equations, trials
     for name in sorted(law.basis.blocks, key=lambda name: _explained(law, equations, smoothing, name)):
-        if len(law.basis.blocks) == 1:
-            break
+        kinds = [kind_of(other) for other in law.basis.blocks]
+        if len(kinds) == 1 or (kind_of(name) in required and kinds.count(kind_of(name)) == 1):
+            continue
         smaller, fewer = without(law, equations, smoothing, name)
         changed = rollouts.losses(smaller)
         is_kept = is_worse(changed, losses, _NEGLIGIBLE)
@@ -123,6 +125,11 @@ def eliminate(law, equations, smoothing, rollouts):
         if not is_kept:
             law, equations, losses = smaller, fewer, changed
     return law, equations, trials
+
+
+def kind_of(name):
+    """Kind of a term by its name: pairs, bonds, field or friction."""
+    return "bonds" if name.startswith("pairs: bonds") else name.split(":")[0]
 
 
 def without(law, equations, smoothing, name):

@@ -1,8 +1,10 @@
-"""Trajectories as the fit reads them, and displacements in a periodic box."""
+"""Trajectories as the fit reads them."""
 
 import dataclasses
 
 import numpy as np
+
+from pipelines.boxes import unwrap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,9 +12,9 @@ class Trajectories:
     """W trajectories of T frames, float64; time is counted in frames.
 
     Args:
-        positions: `[W, T, N, D]`, unwrapped (`unwrapped` makes them so).
+        positions: `[W, T, N, D]`, unwrapped.
         features: `[W, N, F]`.
-        feature_names: Names of the F features.
+        feature_names: Names of the F features; None for components of vectors.
         edges: Type of the bond between two particles `[W, N, N]`, symmetric, 0 for none.
         mask: True for real particles, False for padding `[W, N]`.
         cell: Lattice vectors of a periodic box in rows `[D, D]`, or None. A diagonal matrix is an orthorhombic box.
@@ -32,7 +34,7 @@ class Trajectories:
         shape = positions.shape[0], positions.shape[2]
         cell = None if box is None else np.diag(box) if np.ndim(box) == 1 else np.asarray(box, np.float64)
         return cls(
-            positions if cell is None else unwrapped(positions, cell),
+            positions if cell is None else np.stack([unwrap(frames, cell) for frames in positions]),
             np.zeros((*shape, 0)) if features is None else np.asarray(features, np.float64),
             tuple(feature_names),
             np.zeros((*shape, shape[1]), np.int64) if edges is None else np.asarray(edges),
@@ -57,25 +59,3 @@ class Trajectories:
         return dataclasses.replace(
             repeated, positions=np.stack(cut, axis=1).reshape(-1, num_frames, *self.positions.shape[2:])
         )
-
-
-def nearest_image(displacement, cell):
-    """Displacements `[..., D]` to the nearest periodic image.
-
-    Exact for lengths up to half the smallest height of the cell, `half_height`: there all fractional coordinates are
-    below 1/2, whatever the shape of the cell.
-    """
-    if cell is None:
-        return displacement
-    return displacement - np.round(displacement @ np.linalg.inv(cell)) @ cell
-
-
-def half_height(cell):
-    """Half the smallest distance between opposite faces of a cell: the largest distance with a unique image."""
-    return 0.5 / np.linalg.norm(np.linalg.inv(cell), axis=0).max()
-
-
-def unwrapped(positions, cell):
-    """Positions `[W, T, N, D]` that continue across the faces of the box; moves are shorter than half of it."""
-    moves = nearest_image(np.diff(positions, axis=1), cell)
-    return np.concatenate([positions[:, :1], positions[:, :1] + np.cumsum(moves, axis=1)], axis=1)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from socialmd_tf.parts.forces import FORCES
 from socialmd_tf.parts.registry import Head, Registry
 
 HEADS = Registry("head", Head)
@@ -40,6 +41,8 @@ def kinematic(config: Any, name: str) -> Any:
 @register_head(
     "verlet",
     reads=(
+        "force",
+        "terms",
         "acceleration_scale",
         "charges",
         "softening",
@@ -53,7 +56,7 @@ def kinematic(config: Any, name: str) -> Any:
     calibrates=True,
 )
 def verlet(config: Any, name: str) -> Any:
-    """Motion under learned pair forces."""
+    """Motion under learned forces."""
     from socialmd_tf.layers import VerletHead
 
     return VerletHead(
@@ -61,9 +64,7 @@ def verlet(config: Any, name: str) -> Any:
         config.num_components,
         config.scale_floor,
         config.acceleration_scale,
-        charges=config.charges,
-        softening=config.softening,
-        cutoff=config.cutoff,
+        FORCES[config.force].build(config, "force"),
         substeps=config.substeps,
         step_fraction=config.step_fraction,
         is_corrected=config.correction,

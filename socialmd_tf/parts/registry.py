@@ -34,6 +34,14 @@ class Part:
         return f"{self.build.__module__}.{self.build.__qualname__}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Force(Part):
+    """The accelerations that the head verlet integrates; `socialmd_tf.layers.heads.verlet` describes the layer."""
+
+    is_fitted: bool = False
+    """Whether training fits the force in closed form before the epochs: the layer is then a `SumOfTerms`."""
+
+
 class Interaction(Part):
     """How a particle sees its neighbours; `socialmd_tf.layers.interactions` describes the layer."""
 

@@ -209,24 +209,15 @@ def pair_force(num_dimensions):
 def verlet_head(num_dimensions):
     frame = particles(num_dimensions)
     moving = frame["positions"] + np.float32(0.25), array(NUM_SYSTEMS, NUM_PARTICLES, num_dimensions, seed=6)
-    return Example(
-        f"VerletHead-{num_dimensions}d",
-        lambda **options: layers.VerletHead(
-            num_dimensions,
-            2,
-            0.1,
-            0.1,
-            charges=3,
-            softening=1.0,
-            cutoff=2.5,
-            substeps=2,
-            step_fraction=0.5,
-            is_corrected=True,
-            walls=1e4,
-            **options,
-        ),
-        {"outputs": states(), "inputs": frame, "state": (*covariances(num_dimensions), *moving)},
-    )
+
+    def make(dtype=None):
+        force = layers.PairForce(3, 1.0, 2.5, 0.1, name="force", dtype=dtype)
+        return layers.VerletHead(
+            num_dimensions, 2, 0.1, 0.1, force, substeps=2, step_fraction=0.5, is_corrected=True, walls=1e4, dtype=dtype
+        )
+
+    inputs = {"outputs": states(), "inputs": frame, "state": (*covariances(num_dimensions), *moving)}
+    return Example(f"VerletHead-{num_dimensions}d", make, inputs)
 
 
 def rollout(num_dimensions):

@@ -3,13 +3,10 @@
 import keras
 from keras import ops
 
-from socialmd_tf.layers.boxes import lattice, nearest_image
+from socialmd_tf.layers.boxes import of_particles
 from socialmd_tf.layers.forces.factors import factor_values
-from socialmd_tf.layers.forces.splines import RadialSplines
-from socialmd_tf.layers.pairs.on_pairs import difference, on_pairs
-
-_SWITCH_START = 0.9
-_FAR = 1e12
+from socialmd_tf.layers.forces.splines import RadialSplines, switch
+from socialmd_tf.layers.pairs.on_pairs import FAR, displacements, on_pairs
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -30,18 +27,15 @@ class BasisForce(keras.layers.Layer):
         core: Distance below which the force falls linearly to 0.
         cutoff: Largest distance of a force, in units of length; None for none. In a box at most half its smallest
             height.
-        limit: Largest component of the acceleration of a particle, before `acceleration_scale`; larger ones are cut, as
-            some generators of data do. Where it cuts, accelerations no longer turn with the system. None for none.
         acceleration_scale: Multiplies all, in units of length per squared frame interval.
     """
 
     def __init__(
-        self, channels, num_knots, nearest, farthest, core, cutoff=None, limit=None, acceleration_scale=1.0, **kwargs
+        self, channels, num_knots, nearest, farthest, core, cutoff=None, acceleration_scale=1.0, **kwargs
     ):
         super().__init__(autocast=False, **kwargs)
         self.channels = channels
         self.cutoff = cutoff
-        self.limit = limit
         self.acceleration_scale = acceleration_scale
         self.splines = RadialSplines(len(channels), num_knots, nearest, farthest, core, name="splines")
 
@@ -62,37 +56,30 @@ class BasisForce(keras.layers.Layer):
             positions: `[B, N, D]`, in units of length; wrapped or not.
             features: `[B, N, F]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
-            box: Edge lengths `[B, D]`, lattice vectors `[B, D, D]`, or None.
+            box: Edge lengths `[B, D]`, lattice vectors in rows `[B, D, D]`, or None.
         """
-        values = [positions, *self.factors(features, mask)]
-        if box is not None:
-            cell = lattice(box)[:, None]
-            values.append(ops.broadcast_to(cell, (*ops.shape(positions)[:2], cell.shape[-1])))
-        # Which pairs are near is only known to `on_pairs` where there are no images; the switch cuts in any case.
-        cutoff = _FAR if box is not None or self.cutoff is None else self.cutoff
-        sums = on_pairs(lambda pairs: pairs.sum_both(self._forces, *values), positions, mask, cutoff)
-        return self.acceleration_scale * (sums if self.limit is None else ops.clip(sums, -self.limit, self.limit))
+        cells = None if box is None else of_particles(box, ops.shape(positions)[1])
+        factors = self.factors(features, mask)
+        cutoff = FAR if self.cutoff is None else self.cutoff
+        return on_pairs(lambda pairs: self.on(pairs, positions, factors, cells), positions, mask, cutoff, box)
+
+    def on(self, pairs, positions, factors, cells=None):
+        """The same on the pairs of `on_pairs`, with the results of `factors` and of `of_particles(box, N)`."""
+        values = [positions, *factors, *([] if cells is None else [cells])]
+        return self.acceleration_scale * pairs.sum_both(self._forces, *values)
 
     def _forces(self, own, other, near):
         """Sums for n particles and for m others, as `AllPairs.sum_both` wants them."""
-        displacement = difference(own[0], other[0])
-        if len(own) == 4:
-            displacement = nearest_image(displacement, own[3][..., None])
+        displacement = displacements(own[0], other[0], *own[3:])
         squared = ops.sum(ops.square(displacement), axis=0)
         # A particle itself, and whatever does not count, is put at distance 1, where gradients are finite.
         counts = ops.logical_and(near > 0, squared > 0)
         distance = ops.sqrt(ops.where(counts, squared, 1.0))
-        strength = self.splines(distance) * ops.cast(counts, distance.dtype) * self._switch(distance)
+        strength = self.splines(distance) * ops.cast(counts, distance.dtype) * switch(distance, self.cutoff)
         to_own = ops.sum(strength * own[1][..., None] * other[2][..., None, :], axis=0)
         to_other = ops.sum(strength * own[2][..., None] * other[1][..., None, :], axis=0)
         sums = ops.sum(to_own * displacement, axis=3), -ops.sum(to_other * displacement, axis=2)
         return tuple(ops.moveaxis(values, 0, -1) for values in sums)
-
-    def _switch(self, distance):
-        if self.cutoff is None:
-            return 1.0
-        z = ops.clip((distance / self.cutoff - _SWITCH_START) / (1 - _SWITCH_START), 0.0, 1.0)
-        return 1 - z**3 * (10 - 15 * z + 6 * z**2)
 
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
         """`[B, N, D]`."""
@@ -106,6 +93,5 @@ class BasisForce(keras.layers.Layer):
             "channels": self.channels,
             **{name: splines[name] for name in ("num_knots", "nearest", "farthest", "core")},
             "cutoff": self.cutoff,
-            "limit": self.limit,
             "acceleration_scale": self.acceleration_scale,
         }

@@ -4,14 +4,14 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.boxes import lattice, nearest_image
-from socialmd_tf.layers.forces.splines import RadialSplines
+from socialmd_tf.layers.forces.splines import RadialSplines, switch
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class BondForce(keras.layers.Layer):
     """Accelerations by bonds, along the line between two bonded particles.
 
-        a_i = sum over bonds (i, j) of type e of g_e(log r) d / max(r, core)^3,   d = r_j - r_i,   r = |d|
+        a_i = sum over bonds (i, j) of type e of S(r) g_e(log r) d / max(r, core)^3,   d = r_j - r_i,   r = |d|
 
     with the `RadialSplines` g_e. On equal masses momentum is kept.
 
@@ -21,11 +21,13 @@ class BondForce(keras.layers.Layer):
         nearest: Start of the range of the splines, in units of length.
         farthest: End of the range.
         core: Distance below which the force falls linearly to 0.
+        cutoff: Distance at which bonds end, as in `BasisForce`; None for none.
         acceleration_scale: Multiplies all, in units of length per squared frame interval.
     """
 
-    def __init__(self, num_types, num_knots, nearest, farthest, core, acceleration_scale=1.0, **kwargs):
+    def __init__(self, num_types, num_knots, nearest, farthest, core, cutoff=None, acceleration_scale=1.0, **kwargs):
         super().__init__(autocast=False, **kwargs)
+        self.cutoff = cutoff
         self.acceleration_scale = acceleration_scale
         self.splines = RadialSplines(num_types, num_knots, nearest, farthest, core, name="splines")
 
@@ -62,7 +64,8 @@ class BondForce(keras.layers.Layer):
         squared = ops.sum(ops.square(displacement), axis=0)
         distance = ops.sqrt(ops.where(squared > 0, squared, 1.0))
         chosen = ops.one_hot(kind - 1, self.splines.num_functions, axis=0, dtype=distance.dtype)
-        return ops.sum(self.splines(distance) * chosen, axis=0) * ops.cast(squared > 0, distance.dtype)
+        counts = ops.cast(squared > 0, distance.dtype) * switch(distance, self.cutoff)
+        return ops.sum(self.splines(distance) * chosen, axis=0) * counts
 
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
         """`[B, N, D]`."""
@@ -75,5 +78,24 @@ class BondForce(keras.layers.Layer):
             **super().get_config(),
             "num_types": self.splines.num_functions,
             **{name: splines[name] for name in ("num_knots", "nearest", "farthest", "core")},
+            "cutoff": self.cutoff,
             "acceleration_scale": self.acceleration_scale,
         }
+
+
+def bond_rows(edges):
+    """Rows of i, j and the type of a bond, each bond once.
+
+    Args:
+        edges: Types of the bonds between two particles `[B, N, N]`, symmetric, 0 for none.
+
+    Returns:
+        `[B, E, 3]`, with E of the system with the most bonds; rows of zeros fill up the others.
+    """
+    batch_size = ops.shape(edges)[0]
+    system, i, j = ops.nonzero(ops.triu(edges, k=1))
+    kind = ops.take(ops.reshape(ops.cast(edges, system.dtype), (-1,)), (system * ops.shape(edges)[1] + i) * ops.shape(edges)[2] + j)
+    counts = ops.segment_sum(ops.ones_like(system), system, batch_size)
+    place = ops.arange(ops.shape(system)[0], dtype=system.dtype) - ops.take(ops.cumsum(counts) - counts, system)
+    rows = ops.stack([i, j, kind], axis=-1)
+    return ops.scatter(ops.stack([system, place], axis=-1), rows, (batch_size, ops.max(counts), 3))

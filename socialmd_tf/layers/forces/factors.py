@@ -6,8 +6,8 @@ from keras import ops
 def factor_values(factors, features, mask=None):
     """Values of factors.
 
-    A factor is a dictionary: `powers`, pairs of the index of a feature and its power in the product, and `indicates`,
-    None or the index of a feature and the value where the factor counts. Without either it is 1.
+    A factor is a dictionary: `powers`, pairs of the index of a feature and its whole power in the product, and
+    `indicates`, empty or the index of a feature and the value where the factor counts. Without either it is 1.
 
     Args:
         factors: C factors.
@@ -24,10 +24,10 @@ def factor_values(factors, features, mask=None):
     for factor in factors:
         value = ones
         for index, power in factor.get("powers", ()):
-            value = value * _power(features[..., index], power)
-        if factor.get("indicates") is not None:
+            value = value * _power(features[..., int(index)], power)
+        if factor.get("indicates"):
             index, wanted = factor["indicates"]
-            value = value * ops.cast(features[..., index] == wanted, value.dtype)
+            value = value * ops.cast(features[..., int(index)] == wanted, value.dtype)
         values.append(value)
     return ops.stack(values, axis=-1)
 

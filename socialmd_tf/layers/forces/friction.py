@@ -22,6 +22,16 @@ class Friction(keras.layers.Layer):
         """Create the weights: gamma `[C]`, per frame interval."""
         self.gamma = self.add_weight((len(self.factors),), "zeros", dtype="float32", name="gamma")
 
+    def rates(self, features, mask=None):
+        """Sum over c of gamma_c p_c(f_i), `[B, N, 1]`, per frame interval; 0 for padding.
+
+        Args:
+            features: `[B, N, F]`.
+            mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
+        """
+        rates = ops.sum(factor_values(self.factors, features, mask) * self.gamma, axis=-1, keepdims=True)
+        return rates if mask is None else rates * mask[..., None]
+
     def call(self, velocities, features, mask=None):
         """Accelerations `[B, N, D]`, in units of length per squared frame interval.
 
@@ -30,8 +40,7 @@ class Friction(keras.layers.Layer):
             features: `[B, N, F]`.
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
         """
-        rates = ops.sum(factor_values(self.factors, features, mask) * self.gamma, axis=-1, keepdims=True)
-        return -rates * velocities if mask is None else -rates * velocities * mask[..., None]
+        return -self.rates(features, mask) * velocities
 
     def compute_output_shape(self, velocities_shape, *other_shapes, **named_shapes):
         """`[B, N, D]`."""

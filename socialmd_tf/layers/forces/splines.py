@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 _TINY = 1e-30
+_SWITCH_START = 0.9
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -77,3 +78,11 @@ class RadialSplines(keras.layers.Layer):
         """Arguments of the layer."""
         names = ("num_functions", "num_knots", "nearest", "farthest", "core")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def switch(distances, cutoff):
+    """S(r): 1 up to 0.9 of the cutoff, 0 beyond it, between them 1 - 10 z^3 + 15 z^4 - 6 z^5; 1 without a cutoff."""
+    if cutoff is None:
+        return ops.ones_like(distances)
+    z = ops.clip((distances / cutoff - _SWITCH_START) / (1 - _SWITCH_START), 0.0, 1.0)
+    return 1 - z**3 * (10 - 15 * z + 6 * z**2)

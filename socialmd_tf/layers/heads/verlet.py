@@ -1,12 +1,10 @@
-"""The Verlet head: motion under learned pair forces, with integration steps adapted to the closest pair."""
+"""The Verlet head: motion under learned forces, with integration steps adapted to the closest pair."""
 
 import keras
 from keras import ops
 
-from socialmd_tf.layers.boxes import of_particles
 from socialmd_tf.layers.heads.kinematic import KinematicHead
 from socialmd_tf.layers.pairs.on_pairs import difference, displacements, on_pairs
-from socialmd_tf.layers.pairs.pair_force import PairForce
 
 _MAX_STEPS = 1000
 _TINY = 1e-30
@@ -14,17 +12,18 @@ _TINY = 1e-30
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class VerletHead(KinematicHead):
-    """Density of the next position around motion under learned pair forces.
+    """Density of the next position around motion under learned forces.
 
-    From the position x and the velocity v at one frame, velocity Verlet steps under a `PairForce` lead to those at the
-    next frame. Optionally, a learned acceleration as in `KinematicHead` is added to both, for effects that are no pair
-    forces. The density around the position is that of `KinematicHead`.
+    From the position x and the velocity v at one frame, velocity Verlet steps under the force lead to those at the next
+    frame. Friction of rate gamma multiplies v by exp(-gamma h / 2) before and after each step h (Strang splitting).
+    Optionally, a learned acceleration as in `KinematicHead` is added to both x and v, for effects that the force does
+    not have. The density around the position is that of `KinematicHead`.
 
     In units of the frame interval, the next step of each system is
 
         h = min(1 / n, eta min over pairs of min(r / |v_ij|, (r / |a_ij|)^(1/2))),   r^2 = |x_j - x_i|^2 + softening^2
 
-    with relative velocities v_ij and accelerations a_ij: short in a close encounter, and long otherwise. Other systems
+    with relative velocities v_ij and accelerations a_ij, for pairs within the cutoff of the force: short in a close encounter, and long otherwise. Other systems
     of a batch do not wait: once half of them have reached the next frame, only the others are computed. A frame takes
     at most 1000 steps; if these do not suffice, the last ones are longer.
 
@@ -45,9 +44,8 @@ class VerletHead(KinematicHead):
         num_components: K, number of components of the mixture.
         scale_floor: Smallest standard deviation of a component along any direction, in units of length.
         acceleration_scale: Typical second difference of positions, in units of length.
-        charges: Number of charges of the `PairForce`.
-        softening: Length below which the force flattens, in units of length.
-        cutoff: Largest distance of a force, in units of length. The pairs within it are determined once per frame.
+        force: Layer of the accelerations: a `PairForce` or a `SumOfTerms`. It has `prepare(inputs)`, `on(pairs,
+            positions, prepared)`, `softening` and `cutoff`. The pairs within the cutoff are determined once per frame.
         substeps: n, the smallest number of steps per frame.
         step_fraction: eta.
         is_corrected: Whether the learned acceleration is added.
@@ -61,9 +59,7 @@ class VerletHead(KinematicHead):
         num_components,
         scale_floor,
         acceleration_scale,
-        charges,
-        softening,
-        cutoff,
+        force,
         substeps,
         step_fraction,
         is_corrected,
@@ -71,7 +67,7 @@ class VerletHead(KinematicHead):
         **kwargs,
     ):
         super().__init__(num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs)
-        self.force = PairForce(charges, softening, cutoff, acceleration_scale, name="force")
+        self.force = force
         self.substeps = substeps
         self.step_fraction = step_fraction
         self.is_corrected = is_corrected
@@ -118,7 +114,7 @@ class VerletHead(KinematicHead):
         Args:
             outputs: Output of the cell, `[B, N, C]`.
             inputs: Input of the cell: `positions` `[B, N, D]`, in units of length, `features` `[B, N, F]`, `mask`
-                `[B, N]` or None, and in a periodic box `box` `[B, D, D]`.
+                `[B, N]` or None, and as far as there are, `edges` `[B, N, N]` and `box` `[B, D, D]`.
             state: P_xx, P_xv, P_vv, each `[B, N, D, D]`, in units of length squared; the predicted position and the
                 velocity, each `[B, N, D]`, in units of length, and of length per frame interval.
 
@@ -126,7 +122,7 @@ class VerletHead(KinematicHead):
             Parameters `[B, N, P]` in the order of `DensityLayout`, and the new state.
         """
         *covariances, _, velocities = state
-        moved = self.integrate(inputs["positions"], velocities, inputs["features"], inputs["mask"], inputs.get("box"))
+        moved = self.integrate(inputs, velocities)
         # Without gradients of the force, calibration takes a third of the time and memory.
         positions, velocities = moved if self.force.trainable else map(ops.stop_gradient, moved)
         if self.is_corrected:
@@ -135,26 +131,25 @@ class VerletHead(KinematicHead):
         parameters, covariances = self.spread(positions, outputs, covariances)
         return parameters, (*covariances, positions, velocities)
 
-    def integrate(self, positions, velocities, features, mask, box=None):
-        """Positions and velocities one frame later, each `[B, N, D]`."""
-        charges = self.force.charges(features)
-        known = [] if box is None else [box]
+    def integrate(self, inputs, velocities):
+        """Positions and velocities one frame later, each `[B, N, D]`; arguments as of `call`."""
+        positions, mask = inputs["positions"], inputs["mask"]
         mask = ops.ones_like(positions[..., 0]) if mask is None else mask
+        constant = {"positions": positions, "mask": mask, "known": self.force.prepare(inputs)}
+        if "box" in inputs:
+            constant["box"] = inputs["box"]
 
         def advance_half(number, *moving):
             """Steps of the systems that have not reached the next frame, until half of them have."""
             rows = _unfinished(moving[0])
-            left, x, v, seen, real, *own_charges = (
-                ops.take(value, rows, axis=0) for value in (*moving, positions, mask, *charges)
-            )
-            own_box = [ops.take(value, rows, axis=0) for value in known]
-            cells = [of_particles(value, ops.shape(x)[1]) for value in own_box]
+            left, x, v = (ops.take(value, rows, axis=0) for value in moving)
+            own = keras.tree.map_structure(lambda value: ops.take(value, rows, axis=0), constant)
             number, *moved = on_pairs(
-                lambda pairs: self._advance(pairs, own_charges, cells, number, left, x, v),
-                seen,
-                real,
+                lambda pairs: self._advance(pairs, own["known"], number, left, x, v),
+                own["positions"],
+                own["mask"],
                 self.force.cutoff,
-                *own_box,
+                own.get("box"),
             )
             places = rows[:, None]
             return number, *(ops.scatter_update(old, places, new) for old, new in zip(moving, moved, strict=True))
@@ -162,32 +157,46 @@ class VerletHead(KinematicHead):
         start = (0, ops.ones_like(positions[:, 0, 0]), positions, velocities)
         return ops.while_loop(lambda number, left, *_: ops.any(left > 0), advance_half, start)[2:]
 
-    def _advance(self, pairs, charges, cells, number, left, x, v):
+    def _advance(self, pairs, known, number, left, x, v):
         """Steps of A systems until half of those that have not reached the next frame have done so.
 
+        Args:
+            pairs: As `on_pairs` gives them.
+            known: What the force has prepared for these systems.
+            number: Number of steps since the last frame.
+            left: Time left to the next frame `[A]`.
+            x: Positions `[A, N, D]`.
+            v: Velocities `[A, N, D]`.
+
         Returns:
-            The number of steps since the last frame, the time left to the next one `[A]`, positions and velocities.
+            The last four, later.
         """
+        rates = known.get("rates")
+
+        def damped(v, h):
+            return v if rates is None else v * ops.exp(rates * (-h / 2))
 
         def advance(number, left, x, v, acceleration):
-            step = self._step(pairs, number, left, x, v, acceleration, cells)
+            step = self._step(pairs, known, number, left, x, v, acceleration)
             h = step[:, None, None]
+            v = damped(v, h)
             x = x + v * h + acceleration * (h**2 / 2)
             if self.walls:
                 x, v, acceleration = self._reflect(x, v, acceleration)
-            following = self.force.on(pairs, x, charges, *cells)
-            v = v + (acceleration + following) * (h / 2)
+            following = self.force.on(pairs, x, known)
+            v = damped(v + (acceleration + following) * (h / 2), h)
             return number + 1, left - step, x, v, following
 
         unfinished = ops.count_nonzero(left > 0)
         return ops.while_loop(
             lambda number, left, *_: 2 * ops.count_nonzero(left > 0) > unfinished,
             advance,
-            (number, left, x, v, self.force.on(pairs, x, charges, *cells)),
+            (number, left, x, v, self.force.on(pairs, x, known)),
         )[:4]
 
-    def _step(self, pairs, number, left, positions, velocities, accelerations, cells):
+    def _step(self, pairs, known, number, left, positions, velocities, accelerations):
         """Length of the next step of each system, `[B]`, in frame intervals, when `left` of one remains, `[B]`."""
+        cells = [known["cells"]] if "cells" in known else []
         shortest = pairs.minimum(self._times, positions, velocities, accelerations, *cells)
         allowed = self.step_fraction * ops.sqrt(shortest)
         # Equal steps to the next frame, if nothing changes; rounding must not add one.
@@ -198,8 +207,8 @@ class VerletHead(KinematicHead):
     def _times(self, own, other):
         """Squares of the times in which pairs change, for `AllPairs.minimum`."""
         apart = displacements(own[0], other[0], *own[3:])
-        changes = (difference(*ends) for ends in zip(own[1:3], other[1:3], strict=True))
-        squared, speed, change = (ops.sum(ops.square(vectors), axis=0) for vectors in (apart, *changes))
+        relative = [difference(mine, theirs) for mine, theirs in zip(own[1:3], other[1:3], strict=True)]
+        squared, speed, change = (ops.sum(ops.square(vector), axis=0) for vector in (apart, *relative))
         squared = squared + self.force.softening**2
         return ops.minimum(squared / (speed + _TINY), ops.sqrt(squared / (change + _TINY)))
 
@@ -213,14 +222,18 @@ class VerletHead(KinematicHead):
         """Arguments of the layer."""
         return {
             **super().get_config(),
-            "charges": self.force.range.units,
-            "softening": self.force.softening,
-            "cutoff": self.force.cutoff,
+            "force": keras.saving.serialize_keras_object(self.force),
             "substeps": self.substeps,
             "step_fraction": self.step_fraction,
             "is_corrected": self.is_corrected,
             "walls": self.walls,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        force = keras.saving.deserialize_keras_object(config.pop("force"))
+        return cls(force=force, **config)
 
 
 def _unfinished(left):

@@ -17,7 +17,7 @@ BLOCK = 100
 CROWDED = 0.15
 """Share of pairs within the cutoff above which it is faster to compute all pairs of many particles."""
 
-_FAR = 1e12
+FAR = 1e12
 """Largest absolute value of a component; its third power is still a float32."""
 
 _NUM_PROBES = 64
@@ -213,7 +213,7 @@ class ListedPairs:
 
 def _cut(values):
     # Pairs beyond the cutoff are computed too, and 0 times infinity would be NaN.
-    return ops.clip(values, -_FAR, _FAR)
+    return ops.clip(values, -FAR, FAR)
 
 
 def _components(values):

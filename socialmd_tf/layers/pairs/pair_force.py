@@ -68,14 +68,26 @@ class PairForce(keras.layers.Layer):
             box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None. Forces act between nearest images; the
                 cutoff is at most half the smallest height of the box.
         """
-        charges = self.charges(features)
-        cells = None if box is None else of_particles(box, ops.shape(positions)[1])
-        return on_pairs(lambda pairs: self.on(pairs, positions, charges, cells), positions, mask, self.cutoff, box)
+        inputs = {"positions": positions, "features": features} | ({} if box is None else {"box": box})
+        known = self.prepare(inputs)
+        return on_pairs(lambda pairs: self.on(pairs, positions, known), positions, mask, self.cutoff, box)
 
-    def on(self, pairs, positions, charges, cells=None):
-        """The same on the pairs of `on_pairs`, with the results of `charges(features)` and `of_particles(box, N)`."""
-        values = [positions, *charges, *([] if cells is None else [cells])]
-        return self.acceleration_scale * pairs.sum_both(self._forces, *values)
+    def prepare(self, inputs):
+        """What `on` needs and positions do not change: a dictionary of tensors `[B, ...]`.
+
+        Args:
+            inputs: Dictionary of `positions` `[B, N, D]`, `features` `[B, N, F]` and in a periodic box `box`
+                `[B, D, D]`.
+        """
+        known = dict(zip(("responses", "sources"), self.charges(inputs["features"]), strict=True))
+        if "box" in inputs:
+            known["cells"] = of_particles(inputs["box"], ops.shape(inputs["positions"])[1])
+        return known
+
+    def on(self, pairs, positions, known):
+        """The same on the pairs of `on_pairs`, with the result of `prepare`."""
+        values = (known[name] for name in ("responses", "sources", "cells") if name in known)
+        return self.acceleration_scale * pairs.sum_both(self._forces, positions, *values)
 
     def _forces(self, own, other, near):
         """Sums for n particles and for m others, for `AllPairs.sum_both`."""

@@ -11,7 +11,7 @@ from socialmd_tf.fitting.integrator import advance, continue_windows, final_velo
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.paths import Collocation, path_rows, solve_paths
 from socialmd_tf.fitting.rows import Kept, chunks, numerov_rows
-from socialmd_tf.fitting.trajectories import Trajectories, half_height, nearest_image
+from socialmd_tf.fitting.trajectories import Trajectories
 from tests.socialmd_tf.fitting.systems import CELL, trajectories
 
 FREQUENCY, GAMMA = 0.4, 0.05
@@ -167,14 +167,6 @@ def test_wrapped_and_unwrapped_trajectories_are_the_same(num_dimensions):
     shift = np.round((again.positions - data.positions) @ np.linalg.inv(cell))[:, :1] @ cell
     np.testing.assert_allclose(again.positions - shift, data.positions, atol=1e-9)
 
-
-def test_nearest_image_is_exact_up_to_half_the_height():
-    cell = CELL[3]
-    rng = np.random.default_rng(0)
-    d = rng.normal(size=(200, 3))
-    d *= 0.999 * half_height(cell) / np.linalg.norm(d, axis=1, keepdims=True)
-    images = d + rng.integers(-3, 4, (200, 3)) @ cell
-    np.testing.assert_allclose(nearest_image(images, cell), d, atol=1e-9)
 
 
 def test_channel_names_are_readable():

@@ -88,13 +88,6 @@ def test_pairs_in_a_box_equal_the_loops(num_dimensions, is_triclinic, held):
     np.testing.assert_allclose(force(moved, features, mask, box), expected, rtol=1e-2, atol=2e-3)
 
 
-def test_a_limit_cuts_components():
-    arrays = system(2)
-    expected = np.clip(slow(pair_force(), *arrays), -0.2, 0.2)
-    assert (np.abs(expected) == 0.2).any() and (np.abs(expected) < 0.2).any()
-    np.testing.assert_allclose(pair_force(limit=0.4)(*arrays), expected, rtol=1e-3, atol=1e-4)
-
-
 @pytest.mark.parametrize("cell", [None, "box"])
 def test_gradients_are_those_of_the_loops(cell):
     force, (positions, features, mask) = pair_force(cutoff=1.2), system(2)
@@ -196,7 +189,7 @@ def test_a_field_does_not_turn_with_the_system_and_says_so():
 
 
 LAYERS = {
-    "pairs": (BasisForce, (CHANNELS, KNOTS, NEAREST, FARTHEST, CORE, 1.5, 0.7)),
+    "pairs": (BasisForce, (CHANNELS, KNOTS, NEAREST, FARTHEST, CORE, 1.5)),
     "bonds": (BondForce, (2, KNOTS, NEAREST, FARTHEST, CORE)),
     "field": (PolynomialField, ([ONE, PER_MASS], 2)),
     "friction": (Friction, ([ONE, CHARGE],)),

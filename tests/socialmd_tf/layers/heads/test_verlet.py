@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from pipelines.nbody.box_integrator import reflect
 from pipelines.nbody.verlet import velocity_verlet
-from socialmd_tf.layers import KinematicHead, VerletHead
+from socialmd_tf.layers import KinematicHead, PairForce, VerletHead
 from tests import references
 from tests.socialmd_tf.layers import periodic
 
@@ -15,15 +15,9 @@ FLOOR, SCALE, SOFTENING, WIDTH = 1e-3, 0.2, 0.3, 4
 
 def make(num_dimensions=2, num_components=1, seed=0, **options):
     """A head with random weights, but for its correction, which is zero, and steps of a quarter of a frame."""
-    defaults = {
-        "charges": 3,
-        "softening": SOFTENING,
-        "cutoff": 20.0,
-        "substeps": 4,
-        "step_fraction": 1e9,
-        "is_corrected": True,
-    }
-    head = VerletHead(num_dimensions, num_components, FLOOR, SCALE, **{**defaults, **options})
+    force = PairForce(3, options.pop("softening", SOFTENING), options.pop("cutoff", 20.0), SCALE, name="force")
+    defaults = {"substeps": 4, "step_fraction": 1e9, "is_corrected": True}
+    head = VerletHead(num_dimensions, num_components, FLOOR, SCALE, force, **{**defaults, **options})
     shape = (None, None, num_dimensions)
     head.build((None, None, WIDTH), {"positions": shape, "features": (None, None, 2)})
     generator = np.random.default_rng(seed)
@@ -67,7 +61,7 @@ def system(num_dimensions=2, num_particles=5):
 
 
 def integrate(head, inputs, velocities):
-    moved = head.integrate(inputs["positions"], velocities, inputs["features"], inputs["mask"])
+    moved = head.integrate(inputs, velocities)
     return [np.asarray(values) for values in moved]
 
 
@@ -168,7 +162,7 @@ def test_gradients_of_a_batch_are_the_sums_of_those_of_its_systems():
     @tf.function(reduce_retracing=True)
     def gradients(positions, features, velocities):
         with tf.GradientTape() as tape:
-            x, v = head.integrate(positions, velocities, features, None)
+            x, v = head.integrate({"positions": positions, "features": features, "mask": None}, velocities)
             loss = tf.reduce_sum(x * x + tf.sin(v))
         return tape.gradient(loss, head.force.trainable_variables)
 

@@ -1,0 +1,181 @@
+"""A fitted law in a run: fitted once, kept as `law.json` and `law.npz`, and given to the model as weights."""
+
+import dataclasses
+import io
+import math
+import time
+
+import numpy as np
+
+from pipelines.atomic_files import write_atomically, write_json
+from pipelines.errors import UserError
+from socialmd_tf.config import from_dict, load_json, to_dict
+from socialmd_tf.config.terms import Channel, Factor, Terms
+from socialmd_tf.fitting.dataset import read_split
+from socialmd_tf.fitting.fit import fit
+from socialmd_tf.fitting.selection import kind_of
+
+JSON, ARRAYS = "law.json", "law.npz"
+_CURVE_POINTS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelLaw:
+    """A law as a model holds it."""
+
+    terms: Terms
+    arrays: dict[str, np.ndarray]
+    """`pairs` `[C, K]`, `bonds` `[E, K]`, `field` `[c, D, Q]`, `center` `[D]`, `length` `[]`, `friction` `[c]`, as far
+    as there are, in units of length and frame intervals; and `<name>_errors`, their standard errors."""
+
+    def set_weights(self, force):
+        """Set the weights of a `SumOfTerms` with these terms."""
+        scale = force.acceleration_scale
+        for layer in (force.pairs, force.bonds):
+            if layer is not None:
+                layer.splines.coefficients.assign(self.arrays[layer.name] / scale)
+        if force.field is not None:
+            force.field.coefficients.assign(self.arrays["field"] / scale)
+            force.field.center.assign(self.arrays["center"])
+            force.field.log_length.assign(math.log(self.arrays["length"]))
+        if force.friction is not None:
+            force.friction.gamma.assign(self.arrays["friction"])
+
+
+def law_of_run(run, data_directory):
+    """The law of a run; fitted and kept now, unless that has been done.
+
+    Args:
+        run: The `Run`, which has begun.
+        data_directory: The dataset.
+
+    Raises:
+        UserError: The data cannot have a chosen term, or the files of the law are damaged.
+    """
+    paths = run.directory / JSON, run.directory / ARRAYS
+    if all(path.exists() for path in paths):
+        return load_law(run.directory)
+    fitted, seconds = _fit(run.config, data_directory)
+    law = model_law(fitted)
+    content = io.BytesIO()
+    np.savez(content, **law.arrays)
+    write_atomically(paths[1], lambda file: file.write(content.getbuffer()))
+    write_json(paths[0], {"terms": to_dict(law.terms), **description(fitted), "seconds": round(seconds, 1)})
+    return law
+
+
+def _fit(config, directory):
+    start = time.monotonic()
+    train, validation = (read_split(directory, split, config.windows) for split in ("train", "validation"))
+    num_frames = train.positions.shape[1]
+    print(f"fitting forces to {len(train)} trajectories of {num_frames} frames", flush=True)
+    fitted = fit(
+        train,
+        validation,
+        warm_up_steps=config.windows.warm_up_steps,
+        rollout_steps=config.windows.rollout_steps,
+        choices=config.fitting,
+        log=lambda line: print(f"fitting forces, {time.monotonic() - start:.0f} s: {line}", flush=True),
+    )
+    for line in _found(fitted):
+        print(line, flush=True)
+    return fitted, time.monotonic() - start
+
+
+def _found(fitted):
+    """What was found, in lines."""
+    yield f"forces: {', '.join(fitted.terms)}"
+    for name, (gamma, error) in fitted.frictions.items():
+        yield f"  {name}: gamma {gamma:.4g} +- {error:.1g} per frame"
+    for trial in fitted.trials:
+        verdict = "kept" if trial.is_kept else "left out"
+        yield (
+            f"  {trial.name}: {verdict}; median validation MAE {trial.with_term:.3g} with it, "
+            f"{trial.without_term:.3g} without it"
+        )
+    errors = fitted.rollout_errors
+    yield f"  validation MAE {errors.mean():.3g}, median {np.median(errors):.3g} over {len(errors)} windows"
+
+
+def load_law(directory):
+    """The law of a run.
+
+    Raises:
+        UserError: The files are missing or damaged.
+    """
+    try:
+        terms = from_dict(Terms, load_json(directory / JSON)["terms"])
+        with np.load(directory / ARRAYS) as file:
+            return ModelLaw(terms, dict(file))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{directory / JSON}: expected a fitted law. {error}. Delete it to fit again") from None
+
+
+def model_law(fitted):
+    """A `FittedLaw` as a `ModelLaw`."""
+    basis = fitted.law.basis
+    pairs = [channel for channel in basis.channels if not channel.edge]
+    kinds = [channel.edge for channel in basis.channels if channel.edge]
+    terms = Terms(
+        pairs=tuple(Channel(_factor(channel.own), _factor(channel.other)) for channel in pairs),
+        num_bond_types=max(kinds, default=0),
+        fields=tuple(map(_factor, basis.fields)),
+        frictions=tuple(map(_factor, basis.frictions)),
+        num_knots=basis.knots.count,
+        nearest=float(basis.knots.nearest),
+        farthest=float(basis.knots.farthest),
+        core=float(basis.core),
+        cutoff=_or_zero(basis.cutoff),
+        limit=_or_zero(basis.limit),
+    )
+    coefficients, errors = (_arrays(basis, kinds, values) for values in (fitted.law.coefficients, fitted.errors))
+    origin = {"center": np.array(basis.center), "length": np.array(basis.length)}
+    return ModelLaw(terms, coefficients | origin | {f"{name}_errors": values for name, values in errors.items()})
+
+
+def _arrays(basis, kinds, values):
+    """Coefficients `[P]` by kind of term, each in the shape of the layer's weights."""
+    parts = {"pairs": [], "bonds": [], "field": [], "friction": []}
+    for name, block in basis.blocks.items():
+        parts[kind_of(name)].append(values[block])
+    arrays = {name: np.stack(rows) for name, rows in parts.items() if rows}
+    if kinds:
+        bonds = np.zeros((max(kinds), basis.knots.count))
+        bonds[np.array(kinds) - 1] = arrays["bonds"]
+        arrays["bonds"] = bonds
+    if "field" in arrays:
+        arrays["field"] = arrays["field"].reshape(len(basis.fields), basis.num_dimensions, -1)
+    if "friction" in arrays:
+        arrays["friction"] = arrays["friction"][:, 0]
+    return arrays
+
+
+def _factor(factor):
+    powers = tuple((float(index), float(power)) for index, power in factor.powers)
+    return Factor(powers, tuple(map(float, factor.indicates or ())))
+
+
+def _or_zero(value):
+    return float(value) if math.isfinite(value) else 0.0
+
+
+def description(fitted):
+    """What was found, as JSON; lengths in the dataset's unit, times in frame intervals."""
+    basis, errors = fitted.law.basis, fitted.rollout_errors
+    distances = np.geomspace(basis.knots.nearest, basis.knots.farthest, _CURVE_POINTS)
+    curves = {}
+    for name in fitted.terms:
+        if kind_of(name) in ("pairs", "bonds"):
+            force, force_errors = fitted.curve(name, distances)
+            curves[name] = {"force": force.tolist(), "standard_error": force_errors.tolist()}
+    return {
+        "found": list(fitted.terms),
+        "friction": {
+            name: {"gamma": gamma, "standard_error": error} for name, (gamma, error) in fitted.frictions.items()
+        },
+        "validation_mae": float(errors.mean()),
+        "median_validation_mae": float(np.median(errors)),
+        "trials": [dataclasses.asdict(trial) for trial in fitted.trials],
+        "distances": distances.tolist(),
+        "curves": curves,
+    }
