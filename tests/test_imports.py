@@ -56,7 +56,7 @@ class Rule:
 FLOORS = [
     ["parts"],
     ["config"],
-    ["model", "mixture", "weights"],
+    ["model", "mixture", "weights", "fitting"],
     ["evaluation"],
     ["report", "export", "serving"],
     ["training"],

@@ -19,6 +19,7 @@ from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
 from socialmd_tf.training.initial import initial_weights
+from socialmd_tf.training.law import law_of_run
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.optimizer import NonFiniteSkippingNadam
 from socialmd_tf.training.run import Run
@@ -52,15 +53,36 @@ def fit(config, directory):
     scales = run.begin(directory, manifest, lambda: initial.scales if initial else motion_scales(directory, config))
     for line in resolution_warnings(directory, ["train"], config.windows):
         print(f"warning: {line}", file=sys.stderr, flush=True)
+    law = _law(run, directory, initial)
     strategy = tf.distribute.MirroredStrategy(visible_devices())
-    model = new_model(config, manifest, scales, strategy, initial, directory)
+    model = new_model(config, manifest, scales, strategy, initial, directory, law)
     if run.epochs:
         run.load_weights(model, len(run.epochs) - 1)
         print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
+    elif law is not None:
+        run.save_epoch(model, _validate(model, config, directory))
     if not run.is_finished:
         _train(model, run, directory)
     run.load_weights(model)
     return model, run
+
+
+def _law(run, directory, initial):
+    """The `ModelLaw` of a run whose forces are fitted, unless its initial weights have one."""
+    if not run.config.is_fitted or initial is not None:
+        return None
+    return law_of_run(run, directory)
+
+
+def _validate(model, config, directory):
+    """Logs of an epoch that trained nothing: losses and metrics on the validation split."""
+    batches = dataset.batches(
+        directory, "validation", config.windows, batch_size=config.batch_size, seed=config.seed, shuffle=False
+    )
+    values = model.evaluate(
+        with_sample_weights(batches, len(visible_devices())), return_dict=True, verbose=0
+    )
+    return {"calibration": False, **{f"val_{name}": value for name, value in values.items()}}
 
 
 def visible_devices():
@@ -89,7 +111,7 @@ def compile_for_training(model, learning_rate, clip_norm=0.0):
     )
 
 
-def new_model(config, manifest, scales, strategy, initial=None, directory=None):
+def new_model(config, manifest, scales, strategy, initial=None, directory=None, law=None):
     """Build and compile a model on the devices of a strategy.
 
     Args:
@@ -99,13 +121,19 @@ def new_model(config, manifest, scales, strategy, initial=None, directory=None):
         strategy: The `tf.distribute.Strategy`.
         initial: The `InitialWeights` that the model begins with; None for new weights.
         directory: The directory of the dataset; by default that of the configuration.
+        law: The `ModelLaw` that it begins with, or None.
     """
     directory = config.data if directory is None else directory
     keras.utils.set_random_seed(config.seed)
+    settings = for_data(config.model, manifest, config.windows, scales, directory)
+    if law is not None:
+        settings = dataclasses.replace(settings, terms=law.terms)
     with strategy.scope():
-        model = build_model(for_data(config.model, manifest, config.windows, scales, directory))
+        model = build_model(settings)
         if initial is not None:
             initial.load(model)
+        if law is not None:
+            law.set_weights(rollout_layer(model).head.force)
         compile_for_training(model, config.learning_rate, config.clip_norm)
         model.optimizer.build(model.trainable_variables)
     return model

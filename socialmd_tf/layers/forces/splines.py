@@ -60,7 +60,8 @@ class RadialSplines(keras.layers.Layer):
         first = ops.stop_gradient(ops.minimum(ops.cast(scaled, "int32"), self.num_knots - 4))
         place = scaled - ops.cast(first, scaled.dtype)
         # One plane for each power and function: [4, C, K - 3] -> [4, C, ...].
-        constant, linear, square, cube = ops.take(self._polynomials(), first, axis=2)
+        taken = ops.take(self._polynomials(), first, axis=2)
+        constant, linear, square, cube = (taken[power] for power in range(4))
         values = constant + place * (linear + place * (square + place * cube))
         return values * ops.maximum(distances, core) ** -3
 
