@@ -19,11 +19,14 @@ from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
 from socialmd_tf.training.initial import initial_weights
+from socialmd_tf.training.initial_spread import set_spread
 from socialmd_tf.training.law import law_of_run
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.optimizer import NonFiniteSkippingNadam
 from socialmd_tf.training.run import Run
 from socialmd_tf.training.sample_weights import with_sample_weights
+
+_NUM_WINDOWS = 64
 
 
 def fit(config, directory):
@@ -60,6 +63,7 @@ def fit(config, directory):
         run.load_weights(model, len(run.epochs) - 1)
         print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
     elif law is not None:
+        set_spread(model, *_some_windows(config, directory))
         run.save_epoch(model, _validate(model, config, directory))
     if not run.is_finished:
         _train(model, run, directory)
@@ -72,6 +76,12 @@ def _law(run, directory, initial):
     if not run.config.is_fitted or initial is not None:
         return None
     return law_of_run(run, directory)
+
+
+def _some_windows(config, directory):
+    """A batch of the training split."""
+    options = {"batch_size": _NUM_WINDOWS, "seed": config.seed, "shuffle": True}
+    return next(iter(dataset.batches(directory, "train", config.windows, **options)))
 
 
 def _validate(model, config, directory):
