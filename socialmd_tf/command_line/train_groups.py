@@ -38,7 +38,9 @@ def train_groups(config: TrainConfig) -> list[Group]:
         Group("Training", tuple(name for name in plain if name not in _RESULTS)),
         Group("Windows", tuple(f"windows.{field.name}" for field in dataclasses.fields(DataConfig))),
         Group(
-            "Fit of the forces", tuple(f"fitting.{field.name}" for field in dataclasses.fields(FitConfig)), config.is_fitted
+            "Fit of the forces",
+            tuple(f"fitting.{field.name}" for field in dataclasses.fields(FitConfig)),
+            config.is_fitted,
         ),
         *_model_groups(config.model),
     ]

@@ -1,8 +1,8 @@
-"""The parts of a network by name: cells, heads, their forces and interactions, their requirements, and how they are built.
+"""The parts of a network by name: cells, heads, forces and interactions, their requirements, and how they are built.
 
-registry.py finds parts by name; cells.py, heads.py, forces.py and interactions.py register those of this package, and other
-modules may register their own. Nothing here imports Keras until a layer is built, so that configurations are checked
-and `--help` is printed at once. Begin with interactions.py.
+registry.py finds parts by name; cells.py, heads.py, forces.py and interactions.py register those of this package, and
+other modules may register their own. Nothing here imports Keras until a layer is built, so that configurations are
+checked and `--help` is printed at once. Begin with interactions.py.
 """
 
 from socialmd_tf.parts.cells import CELLS, register_cell

@@ -89,9 +89,7 @@ def _validate(model, config, directory):
     batches = dataset.batches(
         directory, "validation", config.windows, batch_size=config.batch_size, seed=config.seed, shuffle=False
     )
-    values = model.evaluate(
-        with_sample_weights(batches, len(visible_devices())), return_dict=True, verbose=0
-    )
+    values = model.evaluate(with_sample_weights(batches, len(visible_devices())), return_dict=True, verbose=0)
     return {"calibration": False, **{f"val_{name}": value for name, value in values.items()}}
 
 

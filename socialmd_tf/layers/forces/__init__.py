@@ -1,8 +1,8 @@
 """Accelerations that are linear in their weights: by pairs, bonds, a field, friction.
 
 Each term is a layer that can be on or off; their coefficients can be fitted in closed form (`socialmd_tf.fitting`) or
-trained. factors.py holds the products of features that weigh them, splines.py the radial functions. sum_of_terms.py adds
-them up. Start with basis_force.py.
+trained. sum_of_terms.py adds them up. factors.py holds the products of features that weight them, splines.py the radial
+functions. Start with basis_force.py.
 """
 
 from socialmd_tf.layers.forces.basis_force import BasisForce

@@ -30,9 +30,7 @@ class BasisForce(keras.layers.Layer):
         acceleration_scale: Multiplies all, in units of length per squared frame interval.
     """
 
-    def __init__(
-        self, channels, num_knots, nearest, farthest, core, cutoff=None, acceleration_scale=1.0, **kwargs
-    ):
+    def __init__(self, channels, num_knots, nearest, farthest, core, cutoff=None, acceleration_scale=1.0, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.channels = channels
         self.cutoff = cutoff

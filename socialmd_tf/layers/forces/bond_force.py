@@ -92,10 +92,10 @@ def bond_rows(edges):
     Returns:
         `[B, E, 3]`, with E of the system with the most bonds; rows of zeros fill up the others.
     """
-    batch_size = ops.shape(edges)[0]
+    batch_size, num_particles = ops.shape(edges)[:2]
     system, i, j = ops.nonzero(ops.triu(edges, k=1))
-    kind = ops.take(ops.reshape(ops.cast(edges, system.dtype), (-1,)), (system * ops.shape(edges)[1] + i) * ops.shape(edges)[2] + j)
+    kinds = ops.cast(ops.reshape(edges, (-1,)), system.dtype)
+    rows = ops.stack([i, j, ops.take(kinds, (system * num_particles + i) * num_particles + j)], axis=-1)
     counts = ops.segment_sum(ops.ones_like(system), system, batch_size)
     place = ops.arange(ops.shape(system)[0], dtype=system.dtype) - ops.take(ops.cumsum(counts) - counts, system)
-    rows = ops.stack([i, j, kind], axis=-1)
     return ops.scatter(ops.stack([system, place], axis=-1), rows, (batch_size, ops.max(counts), 3))

@@ -23,9 +23,10 @@ class VerletHead(KinematicHead):
 
         h = min(1 / n, eta min over pairs of min(r / |v_ij|, (r / |a_ij|)^(1/2))),   r^2 = |x_j - x_i|^2 + softening^2
 
-    with relative velocities v_ij and accelerations a_ij, for pairs within the cutoff of the force: short in a close encounter, and long otherwise. Other systems
-    of a batch do not wait: once half of them have reached the next frame, only the others are computed. A frame takes
-    at most 1000 steps; if these do not suffice, the last ones are longer.
+    with relative velocities v_ij and accelerations a_ij, over the pairs within the cutoff of the force: short in a
+    close encounter, and long otherwise. Other systems of a batch do not wait: once half of them have reached the next
+    frame, only the others are computed. A frame takes at most 1000 steps; if these do not suffice, the last ones are
+    longer.
 
     When the mean is fed back, the head carries v. The velocity at an observed frame is not known: it is the predicted
     one, corrected by the error of the position,

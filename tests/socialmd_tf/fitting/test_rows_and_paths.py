@@ -168,7 +168,6 @@ def test_wrapped_and_unwrapped_trajectories_are_the_same(num_dimensions):
     np.testing.assert_allclose(again.positions - shift, data.positions, atol=1e-9)
 
 
-
 def test_channel_names_are_readable():
     assert Channel().name == "pairs: 1"
     assert Channel(edge=2).name == "pairs: bonds of type 2"
