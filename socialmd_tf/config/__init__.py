@@ -1,8 +1,9 @@
 """Configurations of models and training runs: the only place where their defaults live.
 
 `ModelConfig` (model.py) is the network, `TrainConfig` (training.py) a training run, `FitConfig` (fitting.py) the fit of
-its forces. `PRESETS` (presets.py) are networks by name. json_format.py reads and writes configurations. `pipelines.config.DataConfig` says how trajectories become
-windows, and `socialmd_tf.parts` which cells, heads and interactions there are. Begin with model.py.
+its forces. `PRESETS` (presets.py) are networks by name. json_format.py reads and writes configurations.
+`pipelines.config.DataConfig` says how trajectories become windows, and `socialmd_tf.parts` which cells, heads and
+interactions there are. Begin with model.py.
 """
 
 from socialmd_tf.config.fitting import FitConfig

@@ -95,9 +95,8 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
     rollouts = Rollouts(validation, warm_up_steps, rollout_steps)
     basis = candidate_basis(train, choices.knots or KNOTS[0], choices)
     everything = _least_squares(basis, _enough(train, basis), validation)
-    law, _, trials = eliminate(
-        everything.law, everything.equations, everything.chosen.smoothing, rollouts, choices.terms
-    )
+    quick = Rollouts(validation, warm_up_steps, rollout_steps, max_windows=12, tolerance=1e-5)
+    law, _, trials = eliminate(everything.law, everything.equations, everything.chosen.smoothing, quick, choices.terms)
     log(f"terms: {', '.join(law.basis.blocks)}")
     counts = KNOTS if choices.knots is None else (choices.knots,)
     best = _with_enough_knots(law.basis, counts, train, validation, log)
