@@ -89,6 +89,7 @@ def main():
             raise UserError(f"tune needs {distribution}, which is not installed: pip install 'socialmd_tf[tuning]'")
     if config.data is not None:
         Manifest.load(Path(config.data))  # before TensorFlow, which starts slowly
+    require(not config.is_fitted, "model.force", "pair_mlp: a fitted law has nothing to search", config.model.force)
     ranges = search_space(config.base(), config.given_ranges(), config.only)
     commands.load_tensorflow()
     from socialmd_tf.training.train import demo_data

@@ -28,13 +28,14 @@ def read_split(directory, split, windows):
     files = open_split(manifest, directory, split, windows)
     num_frames = min(len(range(0, len(file), windows.subsample)) for file in files)
     size = max(file.shape[1] for file in files)
+    box = _constant_box(files, directory)
     systems = [_system(file, manifest, np.arange(num_frames) * windows.subsample, size) for file in files]
     positions, features, mask, edges = (np.stack(arrays) for arrays in zip(*systems, strict=True))
     vectors = vector_starts(manifest.particle_features, manifest.num_dimensions)
     parts = {start + axis for start in vectors for axis in range(manifest.num_dimensions)}
     # A component of a vector is no number of a particle: it depends on how the axes lie.
     names = tuple(None if k in parts else name for k, name in enumerate(manifest.particle_features))
-    return Trajectories(positions, features, names, edges, mask, _constant_box(files, directory))
+    return Trajectories(positions, features, names, edges, mask, box)
 
 
 def _system(file, manifest, frames, size):
@@ -42,7 +43,7 @@ def _system(file, manifest, frames, size):
     stored = file.read(np.arange(frames[-1] + 1))
     positions = stored[..., : manifest.num_dimensions].astype(np.float64)
     if file.boxes is not None:
-        positions = unwrap(positions, file.boxes if len(file.boxes) > 1 else file.boxes[0])
+        positions = unwrap(positions, file.boxes[0])
     chosen = [manifest.num_dimensions + manifest.features.index(name) for name in manifest.particle_features]
     missing = [(0, size - stored.shape[1])]
     edges = np.zeros((size, size), np.int64)

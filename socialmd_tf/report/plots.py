@@ -11,6 +11,7 @@ from matplotlib.image import imsave
 from matplotlib.patheffects import Normal, Stroke
 from PIL import Image
 
+from pipelines.atomic_files import write_atomically
 from socialmd_tf.report.number_format import with_unit
 from socialmd_tf.report.shown_box import ShownBox
 
@@ -171,3 +172,29 @@ def _label(axes, unit, title):
     axes.set_xlabel(with_unit("x", unit), parse_math=False)
     axes.set_ylabel(with_unit("y", unit), parse_math=False)
     axes.set_title(title, parse_math=False)
+
+
+def draw_forces(distances, curves, path):
+    """Draw the pair forces of a law, with bands of two standard errors.
+
+    Args:
+        distances: `[M]`, in units of length.
+        curves: Name of a term -> dictionary of `force` and `standard_error`, each `[M]`.
+        path: The picture.
+    """
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, curve in curves.items():
+        force, error = np.array(curve["force"]), np.array(curve["standard_error"])
+        (line,) = axes.plot(distances, force, label=name)
+        axes.fill_between(distances, force - 2 * error, force + 2 * error, color=line.get_color(), alpha=0.3)
+    largest = [np.quantile(np.abs(curve["force"]), 0.9) for curve in curves.values()]
+    if curves:
+        axes.set_yscale("symlog", linthresh=max(1e-3 * max(largest), 1e-300))
+        axes.legend()
+    axes.set_xscale("log")
+    axes.set_xlabel("distance")
+    axes.set_ylabel("acceleration per squared frame interval, attraction positive")
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    write_atomically(path, lambda file: file.write(content.getbuffer()))

@@ -1,19 +1,25 @@
-"""The spread around a fitted law before calibration: as wide as the rollouts of the law err."""
+"""The spread around a fitted law before calibration: the mixture that the errors of its rollouts have."""
 
+import math
+
+import keras
 import numpy as np
+from scipy.special import logsumexp
 
 from socialmd_tf.model import rollout_layer
 
-_MEDIAN = 0.6745
-_SMALLEST = 1e-6
+_ROUNDS = 100
+_FIRST_QUANTILES = (0.99, 0.25)
+_SMALLEST = 1e-9
+_TINY = 1e-60
 
 
 def set_spread(model, inputs, targets):
-    """Set the bias of the head's spread from the errors of rollouts.
+    """Set the biases of the head's spread from the errors of rollouts.
 
-    With independent errors of the acceleration of variance q^2, the error of frame n has the variance
-    q^2 (1 + 4 + ... + n^2). The median error of each frame gives a q; that of the density's middle component becomes
-    the median of these.
+    With independent errors of the acceleration of variance s^2, the error of frame n has the variance
+    s^2 (1 + 4 + ... + n^2). Errors divided by the root of this sum are described by a mixture of K normal
+    distributions, which becomes that of the density, the same for all particles.
 
     Args:
         model: A model whose head is a `KinematicHead`.
@@ -21,13 +27,47 @@ def set_spread(model, inputs, targets):
         targets: True positions `[B, T', N, D]`.
     """
     head = rollout_layer(model).head
-    means = np.asarray(head.mean(model.predict_on_batch(inputs)))
-    real = np.asarray(inputs["mask"]) > 0
-    errors = np.abs(means - np.asarray(targets)).swapaxes(1, 2)[real]  # [particles, T', D]
+    means = np.asarray(head.mean(model.predict_on_batch(inputs)), np.float64)
     steps = np.arange(1, means.shape[1] + 1)
-    deviations = np.median(errors, axis=(0, 2)) / _MEDIAN / np.sqrt(np.cumsum(steps**2))
-    middle = 4.0 ** (head.layout.num_components // 2)
-    relative = max(float(np.median(deviations)) * middle / head.acceleration_scale, _SMALLEST)
-    bias = np.array(head.scale.bias)
-    bias[: head.layout.num_dimensions] = np.log(np.expm1(relative))
+    errors = (means - np.asarray(targets)) / np.sqrt(np.cumsum(steps**2))[:, None, None]
+    real = np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], means.shape[:-1])
+    weights, deviations = normal_mixture(errors[real], head.layout.num_components)
+    bias = keras.ops.convert_to_numpy(head.scale.bias).copy()
+    bias[: head.layout.num_dimensions] = _inverse_softplus(deviations[0] / head.acceleration_scale)
     head.scale.bias.assign(bias)
+    if len(weights) > 1:
+        # The head's own widths are 1, 1/4, 1/16, ... times softplus(bias + log(e - 1)).
+        widths = deviations / deviations[0] * 4.0 ** np.arange(len(weights))
+        head.mixture.bias.assign([*np.log(weights), *(_inverse_softplus(widths) - math.log(math.e - 1))])
+
+
+def normal_mixture(errors, num_components):
+    """Weights and standard deviations, widest first, of a mixture of K normal distributions around 0.
+
+    Expectation maximization.
+
+    Args:
+        errors: `[M, D]`; the components are isotropic.
+        num_components: K.
+
+    Returns:
+        Two arrays `[K]`.
+    """
+    size = errors.shape[-1]
+    squares = np.sum(errors**2, axis=-1) / size
+    smallest = max(_SMALLEST**2 * squares.mean(), _TINY)
+    variances = np.geomspace(*np.maximum(np.quantile(squares, _FIRST_QUANTILES), smallest), num_components)
+    weights = np.full(num_components, 1 / num_components)
+    for _ in range(_ROUNDS):
+        logs = np.log(weights) - size / 2 * (np.log(variances) + squares[:, None] / variances)
+        shares = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
+        counts = shares.sum(axis=0)
+        variances = np.maximum(squares @ shares / np.maximum(counts, _TINY), smallest)
+        weights = np.maximum(counts / len(squares), _SMALLEST)
+    order = np.argsort(-variances)
+    return weights[order] / weights.sum(), np.sqrt(variances[order])
+
+
+def _inverse_softplus(values):
+    values = np.maximum(values, _SMALLEST)
+    return values + np.log(-np.expm1(-values))

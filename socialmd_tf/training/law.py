@@ -1,9 +1,10 @@
-"""A fitted law in a run: fitted once, kept as `law.json` and `law.npz`, and given to the model as weights."""
+"""A fitted law in a run: fitted once, kept in `law.json` and `law.npz`, drawn in `forces.png`, given to the model."""
 
 import dataclasses
 import io
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from socialmd_tf.config.terms import Channel, Factor, Terms
 from socialmd_tf.fitting.dataset import read_split
 from socialmd_tf.fitting.fit import fit
 from socialmd_tf.fitting.selection import kind_of
+from socialmd_tf.report.plots import draw_forces
 
-JSON, ARRAYS = "law.json", "law.npz"
+JSON, ARRAYS, PICTURE = "law.json", "law.npz", "forces.png"
 _CURVE_POINTS = 200
 
 
@@ -43,7 +45,7 @@ class ModelLaw:
 
 
 def law_of_run(run, data_directory):
-    """The law of a run; fitted and kept now, unless that has been done.
+    """The law of a run. If it has none yet, it is taken from the run of the initial weights, or fitted; and kept.
 
     Args:
         run: The `Run`, which has begun.
@@ -52,15 +54,20 @@ def law_of_run(run, data_directory):
     Raises:
         UserError: The data cannot have a chosen term, or the files of the law are damaged.
     """
-    paths = run.directory / JSON, run.directory / ARRAYS
-    if all(path.exists() for path in paths):
+    if (run.directory / JSON).exists():
         return load_law(run.directory)
-    fitted, seconds = _fit(run.config, data_directory)
-    law = model_law(fitted)
+    if run.config.initial_weights is not None:
+        source = Path(run.config.initial_weights)
+        law, found = load_law(source), load_json(source / JSON)
+    else:
+        fitted, seconds = _fit(run.config, data_directory)
+        law = model_law(fitted)
+        found = {"terms": to_dict(law.terms), **description(fitted), "seconds": round(seconds, 1)}
     content = io.BytesIO()
     np.savez(content, **law.arrays)
-    write_atomically(paths[1], lambda file: file.write(content.getbuffer()))
-    write_json(paths[0], {"terms": to_dict(law.terms), **description(fitted), "seconds": round(seconds, 1)})
+    write_atomically(run.directory / ARRAYS, lambda file: file.write(content.getbuffer()))
+    draw_forces(found["distances"], found["curves"], run.directory / PICTURE)
+    write_json(run.directory / JSON, found)  # last: with it, the law is complete
     return law
 
 

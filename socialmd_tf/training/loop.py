@@ -15,6 +15,7 @@ from pipelines.side_files import smallest_half_height
 from socialmd_tf import mixture
 from socialmd_tf.config import preset
 from socialmd_tf.config.box_ranges import box_notes
+from socialmd_tf.config.terms import Terms
 from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
@@ -56,26 +57,20 @@ def fit(config, directory):
     scales = run.begin(directory, manifest, lambda: initial.scales if initial else motion_scales(directory, config))
     for line in resolution_warnings(directory, ["train"], config.windows):
         print(f"warning: {line}", file=sys.stderr, flush=True)
-    law = _law(run, directory, initial)
+    law = law_of_run(run, directory) if config.is_fitted and config.model.terms == Terms() else None
     strategy = tf.distribute.MirroredStrategy(visible_devices())
     model = new_model(config, manifest, scales, strategy, initial, directory, law)
     if run.epochs:
         run.load_weights(model, len(run.epochs) - 1)
         print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
-    elif law is not None:
-        set_spread(model, *_some_windows(config, directory))
+    elif config.is_fitted:
+        if initial is None:
+            set_spread(model, *_some_windows(config, directory))
         run.save_epoch(model, _validate(model, config, directory))
     if not run.is_finished:
         _train(model, run, directory)
     run.load_weights(model)
     return model, run
-
-
-def _law(run, directory, initial):
-    """The `ModelLaw` of a run whose forces are fitted, unless its initial weights have one."""
-    if not run.config.is_fitted or initial is not None:
-        return None
-    return law_of_run(run, directory)
 
 
 def _some_windows(config, directory):
@@ -138,20 +133,24 @@ def new_model(config, manifest, scales, strategy, initial=None, directory=None, 
         settings = dataclasses.replace(settings, terms=law.terms)
     with strategy.scope():
         model = build_model(settings)
-        if initial is not None:
-            initial.load(model)
         if law is not None:
             law.set_weights(rollout_layer(model).head.force)
+        if initial is not None:
+            initial.load(model)
         compile_for_training(model, config.learning_rate, config.clip_norm)
         model.optimizer.build(model.trainable_variables)
     return model
 
 
 def _train(model, run, directory):
+    config = run.config
+    if model.config.terms.fields and config.windows.rotations:
+        print("the law has a field, which does not rotate with the particles: windows are not rotated", flush=True)
+        config = dataclasses.replace(config, windows=dataclasses.replace(config.windows, rotations=0))
     on_terminal = sys.stdout.isatty()
     saving = [callbacks.Checkpoint(run), keras.callbacks.TensorBoard(run.directory / "tensorboard")]
     progress = [] if on_terminal else [callbacks.PlainProgress(run.config.epochs)]
-    run_epochs(model, run.config, directory, len(run.epochs), [*saving, *progress], verbose=1 if on_terminal else 0)
+    run_epochs(model, config, directory, len(run.epochs), [*saving, *progress], verbose=1 if on_terminal else 0)
 
 
 def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose=0):

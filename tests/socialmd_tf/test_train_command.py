@@ -400,7 +400,8 @@ def test_help_says_what_every_flag_is_without_tensorflow():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_is_its_model(preset):
     config = parse(["--preset", preset])
-    assert config == TrainConfig(preset=preset, model=PRESETS[preset])
+    assert config == TrainConfig.of_preset(preset)
+    assert config.model == PRESETS[preset]
 
 
 def test_flags_change_single_settings_of_a_preset():

@@ -1,0 +1,46 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipelines.errors import UserError
+from socialmd_tf.config import FitConfig
+from socialmd_tf.fitting.candidates import candidate_basis
+from socialmd_tf.fitting.selection import kind_of
+from tests.socialmd_tf.fitting.systems import trajectories
+
+
+@pytest.mark.parametrize("kinds", [("pairs",), ("bonds", "friction"), ("field",)])
+def test_only_chosen_terms_are_candidates(kinds):
+    basis = candidate_basis(trajectories(2), 8, FitConfig(terms=kinds))
+    assert {kind_of(name) for name in basis.blocks} == set(kinds)
+
+
+def test_a_chosen_cutoff_and_core_are_those_of_the_basis():
+    basis = candidate_basis(trajectories(2), 8, FitConfig(force_cutoff=1.5, force_core=0.01))
+    assert (basis.cutoff, basis.core) == (1.5, 0.01)
+    assert basis.knots.farthest <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("choices", "field"),
+    [
+        (FitConfig(force_cutoff=1.5), "force_cutoff"),
+        (FitConfig(terms=("field",)), "terms"),
+        (FitConfig(terms=("bonds",)), "terms"),
+    ],
+)
+def test_choices_that_the_data_cannot_have_are_refused(choices, field):
+    """The box has edges of about 3, and there are no bonds."""
+    data = trajectories(2, is_periodic=True)
+    data = dataclasses.replace(data, edges=np.zeros_like(data.edges))
+    with pytest.raises(UserError, match=f"^`{field}` must be"):
+        candidate_basis(data, 8, choices)
+
+
+def test_components_of_vectors_and_masses_that_are_not_positive_are_no_factors():
+    data = trajectories(2)
+    basis = candidate_basis(dataclasses.replace(data, feature_names=("mass", None)), 8)
+    assert "charge" not in "".join(basis.blocks) and "field: 1/mass_i" in basis.blocks
+    data.features[0, 0, 0] = 0.0
+    assert "field: 1/mass_i" not in candidate_basis(data, 8).blocks

@@ -1,0 +1,147 @@
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pipelines.config import DataConfig
+from pipelines.errors import UserError
+from pipelines.laws.config import SpringsConfig
+from pipelines.laws.dataset import write_dataset
+from pipelines.manifest import Manifest
+from socialmd_tf.config import FitConfig, TrainConfig
+from socialmd_tf.model import rollout_layer
+from socialmd_tf.training import law as law_module
+from socialmd_tf.training import loop
+from socialmd_tf.training.law import load_law
+from socialmd_tf.training.run import Run
+
+SPRINGS = SpringsConfig(
+    num_train=8, num_validation=4, num_test=4, num_particles=4, num_dimensions=2, num_frames=16, friction=0.5
+)
+GAMMA = SPRINGS.friction * SPRINGS.time_step * SPRINGS.save_every
+
+
+@pytest.fixture(scope="module")
+def springs(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("springs") / "data"
+    write_dataset(SPRINGS, directory, command="test")
+    return directory
+
+
+def settings(directory, **changes):
+    config = TrainConfig.of_preset("forces")
+    windows = DataConfig(subsample=1, subsample_phases=1, warm_up_steps=4, rollout_steps=6, window_shift=6, rotations=0)
+    return dataclasses.replace(
+        config,
+        windows=windows,
+        model=dataclasses.replace(config.model, units=4, pair_units=4, pair_channels=2),
+        fitting=FitConfig(knots=12),
+        epochs=2,
+        calibration_epochs=1,
+        run_directory=str(directory),
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(springs, tmp_path_factory):
+    """A finished training: the model, the run and what was printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        lines = []
+        patch.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(map(str, words))))
+        model, run = loop.fit(settings(tmp_path_factory.mktemp("run") / "run"), springs)
+    return model, run, lines
+
+
+def test_the_fit_is_the_first_epoch_and_the_others_leave_the_means_as_they_are(fitted):
+    _, run, lines = fitted
+    fit, calibration = run.epochs
+    assert (fit["calibration"], calibration["calibration"]) == (0, 1)
+    assert fit["val_mae"] < 1e-4
+    assert calibration["val_mae"] == pytest.approx(fit["val_mae"], rel=1e-3)
+    assert calibration["val_loss"] < fit["val_loss"]
+    assert any(line.startswith("fitting forces") for line in lines)
+    (gamma,) = re.findall(r"friction: 1_i: gamma (\S+) ", "\n".join(lines))
+    assert float(gamma) == pytest.approx(GAMMA, rel=0.01)
+
+
+def test_what_was_found_is_kept(fitted):
+    _, run, _ = fitted
+    found = json.loads((run.directory / "law.json").read_text())
+    assert set(found["found"]) == {"pairs: bonds of type 1", "friction: 1_i"}
+    assert found["friction"]["friction: 1_i"]["gamma"] == pytest.approx(GAMMA, rel=1e-3)
+    trials = {trial["name"]: trial for trial in found["trials"]}
+    assert trials["friction: 1_i"]["is_kept"] and not trials["field: 1_i"]["is_kept"]
+    curve = found["curves"]["pairs: bonds of type 1"]
+    assert len(found["distances"]) == len(curve["force"]) == len(curve["standard_error"])
+    assert (run.directory / "forces.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_weights_are_those_of_the_law(fitted):
+    model, run, _ = fitted
+    force, law = rollout_layer(model).head.force, load_law(run.directory)
+    assert model.config.terms == law.terms and law.terms.num_bond_types == 1
+    np.testing.assert_allclose(force.friction.gamma, law.arrays["friction"], rtol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(force.bonds.splines.coefficients) * force.acceleration_scale, law.arrays["bonds"], rtol=1e-5
+    )
+
+
+def test_a_run_that_was_killed_after_the_fit_does_not_fit_again(fitted, springs, tmp_path, monkeypatch):
+    _, run, _ = fitted
+    config = settings(tmp_path / "run")
+    begun = Run(config)
+    begun.begin(springs, Manifest.load(springs), run.scales)
+    for name in ("law.json", "law.npz"):
+        (tmp_path / "run" / name).write_bytes((run.directory / name).read_bytes())
+    monkeypatch.setattr(law_module, "fit", None)  # calling it would fail
+    _, resumed = loop.fit(config, springs)
+    assert resumed.epochs[0]["val_mae"] == run.epochs[0]["val_mae"]
+
+
+def test_another_run_can_begin_with_the_law_of_this_one(fitted, springs, tmp_path, monkeypatch):
+    _, run, _ = fitted
+    monkeypatch.setattr(law_module, "fit", None)
+    model, second = loop.fit(settings(tmp_path / "second", initial_weights=str(run.directory)), springs)
+    assert model.config.terms == load_law(run.directory).terms
+    assert second.epochs[0]["val_loss"] == pytest.approx(run.epochs[-1]["val_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"terms": {"num_knots": "many"}}'])
+def test_a_damaged_law_is_named(fitted, tmp_path, content):
+    _, run, _ = fitted
+    (tmp_path / "law.npz").write_bytes((run.directory / "law.npz").read_bytes())
+    (tmp_path / "law.json").write_text(content)
+    with pytest.raises(UserError, match=r"law\.json"):
+        load_law(tmp_path)
+
+
+def test_terms_can_be_forced(springs, tmp_path, capsys):
+    config = settings(tmp_path / "run")
+    run = Run(dataclasses.replace(config, fitting=FitConfig(terms=("bonds",), knots=12)))
+    run.directory.mkdir()
+    terms = law_module.law_of_run(run, springs).terms
+    assert (terms.num_bond_types, terms.pairs, terms.fields, terms.frictions) == (1, (), (), ())
+    assert "friction" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "field"),
+    [
+        (["--terms", "field", "--rotations", "10"], "rotations"),
+        (["--terms", "pairs", "pairs"], "terms"),
+        (["--knots", "3"], "knots"),
+        (["--force-cutoff", "-1"], "force_cutoff"),
+        (["--calibration-epochs", "9"], "calibration_epochs"),
+    ],
+)
+def test_choices_that_cannot_be_are_refused_in_one_line(flags, field):
+    command = [sys.executable, "-m", "socialmd_tf.train", "--preset", "forces", *flags]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.strip().splitlines()
+    assert field.replace("_", "-") in line or field in line
