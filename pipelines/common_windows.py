@@ -20,6 +20,7 @@ from pipelines.dataset import open_split
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.npy_files import StoredTrajectory
+from pipelines.side_files import edge_matrix
 from pipelines.windows import phase_starts
 
 Array = npt.NDArray[np.float32]
@@ -227,8 +228,4 @@ def _dense_edges(trajectories: list[StoredTrajectory], num_particles: int) -> np
     """Types of bonds `[B, N, N]`, symmetric, 0 for none."""
     if any(trajectory.edges is None for trajectory in trajectories):
         return None
-    dense = np.zeros((len(trajectories), num_particles, num_particles), np.int32)
-    for types, trajectory in zip(dense, trajectories, strict=True):
-        i, j, kind = np.asarray(trajectory.edges).T
-        types[i, j] = types[j, i] = kind
-    return dense
+    return np.stack([edge_matrix(np.asarray(trajectory.edges), num_particles) for trajectory in trajectories])

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,31 @@ def open_file(manifest: Manifest, directory: Path, file: str) -> StoredTrajector
     )
 
 
+def name_in(directory: Path, path: Path) -> str:
+    """The name by which a manifest knows a file: relative to the directory of the dataset."""
+    return Path(os.path.relpath(Path(path).resolve(), Path(directory).resolve())).as_posix()
+
+
+def edge_matrix(edges: npt.NDArray[Any], num_particles: int) -> npt.NDArray[np.int32]:
+    """Types of bonds `[N, N]`, symmetric, 0 for none.
+
+    Args:
+        edges: Rows of i, j and type, `[E, 3]`.
+        num_particles: N.
+
+    Raises:
+        UserError: As `load_edges`.
+    """
+    edges = np.asarray(edges)
+    fault = _shape_fault(edges) or _edge_fault(edges.astype(np.int64), num_particles)
+    if fault:
+        raise UserError(f"`edges`: {fault}")
+    dense = np.zeros((num_particles, num_particles), np.int32)
+    i, j, kind = edges.T
+    dense[i, j] = dense[j, i] = kind
+    return dense
+
+
 def load_boxes(manifest: Manifest, directory: Path, file: str, num_frames: int) -> npt.NDArray[np.float64] | None:
     """The box of a file in each of its frames.
 
@@ -54,6 +81,8 @@ def load_boxes(manifest: Manifest, directory: Path, file: str, num_frames: int) 
         return lattice_vectors(manifest.box, manifest.num_dimensions)[None]
     if manifest.box_files is None:
         return None
+    if file not in manifest.box_files:
+        raise UserError(f"{Path(directory) / file}: expected a file of `box_files` in the manifest")
     path = Path(directory) / manifest.box_files[file]
     boxes = _load(path)
     try:
@@ -81,14 +110,14 @@ def load_edges(manifest: Manifest, directory: Path, file: str, num_particles: in
         UserError: The file of the bonds is missing or damaged, has another shape or type of numbers, names a particle
             that does not exist, joins a particle with itself or a pair twice, or has a type below 1.
     """
+    if isinstance(manifest.edges, Mapping) and file not in manifest.edges:
+        raise UserError(f"{Path(directory) / file}: expected a file of `edges` in the manifest")
     name = manifest.edges_of(file)
     if name is None:
         return None
     path = Path(directory) / name
     edges = _load(path)
-    if edges.ndim != 2 or edges.shape[1] != 3 or not np.issubdtype(edges.dtype, np.integer):
-        raise UserError(f"{path}: expected integers [E, 3], found {edges.dtype} {list(edges.shape)}")
-    fault = _edge_fault(edges.astype(np.int64), num_particles)
+    fault = _shape_fault(edges) or _edge_fault(edges.astype(np.int64), num_particles)
     if fault:
         raise UserError(f"{path}: {fault} ({file})")
     return edges.astype(np.int32)
@@ -125,6 +154,12 @@ def _load(path: Path) -> npt.NDArray[Any]:
         raise UserError(f"{path}: no such file") from None
     except Exception as error:  # a damaged header gives errors of many types
         raise UserError(f"{path}: not an .npy file, or truncated: {error}") from None
+
+
+def _shape_fault(edges: npt.NDArray[Any]) -> str | None:
+    if edges.ndim == 2 and edges.shape[1] == 3 and np.issubdtype(edges.dtype, np.integer):
+        return None
+    return f"expected integers [E, 3], found {edges.dtype} {list(edges.shape)}"
 
 
 def _edge_fault(edges: npt.NDArray[np.int64], num_particles: int) -> str | None:

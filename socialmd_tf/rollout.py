@@ -1,7 +1,6 @@
 """`python -m socialmd_tf.rollout`: predict the frames that follow a trajectory file."""
 
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from pipelines.boxes import unwrap, wrap
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from pipelines.npy_files import open_trajectory
-from pipelines.side_files import load_boxes
+from pipelines.side_files import load_boxes, name_in
 from socialmd_tf import commands
 from socialmd_tf.export.versions import find_version
 from socialmd_tf.report.write import check_directory
@@ -87,12 +86,31 @@ def main() -> None:
             f"{len(frames)}. Change --first-frame or --warm-up-steps"
         )
     observed = frames[:warm_up_steps]
-    mean, covariance = model.moments(observed[None], features[None], command.num_steps)
-    copies = [np.repeat(array[None], command.num_samples, axis=0) for array in (observed, features)]
-    samples = model.paths(*copies, command.num_steps, (command.seed, 0)) if command.num_samples else ()
+    known = known_inputs(command, model, warm_up_steps)
+    mean, covariance = model.moments(observed[None], features[None], command.num_steps, known=known)
+    samples = ()
+    if command.num_samples:
+        copies = [np.repeat(array[None], command.num_samples, axis=0) for array in (observed, features)]
+        known = {name: np.repeat(array, command.num_samples, axis=0) for name, array in known.items()}
+        samples = model.paths(*copies, command.num_steps, (command.seed, 0), known=known)
     truth = frames[warm_up_steps:][: command.num_steps]
     box = None if boxes is None else boxes[warm_up_steps - 1]
     write(command, model, observed, mean[0], covariance[0], samples, truth, box)
+
+
+def known_inputs(command, model, warm_up_steps):
+    """Box, bonds and velocities of the observed frames, as far as the model takes them.
+
+    Raises:
+        UserError: The model takes what the file does not have, or the file has a box or bonds that it does not take.
+    """
+    from socialmd_tf.export.frames import read
+    from socialmd_tf.export.optional_inputs import check_optional_inputs, optional_inputs
+
+    frames = read(command.input, data=command.data)[command.first_frame :]
+    check_optional_inputs(frames, model.card)
+    observed = np.arange(warm_up_steps) * model.card["windows"]["subsample"]
+    return optional_inputs(frames, model.card, observed)
 
 
 def read(command, model, manifest):
@@ -116,7 +134,8 @@ def read(command, model, manifest):
         )
     if not len(trajectory):
         return trajectory, None, None
-    positions, features = trajectory[:, :, :num_dimensions], trajectory[0, :, num_dimensions:]
+    columns = [num_dimensions + manifest.features.index(name) for name in manifest.particle_features]
+    positions, features = trajectory[:, :, :num_dimensions], trajectory[0][:, columns]
     if not manifest.is_periodic:
         return positions, features, None
     # Particles are followed from stored frame to stored frame.
@@ -128,10 +147,7 @@ def read(command, model, manifest):
 
 def _boxes(command, manifest, num_frames):
     """Lattice vectors of the input file: `[num_frames, D, D]`, or `[1, D, D]` for all frames."""
-    file = Path(os.path.relpath(command.input.resolve(), command.data.resolve())).as_posix()
-    if manifest.box_files is not None and file not in manifest.box_files:
-        raise UserError(f"{command.input}: expected a file that {command.data} has a box for, found none")
-    return load_boxes(manifest, command.data, file, num_frames)
+    return load_boxes(manifest, command.data, name_in(command.data, command.input), num_frames)
 
 
 def write(command, model, observed, mean, covariance, samples, truth, box):

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.boxes import lattice_vectors
 from pipelines.errors import UserError, require
 from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.npy_files import open_trajectory
+from pipelines.side_files import edge_matrix, load_boxes, load_edges, name_in
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -27,9 +29,12 @@ class Frames:
     mask: np.ndarray | None = None
     """`[N]` or `[B, N]`, 1 for real particles and 0 for padding. None if all particles are real."""
     velocities: np.ndarray | None = None
-    """Observed velocities, same shape as `positions`."""
+    """Observed velocities, same shape as `positions`, in units of length per unit of time."""
     box: np.ndarray | None = None
-    """Edge lengths `[D]` of the periodic box, in units of length."""
+    """Periodic box, in units of length: edge lengths `[D]` or lattice vectors in rows `[D, D]`, or those of every
+    frame, `[T, D, D]`. Zeros are an open axis. Positions may be wrapped into it or not."""
+    edges: np.ndarray | None = None
+    """Bonds as rows of i, j and type, integers `[E, 3]`."""
     length_unit: str | None = None
     """Unit of the positions, if known."""
     time_unit: str | None = None
@@ -38,6 +43,8 @@ class Frames:
     """Time from one frame to the next. None means the interval of the model that is given these frames."""
     name: str = "frames"
     """Where the frames come from, for messages."""
+    is_file: bool = False
+    """Whether they are those of a file of a dataset."""
     first_frame: int = 0
     """Index of the first frame in the file, for messages."""
 
@@ -50,6 +57,15 @@ class Frames:
         if self.mask is not None:
             allowed = [shape[-2:-1], (*shape[:-3], shape[-2])]
             require(self.mask.shape in allowed, "mask", f"of shape {list(allowed[-1])}", self.mask.shape)
+        if self.velocities is not None:
+            found = self.velocities.shape
+            require(found == shape, "velocities", f"of the shape of the positions, {list(shape)}", found)
+        if self.box is not None:
+            lattice_vectors(self.box, shape[-1], leading=self.box.ndim // 3)
+            frames = len(self.box) if self.box.ndim == 3 else len(self)
+            require(frames == len(self), "box", f"one, or one for each of the {len(self)} frames", frames)
+        if self.edges is not None:
+            edge_matrix(self.edges, shape[-2])
 
     def __repr__(self):
         """Source and shape, without the numbers."""
@@ -72,12 +88,13 @@ class Frames:
             self,
             positions=self.positions[..., frames, :, :],
             velocities=None if self.velocities is None else self.velocities[..., frames, :, :],
+            box=self.box[frames] if self.box is not None and self.box.ndim == 3 else self.box,
             time_between_frames=interval,
             first_frame=self.first_frame + start,
         )
 
 
-def read(source, *, features=None, mask=None, velocities=None, box=None, data=None):
+def read(source, *, features=None, mask=None, velocities=None, box=None, edges=None, data=None):
     """Frames for a trained model.
 
     Args:
@@ -86,8 +103,11 @@ def read(source, *, features=None, mask=None, velocities=None, box=None, data=No
         features: Of positions: values `[N, F]` or `[B, N, F]`, or a dictionary of values `[N]` or `[B, N]` by name.
             Needed if the model has features. A file holds its own.
         mask: Of positions: `[N]` or `[B, N]`, 1 for real particles and 0 for padding.
-        velocities: Observed velocities, same shape as the positions, for models that take them.
-        box: Edge lengths `[D]` of a periodic box, for models that take them.
+        velocities: Of positions: observed velocities, same shape, in units of length per unit of time, for models that
+            take them.
+        box: Of positions: edge lengths `[D]` of a periodic box, or its lattice vectors in rows `[D, D]` (or in every
+            frame `[T, D, D]`), for models that take one. Positions may be wrapped into the box or not.
+        edges: Of positions: bonds as rows of i, j and type, integers `[E, 3]`, for models that take them.
         data: Directory of the dataset that the source belongs to. It says which units and time between frames
             positions have, and how to read a file that lies elsewhere.
 
@@ -101,7 +121,7 @@ def read(source, *, features=None, mask=None, velocities=None, box=None, data=No
     if isinstance(source, Frames):
         return source
     if isinstance(source, str | Path):
-        given = {"features": features, "mask": mask, "velocities": velocities, "box": box}
+        given = {"features": features, "mask": mask, "velocities": velocities, "box": box, "edges": edges}
         for name, value in given.items():
             require(value is None, name, "left out for a file, which holds its own", value)
         return _read_file(Path(source), data)
@@ -112,6 +132,7 @@ def read(source, *, features=None, mask=None, velocities=None, box=None, data=No
         mask=None if mask is None else floats("mask", mask),
         velocities=None if velocities is None else floats("velocities", velocities),
         box=None if box is None else floats("box", box),
+        edges=None if edges is None else np.asarray(edges),
         **known,
     )
 
@@ -122,11 +143,17 @@ def _read_file(path, data):
     directory = _dataset_of(path) if data is None else Path(data)
     manifest = Manifest.load(directory)
     stored = open_trajectory(path, manifest.num_columns)
-    columns = stored[0, :, manifest.num_dimensions :].T
+    size, start, file = manifest.num_dimensions, manifest.velocity_start, name_in(directory, path)
+    columns = dict(zip(manifest.features, stored[0, :, size:].T, strict=True))
+    boxes = load_boxes(manifest, directory, file, len(stored))
     return Frames(
-        stored[..., : manifest.num_dimensions],
-        features=dict(zip(manifest.features, columns, strict=True)),
+        stored[..., :size],
+        features={name: columns[name] for name in manifest.particle_features},
+        velocities=None if start is None else stored[..., size + start : 2 * size + start],
+        box=boxes[0] if boxes is not None and len(boxes) == 1 else boxes,
+        edges=load_edges(manifest, directory, file, stored.shape[1]),
         name=str(path),
+        is_file=True,
         **_facts(manifest),
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipelines.errors import UserError, require
 from socialmd_tf.export.frames import floats
+from socialmd_tf.export.optional_inputs import check_optional_inputs, optional_inputs, unwrapped
 
 _TOLERANCE = 1e-6  # relative, of the ratio of two frame intervals
 
@@ -21,44 +22,48 @@ def model_inputs(frames, card):
         card: The model card.
 
     Returns:
-        Positions `[B, T, N, D]`, features `[B, N, F]`, and mask `[B, N]` or None, all float32.
+        Positions `[B, T, N, D]`, unwrapped in a periodic box, features `[B, N, F]`, and mask `[B, N]` or None, all
+        float32. If the model takes more, also a dictionary of its `optional_inputs`.
 
     Raises:
         UserError: The frames are not of the kind that the model was trained on, too few, or not finite.
     """
-    for name in ("velocities", "box"):
-        if getattr(frames, name) is not None:
-            raise UserError(f"`{name}` must be left out: this model takes none")
+    check_optional_inputs(frames, card)
     found = frames.positions.shape[-1]
     require(found == card["num_dimensions"], "positions", f"in the model's {card['num_dimensions']} dimensions", found)
     for name in ("length_unit", "time_unit"):
         ours, theirs = card.get(name), getattr(frames, name)
         require(None in (ours, theirs) or ours == theirs, name, f"that of the model, {ours!r}", theirs)
-    positions = _observed(frames, card)
+    indices = _observed(frames, card)
+    positions = _finite(frames, indices)
     batched = positions if positions.ndim == 4 else positions[None]
-    return batched, _features(frames, card, len(batched)), _mask(frames, len(batched))
+    known = optional_inputs(frames, card, indices)
+    return batched, _features(frames, card, len(batched)), _mask(frames, len(batched)), *([known] if known else [])
 
 
 def _observed(frames, card):
-    """The observed positions, at the model's interval."""
+    """Indices of the observed frames, at the model's interval."""
     if frames.time_between_frames is None:
-        stride, positions = 1, frames.positions
-    else:
-        stride, number = _stride(frames, card), card["warm_up_steps"]
-        available = len(range(0, len(frames), stride))
-        if available < number:
-            raise UserError(
-                f"{frames.name}: expected at least {number} frames to observe, {stride} stored frames apart, "
-                f"found {available}"
-            )
-        positions = frames.positions[..., : number * stride : stride, :, :]
-    positions = np.asarray(positions, np.float32)
+        return np.arange(len(frames))
+    stride, number = _stride(frames, card), card["warm_up_steps"]
+    available = len(range(0, len(frames), stride))
+    if available < number:
+        raise UserError(
+            f"{frames.name}: expected at least {number} frames to observe, {stride} stored frames apart, "
+            f"found {available}"
+        )
+    return np.arange(0, number * stride, stride)
+
+
+def _finite(frames, observed):
+    """The positions of the observed frames; refused if they are not finite."""
+    positions = np.asarray(unwrapped(frames, observed), np.float32)
     bad = np.argwhere(~np.isfinite(positions))
     if len(bad):
         *_, frame, particle, _ = bad[0]
         raise UserError(
             f"{frames.name}: expected finite positions, found {positions[tuple(bad[0])]} in frame "
-            f"{frames.first_frame + frame * stride}, particle {particle}"
+            f"{frames.first_frame + observed[frame]}, particle {particle}"
         )
     return positions
 

@@ -1,5 +1,6 @@
 """Exported models: load one and predict with it. Writing them is in write.py."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -107,8 +108,8 @@ class ExportedModel:
             UserError: The frames do not fit the model, or `num_steps` is out of its range.
         """
         frames = read(frames)
-        positions, features, mask = model_inputs(frames, self.card)
-        mean, covariance = self.moments(positions, features, self._horizon(num_steps), mask)
+        positions, features, mask, *known = model_inputs(frames, self.card)
+        mean, covariance = self.moments(positions, features, self._horizon(num_steps), mask, *known)
         if frames.positions.ndim == 3:
             mean, covariance = mean[0], covariance[0]
         return Forecast(**self._facts(positions, num_steps), mean=mean, covariance=covariance, box=frames.box)
@@ -132,13 +133,15 @@ class ExportedModel:
         require(_is_integer(seed) and 0 <= seed < 2**31, "seed", "an integer from 0 to 2^31 - 1", seed)
         frames = read(frames)
         inputs = model_inputs(frames, self.card)
-        copies = [None if value is None else np.repeat(value, num_samples, axis=0) for value in inputs]
-        drawn = self.paths(*copies[:2], self._horizon(num_steps), (seed, 0), copies[2])
+        positions, features, mask, *known = keras.tree.map_structure(
+            lambda value: None if value is None else np.repeat(value, num_samples, axis=0), inputs
+        )
+        drawn = self.paths(positions, features, self._horizon(num_steps), (seed, 0), mask, *known)
         if frames.positions.ndim == 4:
             drawn = drawn.reshape(-1, num_samples, *drawn.shape[1:])
         return Samples(**self._facts(inputs[0], num_steps), positions=drawn, box=frames.box)
 
-    def moments(self, positions, features, horizon, mask=None):
+    def moments(self, positions, features, horizon, mask=None, known=None):
         """Mean `[B, horizon, N, D]` and covariance `[B, horizon, N, D, D]` after frames `[B, T, N, D]`.
 
         Args:
@@ -146,16 +149,19 @@ class ExportedModel:
             features: `[B, N, F]`.
             horizon: Number of frames to predict.
             mask: `[B, N]`, 1 for real particles and 0 for padding, whose moments are zero; None if all are real.
+            known: Dictionary of the optional inputs that the model takes: `box` `[B, D, D]`, `edges` `[B, N, N]` and
+                `velocities` `[B, T, N, D]`, per frame interval.
         """
+        known = self._known(known)
         if mask is None:
-            predicted = self._call("rollout", positions, features, horizon)
+            predicted = self._call("rollout", positions, features, horizon, **known)
             return predicted["mean"].numpy(), predicted["covariance"].numpy()
-        parameters = self._call("density", positions, features, horizon, mask=_floats(mask))["parameters"]
+        parameters = self._call("density", positions, features, horizon, mask=_floats(mask), **known)["parameters"]
         real = np.asarray(mask)[:, None, :, None]
         mean, covariance = self.layout.mean(parameters), self.layout.covariance(parameters)
         return np.asarray(mean) * real, np.asarray(covariance) * real[..., None]
 
-    def paths(self, positions, features, horizon, seed, mask=None):
+    def paths(self, positions, features, horizon, seed, mask=None, known=None):
         """One drawn trajectory `[B, horizon, N, D]` after frames `[B, T, N, D]`.
 
         Args:
@@ -164,23 +170,33 @@ class ExportedModel:
             horizon: Number of frames to predict.
             seed: Two integers.
             mask: `[B, N]`, 1 for real particles and 0 for padding, which stays at zero; None if all are real.
+            known: As for `moments`.
         """
+        known = self._known(known)
         if mask is None:
-            return self._call("sample", positions, features, horizon, seed=_integers(seed))["positions"].numpy()
+            drawn = self._call("sample", positions, features, horizon, seed=_integers(seed), **known)
+            return drawn["positions"].numpy()
         rows = np.arange(len(positions))
         seeds = np.stack([np.full_like(rows, seed[0]), seed[1] + rows], axis=1)
         horizons = np.full_like(rows, horizon)
-        drawn = self._call("rollout_rows", positions, features, horizons, mask=_floats(mask), seed=_integers(seeds))
+        drawn = self._call(
+            "rollout_rows", positions, features, horizons, mask=_floats(mask), seed=_integers(seeds), **known
+        )
         return drawn["positions"].numpy()
 
     def draw(self, inputs, seed):
         """One drawn trajectory `[B, T', N, D]` after a batch's input dictionary; `seed` is two integers."""
-        return self.paths(inputs["positions"], inputs["features"], self._trained_steps, seed, inputs["mask"])
+        return self.paths(inputs["positions"], inputs["features"], self._trained_steps, seed, inputs["mask"], inputs)
 
     def density(self, inputs):
         """Parameters `[B, T', N, P]` of the densities after a batch's input dictionary."""
         called = self._call(
-            "density", inputs["positions"], inputs["features"], self._trained_steps, mask=_floats(inputs["mask"])
+            "density",
+            inputs["positions"],
+            inputs["features"],
+            self._trained_steps,
+            mask=_floats(inputs["mask"]),
+            **self._known(inputs),
         )
         return called["parameters"].numpy()
 
@@ -193,6 +209,12 @@ class ExportedModel:
         allowed = _is_integer(num_steps) and 1 <= num_steps <= largest
         require(allowed, "num_steps", f"an integer from 1 to {largest}, the model's `max_horizon`", num_steps)
         return num_steps
+
+    def _known(self, given):
+        """Of a dictionary, or None, the optional inputs that the model takes, as tensors."""
+        taken = self._loaded.signatures["rollout"].structured_input_signature[1]
+        kinds = {"box": _floats, "edges": _integers, "velocities": _floats}
+        return {name: convert((given or {})[name]) for name, convert in kinds.items() if name in taken}
 
     def _facts(self, observed, num_steps):
         return {
