@@ -5,8 +5,11 @@ Farther away, a particle would see several images of a neighbour, of which model
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from pipelines.errors import UserError
+from socialmd_tf.config.json_format import from_dict
 from socialmd_tf.config.model import ModelConfig
 from socialmd_tf.parts import HEADS, INTERACTIONS
 
@@ -23,6 +26,15 @@ def ranges(config: ModelConfig) -> dict[str, float]:
         corner = 1.0 if is_disc else (1 + 1 / config.bins) * math.sqrt(config.num_dimensions)
         found["side_lengths"] = max(config.side_lengths) / 2 * corner
     return found
+
+
+def sees_neighbors(settings: Mapping[str, Any]) -> bool:
+    """Whether a box matters to a model: whether particles see each other.
+
+    Args:
+        settings: The `ModelConfig` as the card of an export holds it.
+    """
+    return bool(ranges(from_dict(ModelConfig, settings)))
 
 
 def within_box(config: ModelConfig, half_height: float) -> ModelConfig:

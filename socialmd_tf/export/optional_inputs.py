@@ -6,7 +6,7 @@ from pipelines.boxes import half_height, lattice_vectors, unwrap
 from pipelines.errors import UserError, require
 from pipelines.side_files import edge_matrix
 from socialmd_tf.config import ModelConfig, from_dict
-from socialmd_tf.config.box_ranges import ranges
+from socialmd_tf.config.box_ranges import ranges, sees_neighbors
 
 _FLAGS = {"box": "periodic", "edges": "num_edge_types", "velocities": "observed_velocities"}
 _ROUNDING = 1e-4
@@ -15,7 +15,8 @@ _ROUNDING = 1e-4
 def check_optional_inputs(frames, card):
     """Refuse frames that lack what a model takes, or have a box, bonds or velocities that it does not take.
 
-    Observed velocities of a file are left out where the model takes none.
+    What does not matter is left out: observed velocities of a file, an empty list of bonds, and the box where particles
+    do not see each other (positions are unwrapped in any case).
 
     Args:
         frames: `Frames`.
@@ -28,8 +29,15 @@ def check_optional_inputs(frames, card):
         takes, value = bool(card.get("model", {}).get(flag)), getattr(frames, name)
         if takes:
             require(value is not None, name, "given, since the model takes it", value)
-        elif value is not None and not (name == "velocities" and frames.is_file):
+        elif value is not None and _matters(name, frames, card):
             raise UserError(f"`{name}` must be left out: this model takes none")
+
+
+def _matters(name, frames, card):
+    """Whether an input that the model does not take would change what it should predict."""
+    if name == "velocities":
+        return not frames.is_file
+    return len(frames.edges) > 0 if name == "edges" else "model" not in card or sees_neighbors(card["model"])
 
 
 def optional_inputs(frames, card, observed):

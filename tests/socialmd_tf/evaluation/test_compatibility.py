@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
+from socialmd_tf.config import ModelConfig, to_dict
 from socialmd_tf.evaluation.compatibility import check_data
 
 MANIFEST = Manifest("tiny", 2, ("mass",), "m", 1.0, {}, {}, time_unit="ps")
@@ -60,3 +61,25 @@ def test_an_incomplete_card_is_refused(field):
         check_data({name: value for name, value in CARD.items() if name != field}, MANIFEST)
     with pytest.raises(UserError):
         check_data({**CARD, "windows": {"subsample": "many"}}, MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "field"),
+    [
+        ({"periodic": True}, {}, "box"),
+        ({"num_edge_types": 1}, {}, "edges"),
+        ({"observed_velocities": True}, {}, "velocities"),
+        ({}, {"box": (6.0, 6.0)}, "box"),
+        ({"interaction": "none"}, {"box": (6.0, 6.0)}, None),
+        ({"periodic": True}, {"box": (6.0, 6.0)}, None),
+        ({}, {"edges": "bonds.npy"}, None),
+    ],
+)
+def test_boxes_bonds_and_velocities_that_the_model_takes_must_be_there(model, data, field):
+    manifest = dataclasses.replace(MANIFEST, **data)
+    card = {**CARD, "model": to_dict(ModelConfig(**model))}
+    if field is None:
+        check_data(card, manifest)
+    else:
+        with pytest.raises(UserError, match=f"`{field}` of the data"):
+            check_data(card, manifest)
