@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
-from socialmd_tf.config import TrainConfig, preset
+from socialmd_tf.config import FitConfig, TrainConfig, preset
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,21 @@ def test_walls_need_unrotated_windows():
     with pytest.raises(UserError, match="`rotations`"):
         TrainConfig(preset="verlet", model=boxed)
     TrainConfig(preset="verlet", model=boxed, windows=DataConfig(rotations=0))
+
+
+def test_a_fitted_preset_calibrates_after_the_fit():
+    config = TrainConfig.of_preset("forces")
+    assert config.is_fitted and config.calibration_epochs == config.epochs - 1
+    assert (config.monitor, config.windows.rotations) == ("mae", 0)
+    assert not TrainConfig.of_preset("verlet").is_fitted
+
+
+def test_terms_are_for_fitted_forces():
+    with pytest.raises(UserError, match=r"`model\.force`"):
+        TrainConfig(fitting=FitConfig(terms=("pairs",)))
+
+
+def test_a_field_needs_unrotated_windows():
+    config = dataclasses.replace(TrainConfig.of_preset("forces"), fitting=FitConfig(terms=("field",)))
+    with pytest.raises(UserError, match="`rotations`"):
+        dataclasses.replace(config, windows=DataConfig(rotations=10))

@@ -7,6 +7,7 @@ import tensorflow as tf
 from pipelines.nbody.box_integrator import reflect
 from pipelines.nbody.verlet import velocity_verlet
 from socialmd_tf.layers import KinematicHead, PairForce, VerletHead
+from socialmd_tf.layers.forces import SumOfTerms
 from tests import references
 from tests.socialmd_tf.layers import periodic
 
@@ -503,9 +504,10 @@ def test_forces_cross_the_faces_of_a_periodic_box(box):
         x = x + v / head.substeps + a / (2 * head.substeps**2)
         following = acceleration(x)
         v, a = v + (a + following) / (2 * head.substeps), following
-    free, _ = head.integrate(positions, velocities, features, mask)
+    inputs = {"positions": positions, "features": features, "mask": mask}
+    free, _ = head.integrate(inputs, velocities)
     for given in (positions, periodic.other_images(positions, boxes)):
-        moved, found = head.integrate(given, velocities, features, mask, boxes)
+        moved, found = head.integrate({**inputs, "positions": given, "box": boxes}, velocities)
         np.testing.assert_allclose(moved - given, x - positions, rtol=1e-3, atol=3e-6)
         np.testing.assert_allclose(found, v, rtol=1e-3, atol=3e-6)
         assert np.abs(moved - given - (free - positions)).max() > 1e-4
@@ -517,7 +519,8 @@ def test_steps_are_short_when_a_pair_meets_across_a_face():
     head = attracting(softening=0.2, cutoff=3.0, step_fraction=0.05, substeps=1)
     inside = np.array([[[3.0, 1.0], [3.5, 1.1]]], "float32")
     across = np.array([[[5.9, 1.0], [0.4, 1.1]]], "float32")
-    (x, v), (y, w) = (head.integrate(given, velocities, features, None, boxes) for given in (inside, across))
+    known = {"features": features, "mask": None, "box": boxes}
+    (x, v), (y, w) = (head.integrate({**known, "positions": given}, velocities) for given in (inside, across))
     np.testing.assert_allclose(v, w, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(x - inside, y - across, rtol=1e-3, atol=1e-4)
 
@@ -530,3 +533,45 @@ def test_an_observed_velocity_replaces_the_estimate():
     np.testing.assert_array_equal(found, velocities)
     for one, other in zip(others, state[:-1], strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def damped_oscillator(substeps):
+    """A head under which particles are pulled to the origin with friction: x'' = -STIFFNESS x - GAMMA x'."""
+    factor = {"powers": (), "indicates": ()}
+    terms = {
+        "pairs": (),
+        "num_bond_types": 0,
+        "fields": (factor,),
+        "frictions": (factor,),
+        **{"num_knots": 4, "nearest": 1.0, "farthest": 2.0, "core": 1.0, "cutoff": 0.0, "limit": 0.0},
+    }
+    head = VerletHead(2, 1, FLOOR, SCALE, SumOfTerms(terms, 2, SCALE, name="force"), substeps, 0.1, is_corrected=False)
+    head.build((None, None, WIDTH), {"positions": (None, None, 2), "features": (None, None, 2)})
+    coefficients = np.zeros(head.force.field.coefficients.shape)
+    for axis in range(2):
+        coefficients[0, axis, head.force.field.exponents.index((1 - axis, axis))] = -STIFFNESS / SCALE
+    head.force.field.coefficients.assign(coefficients)
+    head.force.friction.gamma.assign([GAMMA])
+    return head
+
+
+STIFFNESS, GAMMA = 2.0, 0.8
+
+
+def test_friction_is_integrated_to_second_order():
+    inputs, velocities = system()
+    decay, frequency = np.exp(-GAMMA / 2), np.sqrt(STIFFNESS - GAMMA**2 / 4)
+    x, v = inputs["positions"].astype("float64"), velocities.astype("float64")
+    sine, cosine = np.sin(frequency), np.cos(frequency)
+    expected = (
+        decay * (x * cosine + (v + GAMMA / 2 * x) / frequency * sine),
+        decay * (v * cosine - (GAMMA / 2 * v + STIFFNESS * x) / frequency * sine),
+    )
+    errors = []
+    real = inputs["mask"] > 0
+    for substeps in (4, 8):
+        found = integrate(damped_oscillator(substeps), inputs, velocities)
+        errors.append([np.abs(values - wanted)[real].max() for values, wanted in zip(found, expected, strict=True)])
+    ratios = np.array(errors[0]) / np.array(errors[1])
+    assert ((ratios > 3.3) & (ratios < 4.8)).all(), (errors, ratios)
+    assert np.min(errors) > 1e-5  # above the rounding
