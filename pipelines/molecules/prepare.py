@@ -7,6 +7,7 @@ written under a temporary name and renamed.
 """
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -25,6 +26,7 @@ from pipelines.molecules.records import Record
 from pipelines.molecules.series import Simulation, find_simulations
 from pipelines.molecules.summary import Summary
 from pipelines.molecules.write_simulation import box_file, save_boxes, write_simulation
+from pipelines.npy_files import open_trajectory
 from pipelines.output_directory import LOCK_FILE, check_claim, claim
 from pipelines.validation import check
 
@@ -59,13 +61,13 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
     was_complete = was_claimed and (directory / MANIFEST_FILE).exists()
     if was_claimed:
         _check_unchanged(directory, simulations, was_complete)
-    if was_complete:
+    if was_complete and all(_is_written(config, directory, index) for index in range(len(simulations))):
         return Summary(directory, config, _records(directory), was_complete=True)
     plans = make_plans(config, simulations)
     try:
         with claim(*ours):
             for index, plan in enumerate(plans):
-                if not _record_path(directory, index).exists():
+                if not _is_written(config, directory, index):
                     record = write_simulation(config, plan, index, directory, len(plans))
                     write_json(_record_path(directory, index), dataclasses.asdict(record))
             summary = Summary(directory, config, _records(directory), was_complete=False)
@@ -84,6 +86,19 @@ def _as_json(config: MoleculesConfig) -> dict[str, Any]:
 
 def _record_path(directory: Path, index: int) -> Path:
     return directory / RECORDS / f"{index:05d}.json"
+
+
+def _is_written(config: MoleculesConfig, directory: Path, index: int) -> bool:
+    """Whether a simulation is complete and its files are still there and whole."""
+    path = _record_path(directory, index)
+    if not path.exists():
+        return False
+    try:
+        for name in itertools.chain(*Record.load(path).files.values()):
+            open_trajectory(directory / name, config.num_dimensions + len(config.molecules))
+    except UserError:
+        return False
+    return True
 
 
 def _records(directory: Path) -> tuple[Record, ...]:

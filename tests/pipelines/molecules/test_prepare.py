@@ -203,6 +203,17 @@ def test_a_killed_run_is_finished_by_the_same_call(eight, tmp_path):
     assert all(path.stat().st_mtime_ns == time_ for path, time_ in kept.items())
 
 
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_files_that_are_lost_or_cut_are_made_again(eight, tmp_path, spoil):
+    prepare(eight, tmp_path / "data", command="")
+    before = contents(tmp_path / "data")
+    path = tmp_path / "data" / "train" / "00000.npy"
+    spoil(path)
+    assert not prepare(eight, tmp_path / "data", command="").was_complete
+    assert contents(tmp_path / "data") == before
+    assert prepare(eight, tmp_path / "data", command="").was_complete
+
+
 def test_a_fault_leaves_the_directory_as_it_was(system, tmp_path):
     path, _ = system
     new, empty = tmp_path / "new", tmp_path / "empty"
