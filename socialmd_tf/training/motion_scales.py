@@ -6,8 +6,11 @@ import numpy as np
 
 from pipelines import dataset
 from pipelines.errors import UserError
+from pipelines.manifest import Manifest
 
 _NUM_WINDOWS = 1024
+_LARGEST_FEATURE = 1e4
+"""Features enter the network as they are: untrained, it multiplies moves by numbers of this size."""
 
 
 def motion_scales(directory, config):
@@ -25,14 +28,15 @@ def motion_scales(directory, config):
 
     Raises:
         UserError: Nothing moves, float32 cannot represent the moves where the particles are, or the typical move is
-            below `scale_floor`, the smallest standard deviation that the model can predict.
+            below `scale_floor`, the smallest standard deviation that the model can predict; or a feature is larger
+            than 10 000.
     """
     windows = dataclasses.replace(config.windows, rotations=0)
     batches = dataset.batches(directory, "train", windows, batch_size=_NUM_WINDOWS, seed=config.seed, shuffle=True)
     inputs, targets = next(iter(batches))
     frames = np.concatenate([inputs["positions"], targets], axis=1).swapaxes(1, 2)
     paths = frames[np.asarray(inputs["mask"]) > 0].astype(np.float64)  # [particles, T + T', D]
-    fault = _fault(paths, config)
+    fault = _fault(paths, config) or _feature_fault(np.asarray(inputs["features"]), Manifest.load(directory))
     if fault:
         raise UserError(f"{directory}: {fault}")
     return tuple(
@@ -60,4 +64,16 @@ def _fault(paths, config):
             f"predicts is `scale_floor` = {floor:g}. Convert the positions to a length unit in which moves are about "
             "1, or lower --model.scale-floor"
         )
+    return None
+
+
+def _feature_fault(features, manifest):
+    """Which feature `[B, N, F]` is too large for a network, or None."""
+    sizes = np.abs(features).max(axis=(0, 1))
+    for name, size in zip(manifest.particle_features, sizes, strict=True):
+        if size > _LARGEST_FEATURE:
+            return (
+                f"feature {name!r} reaches {size:.2g}, but a network expects numbers of about 1, at most "
+                f"{_LARGEST_FEATURE:g}. Convert it to another unit before saving the files"
+            )
     return None

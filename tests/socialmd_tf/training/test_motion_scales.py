@@ -53,6 +53,16 @@ def test_particles_at_rest_are_refused(accelerated):
         motion_scales(accelerated(0.0), config())
 
 
+def test_features_that_no_network_can_read_are_refused_by_name(write_dataset, random_trajectory):
+    for size, is_refused in ((1e3, False), (1e7, True)):
+        directory = write_dataset({"train": [random_trajectory() * np.float32([1, 1, size])]})
+        if not is_refused:
+            motion_scales(directory, config())
+            continue
+        with pytest.raises(UserError, match=f"{directory}: feature 'mass' reaches .* Convert it to another unit"):
+            motion_scales(directory, config())
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_moves_that_float32_cannot_represent_are_refused(write_dataset, random_trajectory, axis):
     """Map coordinates: float32 numbers are 0.5 apart there."""
