@@ -135,6 +135,7 @@ def test_readme_has_the_figures_of_the_shipped_model():
 
 def test_the_example_for_contributors_counts_neighbours(monkeypatch):
     from socialmd_tf.config import ModelConfig
+    from socialmd_tf.model import build_model
     from socialmd_tf.parts import INTERACTIONS
 
     monkeypatch.setattr(INTERACTIONS, "_parts", dict(INTERACTIONS._parts))  # other tests do not see the example
@@ -146,6 +147,9 @@ def test_the_example_for_contributors_counts_neighbours(monkeypatch):
     counts = np.asarray(layer(positions, positions, mask[..., None], mask[..., None], mask))[..., 0]
     np.testing.assert_array_equal(counts[0], [1, 2, 1, 0])
     np.testing.assert_array_equal(counts[1, :2], [1, 1])  # padding does not count
+    network = build_model(ModelConfig(interaction="neighbor_count", units=4, input_embedding=4, rollout_steps=2))
+    batch = {"positions": np.stack([positions] * 3, axis=1), "features": np.ones((2, 4, 2)), "mask": mask}
+    assert network(batch).shape == (2, 2, 4, 5)
 
 
 def test_citation():

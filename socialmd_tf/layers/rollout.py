@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.build_once import build_once
+
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class Rollout(keras.layers.Layer):
@@ -35,10 +37,8 @@ class Rollout(keras.layers.Layer):
         batch_size, _, num_particles, num_dimensions = inputs_shape["positions"]
         positions = (batch_size, num_particles, num_dimensions)
         shapes = {"positions": positions, "features": inputs_shape["features"]}
-        if not self.cell.built:
-            self.cell.build(shapes)
-        if not self.head.built:
-            self.head.build(self.cell.compute_output_shape(shapes)[0], shapes)
+        build_once(self.cell, shapes)
+        build_once(self.head, self.cell.compute_output_shape(shapes)[0], shapes)
 
     def get_initial_state(self, positions):
         """The state before the first frame, given its positions `[B, N, D]`: the first move is zero."""

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.build_once import build_once
+
 
 def compress(values):
     """sign(x) log(1 + |x|)."""
@@ -54,8 +56,7 @@ class SocialLSTMCell(keras.layers.Layer):
         hidden_state = (*positions[:2], self.lstm.units)
         self.input_embedding.build((*positions[:2], positions[-1] + features[-1]))
         shapes = (positions, positions, features, hidden_state)
-        if not self.interaction.built:
-            self.interaction.build(*shapes, positions[:2])
+        build_once(self.interaction, *shapes, positions[:2])
         gamma = self.interaction.compute_output_shape(*shapes, positions[:2])
         self.lstm.build((None, self.input_embedding.units + gamma[-1]))
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.build_once import build_once
+
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class CombinedInteraction(keras.layers.Layer):
@@ -22,8 +24,7 @@ class CombinedInteraction(keras.layers.Layer):
     def build(self, positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape=None):
         """Create the weights."""
         for interaction in self.interactions:
-            if not interaction.built:
-                interaction.build(positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape)
+            build_once(interaction, positions_shape, velocities_shape, features_shape, hidden_state_shape, mask_shape)
 
     def call(self, positions, velocities, features, hidden_state, mask, box=None):
         """Apply each interaction.
