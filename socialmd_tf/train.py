@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
+from socialmd_tf.command_line import flag_names
 from socialmd_tf.command_line.train_groups import train_groups
 from socialmd_tf.config import TrainConfig, from_dict, load_json
 from socialmd_tf.training.initial import settings_of_export
@@ -24,6 +25,7 @@ def parse(args, config_type=TrainConfig, prog="python -m socialmd_tf.train", lef
         prog: The name that the help text shows.
         left_out: Fields that are not taken from the --config file.
     """
+    flag_names.remember(config_type)
     given = _early_flags(args)
     values = load_json(Path(given.config)) if given.config else {}
     if isinstance(values, dict):

@@ -67,7 +67,7 @@ def predictors(results, unit):
     ]
     cells = [_column(results, key, error_key) for _, key, error_key in columns]
     cells += [[Cell(percent(result[key])) for result in results.values()] for key in ("coverage_50", "coverage_90")]
-    header = ["predictor", *(name for name, *_ in columns), "coverage of 50 % region", "coverage of 90 % region"]
+    header = ["predictor", *(name for name, *_ in columns), "coverage 50 %", "coverage 90 %"]
     note = (
         "NLL: negative log likelihood of the true position, in nats per particle and step of a free rollout; the "
         "density is per unit of length or, in the second column, per mean move. MAE and median AE: absolute "

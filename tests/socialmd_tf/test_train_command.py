@@ -227,7 +227,7 @@ def test_ctrl_c_stops_cleanly(flags, tmp_path):
     [
         ({"config": "nowhere.json"}, "no such file: nowhere.json"),
         ({"data": "nowhere"}, "nowhere: no such directory; expected the directory of a dataset"),
-        ({"preset": "best"}, "`preset` must be one of thesis, thesis-mixture, thesis-monogrid"),
+        ({"preset": "best"}, "Received: 'best'. Change --preset"),
         ({"epochs": 0}, "`epochs` must be at least 1. Received: 0"),
         ({"learning_rate": "nan"}, "`learning_rate` must be positive. Received: nan"),
         ({"learning_rte": 1}, "--learning-rte"),
@@ -246,7 +246,7 @@ def test_ctrl_c_stops_cleanly(flags, tmp_path):
             {"initial_weights": "run", "run_directory": "run"},
             "`initial_weights` must be another directory than",
         ),
-        ({"initial_model": "nowhere"}, "`initial_model` must be an exported model. Found none in nowhere"),
+        ({"initial_model": "nowhere"}, "Found none in nowhere. Change --initial-model"),
         ({"max_horizon": 2}, "`max_horizon` must be at least `rollout_steps` = 3. Received: 2"),
         ({"model.scale_floor": 100}, "--model.scale-floor"),
     ],
