@@ -106,18 +106,7 @@ class TrainConfig:
             f"from 0 to `epochs` = {self.epochs}",
             self.calibration_epochs,
         )
-        require(
-            self.initial_weights != self.run_directory,
-            "initial_weights",
-            "another directory than `run_directory`",
-            self.initial_weights,
-        )
-        require(
-            self.initial_weights is None or self.initial_model is None,
-            "initial_model",
-            "absent with `initial_weights`",
-            self.initial_model,
-        )
+        self._check_start()
         require(
             self.max_horizon >= self.windows.rollout_steps,
             "max_horizon",
@@ -131,6 +120,26 @@ class TrainConfig:
             "0 with `walls`, which do not rotate with the particles",
             self.windows.rotations,
         )
+        self._check_optimizer()
+        require(0 <= self.seed < 2**31, "seed", "at least 0 and below 2^31", self.seed)
+
+    def _check_start(self) -> None:
+        """Check where the weights come from."""
+        require(
+            self.initial_weights != self.run_directory,
+            "initial_weights",
+            "another directory than `run_directory`",
+            self.initial_weights,
+        )
+        require(
+            self.initial_weights is None or self.initial_model is None,
+            "initial_model",
+            "absent with `initial_weights`",
+            self.initial_model,
+        )
+
+    def _check_optimizer(self) -> None:
+        """Check what is minimised, and how."""
         require(self.monitor in ("loss", "mae"), "monitor", "'loss' or 'mae'", self.monitor)
         require(self.decay in ("none", "cosine"), "decay", "'none' or 'cosine'", self.decay)
         require(
@@ -140,7 +149,6 @@ class TrainConfig:
             self.learning_rate,
         )
         require(math.isfinite(self.clip_norm) and self.clip_norm >= 0, "clip_norm", "at least 0", self.clip_norm)
-        require(0 <= self.seed < 2**31, "seed", "at least 0 and below 2^31", self.seed)
 
     def _check_fitting(self) -> None:
         """Check the choices of the fit against the others."""

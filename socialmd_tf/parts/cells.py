@@ -1,7 +1,9 @@
 """The recurrent cells, and how to add one: as in interactions.py, with `register_cell`."""
 
+import inspect
 from typing import Any
 
+from pipelines.errors import require
 from socialmd_tf.parts.heads import HEADS
 from socialmd_tf.parts.interactions import INTERACTIONS
 from socialmd_tf.parts.registry import Cell, Registry
@@ -17,10 +19,13 @@ def social(config: Any, name: str) -> Any:
     from socialmd_tf.layers import SocialLSTMCell
 
     is_kinematic = HEADS[config.head].kinematic
+    interaction = INTERACTIONS[config.interaction].build(config, "interaction")
+    fits = not config.periodic or "box" in inspect.signature(interaction.call).parameters
+    require(fits, "interaction", "one that takes `box`, for data in a periodic box", config.interaction)
     return SocialLSTMCell(
         config.units,
         config.input_embedding,
-        INTERACTIONS[config.interaction].build(config, "interaction"),
+        interaction,
         velocity_scale=config.move_scale if is_kinematic else None,
         expose_interaction=is_kinematic,
         name=name,

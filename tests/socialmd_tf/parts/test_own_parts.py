@@ -1,5 +1,6 @@
 """Parts from outside the package are built, trained, exported and searched by name."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipelines.errors import UserError
 from socialmd_tf.config import ModelConfig, TrainConfig, from_dict, to_dict
 from socialmd_tf.export.signatures import Signatures
 from socialmd_tf.mixture import NegativeLogLikelihood
@@ -42,6 +44,13 @@ def test_they_are_the_layers_of_the_model(model):
     layer = rollout_layer(model)
     assert type(layer.cell.interaction).__name__ == "Centre"
     assert type(layer.head).__name__ == "StandStill"
+
+
+def test_an_interaction_without_box_is_refused_for_periodic_data():
+    with pytest.raises(UserError, match=r"`interaction` must be one that takes `box`.*own_parts:centre"):
+        build_model(dataclasses.replace(CONFIG, periodic=True))
+    for own in ("none", "pairwise"):
+        build_model(dataclasses.replace(CONFIG, periodic=True, interaction=own))
 
 
 def test_they_are_trained(model):
