@@ -193,6 +193,7 @@ def test_the_tree_keeps_the_rules():
         ("socialmd_tf/report/html_page.py", "import plotly.graph_objects as go"),
         ("socialmd_tf/parts/heads.py", "def f():\n    from socialmd_tf.config import ModelConfig"),
         ("socialmd_tf/config/model.py", "from socialmd_tf.model import build_model"),
+        ("socialmd_tf/fitting/fit.py", "from socialmd_tf.training import law"),
         ("socialmd_tf/mixture.py", "from socialmd_tf.evaluation import metrics"),
         ("socialmd_tf/export/write.py", "from socialmd_tf.training.run import Run"),
         ("socialmd_tf/training/loop.py", "import socialmd_tf.tuning.search"),
