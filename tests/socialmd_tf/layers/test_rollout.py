@@ -6,6 +6,7 @@ import tensorflow as tf
 from socialmd_tf.layers import (
     AbsoluteHead,
     DensityLayout,
+    PairForce,
     PairwiseInteraction,
     Rollout,
     SocialLSTMCell,
@@ -270,10 +271,9 @@ def test_the_first_move_is_zero():
     np.testing.assert_array_equal(following, tf.repeat(inputs["positions"], 2, axis=1))
 
 
-def verlet_rollout(box=None):
-    head = VerletHead(
-        2, 1, FLOOR, 0.2, charges=2, softening=0.3, cutoff=2.0, substeps=2, step_fraction=1e9, is_corrected=False
-    )
+def verlet_rollout():
+    force = PairForce(2, 0.3, 2.0, 0.2, name="force")
+    head = VerletHead(2, 1, FLOOR, 0.2, force, substeps=2, step_fraction=1e9, is_corrected=False)
     cell = SocialLSTMCell(5, 3, PairwiseInteraction(2.0, 0.3, 4, 2, 0.5), velocity_scale=0.5, expose_interaction=True)
     rollout = Rollout(cell, head, 3)
     rollout.build({"positions": (None, None, None, 2), "features": (None, None, 2)})

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers import AbsoluteHead, DensityLayout, DisplacementHead, KinematicHead, VerletHead
+from socialmd_tf.layers import AbsoluteHead, DensityLayout, DisplacementHead, KinematicHead, PairForce, VerletHead
 from socialmd_tf.layers.heads.covariance import factor_entries, floored_factor
 
 FLOOR = 1e-3
-VERLET = {"charges": 2, "softening": 0.3, "cutoff": 20.0, "substeps": 1, "step_fraction": 1.0, "is_corrected": False}
+VERLET = {"substeps": 1, "step_fraction": 1.0, "is_corrected": False}
 HEADS = {
     "absolute": lambda: AbsoluteHead(2, 1, True, FLOOR),
     "absolute-3d-mixture": lambda: AbsoluteHead(3, 3, True, FLOOR),
@@ -14,7 +14,7 @@ HEADS = {
     "displacement": lambda: DisplacementHead(2, 2, FLOOR, 0.2),
     "kinematic": lambda: KinematicHead(2, 1, FLOOR, 0.2),
     "kinematic-3d-mixture": lambda: KinematicHead(3, 5, FLOOR, 1e-5),
-    "verlet-mixture": lambda: VerletHead(2, 3, FLOOR, 1e-4, **VERLET),
+    "verlet-mixture": lambda: VerletHead(2, 3, FLOOR, 1e-4, PairForce(2, 0.3, 20.0, 1e-4), **VERLET),
 }
 
 
