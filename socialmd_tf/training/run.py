@@ -127,6 +127,28 @@ class Run:
         Raises:
             UserError: The dataset has changed; nothing is written.
         """
+        data = self.check_data(data_directory, manifest)
+        scales = self.scales() if (self.directory / _SCALES).exists() else compute_scales()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        settings = {key: value for key, value in to_dict(self.config).items() if key != "config"}
+        write_json(self.directory / _CONFIG, settings)
+        write_json(self.directory / _DATA, data)
+        write_json(self.directory / _SCALES, list(scales))
+        return scales
+
+    def check_data(self, data_directory, manifest):
+        """Refuse a dataset that has changed since the run began.
+
+        Args:
+            data_directory: The dataset.
+            manifest: Its `Manifest`.
+
+        Returns:
+            The dataset's record; see `dataset_record`.
+
+        Raises:
+            UserError: The dataset has changed.
+        """
         path = self.directory / _DATA
         known = read_record(path) if path.exists() else None
         data = dataset_record(data_directory, manifest, known)
@@ -135,13 +157,7 @@ class Run:
                 f"{data_directory} has changed since the run {self.directory} began: {change}. "
                 "Restore the data or choose another --run-directory"
             )
-        scales = self.scales() if (self.directory / _SCALES).exists() else compute_scales()
-        self.directory.mkdir(parents=True, exist_ok=True)
-        settings = {key: value for key, value in to_dict(self.config).items() if key != "config"}
-        write_json(self.directory / _CONFIG, settings)
-        write_json(path, data)
-        write_json(self.directory / _SCALES, list(scales))
-        return scales
+        return data
 
     def data(self):
         """The manifest of the dataset that the run began with, as JSON holds it.

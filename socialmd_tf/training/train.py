@@ -62,6 +62,7 @@ def train(config):
     _check_directories(config)
     with DirectoryLock(Path(config.run_directory)):
         model, run = loop.fit(config, Path(config.data))
+        run.check_data(config.data, Manifest.load(Path(config.data)))  # it may have changed in the meantime
         path = _export_once(model, run, manifest)
         if not run.has_evaluated(path.resolve(), split):
             _evaluate(run, path, split)

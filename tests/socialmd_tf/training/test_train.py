@@ -83,6 +83,21 @@ def test_what_is_done_is_not_done_again(config, steps):
     assert steps == ["export small/1", "evaluate small/1 on validation"]
 
 
+def test_data_that_change_during_the_training_are_refused(config, steps, monkeypatch):
+    fit = training.loop.fit
+
+    def fit_meanwhile(*arguments):
+        fitted = fit(*arguments)
+        file = next(Path(config.data, "train").glob("*.npy"))
+        file.write_bytes(file.read_bytes()[:-4] + b"abcd")
+        return fitted
+
+    monkeypatch.setattr(training.loop, "fit", fit_meanwhile)
+    with pytest.raises(UserError, match=r"has changed since the run .* train/.* has changed"):
+        training.train(config)
+    assert steps == []
+
+
 def test_a_relative_export_directory_is_the_same(config, steps, tmp_path, monkeypatch):
     training.train(config)
     monkeypatch.chdir(tmp_path)
