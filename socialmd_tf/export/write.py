@@ -77,6 +77,7 @@ def export(model, directory, card, max_horizon=TrainConfig.max_horizon):
         "density_layout": dataclasses.asdict(rollout_layer(model).head.layout),
         "max_horizon": max_horizon,
         "state": {name: shape[2:] for name, shape in module.state_shapes.items()},
+        "state_names": _state_names(rollout_layer(model).head),
     }
     with _partial_version(directory) as partial:
         tf.saved_model.save(module, partial, signatures={"serving_default": module.rollout, **module.functions()})
@@ -85,6 +86,11 @@ def export(model, directory, card, max_horizon=TrainConfig.max_horizon):
         if warmup.is_possible():
             warmup.write(partial)
         return _publish(partial, directory)
+
+
+def _state_names(head):
+    """Name of a tensor of the state -> what it is, for a head that says so."""
+    return {f"state_head_{index}": name for index, name in enumerate(getattr(head, "state_names", ()))}
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
 from socialmd_tf.config import PRESETS, ModelConfig, TrainConfig, to_dict
+from socialmd_tf.export.saved_model import load
 from socialmd_tf.train import main, parse
 from socialmd_tf.training import loop
 from tests.tensorflow_log import without_tensorflow_log
@@ -459,3 +460,49 @@ def test_an_initial_model_sets_the_defaults(tmp_path):
     assert (config.epochs, config.model.units, config.windows.rotations) == (7, 4, 1)
     with pytest.raises(UserError, match="`initial_model` must be absent with `initial_weights`"):
         parse([*flags, "--initial-weights=run"])
+
+
+@pytest.fixture
+def periodic_data(write_dataset):
+    """Walks wrapped into a box of side 6, with velocities and bonds."""
+
+    def walk(seed):
+        generator = np.random.default_rng(seed)
+        moves = 0.05 * generator.normal(size=(24, 4, 2))
+        positions = (6 * generator.uniform(size=(1, 4, 2)) + moves.cumsum(axis=0)) % 6
+        return np.concatenate([positions, np.ones((24, 4, 1)), 10 * moves], axis=-1).astype(np.float32)
+
+    splits = {"train": [walk(0), walk(1)], "validation": [walk(2)], "test": [walk(3)]}
+    features = ("mass", "velocity_x", "velocity_y")
+    directory = write_dataset(splits, features=features, name="periodic", box=(6.0, 6.0), edges="bonds.npy")
+    np.save(directory / "bonds.npy", np.array([[0, 1, 1], [2, 3, 2]]))
+    return directory
+
+
+@pytest.mark.slow
+def test_periodic_data_with_bonds_and_velocities_train_a_model_that_takes_them(call, periodic_data, tmp_path):
+    network = {"model.head": "verlet", "model.interaction": "pairwise", "model.softening": 0.5, "model.substeps": 2}
+    code, out, error = call(data=periodic_data, epochs=1, **network)
+    assert code == 0, error
+    assert "--model.cutoff is 3 instead of 20" in out
+    model = load(tmp_path / "saved" / "small")
+    settings = model.card["model"]
+    assert (settings["periodic"], settings["num_edge_types"], settings["observed_velocities"]) == (True, 2, True)
+    assert settings["cutoff"] == pytest.approx(3.0)
+    forecast = model.rollout(periodic_data / "test/00000.npy", 2)
+    assert np.isfinite(forecast.mean).all() and forecast.mean.shape == (2, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "bonds", "message"),
+    [
+        ({"model.side_lengths": 7.0}, [[0, 1, 1]], "--model.side-lengths"),
+        ({"model.head": "verlet", "model.interaction": "pairwise", "model.cutoff": 3.5}, [[0, 1, 1]], "--model.cutoff"),
+        ({}, [[0, 4, 1]], "bonds.npy: row 0: expected particles from 0 to 3, found [0, 4, 1]"),
+    ],
+)
+def test_what_does_not_fit_the_box_or_the_particles_is_refused(call, periodic_data, tmp_path, changes, bonds, message):
+    np.save(periodic_data / "bonds.npy", np.array(bonds))
+    code, _, error = call(data=periodic_data, **changes)
+    assert code == 2 and message in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists() and not (tmp_path / "saved").exists()

@@ -44,6 +44,8 @@ class DisplacementHead(KinematicHead):
         super().build(outputs_shape)
         self.memory.build(outputs_shape)
 
+    state_names = KinematicHead.state_names[:1]
+
     def get_initial_state(self, positions):
         """The state of an observed frame: P of zero `[B, N, D, D]`."""
         return super().get_initial_state(positions)[:1]

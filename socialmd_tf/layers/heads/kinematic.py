@@ -34,6 +34,8 @@ class KinematicHead(keras.layers.Layer):
         acceleration_scale: Typical second difference of positions, in units of length.
     """
 
+    state_names = ("position_covariance", "position_velocity_covariance", "velocity_covariance")
+    """What the tensors of the state are."""
     initial_deviation = 3.0
     """Raw standard deviation of new weights: softplus(3) = 3.05 acceleration scales. Accelerations are heavy-tailed;
     densities that start wide keep close encounters from dominating the loss."""

@@ -91,6 +91,8 @@ class VerletHead(KinematicHead):
         """Layers that predict means, and no spread."""
         return [*super().motion_layers, self.force] if self.is_corrected else [self.force]
 
+    state_names = (*KinematicHead.state_names, "predicted_positions", "velocities")
+
     def get_initial_state(self, positions):
         """The state before the first frame: P_xx, P_xv, P_vv of zero, the position, and a velocity of zero."""
         return (*super().get_initial_state(positions), positions, ops.zeros_like(positions))
