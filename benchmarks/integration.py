@@ -27,7 +27,7 @@ VARIANTS = [(8, FIXED), (16, FIXED), (32, FIXED), (64, FIXED), (8, 0.3), (8, 0.2
 
 
 class TrueForce:
-    """Stand-in for a `PairForce`: accelerations of the N-body system, in length units per squared frame interval."""
+    """Stand-in for a force of the head: accelerations of the N-body system, in units of length per squared frame."""
 
     def __init__(self, forces, interval, features, softening):
         masses, charges = features[..., forces.mass], features[..., forces.charge]
@@ -36,13 +36,13 @@ class TrueForce:
         self.weights = tf.constant(interval**2 * (gravity - coulomb), tf.float32)
         self.softening, self.cutoff = softening, 1e3
 
-    def charges(self, features):
+    def prepare(self, inputs):
         """Data of each system: the weights of its pairs, and its index."""
-        return self.weights, tf.range(len(self.weights))
+        return {"weights": self.weights, "numbers": tf.range(len(self.weights))}
 
-    def on(self, pairs, positions, charges):
+    def on(self, pairs, positions, known):
         """Accelerations `[A, N, D]` of the A systems still integrated, whose indices go to `numbers`."""
-        weights, self.numbers = charges
+        weights, self.numbers = known["weights"], known["numbers"]
 
         def forces(own, other, near):
             displacement = difference(own[0], other[0])
@@ -56,23 +56,23 @@ class TrueForce:
 class CountingHead(VerletHead):
     """A Verlet head that counts the steps of every system; works eagerly only."""
 
-    def _step(self, pairs, number, left, *others):
+    def _step(self, pairs, known, number, left, *others):
         self.steps[self.force.numbers.numpy()] += left.numpy() > 0
-        return super()._step(pairs, number, left, *others)
+        return super()._step(pairs, known, number, left, *others)
 
 
 def rollout(head, inputs, num_frames):
     """Positions `[B, num_frames, N, D]` after the observed ones."""
-    frames, features = tf.unstack(inputs["positions"], axis=1), inputs["features"]
+    frames = tf.unstack(inputs["positions"], axis=1)
     state = head.get_initial_state(frames[0])
     for frame in frames:
         velocities = head.observe(state, frame)[-1]
-        positions, velocities = head.integrate(frame, velocities, features, None)
+        positions, velocities = head.integrate({"positions": frame, "mask": None}, velocities)
         state = (*state[:3], positions, velocities)
     predicted = [positions]
     head.steps[:] = 0
     for _ in range(num_frames - 1):
-        positions, velocities = head.integrate(positions, velocities, features, None)
+        positions, velocities = head.integrate({"positions": positions, "mask": None}, velocities)
         predicted.append(positions)
     return np.stack(predicted, axis=1)
 
@@ -89,12 +89,9 @@ def main():
     print(f"{len(targets)} windows of {config.warm_up_steps} + {config.rollout_steps} frames")
     print(" minimum steps  fraction     MAE  median AE  steps per frame  largest")
     for substeps, fraction in VARIANTS:
-        head = CountingHead(
-            manifest.num_dimensions, 1, 1e-6, 1.0, 1, 0.001, 1e3, substeps=substeps, step_fraction=fraction,
-            is_corrected=False,
-        )  # fmt: skip
+        force = TrueForce(known_nbody_forces(manifest), interval, inputs["features"].numpy(), softening=0.001)
+        head = CountingHead(manifest.num_dimensions, 1, 1e-6, 1.0, force, substeps, fraction, is_corrected=False)
         head.steps = np.zeros(len(targets), int)
-        head.force = TrueForce(known_nbody_forces(manifest), interval, inputs["features"].numpy(), head.force.softening)
         errors = np.abs(rollout(head, inputs, config.rollout_steps) - targets)
         counts = head.steps / (config.rollout_steps - 1)
         shown = "fixed" if fraction == FIXED else f"{fraction:g}"

@@ -79,7 +79,8 @@ class VerletHead(KinematicHead):
         self.build_spread(outputs_shape)
         if self.is_corrected:
             self.acceleration.build(outputs_shape)
-        self.force.build(inputs_shape["positions"], inputs_shape["features"])
+        if not self.force.built:
+            self.force.build(inputs_shape["positions"], inputs_shape["features"])
 
     @property
     def is_moved_by_cell(self):

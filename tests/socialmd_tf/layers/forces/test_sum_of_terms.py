@@ -6,6 +6,7 @@ import pytest
 
 from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.law import Law
+from socialmd_tf.layers import VerletHead
 from socialmd_tf.layers.forces import SumOfTerms
 from socialmd_tf.layers.forces.bond_force import bond_rows
 from socialmd_tf.training.law import ModelLaw, model_law
@@ -88,3 +89,17 @@ def test_configuration_round_trip():
     again.set_weights(force.get_weights())
     inputs = inputs_of(data, data.positions[:, 0])
     np.testing.assert_array_equal(again(inputs), force(inputs))
+
+
+def test_a_head_with_a_sum_of_terms_round_trips():
+    data = trajectories(2)
+    inputs = inputs_of(data, data.positions[:, 0])
+    head = VerletHead(2, 1, 1e-3, SCALE, layer_of(random_law(data), 2), 2, 0.1, is_corrected=False)
+    shapes = {name: values.shape for name, values in inputs.items()}
+    head.build((2, 5, 3), shapes)
+    again = VerletHead.from_config(json.loads(json.dumps(head.get_config())))
+    again.build((2, 5, 3), shapes)
+    again.set_weights(head.get_weights())
+    velocities = (data.positions[:, 1] - data.positions[:, 0]).astype("float32")
+    for found, expected in zip(again.integrate(inputs, velocities), head.integrate(inputs, velocities), strict=True):
+        np.testing.assert_array_equal(found, expected)
