@@ -12,11 +12,9 @@ import time
 import numpy as np
 import pytest
 
-from pipelines.config import DataConfig
-from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
-from socialmd_tf.config import PRESETS, ModelConfig, TrainConfig, to_dict
+from socialmd_tf.config import to_dict
 from socialmd_tf.export.saved_model import load
 from socialmd_tf.train import main, parse
 from socialmd_tf.training import loop
@@ -371,95 +369,6 @@ def test_a_real_process_ends_with_one_line_too(flags, tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == f"error: {flags['data']}: no such directory; expected the directory of a dataset\n"
-
-
-def test_help_says_what_every_flag_is_without_tensorflow():
-    script = (
-        "import sys; from socialmd_tf.train import main\n"
-        "sys.argv = ['train', '--help']\n"
-        "try: main()\n"
-        "except SystemExit as stop: assert not stop.code\n"
-        "assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)"
-    )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    for flag in (
-        "--config",
-        "--data",
-        "--preset",
-        "--run-directory",
-        "--export-directory",
-        "--epochs",
-        "--batch-size",
-        "--seed",
-        "--rotations",
-        "--model.units",
-    ):
-        assert flag in result.stdout
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_is_its_model(preset):
-    config = parse(["--preset", preset])
-    assert config == TrainConfig.of_preset(preset)
-    assert config.model == PRESETS[preset]
-
-
-def test_flags_change_single_settings_of_a_preset():
-    config = parse(["--preset=thesis-mixture", "--model.units", "64", "--rotations", "2"])
-    assert config.model == dataclasses.replace(PRESETS["thesis-mixture"], units=64)
-    assert config.windows == DataConfig(rotations=2)
-
-
-def test_a_config_file_is_the_same_as_its_flags_and_flags_override_it(tmp_path):
-    given = parse(["--preset=thesis-mixture", "--epochs=3", "--model.side-lengths", "4.0", "2.0", "--seed=9"])
-    path = tmp_path / "run.json"
-    path.write_text(json.dumps(to_dict(given)))
-    assert to_dict(parse(["--config", str(path)])) == {**to_dict(given), "config": str(path)}
-    changed = parse([f"--config={path}", "--epochs", "5", "--model.units", "16"])
-    expected = dataclasses.replace(given, config=str(path), epochs=5, model=dataclasses.replace(given.model, units=16))
-    assert to_dict(changed) == to_dict(expected)
-
-
-def test_a_part_of_a_model_changes_only_that_part(tmp_path):
-    path = tmp_path / "run.json"
-    path.write_text('{"preset": "thesis-mixture", "model": {"units": 16}}')
-    config = parse(["--config", str(path)])
-    assert config.model == dataclasses.replace(PRESETS["thesis-mixture"], units=16)
-    # Another preset by flag fills in the whole model anew.
-    assert parse(["--config", str(path), "--preset", "thesis"]).model == ModelConfig()
-
-
-def test_a_flag_without_value_is_refused():
-    for args in (["--preset"], ["--config"], ["--epochs"]):
-        with pytest.raises(UserError):
-            parse(args)
-
-
-def test_an_initial_model_sets_the_defaults(tmp_path):
-    card = {
-        "preset": "verlet",
-        "model": to_dict(dataclasses.replace(PRESETS["verlet"], units=16, move_scale=0.5)),
-        "windows": to_dict(DataConfig(rotations=1)),
-        **{name: None for name in ("num_dimensions", "features", "length_unit", "time_between_frames")},
-    }
-    for version, units in ((9, 8), (10, 16)):  # the newest counts
-        extra = tmp_path / "models" / str(version) / "assets.extra"
-        extra.mkdir(parents=True)
-        (extra.parent / "saved_model.pb").touch()
-        (extra / "model_card.json").write_text(json.dumps({**card, "model": {**card["model"], "units": units}}))
-    flags = ["--initial-model", str(tmp_path / "models")]
-    config = parse(flags)
-    assert config.preset == "verlet" and to_dict(config.windows) == to_dict(DataConfig(rotations=1))
-    assert config.model == dataclasses.replace(PRESETS["verlet"], units=16, move_scale=0.5)
-    assert parse([*flags, "--model.softening=0.5", "--rotations=3"]).model.softening == 0.5
-    assert parse([*flags, "--subsample=1"]).windows.subsample == 1  # as default phases of 1
-    assert parse([*flags, "--preset=pairwise"]).model == PRESETS["pairwise"]
-    (tmp_path / "settings.json").write_text('{"model": {"units": 4}, "epochs": 7}')
-    config = parse([*flags, f"--config={tmp_path / 'settings.json'}"])
-    assert (config.epochs, config.model.units, config.windows.rotations) == (7, 4, 1)
-    with pytest.raises(UserError, match="`initial_model` must be absent with `initial_weights`"):
-        parse([*flags, "--initial-weights=run"])
 
 
 @pytest.fixture
