@@ -184,14 +184,14 @@ def test_a_run_begins_with_the_best_weights_and_the_scales_of_another(mixed_data
 def test_data_of_an_unusual_scale_are_warned_of_before_training(
     write_dataset, random_trajectory, tmp_path, capsys, monkeypatch
 ):
-    heavy = random_trajectory() * np.float32([1, 1, 1e7])
+    heavy = random_trajectory() * np.float32([1, 1, 5e3])
     directory = write_dataset({"train": [heavy], "validation": [heavy]})
     config = TrainConfig(windows=WINDOWS, model=SMALL, run_directory=str(tmp_path / "run"))
     monkeypatch.setattr(loop, "new_model", unittest.mock.Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         loop.fit(config, directory)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("warning: ") and "feature 'mass' reaches 1" in line
+    assert line.startswith("warning: ") and "feature 'mass' reaches 6" in line
 
 
 REPLICAS = """
