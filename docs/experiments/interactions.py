@@ -34,7 +34,7 @@ FRAME = DataConfig(warm_up_steps=2, rollout_steps=1, rotations=1)
 ROLLOUT = DataConfig(subsample_phases=1, rotations=0)
 KINEMATIC = PRESETS["kinematic"]
 PAIRWISE = dataclasses.replace(PRESETS["pairwise"], num_components=3)
-STACKED = dataclasses.replace(PRESETS["thesis"], head="kinematic", units=64, num_components=3, scale_floor=1e-6)
+STACKED = dataclasses.replace(PRESETS["thesis"], head="kinematic", units=64, num_components=3, scale_floor=1e-5)
 VARIANTS = {
     "none": dataclasses.replace(PAIRWISE, interaction="none"),
     "stacked": STACKED,

@@ -11,7 +11,7 @@ PRESETS: Mapping[str, ModelConfig] = {
     "thesis-monogrid": ModelConfig(bins=64, side_lengths=(11.0,)),
     "lstm": ModelConfig(interaction="none"),
     "molecules-lstm": ModelConfig(cell="plain", interaction="none"),
-    "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-6),
+    "pairwise": ModelConfig(head="kinematic", interaction="pairwise", units=64, scale_floor=1e-5),
     "kinematic": ModelConfig(
         head="kinematic",
         interaction="multiscale_pooling",
@@ -20,10 +20,10 @@ PRESETS: Mapping[str, ModelConfig] = {
         bins=8,
         side_lengths=tuple(11 / 2**k for k in range(7)),
         num_components=3,
-        scale_floor=1e-6,
+        scale_floor=1e-5,
     ),
     "verlet": ModelConfig(
-        head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-6
+        head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-5
     ),
     "forces": ModelConfig(
         head="verlet", force="basis", interaction="pairwise", units=64, num_components=3, substeps=16, scale_floor=1e-6
