@@ -116,7 +116,7 @@ def test_refuses_a_directory_of_something_else(tmp_path):
 def test_a_hydrophobic_drug_sinks_in_and_a_hydrophilic_one_does_not(tmp_path):
     """Figure 16 of the thesis, of a small nanoparticle: about a minute."""
     pytest.importorskip("openmm")
-    config = NanoparticleConfig(num_simulations=3, num_strands=40, num_frames=120, drug_fractions=(0.5,))
+    config = NanoparticleConfig(num_simulations=8, num_strands=40, num_frames=120, drug_fractions=(0.5,))
     moves = {}
     for drug in ("hydrophobic", "hydrophilic"):
         distances = generate.generate(dataclasses.replace(config, drug=drug), tmp_path / drug).distances
