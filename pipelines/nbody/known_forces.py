@@ -69,8 +69,8 @@ class NBodyForces:
 def known_nbody_forces(manifest: Manifest) -> NBodyForces | None:
     """Read the forces of an N-body dataset from its provenance.
 
-    They are known if `simulate` wrote the manifest: the command is recorded, `provenance.config` has the constants,
-    and the features include `mass` and `charge`.
+    They are known if a command of this package wrote the manifest (`simulate`, or `train` without data): the command is
+    recorded, `provenance.config` has the constants, and the features include `mass` and `charge`.
 
     Args:
         manifest: The manifest of the dataset.
@@ -79,7 +79,7 @@ def known_nbody_forces(manifest: Manifest) -> NBodyForces | None:
         The forces, or None if they are not known.
     """
     config = manifest.provenance.get("config")
-    if "socialmd_tf.simulate" not in str(manifest.provenance.get("command")) or not isinstance(config, dict):
+    if "socialmd_tf." not in str(manifest.provenance.get("command")) or not isinstance(config, dict):
         return None
     names = ("coulomb_constant", "gravitational_constant")
     values: list[float] = [config[name] for name in names if type(config.get(name)) in (int, float)]

@@ -11,8 +11,9 @@ def manifest(provenance=PROVENANCE, features=("kind", "charge", "mass")):
     return Manifest("tiny", 2, features, "1", 0.1, {}, provenance)
 
 
-def test_our_data_tell_their_forces():
-    forces = known_nbody_forces(manifest())
+@pytest.mark.parametrize("command", ["python -m socialmd_tf.simulate --seed 0", "python -m socialmd_tf.train"])
+def test_our_data_tell_their_forces(command):
+    forces = known_nbody_forces(manifest({**PROVENANCE, "command": command}))
     assert forces == NBodyForces(300.0, 20, mass=2, charge=1)
     assert forces.constants == CONFIG
 
