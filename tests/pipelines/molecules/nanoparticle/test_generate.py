@@ -114,7 +114,7 @@ def test_refuses_a_directory_of_something_else(tmp_path):
 
 @pytest.mark.slow
 def test_a_hydrophobic_drug_sinks_in_and_a_hydrophilic_one_does_not(tmp_path):
-    """Figure 16 of the thesis, of a small nanoparticle: about a minute."""
+    """Figure 16 of the thesis, of a small nanoparticle: about two minutes."""
     pytest.importorskip("openmm")
     config = NanoparticleConfig(num_simulations=8, num_strands=40, num_frames=120, drug_fractions=(0.5,))
     moves = {}
