@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.build_once import build_once
+from socialmd_tf.layers.recomputed_scan import recomputed_scan
+from socialmd_tf.layers.static_shapes import has_static_shapes, static_shapes
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -22,6 +24,7 @@ class Rollout(keras.layers.Layer):
         training_steps: Number of frames predicted in training; None for T'. With 0, all frames are observed, and the
             successor of each of the last T' is predicted (teacher forcing).
         unroll: Whether the steps are unrolled in the training graph, instead of a loop.
+        is_static: Whether `call` computes with `static_shapes`, for XLA.
     """
 
     def __init__(self, cell, head, rollout_steps, **kwargs):
@@ -31,6 +34,7 @@ class Rollout(keras.layers.Layer):
         self.rollout_steps = rollout_steps
         self.training_steps = None
         self.unroll = False
+        self.is_static = False
 
     def build(self, inputs_shape):
         """Create the weights."""
@@ -99,15 +103,16 @@ class Rollout(keras.layers.Layer):
         Returns:
             Parameters `[B, T', N, P]` in the order of `self.head.layout`.
         """
-        scan = _unrolled_scan if training and self.unroll else ops.scan
-        if training and self.training_steps == 0:
-            return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
-        horizon = (training and self.training_steps) or self.rollout_steps
-        parameters = self.run(inputs, horizon, scan=scan)[0]
+        scan = _unrolled_scan if training and self.unroll else None
+        with static_shapes(self.is_static):
+            if training and self.training_steps == 0:
+                return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
+            horizon = (training and self.training_steps) or self.rollout_steps
+            parameters = self.run(inputs, horizon, scan=scan)[0]
         missing = ops.repeat(parameters[:, -1:], self.rollout_steps - horizon, axis=1)
         return ops.concatenate([parameters, missing], axis=1)
 
-    def run(self, inputs, horizon, choose=None, scan=ops.scan, num_kept=None):
+    def run(self, inputs, horizon, choose=None, scan=None, num_kept=None):
         """Predict the next `horizon` frames.
 
         Args:
@@ -116,7 +121,8 @@ class Rollout(keras.layers.Layer):
             choose: Function of the parameters `[B, N, P]` and the number of the predicted frame (from 0) that returns
                 the positions to feed back; these count as observed. By default the mean is fed back, and the head's
                 state carries on.
-            scan: Function that runs the steps, with the arguments of `keras.ops.scan`.
+            scan: Function that runs the steps and stacks the carries: of the body, the first carry and the number of
+                steps. By default a loop.
             num_kept: Number of predictions to return, the last ones, possibly with those during the warm-up; by
                 default `horizon`.
 
@@ -142,18 +148,22 @@ class Rollout(keras.layers.Layer):
                 moving = {"observed_velocities": velocities, "is_observed": index < count}
             parameters, state = self.step(frame, features, mask, state, **known, **moving)
             following = choose(parameters, index - last) if choose else self.head.mean(parameters)
-            carry = {"state": state, "next": following * mask[..., None], "parameters": parameters}
-            return carry, carry
+            return {"state": state, "next": following * mask[..., None], "parameters": parameters}
 
         carry = {
             "state": self.get_initial_state(observed[0]),
             "next": observed[0],
             "parameters": ops.zeros((*ops.shape(mask), self.head.layout.size)),
         }
-        # `scan` needs outputs shaped like the carry, so everything carried is stacked.
-        _, carries = scan(body, carry, ops.arange(num_observed + horizon - 1, dtype="int32"))
+        carries = (scan or self._scan)(body, carry, num_observed + horizon - 1)
         first = last if num_kept is None else last + horizon - num_kept
         return tuple(ops.moveaxis(carries[name][first:], 0, 1) for name in ("parameters", "next"))
+
+    def _scan(self, body, carry, length):
+        if has_static_shapes():
+            return recomputed_scan(body, carry, length, self.variables)
+        # `scan` needs outputs shaped like the carry, so everything carried is stacked.
+        return ops.scan(lambda before, index: (body(before, index),) * 2, carry, ops.arange(length, dtype="int32"))[1]
 
     def compute_output_shape(self, inputs_shape):
         """`[B, T', N, P]`."""
@@ -177,13 +187,13 @@ class Rollout(keras.layers.Layer):
         return cls(cell=cell, head=head, **config)
 
 
-def _unrolled_scan(body, carry, indices):
-    """`keras.ops.scan` without a loop, for a known number of steps."""
+def _unrolled_scan(body, carry, length):
+    """The stacked carries without a loop, for a known number of steps."""
     carries = []
-    for index in range(indices.shape[0]):
-        carry, _ = body(carry, index)
+    for index in range(length):
+        carry = body(carry, index)
         carries.append(carry)
-    return carry, keras.tree.map_structure(lambda *steps: ops.stack(steps), *carries)
+    return keras.tree.map_structure(lambda *steps: ops.stack(steps), *carries)
 
 
 def choose_rows(condition, new, old):
