@@ -5,7 +5,9 @@ import math
 import keras
 from keras import ops
 
+from socialmd_tf.layers.pooling.max_pool import max_pool
 from socialmd_tf.layers.pooling.pooled_convolution import PooledConvolution
+from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -104,15 +106,7 @@ class StackedPoolingInteraction(keras.layers.Layer):
 
 def _max_pool(grids):
     """Max pooling of windows of side 2, `[rows, bins, (bins,)... C]`; the first of equal maxima gets the gradient."""
-    num_dimensions = len(grids.shape) - 2
-    if num_dimensions == 2:
+    if len(grids.shape) == 4 and not has_static_shapes():
         return ops.max_pool(grids, 2)
-    # TensorFlow's 3D max pooling gives the gradient to all equal maxima, so the members are compared one by one.
-    halves = [size // 2 for size in grids.shape[1:-1]]
-    whole = grids[(slice(None), *(slice(0, 2 * half) for half in halves))]
-    split = [size for half in halves for size in (half, 2)]
-    members = ops.reshape(whole, (-1, *split, grids.shape[-1]))
-    for axis in range(num_dimensions):
-        first, second = ops.unstack(members, 2, axis=axis + 2)
-        members = ops.maximum(first, second)
-    return members
+    # TensorFlow's 3D max pooling gives the gradient to all equal maxima, and XLA's in 2D adds it to memory atomically.
+    return max_pool(grids)

@@ -10,6 +10,7 @@ from keras import ops
 
 from socialmd_tf.layers.boxes import lattice, nearest_displacements, nearest_image, of_particles
 from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT, in_range, neighbor_list
+from socialmd_tf.layers.static_shapes import has_static_shapes
 
 BLOCK = 100
 """Number of particles per block; the values of its pairs, some 30 numbers each, fit into the cache of a processor."""
@@ -28,7 +29,7 @@ def on_pairs(function, positions, mask, cutoff, box=None):
 
     Args:
         function: Called with an `AllPairs`, a `BlockedPairs` or a `ListedPairs`, which have the same methods and give
-            the same sums.
+            the same sums; within `static_shapes`, always with an `AllPairs`.
         positions: `[B, N, D]`, in units of length.
         mask: `[B, N]`, 1 for real particles and 0 for padding, or None when all are real.
         cutoff: Largest distance, in units of length; in a periodic box at most half its smallest height.
@@ -48,6 +49,8 @@ def on_pairs(function, positions, mask, cutoff, box=None):
         is_crowded = _share_in_range(positions, mask, cutoff, box) > CROWDED
         return ops.cond(is_crowded, held_by(BlockedPairs), held_by(ListedPairs))
 
+    if has_static_shapes():
+        return held_by(AllPairs)()
     if isinstance(num_particles, int):
         return held_by(AllPairs)() if num_particles <= DENSE_LIMIT else many()
     return ops.cond(num_particles <= DENSE_LIMIT, held_by(AllPairs), many)

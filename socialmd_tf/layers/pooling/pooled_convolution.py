@@ -7,8 +7,10 @@ import numpy as np
 from keras import ops
 
 from socialmd_tf.layers.pairs.neighbor_list import listed_displacements, neighbor_list
+from socialmd_tf.layers.pooling.all_pairs import bins_of_all, sum_and_max_of_all
 from socialmd_tf.layers.pooling.sparse import sparse_matmul
 from socialmd_tf.layers.pooling.stacked_state_pooling import bin_indices, flat_bin_indices
+from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -68,6 +70,21 @@ class PooledConvolution(keras.layers.Layer):
         """
         num_dimensions = positions.shape[-1]
         batch_size, num_particles = ops.shape(positions)[:2]
+        taps = ops.matmul(ops.reshape(states, (-1, states.shape[-1])), self._kernel_matrix(num_dimensions))
+        pool = self._pool_all_pairs if has_static_shapes() else self._pool_listed_pairs
+        pooled = pool(positions, ops.reshape(taps, (-1, self.filters)), mask, box)
+        grid = (self.output_bins,) * num_dimensions
+        pooled = ops.reshape(pooled, (batch_size, num_particles, *grid, self.filters))
+        return pooled + ops.cast(self.bias, pooled.dtype)
+
+    def _pool_listed_pairs(self, positions, taps, mask, box):
+        """Sums of the taps `[B * N * kernel_size^D, filters]` of the pairs within range, and the maxima.
+
+        Returns:
+            `[B * N * output_bins^D, filters]`.
+        """
+        num_dimensions = positions.shape[-1]
+        batch_size, num_particles = ops.shape(positions)[:2]
         pairs, bins = _entries(positions, mask, box, self.side_lengths, self.bins)
         num_cells = self.output_bins**num_dimensions
         num_taps = self.kernel_size**num_dimensions
@@ -76,16 +93,20 @@ class PooledConvolution(keras.layers.Layer):
         additions = [
             (
                 ops.reshape(ops.take(targets[member], bins, axis=0) + first, (-1, 2)),
-                ops.cast(ops.reshape(ops.take(weights[member], bins, axis=0), (-1,)), states.dtype),
+                ops.cast(ops.reshape(ops.take(weights[member], bins, axis=0), (-1,)), taps.dtype),
             )
             for member in range(self.pool_size**num_dimensions)
         ]
-        taps = ops.matmul(ops.reshape(states, (-1, states.shape[-1])), self._kernel_matrix(num_dimensions))
-        taps = ops.reshape(taps, (-1, self.filters))
-        pooled = _sum_and_max(taps, additions, batch_size * num_particles * num_cells)
-        grid = (self.output_bins,) * num_dimensions
-        pooled = ops.reshape(pooled, (batch_size, num_particles, *grid, self.filters))
-        return pooled + ops.cast(self.bias, pooled.dtype)
+        return _sum_and_max(taps, additions, batch_size * num_particles * num_cells)
+
+    def _pool_all_pairs(self, positions, taps, mask, box):
+        """The same with shapes that do not depend on the positions."""
+        num_dimensions = positions.shape[-1]
+        bins = bins_of_all(positions, mask, box, self.side_lengths, self.bins)
+        taps = ops.reshape(taps, (*ops.shape(positions)[:2], self.kernel_size**num_dimensions, self.filters))
+        cells, members = self._places(num_dimensions)
+        num_cells, num_members = self.output_bins**num_dimensions, self.pool_size**num_dimensions
+        return sum_and_max_of_all(bins, taps, cells, members, num_cells, num_members)
 
     def _kernel_matrix(self, num_dimensions):
         """The kernel as `[C, kernel_size^D * filters]`."""
@@ -127,6 +148,20 @@ class PooledConvolution(keras.layers.Layer):
                 targets[member, bin_, slot] = cell, tap
                 weights[member, bin_, slot] = 1
         return targets, weights
+
+    def _places(self, num_dimensions):
+        """Max pooling window to which each tap of a state in each bin is added, and the member of the window.
+
+        Returns:
+            Two arrays of integers `[bins^D, kernel_size^D]`; the member is -1 where a tap is added to nothing.
+        """
+        num_bins, num_taps = self.bins**num_dimensions, self.kernel_size**num_dimensions
+        cells, members = np.zeros((num_bins, num_taps), "int32"), np.full((num_bins, num_taps), -1, "int32")
+        for member, (targets, weights) in enumerate(zip(*self._tables(num_dimensions), strict=True)):
+            bins, slots = np.nonzero(weights)
+            cell, tap = targets[bins, slots].T
+            cells[bins, tap], members[bins, tap] = cell, member
+        return cells, members
 
     def compute_output_shape(self, positions_shape, states_shape, mask_shape=None):
         """Shape of the output."""

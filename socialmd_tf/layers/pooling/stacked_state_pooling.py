@@ -62,6 +62,22 @@ def flat_bin_indices(indices, bins):
     return flat
 
 
+def seen_bins(displacements, pairs, side_length, bins):
+    """Bin of every particle j in the grid around every particle i, an index into the flattened grid.
+
+    Args:
+        displacements: r_j - r_i, `[B, N, N, D]`, in units of length.
+        pairs: `pair_mask`, `[B, N, N]`.
+        side_length: Side length of the grid, in units of length.
+        bins: Number of bins along each axis.
+
+    Returns:
+        Integers `[B, N, N]` (axes i, j), -1 where i does not see j in this grid.
+    """
+    indices, inside = bin_indices(displacements, side_length, bins)
+    return ops.where(ops.logical_and(inside, pairs), flat_bin_indices(indices, bins), -1)
+
+
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class StackedStatePooling(keras.layers.Layer):
     r"""Sum the states of each particle's neighbours into grids of several sizes, and add the grids.
@@ -98,10 +114,8 @@ class StackedStatePooling(keras.layers.Layer):
         pairs = pair_mask(positions, mask)
         pooled = 0.0
         for side_length in self.side_lengths:
-            indices, inside = bin_indices(displacements, side_length, self.bins)
-            flat = flat_bin_indices(indices, self.bins)
-            flat = ops.where(ops.logical_and(inside, pairs), flat, -1)  # one_hot(-1) is all zeros
-            occupied = ops.one_hot(flat, self.bins**num_dimensions, dtype=states.dtype)
+            seen = seen_bins(displacements, pairs, side_length, self.bins)
+            occupied = ops.one_hot(seen, self.bins**num_dimensions, dtype=states.dtype)  # one_hot(-1) is all zeros
             pooled = pooled + ops.einsum("bijm,bjc->bimc", occupied, states)
         return ops.reshape(pooled, self._output_shape(ops.shape(positions), ops.shape(states)))
 

@@ -3,6 +3,7 @@
 import pytest
 
 from socialmd_tf.layers.pairs import neighbor_list, on_pairs
+from socialmd_tf.layers.static_shapes import static_shapes
 
 LIMITS = {
     "all pairs": {},
@@ -29,3 +30,10 @@ def hold_pairs(monkeypatch):
 def held(request, hold_pairs):
     """Every way to hold pairs."""
     hold_pairs(request.param)
+
+
+@pytest.fixture(params=["shapes by values", "static shapes"])
+def form(request):
+    """Both forms of the layers that have one with static shapes."""
+    with static_shapes(request.param == "static shapes"):
+        yield

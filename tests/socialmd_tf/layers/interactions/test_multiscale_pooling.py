@@ -5,6 +5,8 @@ import tensorflow as tf
 from socialmd_tf.layers import MultiscalePoolingInteraction
 from tests import references
 
+pytestmark = pytest.mark.usefixtures("form")
+
 GRIDS = {"bins": 4, "side_lengths": (8.0, 2.0)}
 
 

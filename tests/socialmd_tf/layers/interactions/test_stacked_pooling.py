@@ -5,6 +5,8 @@ import tensorflow as tf
 from socialmd_tf.layers import CombinedInteraction, NoInteraction, PairwiseInteraction, StackedPoolingInteraction
 from tests import references
 
+pytestmark = pytest.mark.usefixtures("form")
+
 GRIDS = {"bins": 8, "side_lengths": (8.0, 3.0)}
 
 

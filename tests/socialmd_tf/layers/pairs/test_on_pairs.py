@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from socialmd_tf.layers.pairs.on_pairs import AllPairs, BlockedPairs, ListedPairs, difference, on_pairs
+from socialmd_tf.layers.static_shapes import static_shapes
 
 KINDS = [AllPairs, BlockedPairs, ListedPairs]
 CUTOFF = 1.5
@@ -170,3 +171,9 @@ def test_no_mask_means_all_are_real():
     found = value_and_gradients(positions, values, None)
     for one, other in zip(found, value_and_gradients(positions, values, tf.ones_like(mask)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_all_pairs_have_static_shapes(monkeypatch):
+    monkeypatch.setattr("socialmd_tf.layers.pairs.on_pairs.DENSE_LIMIT", 12)
+    with static_shapes():
+        assert kind_used(13, spread=1e3) is kind_used(13, spread=0.1) is AllPairs

@@ -6,6 +6,8 @@ from socialmd_tf.layers import MultiscalePooling
 from socialmd_tf.layers.pairs import neighbor_list
 from tests import references
 
+pytestmark = pytest.mark.usefixtures("form")
+
 GRIDS = {"bins": 4, "side_lengths": (8.0, 2.0)}
 
 

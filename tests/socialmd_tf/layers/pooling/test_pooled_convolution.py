@@ -9,6 +9,8 @@ from socialmd_tf.layers import StackedStatePooling
 from socialmd_tf.layers.pooling.pooled_convolution import PooledConvolution
 from tests import references
 
+pytestmark = pytest.mark.usefixtures("form")
+
 NAMES = ("states", "kernel", "bias")
 
 
