@@ -81,7 +81,8 @@ class SocialLSTMCell(keras.layers.Layer):
             inputs["positions"], inputs["velocities"], inputs["features"], hidden_state, inputs["mask"], **known
         )
         seen = compress(gamma) if self.expose_interaction else gamma
-        lstm_inputs = ops.concatenate([ops.cast(alpha, gamma.dtype), seen], axis=-1)
+        # In the cell's precision: that of the interaction may be lower.
+        lstm_inputs = ops.concatenate([ops.cast(part, self.compute_dtype) for part in (alpha, seen)], axis=-1)
         shape = ops.shape(hidden_state)
         flat = (-1, self.lstm.units)
         hidden_state, new_states = self.lstm(

@@ -87,6 +87,16 @@ class StackedPoolingInteraction(keras.layers.Layer):
         hidden = self.embedding(ops.reshape(hidden, (-1, math.prod(hidden.shape[1:]))))
         return ops.reshape(hidden, (batch_size, num_particles, self.embedding.units))
 
+    def set_precision(self, policy):
+        """Compute states, convolutions and gamma in another precision from now on; bins and weights stay float32.
+
+        Args:
+            policy: A Keras dtype policy or its name, such as "mixed_bfloat16".
+        """
+        parts = self.state_embedding, self.pooled_convolution, *self.convolutions, self.embedding
+        for layer in (self, *parts):
+            layer.dtype_policy = policy
+
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
         """`[B, N, E]`."""
         return (*positions_shape[:2], self.embedding.units)

@@ -60,6 +60,18 @@ def test_the_neighbors_are_seen(num_dimensions):
     assert np.abs(outputs - cell(apart, [hidden_state, cell_state])[0]).max() > 1e-3
 
 
+def test_an_interaction_in_lower_precision_does_not_round_the_positions():
+    cell = make_cell(2)
+    for weight in cell.interaction.weights:
+        weight.assign(tf.zeros_like(weight))
+    inputs, states = example(2)
+    outputs, new_states = cell(inputs, states)
+    cell.interaction.set_precision("mixed_bfloat16")
+    for result, wanted in zip(tf.nest.flatten(cell(inputs, states)), (outputs, *new_states), strict=True):
+        assert result.dtype == wanted.dtype
+        np.testing.assert_array_equal(result, wanted)
+
+
 def test_without_interaction_it_is_an_lstm_of_the_embedded_input():
     cell = make_cell(2, NoInteraction())
     inputs, states = example(2)

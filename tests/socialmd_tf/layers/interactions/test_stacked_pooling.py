@@ -93,6 +93,17 @@ def test_the_gradient_of_ties_is_given_once(num_dimensions):
         assert gradient[filter_index] == pytest.approx(float(slope), rel=0.02, abs=0.02)
 
 
+def test_the_precision_can_be_lowered_and_restored():
+    layer, arguments = make_interaction(2), example(2)
+    expected = np.asarray(layer(*arguments))
+    layer.set_precision("mixed_bfloat16")
+    rounded = layer(*arguments)
+    assert rounded.dtype == "bfloat16" and all(weight.dtype == "float32" for weight in layer.weights)
+    np.testing.assert_allclose(tf.cast(rounded, "float32"), expected, atol=0.03 * np.abs(expected).max())
+    layer.set_precision("float32")
+    np.testing.assert_array_equal(layer(*arguments), expected)
+
+
 def test_interactions_side_by_side():
     parts = make_interaction(2), PairwiseInteraction(5.0, 0.5, units=4, channels=2, move_scale=1.0), NoInteraction()
     layer, arguments = CombinedInteraction(parts), example(2)
