@@ -12,11 +12,12 @@ from socialmd_tf.layers import Rollout
 from socialmd_tf.parts import CELLS, HEADS
 
 
-def build_model(config):
+def build_model(config, model_class=keras.Model):
     """Build a model with new weights.
 
     Args:
         config: A `ModelConfig`, or the name of a preset, such as "thesis".
+        model_class: Class of the model.
 
     Returns:
         A `keras.Model` that takes the input dictionary of a batch (`positions` `[B, T, N, D]` in units of length,
@@ -43,7 +44,7 @@ def build_model(config):
         inputs["velocities"] = keras.Input((None, None, size), name="velocities")
     cell, head = CELLS[config.cell].build(config, "cell"), HEADS[config.head].build(config, "head")
     rollout = Rollout(cell, head, config.rollout_steps, name="rollout")
-    model = keras.Model(inputs, rollout(inputs), name="socialmd")
+    model = model_class(inputs, rollout(inputs), name="socialmd")
     model.config = config  # an export carries it, to rebuild the model
     return model
 

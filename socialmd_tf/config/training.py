@@ -62,6 +62,9 @@ class TrainConfig:
     unroll: bool = False
     """Unroll the recurrent steps in the training graph: up to a third faster, twice the memory, minutes slower to
     start."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether XLA compiles the training step; auto: where there is a GPU. Each step is many times faster there, and the
+    first takes up to a minute. It computes all pairs of particles, whatever their distance."""
     seed: int = 0
     """Seed of the weights, of the order of the samples and of their rotations."""
     windows: Annotated[DataConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=DataConfig)
@@ -141,6 +144,7 @@ class TrainConfig:
     def _check_optimizer(self) -> None:
         """Check what is minimised, and how."""
         require(self.monitor in ("loss", "mae"), "monitor", "'loss' or 'mae'", self.monitor)
+        require(self.compile in ("auto", "on", "off"), "compile", "'auto', 'on' or 'off'", self.compile)
         require(self.decay in ("none", "cosine"), "decay", "'none' or 'cosine'", self.decay)
         require(
             math.isfinite(self.learning_rate) and self.learning_rate > 0,

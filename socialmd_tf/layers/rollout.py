@@ -5,7 +5,7 @@ from keras import ops
 
 from socialmd_tf.layers.build_once import build_once
 from socialmd_tf.layers.recomputed_scan import recomputed_scan
-from socialmd_tf.layers.static_shapes import has_static_shapes, static_shapes
+from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -24,7 +24,6 @@ class Rollout(keras.layers.Layer):
         training_steps: Number of frames predicted in training; None for T'. With 0, all frames are observed, and the
             successor of each of the last T' is predicted (teacher forcing).
         unroll: Whether the steps are unrolled in the training graph, instead of a loop.
-        is_static: Whether `call` computes with `static_shapes`, for XLA.
     """
 
     def __init__(self, cell, head, rollout_steps, **kwargs):
@@ -34,7 +33,6 @@ class Rollout(keras.layers.Layer):
         self.rollout_steps = rollout_steps
         self.training_steps = None
         self.unroll = False
-        self.is_static = False
 
     def build(self, inputs_shape):
         """Create the weights."""
@@ -104,11 +102,10 @@ class Rollout(keras.layers.Layer):
             Parameters `[B, T', N, P]` in the order of `self.head.layout`.
         """
         scan = _unrolled_scan if training and self.unroll else None
-        with static_shapes(self.is_static):
-            if training and self.training_steps == 0:
-                return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
-            horizon = (training and self.training_steps) or self.rollout_steps
-            parameters = self.run(inputs, horizon, scan=scan)[0]
+        if training and self.training_steps == 0:
+            return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
+        horizon = (training and self.training_steps) or self.rollout_steps
+        parameters = self.run(inputs, horizon, scan=scan)[0]
         missing = ops.repeat(parameters[:, -1:], self.rollout_steps - horizon, axis=1)
         return ops.concatenate([parameters, missing], axis=1)
 

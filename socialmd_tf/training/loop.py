@@ -19,6 +19,7 @@ from socialmd_tf.config.terms import Terms
 from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
+from socialmd_tf.training.compiled_model import CompiledModel, compile_errors, is_compiled
 from socialmd_tf.training.initial import initial_weights
 from socialmd_tf.training.initial_spread import set_spread
 from socialmd_tf.training.law import law_of_run
@@ -110,7 +111,7 @@ def compile_for_training(model, learning_rate, clip_norm=0.0):
         ),
         loss=mixture.NegativeLogLikelihood(layout),
         weighted_metrics=[metrics.MeanAbsoluteError(layout)],
-        jit_compile=False,  # measured: no gain on a CPU, and impossible with more than one replica
+        jit_compile=False,  # Keras would compile the sum over replicas too, which XLA cannot; see `CompiledModel`
     )
 
 
@@ -132,7 +133,8 @@ def new_model(config, manifest, scales, strategy, initial=None, directory=None, 
     if law is not None:
         settings = dataclasses.replace(settings, terms=law.terms)
     with strategy.scope():
-        model = build_model(settings)
+        model = build_model(settings, CompiledModel if is_compiled(config.compile) else keras.Model)
+        model.samples_per_device = -(-config.batch_size // strategy.num_replicas_in_sync)  # read by `CompiledModel`
         if law is not None:
             law.set_weights(rollout_layer(model).head.force)
         if initial is not None:
@@ -175,7 +177,8 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose
         for layer in frozen:
             layer.trainable = False
         model.make_train_function(force=True)
-        stage = _run_stage(model, config, directory, epochs, num_steps, further_callbacks, verbose)
+        with compile_errors():
+            stage = _run_stage(model, config, directory, epochs, num_steps, further_callbacks, verbose)
         for layer in frozen:
             layer.trainable = True
         history = stage if history is None else _joined(history, stage)

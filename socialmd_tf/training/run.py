@@ -20,6 +20,7 @@ _CHECKPOINTS, _WEIGHTS, _STATE = "checkpoints", "model.weights.h5", "state.json"
 
 MAY_CHANGE = (
     "calibration_epochs",
+    "compile",
     "config",
     "curriculum",
     "data",  # its content is compared, not its path

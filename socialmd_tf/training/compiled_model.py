@@ -1,0 +1,102 @@
+"""Training steps compiled by XLA, on any number of devices."""
+
+import contextlib
+import itertools
+
+import keras
+import tensorflow as tf
+
+from pipelines.errors import UserError
+from socialmd_tf.layers.static_shapes import static_shapes
+from socialmd_tf.model import rollout_layer
+
+
+def is_compiled(setting):
+    """Whether `--compile auto|on|off` means that XLA compiles: with "auto", where there is a GPU."""
+    return setting == "on" or (setting == "auto" and bool(tf.config.list_logical_devices("GPU")))
+
+
+@contextlib.contextmanager
+def compile_errors():
+    """Say in one line that XLA cannot compile a part of the network."""
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+        lines = str(error).splitlines()
+        reasons = [line.strip() for line in lines if "XLA" in line or "compil" in line.lower()]
+        if not any("tf2xla" in line or "XLA" in line for line in lines):
+            raise
+        raise UserError(f"XLA cannot compile the training step; use --compile off. It says: {reasons[0]}") from None
+
+
+class CompiledModel(keras.Model):
+    """A model whose losses and gradients XLA computes, for `keras.Model.fit` under any strategy.
+
+    On each device, forward and backward pass are one program. The sum over devices and the step of the optimizer are
+    outside it, since XLA cannot compile the former. Shapes do not depend on values (`static_shapes`), and a smaller
+    batch is filled up with empty samples, so that it needs no program of its own. Losses, gradients and metrics are
+    those of `keras.Model`.
+    """
+
+    samples_per_device = 1
+    """Number of samples that a device's share of a batch is filled up to."""
+
+    def train_step(self, data):
+        """Make a step of training; `data` is a batch (inputs, targets, weights). Returns the metrics so far."""
+        loss, predictions, gradients = self._run(data, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return self._updated_metrics(data, loss, predictions)
+
+    def test_step(self, data):
+        """Evaluate a batch; arguments and result as of `train_step`."""
+        loss, predictions, _ = self._run(data, [])
+        return self._updated_metrics(data, loss, predictions)
+
+    def _run(self, data, trained):
+        """Loss, predictions and gradients with respect to variables; without any, as in evaluation."""
+        others = _without(rollout_layer(self).variables, trained)
+        num_samples = tf.shape(data[1])[0]
+        missing = tf.maximum(self.samples_per_device - num_samples, 0)
+        filled = tf.nest.map_structure(lambda x: _fill_up(x, missing), data)
+        # The mean over the filled batch, times this, is that over the samples.
+        share = tf.cast(num_samples + missing, tf.float32) / tf.cast(num_samples, tf.float32)
+        changed = []
+
+        # Variables come as tensors: a function of variables would be bound to the device that it was traced for.
+        @tf.function(jit_compile=True, autograph=False)
+        def compute(values, constants, batch, share):
+            scope = keras.StatelessScope([*zip(trained, values, strict=True), *zip(others, constants, strict=True)])
+            with static_shapes(), scope:
+                with tf.GradientTape() as tape:
+                    tape.watch(values)
+                    inputs, targets, weights = batch
+                    predictions = self(inputs, training=bool(trained))
+                    loss = share * self.compute_loss(inputs, targets, predictions, weights, training=bool(trained))
+                gradients = tape.gradient(loss, values)
+            after = [scope.get_current_value(variable) for variable in others]
+            changed[:] = [new is not old for new, old in zip(after, constants, strict=True)]
+            return loss, predictions, gradients, [*itertools.compress(after, changed)]
+
+        values, constants = ([tf.convert_to_tensor(v.value) for v in variables] for variables in (trained, others))
+        loss, predictions, gradients, after = compute(values, constants, filled, share)
+        for variable, value in zip(itertools.compress(others, changed), after, strict=True):
+            variable.assign(value)  # the seed of dropout
+        return loss, predictions[:num_samples], gradients
+
+    def _updated_metrics(self, data, loss, predictions):
+        """Update and return the metrics, as `keras.Model` does."""
+        inputs, targets, weights = data
+        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        self._loss_tracker.update_state(loss * num_replicas, sample_weight=tf.shape(targets)[0])
+        return self.compute_metrics(inputs, targets, predictions, weights)
+
+
+def _without(variables, left_out):
+    """Those of the variables that are not `left_out`."""
+    known = {id(variable) for variable in left_out}
+    return [variable for variable in variables if id(variable) not in known]
+
+
+def _fill_up(tensor, missing):
+    """A tensor `[B, ...]` with `missing` more samples of zeros."""
+    return tf.pad(tensor, [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1))
