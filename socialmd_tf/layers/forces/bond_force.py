@@ -5,6 +5,7 @@ from keras import ops
 
 from socialmd_tf.layers.boxes import lattice, nearest_image
 from socialmd_tf.layers.forces.splines import RadialSplines, switch
+from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -90,9 +91,14 @@ def bond_rows(edges):
         edges: Types of the bonds between two particles `[B, N, N]`, symmetric, 0 for none.
 
     Returns:
-        `[B, E, 3]`, with E of the system with the most bonds; rows of zeros fill up the others.
+        `[B, E, 3]`, with E of the system with the most bonds; rows of zeros fill up the others. Within `static_shapes`
+        there is a row for every i and j, with type 0 if they have no bond or j is not larger than i.
     """
     batch_size, num_particles = ops.shape(edges)[:2]
+    if has_static_shapes():
+        kinds = ops.reshape(ops.triu(edges, k=1), (batch_size, -1))
+        place = ops.broadcast_to(ops.arange(num_particles**2, dtype=kinds.dtype), ops.shape(kinds))
+        return ops.stack([place // num_particles, place % num_particles, kinds], axis=-1)
     system, i, j = ops.nonzero(ops.triu(edges, k=1))
     kinds = ops.cast(ops.reshape(edges, (-1,)), system.dtype)
     rows = ops.stack([i, j, ops.take(kinds, (system * num_particles + i) * num_particles + j)], axis=-1)

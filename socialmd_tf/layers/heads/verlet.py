@@ -4,10 +4,16 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.heads.kinematic import KinematicHead
+from socialmd_tf.layers.heads.time_steps import take_steps
 from socialmd_tf.layers.pairs.on_pairs import difference, displacements, on_pairs
+from socialmd_tf.layers.static_shapes import has_static_shapes
 
 _MAX_STEPS = 1000
 _TINY = 1e-30
+_CROWD, _SHARE = 64, 8
+"""Within `static_shapes`, at least 64 systems are computed together only until an eighth of them has time left."""
+_DATA = ("mask", "box", "cells", "bonds")
+"""What forces prepare that is not learned. Within `static_shapes`, no gradient passes to it."""
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -25,8 +31,8 @@ class VerletHead(KinematicHead):
 
     with relative velocities v_ij and accelerations a_ij, over the pairs within the cutoff of the force: short in a
     close encounter, and long otherwise. Other systems of a batch do not wait: once half of them have reached the next
-    frame, only the others are computed. A frame takes at most 1000 steps; if these do not suffice, the last ones are
-    longer.
+    frame, only the others are computed (within `static_shapes`, once seven eighths of many systems have). A frame takes
+    at most 1000 steps; if these do not suffice, the last ones are longer.
 
     When the mean is fed back, the head carries v. The velocity at an observed frame is not known: it is the predicted
     one, corrected by the error of the position,
@@ -143,13 +149,12 @@ class VerletHead(KinematicHead):
         if "box" in inputs:
             constant["box"] = inputs["box"]
 
-        def advance_half(number, *moving):
-            """Steps of the systems that have not reached the next frame, until half of them have."""
-            rows = _unfinished(moving[0])
+        def advance(rows, goal, number, *moving):
+            """Steps of the systems of these rows, until at most `goal` of them have not reached the next frame."""
             left, x, v = (ops.take(value, rows, axis=0) for value in moving)
             own = keras.tree.map_structure(lambda value: ops.take(value, rows, axis=0), constant)
             number, *moved = on_pairs(
-                lambda pairs: self._advance(pairs, own["known"], number, left, x, v),
+                lambda pairs: self._advance(pairs, own["known"], goal, number, left, x, v),
                 own["positions"],
                 own["mask"],
                 self.force.cutoff,
@@ -158,15 +163,27 @@ class VerletHead(KinematicHead):
             places = rows[:, None]
             return number, *(ops.scatter_update(old, places, new) for old, new in zip(moving, moved, strict=True))
 
-        start = (0, ops.ones_like(positions[:, 0, 0]), positions, velocities)
-        return ops.while_loop(lambda number, left, *_: ops.any(left > 0), advance_half, start)[2:]
+        def advance_half(*moving):
+            rows = ops.nonzero(moving[1] > 0)[0]
+            return advance(rows, ops.shape(rows)[0] // 2, *moving)
 
-    def _advance(self, pairs, known, number, left, x, v):
-        """Steps of A systems until half of those that have not reached the next frame have done so.
+        moving = (0, ops.ones_like(positions[:, 0, 0]), positions, velocities)
+        if not has_static_shapes():
+            return ops.while_loop(lambda number, left, *_: ops.any(left > 0), advance_half, moving)[2:]
+        count = ops.shape(positions)[0]
+        if isinstance(count, int) and count < _CROWD:
+            return advance(ops.arange(count), 0, *moving)[2:]
+        few = -(-count // _SHARE)
+        moving = advance(ops.arange(count), few, *moving)
+        return advance(ops.top_k(moving[1], few, sorted=False)[1], 0, *moving)[2:]
+
+    def _advance(self, pairs, known, goal, number, left, x, v):
+        """Steps of A systems until at most `goal` of them have not reached the next frame.
 
         Args:
             pairs: As `on_pairs` gives them.
             known: What the force has prepared for these systems.
+            goal: Number of systems.
             number: Number of steps since the last frame.
             left: Time left to the next frame `[A]`.
             x: Positions `[A, N, D]`.
@@ -175,28 +192,38 @@ class VerletHead(KinematicHead):
         Returns:
             The last four, later.
         """
+        fixed = {name: known[name] for name in _DATA if name in known}
+        constants = {name: value for name, value in known.items() if name not in fixed}
+        # Read once, weights are tensors as the others are, of which a loop knows that they stay.
+        weights, others = self.force.trainable_variables, self.force.non_trainable_variables
+        constants = constants, [ops.copy(weight) for weight in weights]
+        fixed_weights = [(weight, ops.copy(weight)) for weight in others]
+
+        def move(h, moving, constants):
+            known, values = constants
+            with keras.StatelessScope([*zip(weights, values, strict=True), *fixed_weights]):
+                return self._move(pairs, {**fixed, **known}, h[:, None, None], *moving)
+
+        def choose(*moving):
+            return self._step(pairs, known, *moving)
+
+        moving = [x, v, self.force.on(pairs, x, known)]
+        number, left, (x, v, _) = take_steps(choose, move, goal, (number, left), moving, constants, _MAX_STEPS)
+        return number, left, x, v
+
+    def _move(self, pairs, known, h, x, v, acceleration):
+        """Positions, velocities and accelerations after steps of length `h`, `[A, 1, 1]`."""
         rates = known.get("rates")
 
-        def damped(v, h):
+        def damped(v):
             return v if rates is None else v * ops.exp(rates * (-h / 2))
 
-        def advance(number, left, x, v, acceleration):
-            step = self._step(pairs, known, number, left, x, v, acceleration)
-            h = step[:, None, None]
-            v = damped(v, h)
-            x = x + v * h + acceleration * (h**2 / 2)
-            if self.walls:
-                x, v, acceleration = self._reflect(x, v, acceleration)
-            following = self.force.on(pairs, x, known)
-            v = damped(v + (acceleration + following) * (h / 2), h)
-            return number + 1, left - step, x, v, following
-
-        unfinished = ops.count_nonzero(left > 0)
-        return ops.while_loop(
-            lambda number, left, *_: 2 * ops.count_nonzero(left > 0) > unfinished,
-            advance,
-            (number, left, x, v, self.force.on(pairs, x, known)),
-        )[:4]
+        v = damped(v)
+        x = x + v * h + acceleration * (h**2 / 2)
+        if self.walls:
+            x, v, acceleration = self._reflect(x, v, acceleration)
+        following = self.force.on(pairs, x, known)
+        return [x, damped(v + (acceleration + following) * (h / 2)), following]
 
     def _step(self, pairs, known, number, left, positions, velocities, accelerations):
         """Length of the next step of each system, `[B]`, in frame intervals, when `left` of one remains, `[B]`."""
@@ -205,7 +232,7 @@ class VerletHead(KinematicHead):
         allowed = self.step_fraction * ops.sqrt(shortest)
         # Equal steps to the next frame, if nothing changes; rounding must not add one.
         steps = ops.ceil(left * ops.maximum(1 / allowed, self.substeps) - 1e-3)
-        remaining = ops.cast(_MAX_STEPS - number, left.dtype)
+        remaining = ops.cast(ops.maximum(_MAX_STEPS - number, 1), left.dtype)
         return ops.stop_gradient(left / ops.clip(steps, 1, remaining))
 
     def _times(self, own, other):
@@ -238,8 +265,3 @@ class VerletHead(KinematicHead):
         """The inverse of `get_config`."""
         force = keras.saving.deserialize_keras_object(config.pop("force"))
         return cls(force=force, **config)
-
-
-def _unfinished(left):
-    """Numbers of the systems with time `left`, `[A]`; of all systems if shapes must not depend on values."""
-    return ops.arange(ops.shape(left)[0]) if keras.backend.backend() == "jax" else ops.nonzero(left > 0)[0]

@@ -9,6 +9,7 @@ from socialmd_tf.fitting.law import Law
 from socialmd_tf.layers import VerletHead
 from socialmd_tf.layers.forces import SumOfTerms
 from socialmd_tf.layers.forces.bond_force import bond_rows
+from socialmd_tf.layers.static_shapes import static_shapes
 from socialmd_tf.training.law import ModelLaw, model_law
 from tests.socialmd_tf.fitting.systems import trajectories
 
@@ -44,6 +45,7 @@ def inputs_of(data, positions):
     return {**inputs, "edges": (data.edges * real).astype("int32")}
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("limit", [np.inf, 2.0])
 @pytest.mark.parametrize("is_periodic", [False, True])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
@@ -79,6 +81,11 @@ def test_bonds_are_listed_once_and_filled_up_with_zeros():
     expected = [[[0, 2, 1], [1, 3, 2]], [[0, 3, 1], [0, 0, 0]]]
     np.testing.assert_array_equal(bond_rows(edges), expected)
     assert bond_rows(np.zeros((2, 3, 3), np.int32)).shape == (2, 0, 3)
+    with static_shapes():
+        every = bond_rows(edges).numpy()
+    assert every.shape == (2, 16, 3)
+    for rows, bonds in zip(every, expected, strict=True):
+        np.testing.assert_array_equal(rows[rows[:, 2] > 0], [bond for bond in bonds if bond[2]])
 
 
 def test_configuration_round_trip():

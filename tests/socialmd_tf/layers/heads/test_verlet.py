@@ -20,6 +20,7 @@ from tests.socialmd_tf.layers.heads.verlet_systems import (
 )
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_a_frame_is_velocity_verlet_under_the_pair_force(num_dimensions):
     head = make(num_dimensions)
@@ -75,6 +76,7 @@ def test_a_batch_costs_at_most_twice_the_steps_of_its_systems():
             np.testing.assert_allclose(values[row], wanted[0], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("form")
 def test_gradients_of_a_batch_are_the_sums_of_those_of_its_systems():
     head = make(step_fraction=0.1, substeps=2)
     (far, velocities), (near, _), (middle, _) = (passing(distance) for distance in (9.0, 0.1, 0.5))
@@ -120,6 +122,7 @@ def test_a_frame_ends_however_close_two_particles_are(monkeypatch):
     np.testing.assert_array_equal(v, velocities)
 
 
+@pytest.mark.usefixtures("form")
 def test_which_pairs_are_in_range_is_seen_at_the_frame():
     head = attracting(cutoff=1.0, substeps=2)
     inputs = {"positions": np.array([[[0, 0], [1.25, 0]]], "float32"), "features": draw(1, 2, 2), "mask": None}
@@ -139,6 +142,7 @@ def test_time_can_be_reversed():
     np.testing.assert_allclose(-v, velocities, atol=1e-5)
 
 
+@pytest.mark.usefixtures("form")
 def test_walls_turn_a_free_particle_around():
     """By hand, walls at +-1: from 3/4 with velocity 1/2, one wall; from (-7/8, 7/8) with (-1/4, 1/2), two at once."""
     positions = np.array([[[0.75, 0.0], [-0.875, 0.875]]], "float32")

@@ -141,6 +141,7 @@ def test_turned_and_moved_systems_have_turned_and_moved_means():
     np.testing.assert_allclose(turned[1], v @ turn.T, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.usefixtures("form")
 def test_padding_does_nothing():
     head = make(step_fraction=0.1)
     inputs, velocities = system()
@@ -263,6 +264,7 @@ def damped_oscillator(substeps):
 STIFFNESS, GAMMA = 2.0, 0.8
 
 
+@pytest.mark.usefixtures("form")
 def test_friction_is_integrated_to_second_order():
     inputs, velocities = system()
     decay, frequency = np.exp(-GAMMA / 2), np.sqrt(STIFFNESS - GAMMA**2 / 4)
