@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -49,6 +50,9 @@ class RolloutCommand:
     wrap: bool = False
     """Write positions wrapped into the periodic box of the dataset, with a corner at the origin. By default they are
     unwrapped: particles continue across the faces of the box."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether XLA compiles the model; auto: where there is a GPU. It takes some seconds, and makes long rollouts many
+    times faster there."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -73,7 +77,7 @@ def main() -> None:
     from socialmd_tf.evaluation.compatibility import check_data
     from socialmd_tf.export.saved_model import load
 
-    model = load(command.model)
+    model = load(command.model, command.compile)
     check_data(model.card, manifest)
     limit = model.card["max_horizon"]
     require(command.num_steps <= limit, "num_steps", f"at most {limit}, the limit of {model.path}", command.num_steps)

@@ -37,6 +37,10 @@ def in_layers(path: str) -> bool:
     return path.startswith("socialmd_tf/layers/")
 
 
+TENSORFLOW_LAYERS = [
+    f"socialmd_tf/layers/{name}.py"
+    for name in ("recomputed_scan", "full_precision", "heads/time_steps", "pooling/sparse")
+]
 CLIENT = [
     f"socialmd_tf/serving/{name}.py"
     for name in "client coupling errors grpc_transport inputs rest_transport retry transport wire".split()
@@ -104,10 +108,8 @@ RULES = [
         lambda name: belongs(name, "pipelines", "socialmd_tf") and not belongs(name, "socialmd_tf.layers"),
     ),
     Rule(
-        "layers and the model use keras.ops, not TensorFlow, but for the sparse product keras.ops lacks",
-        lambda path: (
-            path != "socialmd_tf/layers/pooling/sparse.py" and (in_layers(path) or path == "socialmd_tf/model.py")
-        ),
+        "layers and the model use keras.ops, not TensorFlow, but for what keras.ops lacks",
+        lambda path: (in_layers(path) or path == "socialmd_tf/model.py") and path not in TENSORFLOW_LAYERS,
         lambda name: belongs(name, "tensorflow"),
     ),
     Rule(

@@ -5,11 +5,13 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.errors import UserError, require
+from socialmd_tf.compilation import SETTINGS, compile_errors, is_compiled
 from socialmd_tf.config import ModelConfig, from_dict
 from socialmd_tf.export.forecast import Forecast, Samples
 from socialmd_tf.export.frames import read
 from socialmd_tf.export.model_card import CARD, PREDICTION_FIELDS, read_card
 from socialmd_tf.export.model_inputs import model_inputs
+from socialmd_tf.export.signatures import Signatures
 from socialmd_tf.export.versions import find_version
 from socialmd_tf.export.write import WEIGHTS
 from socialmd_tf.layers import DensityLayout
@@ -17,19 +19,21 @@ from socialmd_tf.model import build_model
 from socialmd_tf.weights import load_weights
 
 
-def load(path):
+def load(path, compile="auto"):
     """Load an exported model.
 
     Args:
         path: `saved_models/NAME`, which stands for its newest version, or `saved_models/NAME/VERSION`.
+        compile: Whether XLA compiles the model: "on", "off", or "auto", where there is a GPU. Predictions are many
+            times faster on a GPU then, and the first for each number of systems and of particles takes some seconds.
 
     Returns:
         An `ExportedModel`.
 
     Raises:
-        UserError: There is no whole SavedModel of this package.
+        UserError: There is no whole SavedModel of this package, or `compile` is "on" and its network is not known.
     """
-    return ExportedModel(path)
+    return ExportedModel(path, compile)
 
 
 def load_keras_model(path):
@@ -61,6 +65,7 @@ class ExportedModel:
 
     Args:
         path: `saved_models/NAME`, which stands for its newest version, or `saved_models/NAME/VERSION`.
+        compile: As for `load`.
 
     Attributes:
         path: Directory of the version.
@@ -69,10 +74,11 @@ class ExportedModel:
         layout: The `DensityLayout` of the predicted parameters.
 
     Raises:
-        UserError: There is no whole SavedModel of this package.
+        UserError: As for `load`.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, compile="auto"):
+        require(compile in SETTINGS, "compile", f"one of {', '.join(SETTINGS)}", compile)
         self.path = path = find_version(path)
         self.name = path.absolute().parent.name  # "." has no name
         self.card = read_card(path)
@@ -88,6 +94,7 @@ class ExportedModel:
         except Exception as error:  # damaged files raise OSError, IndexError, DataLossError, DecodeError and others
             reason = _pointer(path) or f"{type(error).__name__}: {error}"
             raise UserError(f"`model` must be a whole SavedModel. {path} cannot be read: {reason}") from None
+        self._compiled = self._compile() if is_compiled(compile) else None
 
     def __repr__(self):
         """Class and path."""
@@ -213,8 +220,11 @@ class ExportedModel:
     def _known(self, given):
         """Of a dictionary, or None, the optional inputs that the model takes, as tensors."""
         taken = self._loaded.signatures["rollout"].structured_input_signature[1]
-        kinds = {"box": _floats, "edges": _integers, "velocities": _floats}
-        return {name: convert((given or {})[name]) for name, convert in kinds.items() if name in taken}
+        return {name: convert((given or {})[name]) for name, convert in _KNOWN.items() if name in taken}
+
+    def _compile(self):
+        """Functions of the rebuilt network with the names of the SavedModel's, whose steps XLA compiles."""
+        return Signatures(load_keras_model(self.path), self.card["max_horizon"], is_compiled=True).functions()
 
     def _facts(self, observed, num_steps):
         return {
@@ -225,9 +235,13 @@ class ExportedModel:
         }
 
     def _call(self, signature, positions, features, horizon, **others):
-        return self._loaded.signatures[signature](
-            positions=_floats(positions), features=_floats(features), horizon=_integers(horizon), **others
-        )
+        inputs = {"positions": _floats(positions), "features": _floats(features), "horizon": _integers(horizon)}
+        inputs |= others
+        if self._compiled is None:
+            return self._loaded.signatures[signature](**inputs)
+        known = {name: inputs.pop(name) for name in _KNOWN if name in inputs}
+        with compile_errors(f"the steps of {self.path}"):
+            return self._compiled[signature](**({"known": known} if known else {}), **inputs)
 
 
 def _pointer(path):
@@ -248,3 +262,6 @@ def _integers(values):
 
 def _is_integer(value):
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+_KNOWN = {"box": _floats, "edges": _integers, "velocities": _floats}

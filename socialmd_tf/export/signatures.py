@@ -7,6 +7,7 @@ import tensorflow as tf
 from socialmd_tf.config.box_ranges import ranges
 from socialmd_tf.export import input_checks
 from socialmd_tf.layers.rollout import choose_rows
+from socialmd_tf.layers.static_shapes import static_shapes
 from socialmd_tf.model import rollout_layer
 
 _NO_STEP = -1  # folded into the seed of what is drawn once per path
@@ -20,10 +21,13 @@ class Signatures(tf.Module):
     Args:
         model: A model of `build_model`.
         max_horizon: Largest number of frames per request.
+        is_compiled: Whether XLA compiles each step, for every shape of the inputs anew. Then the signatures cannot be
+            exported: a server does not compile.
     """
 
-    def __init__(self, model, max_horizon):
+    def __init__(self, model, max_horizon, is_compiled=False):
         super().__init__()
+        self._is_compiled = is_compiled
         self._layer = rollout_layer(model)
         self._layout = self._layer.head.layout
         self._limits = {
@@ -53,7 +57,7 @@ class Signatures(tf.Module):
             "initial_state": frame,
             "step": {**frame, **masked, **known_of_frame, "observed": ("B",), **self.state_shapes},
         }
-        self._advance = tf.function(self._read_and_predict)
+        self._advance = tf.function(self._read_and_predict, jit_compile=is_compiled)
         self._add_functions()
 
     def functions(self):
@@ -109,10 +113,10 @@ class Signatures(tf.Module):
         specs = input_checks.specs(self._shapes[function.__name__], _DTYPES)
         known = {key: specs.pop(key) for key in self._known if key in specs}
         state = {key: specs.pop(key) for key in self.state_shapes if key in specs}
-        signature = [*specs.values(), *([state] if state else [])]
-        if known:
-            return tf.function(function, input_signature=[known, *signature])
-        return tf.function(functools.partial(function, {}), input_signature=signature)
+        signature = [*([known] if known else []), *specs.values(), *([state] if state else [])]
+        function = function if known else functools.partial(function, {})
+        # Without a signature, the shapes in the graph are those of the inputs.
+        return tf.function(function, input_signature=None if self._is_compiled else signature)
 
     def _accept(self, signature, **inputs):
         """The checked inputs with a mask and one horizon per row; a fault refuses the request."""
@@ -167,21 +171,28 @@ class Signatures(tf.Module):
         return {"mean": self._layout.mean(parameters), "covariance": self._layout.covariance(parameters)}
 
     def _draw(self, seed, parameters, step):
-        """Positions `[B, N, D]` drawn from the densities with one seed `[2]` for all.
-
-        A particle keeps its component in all frames of a path, since a head adds up covariances within a component.
-        """
-        shape, fold_in = tf.shape(parameters)[:-1], tf.random.experimental.stateless_fold_in
-        uniform = tf.random.stateless_uniform(shape, fold_in(seed, _NO_STEP))
-        normal = tf.random.stateless_normal([*tf.unstack(shape), self._layout.num_dimensions], fold_in(seed, step))
-        return self._layout.draw(parameters, uniform, normal)
+        """Positions `[B, N, D]` drawn from the densities with one seed `[2]` for all."""
+        return self._layout.draw(parameters, *self._random(seed, tf.shape(parameters)[:-1], step))
 
     def _draw_rows(self, seeds, parameters, step):
         """The same with one seed per row, `[B, 2]`: what each row alone would draw with its seed."""
-        spec = tf.TensorSpec([*parameters.shape[1:-1], self._layout.num_dimensions], tf.float32)
-        return tf.map_fn(
-            lambda row: self._draw(row[0], row[1][None], step)[0], (seeds, parameters), fn_output_signature=spec
+        size, num_dimensions = parameters.shape[1], self._layout.num_dimensions
+        numbers = tf.map_fn(
+            lambda seed: self._random(seed, tf.shape(parameters)[1:2], step),
+            seeds,
+            fn_output_signature=(tf.TensorSpec([size]), tf.TensorSpec([size, num_dimensions])),
         )
+        return self._layout.draw(parameters, *numbers)
+
+    def _random(self, seed, shape, step):
+        """The random numbers of `DensityLayout.draw`: uniform ones of a shape, and normal ones, D for each.
+
+        A particle keeps its component in all frames of a path, since a head adds up covariances within a component.
+        """
+        fold_in = tf.random.experimental.stateless_fold_in
+        uniform = tf.random.stateless_uniform(shape, fold_in(seed, _NO_STEP))
+        shape = tf.concat([shape, [self._layout.num_dimensions]], axis=0)
+        return uniform, tf.random.stateless_normal(shape, fold_in(seed, step))
 
     def _read_and_predict(self, positions, features, mask, observed, state, known):
         """Read a frame `[B, N, D]`, which was `observed` `[B]` or fed back, and predict the next one.
@@ -191,8 +202,9 @@ class Signatures(tf.Module):
         Returns:
             Parameters of the density `[B, N, P]`, and the new state.
         """
-        state = self._layer.observe(positions, observed, _to_state(state, self._layer))
-        parameters, state = self._layer.step(positions, features, mask, state, **known)
+        with static_shapes(self._is_compiled):
+            state = self._layer.observe(positions, observed, _to_state(state, self._layer))
+            parameters, state = self._layer.step(positions, features, mask, state, **known)
         return parameters, _to_tensors(state)
 
     def _unroll(self, inputs, draw=None):

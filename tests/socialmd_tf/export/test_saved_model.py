@@ -289,3 +289,34 @@ def test_numbers_out_of_range_are_refused(small, arguments, name):
     (value,) = arguments.values()
     with pytest.raises(UserError, match=rf"^`{name}` must be .*Received: {value}$"):
         small.sample(read(positions, features=features), **arguments)
+
+
+def check_compiled(directory):
+    """Compiled predictions are those of the SavedModel, with padding and without."""
+    plain, compiled = load(directory, compile="off"), load(directory, compile="on")
+    positions, features = random_inputs(2, 2, 4, plain.layout.num_dimensions)
+    mask = np.array([[1, 1, 1, 1], [1, 1, 1, 0]], np.float32)
+    masked = positions * mask[:, None, :, None]
+    for predict in (
+        lambda model: model.moments(positions, features, 3),
+        lambda model: model.moments(masked, features, 2, mask),
+        lambda model: [model.paths(masked, features, 2, (1, 2), mask)],
+    ):
+        for found, wanted in zip(predict(compiled), predict(plain), strict=True):
+            assert np.abs(wanted).max() > 0.1
+            np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "pairwise"])
+def test_compiled_predictions_are_the_saved_model_s(kind, request):
+    check_compiled(request.getfixturevalue(kind)[1])
+
+
+@pytest.mark.slow
+def test_compiled_predictions_of_steps_of_many_lengths(tmp_path):
+    check_compiled(export_untrained(tmp_path / "verlet", *KINDS["verlet"])[1])
+
+
+def test_models_are_compiled_on_or_off_or_where_there_is_a_gpu(gaussian):
+    with pytest.raises(UserError, match=r"`compile` must be one of auto, on, off. Received: 'fast'"):
+        load(gaussian[1], compile="fast")
