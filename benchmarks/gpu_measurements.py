@@ -98,6 +98,7 @@ def trained_model(preset, is_compiled, is_small):
     manifest = Manifest("random", 2, ("mass", "charge"), "1", 1e-4, {}, {})
     strategy = tf.distribute.MirroredStrategy(loop.visible_devices())
     model = loop.new_model(config, manifest, (0.02, 0.001), strategy)
+    model.samples_per_device = 1  # a batch is as large as it is
     if config.model.head == "absolute":
         stay(rollout_layer(model))
     rollout_layer(model).training_steps = 0 if preset == "verlet" else None
