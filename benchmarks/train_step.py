@@ -29,13 +29,23 @@ def build(variant):
     New weights would predict all of them at the origin, within range of each other in every grid. Training leaves this
     state within a few steps.
     """
-    import keras
+    from socialmd_tf.model import build_model, rollout_layer
+    from socialmd_tf.training import loop
+
+    register_staying()
+    register_textbook()
+    model = build_model(network_of(variant))
+    rollout_layer(model).unroll = variant == "unrolled"
+    loop.compile_for_training(model, 1e-3)
+    return model
+
+
+def register_staying():
+    """Register the head "staying"."""
     from keras import ops
 
     from socialmd_tf import layers
-    from socialmd_tf.model import build_model, rollout_layer
     from socialmd_tf.parts import register_head
-    from socialmd_tf.training import loop
 
     @register_head("staying", reads=("correlated",))
     def staying(config, name):
@@ -47,33 +57,52 @@ def build(variant):
             means = parameters[..., :2] * 1e-3 + inputs["positions"]
             return ops.concatenate([means, parameters[..., 2:]], axis=-1), state
 
-    class TextbookConvolution(layers.StackedStatePooling):
-        """Convolution and max pooling of the explicit pooled tensor."""
 
-        def build(self, positions_shape, states_shape, mask_shape=None):
-            self.convolution = keras.layers.Conv2D(config.filters[0], config.kernel_size, padding="same")
-            self.convolution.build((None, self.bins, self.bins, states_shape[-1]))
-            self.max_pooling = keras.layers.MaxPooling2D(2)
+def register_textbook():
+    """Register the interaction "textbook"."""
+    from keras import ops
 
-        def call(self, positions, states, mask=None):
-            grids = super().call(positions, states, mask)
-            hidden = self.max_pooling(self.convolution(ops.reshape(grids, (-1, *grids.shape[2:]))))
-            return ops.reshape(hidden, (*ops.shape(states)[:2], *hidden.shape[1:]))
+    from socialmd_tf import layers
+    from socialmd_tf.layers.pooling.stacked_state_pooling import pair_displacements, pair_mask, seen_bins
+    from socialmd_tf.parts import INTERACTIONS, register_interaction
 
-        def compute_output_shape(self, positions_shape, states_shape, mask_shape=None):
-            return (*positions_shape[:2], self.bins // 2, self.bins // 2, config.filters[0])
-
-    config = network_of(variant)
-    if variant == "textbook":
-        from socialmd_tf.layers.interactions import stacked_pooling
-
-        stacked_pooling.PooledConvolution = lambda bins, sides, filters, kernel_size, pool_size, **kwargs: (
-            TextbookConvolution(bins, sides, **kwargs)
+    @register_interaction("textbook", reads=INTERACTIONS["stacked_pooling"].reads)
+    def textbook(config, name):
+        return Textbook(
+            bins=config.bins,
+            side_lengths=config.side_lengths,
+            filters=config.filters,
+            kernel_size=config.kernel_size,
+            state_embedding=config.state_embedding,
+            embedding=config.interaction_embedding,
+            name=name,
         )
-    model = build_model(config)
-    rollout_layer(model).unroll = variant == "unrolled"
-    loop.compile_for_training(model, 1e-3)
-    return model
+
+    class Textbook(layers.StackedPoolingInteraction):
+        """The same weights, used as a textbook has it: the pooled tensor by one segment sum, then a plain CNN."""
+
+        def call(self, positions, velocities, features, hidden_state, mask, box=None):
+            grids = self.pool(positions, self.state_embedding(hidden_state), mask)
+            for convolution in (self.pooled_convolution, *self.convolutions):
+                grids = ops.relu(ops.conv(grids, convolution.kernel, padding="same") + convolution.bias)
+                grids = ops.max_pool(grids, 2)
+            gamma = self.embedding(ops.reshape(grids, (-1, grids.shape[1] * grids.shape[2] * grids.shape[3])))
+            return ops.reshape(gamma, (*ops.shape(positions)[:2], self.embedding.units))
+
+        def pool(self, positions, states, mask):
+            """Sums of the neighbours' states in the bins of all grids, `[B * N, bins, bins, C]`."""
+            bins, sides = self.pooled_convolution.bins, self.pooled_convolution.side_lengths
+            displacements, pairs = pair_displacements(positions), pair_mask(positions, mask)
+            flat = ops.stack([seen_bins(displacements, pairs, side, bins) for side in sides], axis=-1)
+            system, i, j, grid = ops.nonzero(flat >= 0)
+            num_particles = ops.cast(ops.shape(positions)[1], system.dtype)
+            seen_by, seen = system * num_particles + i, system * num_particles + j
+            flat = ops.take(ops.reshape(flat, (-1,)), (seen_by * num_particles + j) * len(sides) + grid)
+            terms = ops.take(ops.reshape(states, (-1, states.shape[-1])), seen, axis=0)
+            segments = seen_by * bins**2 + ops.cast(flat, seen_by.dtype)
+            num_segments = ops.shape(positions)[0] * ops.shape(positions)[1] * bins**2
+            pooled = ops.segment_sum(terms, segments, num_segments)
+            return ops.reshape(pooled, (-1, bins, bins, states.shape[-1]))
 
 
 def network_of(variant):
@@ -83,7 +112,7 @@ def network_of(variant):
     from socialmd_tf.config import PRESETS
 
     config = PRESETS[variant if variant in PRESETS else "thesis"]
-    interaction = "none" if variant == "no-interaction" else config.interaction
+    interaction = {"no-interaction": "none", "textbook": "textbook"}.get(variant, config.interaction)
     head = "staying" if config.head == "absolute" else config.head
     return dataclasses.replace(config, interaction=interaction, head=head)
 
