@@ -7,7 +7,6 @@ from keras import ops
 
 from socialmd_tf.layers.pooling.max_pool import max_pool
 from socialmd_tf.layers.pooling.pooled_convolution import PooledConvolution
-from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -83,7 +82,7 @@ class StackedPoolingInteraction(keras.layers.Layer):
         hidden = ops.reshape(grids, (-1, *grids.shape[2:]))
         for convolution in self.convolutions:
             # Max pooling and ReLU commute: pooling first leaves a quarter of the work.
-            hidden = ops.relu(_max_pool(convolution(hidden)))
+            hidden = ops.relu(max_pool(convolution(hidden)))
         hidden = self.embedding(ops.reshape(hidden, (-1, math.prod(hidden.shape[1:]))))
         return ops.reshape(hidden, (batch_size, num_particles, self.embedding.units))
 
@@ -112,11 +111,3 @@ class StackedPoolingInteraction(keras.layers.Layer):
             "state_embedding": self.state_embedding.units,
             "embedding": self.embedding.units,
         }
-
-
-def _max_pool(grids):
-    """Max pooling of windows of side 2, `[rows, bins, (bins,)... C]`; the first of equal maxima gets the gradient."""
-    if len(grids.shape) == 4 and not has_static_shapes():
-        return ops.max_pool(grids, 2)
-    # TensorFlow's 3D max pooling gives the gradient to all equal maxima, and XLA's in 2D adds it to memory atomically.
-    return max_pool(grids)

@@ -6,7 +6,6 @@ which stores the sums and not the terms. The gradient is a gather and a sum over
 
 from keras import ops
 
-from socialmd_tf.layers.pooling.max_pool import first_maximum
 from socialmd_tf.layers.pooling.stacked_state_pooling import pair_displacements, pair_mask, seen_bins
 
 
@@ -53,7 +52,7 @@ def sum_and_max_of_all(bins, taps, cells, members, num_cells, num_members):
         terms = ops.broadcast_to(ops.cast(taps, "float32")[:, None, None], (*ops.shape(segments), filters))
         terms, segments = ops.reshape(terms, (-1, filters)), ops.reshape(segments, (-1,))
         sums = ops.segment_sum(terms, segments, num_members * num_windows)
-        pooled, winner = first_maximum(ops.reshape(sums, (num_members, -1, filters)))
+        pooled, winner = _first_maximum(ops.reshape(sums, (num_members, -1, filters)))
 
         def gradient(upstream):
             window, member = targets()  # faster than keeping them
@@ -64,3 +63,14 @@ def sum_and_max_of_all(bins, taps, cells, members, num_cells, num_members):
         return ops.cast(pooled, taps.dtype), gradient
 
     return apply(taps)
+
+
+def _first_maximum(members):
+    """Maximum of the members `[members, ...]` of max pooling windows, and the number of the first largest, in int8."""
+    largest = members[0]
+    winner = ops.zeros_like(largest, dtype="int8")
+    for number in range(1, members.shape[0]):
+        is_larger = members[number] > largest
+        winner = ops.where(is_larger, ops.cast(number, "int8"), winner)
+        largest = ops.maximum(largest, members[number])
+    return largest, winner
