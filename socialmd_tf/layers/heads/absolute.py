@@ -62,7 +62,9 @@ class AbsoluteHead(keras.layers.Layer):
         if not self.layout.correlated:
             return ops.sqrt(ops.square(ops.softplus(raw)) + self.scale_floor**2)
         factor = self.layout.scale_tril(factor_entries(raw, self.layout.num_dimensions))
-        return floored_factor(ops.matmul(factor, ops.swapaxes(factor, -1, -2)), self.scale_floor)
+        # As sums of products: in a matrix product, accelerators may round what goes in.
+        covariance = ops.sum(factor[..., :, None, :] * factor[..., None, :, :], axis=-1)
+        return floored_factor(covariance, self.scale_floor)
 
     def get_config(self):
         """Arguments of the layer."""

@@ -32,4 +32,6 @@ def max_pool(grids):
 
         return ops.reshape(largest, (-1, *halves, grids.shape[-1])), gradient
 
-    return apply(grids[(slice(None), *(slice(0, 2 * half) for half in halves))])
+    if any(size % 2 for size in grids.shape[1:-1]):
+        grids = grids[(slice(None), *(slice(0, 2 * half) for half in halves))]
+    return apply(grids)
