@@ -5,18 +5,22 @@
 A training step is that of `train`: 25 particles in 2D with two features, 5 + 30 frames (for `verlet` each frame is
 predicted from the observed ones before it). Rollouts predict 30 frames after 5, with exported models. All begin with
 initial states of the N-body data, in straight motion. A figure is the median of steps that are waited for; the first
-ones, which compile, are not among them. The measurements are made by gpu_measurements.py; when one takes too long or
-ends its process, that is noted and another process takes the rest. Prints a line per measurement, and tables in
-Markdown at the end. --small tries it on a CPU.
+ones, which compile, are not among them. Two processes (gpu_measurements.py) share the work: one measures while the
+other compiles; --processes 1 measures undisturbed and takes longer. A measurement that takes too long or ends its
+process is noted, and the others go on. Prints a line per measurement, and tables in Markdown at the end. --small tries
+it on a CPU.
 """
 
 import argparse
+import collections
+import contextlib
 import dataclasses
 import json
 import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -83,58 +87,97 @@ def main():
     parser.add_argument("--output", type=Path, required=True, help="file of all figures, JSON")
     parser.add_argument("--only", nargs="+", default=[""], help="parts of titles, such as training or thesis")
     parser.add_argument("--seconds", type=float, default=240.0, help="for everything; what no longer fits is left out")
+    parser.add_argument("--processes", type=int, default=2, help="one measures while the others compile")
     parser.add_argument("--small", action="store_true", help="tiny networks, systems and batches")
     arguments = parser.parse_args()
-    chosen = [i for i, each in enumerate(measurements()) if any(part in each.title for part in arguments.only)]
-    results = {"small": arguments.small, "measurements": {}}
-    for line in lines(chosen, arguments.small, time.monotonic() + arguments.seconds):
-        index = line.pop("index", None)
-        if index is None:
-            results |= line
-            print(f"card {line['card']}, TensorFlow {line['tensorflow']}", flush=True)
-        else:
-            measured = measurements()[index]
-            results["measurements"][measured.full_title] = line
-            print(f"{measured.full_title}: {text(line)}", flush=True)
+    results = {"small": arguments.small, "processes": arguments.processes, "measurements": {}}
+
+    def note(measured, line):
+        results.update(line.pop("machine", {}))
+        results["measurements"][measured.full_title] = line
+        print(f"{measured.full_title}: {text(line)}", flush=True)
         write_json(arguments.output, results)
-    print(tables(results["measurements"]))
+
+    measure(arguments, note)
+    print(f"\ncard {results.get('card')}, TensorFlow {results.get('tensorflow')}{tables(results['measurements'])}")
 
 
-def lines(indices, is_small, end):
-    """Yield what the measuring processes print, and the reason for each measurement that has no figures."""
-    left = list(indices)
-    while left:
-        command = [sys.executable, WORKER, *["--small"] * is_small, *map(str, left)]
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        printed = queue.Queue()
-        threading.Thread(target=forward, args=(process.stdout, printed), daemon=True).start()
-        try:
-            while left:
-                remaining = end - time.monotonic()
-                line = printed.get(timeout=max(0.0, min(LIMIT, remaining)))
-                if line is None:
-                    yield {"index": left.pop(0), "error": f"the process ended with {process.wait()}"}
+def measure(arguments, note):
+    """Call `note` with each of the chosen measurements and its figures, or the reason why there are none."""
+    end = time.monotonic() + arguments.seconds
+    chosen = [each for each in measurements() if any(part in each.title for part in arguments.only)]
+    groups = collections.defaultdict(list)  # what one process should measure, since it compiles once for all sizes
+    for each in chosen:
+        groups[each.kind, each.model, each.is_compiled].append(each)
+    waiting, lock = list(groups.values()), threading.Lock()
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, WORKER, Path(directory) / "lock", *["--small"] * arguments.small]
+
+        def work_off():
+            worker = Worker(command)
+            while True:
+                with lock:
+                    group = waiting.pop(0) if waiting else []
+                if not group:
                     break
-                if "index" in line:
-                    left.remove(line["index"])
-                yield line
+                for measured in group:
+                    figures = worker.measure(measured, min(LIMIT, end - time.monotonic()))
+                    with lock:
+                        note(measured, figures)
+            worker.stop()
+
+        threads = [threading.Thread(target=work_off) for _ in range(arguments.processes)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+class Worker:
+    """A process of gpu_measurements.py, which is started anew when it ended or took too long."""
+
+    def __init__(self, command):
+        self.command, self.process = command, None
+
+    def measure(self, measured, seconds):
+        """Figures of a measurement, or the reason why there are none after so many seconds."""
+        if seconds <= 0:
+            return {"error": "no time left"}
+        if self.process is None:
+            environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            self.process = subprocess.Popen(self.command, text=True, env=environment, **pipes)
+            self.printed = queue.Queue()
+            threading.Thread(target=forward, args=(self.process.stdout, self.printed), daemon=True).start()
+        try:
+            self.process.stdin.write(json.dumps(dataclasses.asdict(measured)) + "\n")
+            self.process.stdin.flush()
+            line = self.printed.get(timeout=seconds)
         except queue.Empty:
-            reason = f"took more than {LIMIT:.0f} s" if remaining > LIMIT else "no time left"
-            yield {"index": left.pop(0), "error": reason}
-        finally:
-            process.kill()
-            process.wait()
-        if time.monotonic() > end:
-            yield from ({"index": index, "error": "no time left"} for index in left)
-            return
+            self.stop()
+            return {"error": f"took more than the {seconds:.0f} s left for it"}
+        except BrokenPipeError:
+            line = None
+        if line is None:
+            code = self.process.wait()
+            self.stop()
+            return {"error": f"the process ended with {code}"}
+        return line
+
+    def stop(self):
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
 
 
 def forward(stream, printed):
     """Put each line of JSON into a queue, and None at the end."""
-    for line in stream:
-        if line.startswith("{"):
-            printed.put(json.loads(line))
+    with contextlib.suppress(ValueError):  # of a stream that was closed
+        for line in stream:
+            if line.startswith("{"):
+                printed.put(json.loads(line))
     printed.put(None)
 
 

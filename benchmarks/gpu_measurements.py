@@ -1,6 +1,9 @@
 """The measurements of gpu.py, which starts this script.
 
-python benchmarks/gpu_measurements.py [--small] INDEX...     # prints a line of JSON for each
+    python benchmarks/gpu_measurements.py LOCK [--small]
+
+Reads measurements from standard input, a line of JSON each, and prints their figures, a line of JSON each. Only the
+process that holds the file LOCK measures.
 """
 
 import argparse
@@ -9,13 +12,15 @@ import dataclasses
 import functools
 import json
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
 
+import filelock
 import numpy as np
 import tensorflow as tf
-from gpu import measurements
+from gpu import Measurement
 from rollout import INTERVAL, stay, systems
 
 from pipelines.manifest import Manifest
@@ -33,26 +38,21 @@ ENOUGH = 2.0  # seconds of repetition
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("lock")
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("indices", type=int, nargs="+")
     arguments = parser.parse_args()
-    work(arguments.indices, arguments.small)
-
-
-def work(indices, is_small):
-    """Measure, and print a line of JSON for each measurement."""
     gpus = tf.config.list_physical_devices("GPU")
-    card = tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "none"
-    print(json.dumps({"card": card, "tensorflow": tf.__version__}), flush=True)
-    for index in indices:
-        measured = measurements()[index]
+    card = tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else None
+    machine = {"card": card, "tensorflow": tf.__version__}
+    kinds = {"training": training, "rollout": rollout, "precision": precision}
+    for line in sys.stdin:
+        measured = Measurement(**json.loads(line))
+        measured = smaller(measured) if arguments.small else measured
         try:
-            figures = {"training": training, "rollout": rollout, "precision": precision}[measured.kind](
-                smaller(measured) if is_small else measured, is_small
-            )
+            figures = kinds[measured.kind](measured, arguments)
         except Exception as error:  # whatever is wrong with one, the others go on
             figures = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}"}
-        print(json.dumps({"index": index, **figures}), flush=True)
+        print(json.dumps({**figures, "machine": machine}), flush=True)
 
 
 def smaller(measured):
@@ -73,16 +73,16 @@ def frames(num_particles, batch_size, num_frames):
     return (positions[:, None] + moves).astype("float32"), np.stack([masses, charges], axis=-1).astype("float32")
 
 
-def training(measured, is_small):
+def training(measured, arguments):
     """Time the training step that `train` runs."""
-    strategy, model = trained_model(measured.model, measured.is_compiled, is_small)
+    strategy, model = trained_model(measured.model, measured.is_compiled, arguments.small)
     positions, features = frames(measured.num_particles, 3 * measured.batch_size, OBSERVED + PREDICTED)
     mask = np.ones(features.shape[:2], "float32")
     inputs = {"positions": positions[:, :OBSERVED], "features": features, "mask": mask}
     samples = tf.data.Dataset.from_tensor_slices((inputs, positions[:, OBSERVED:])).repeat()
     batches = with_sample_weights(samples.batch(measured.batch_size), 1, rollout_layer(model).training_steps)
     iterator = iter(strategy.experimental_distribute_dataset(batches))
-    first, seconds = timed(lambda: float(model.train_function(iterator)["loss"]))
+    first, seconds = timed(lambda: float(model.train_function(iterator)["loss"]), arguments.lock)
     median = float(np.median(seconds))
     rates = {"milliseconds": 1e3 * median, "samples_per_second": measured.batch_size / median}
     return {**rates, **summary(first, seconds)}
@@ -92,8 +92,8 @@ def training(measured, is_small):
 def trained_model(preset, is_compiled, is_small):
     """A strategy and a model ready to be trained, which batches of several sizes can share."""
     config = TrainConfig.of_preset(preset)
-    # With this rate the particles, and so the work, stay where they are.
-    settings = {"learning_rate": 1e-9, "compile": "on" if is_compiled else "off"}
+    # With this rate the particles, and so the work, stay where they are. A compiled model fills up smaller batches.
+    settings = {"learning_rate": 1e-9, "batch_size": 1, "compile": "on" if is_compiled else "off"}
     config = dataclasses.replace(config, model=network(preset, is_small), **settings)
     manifest = Manifest("random", 2, ("mass", "charge"), "1", 1e-4, {}, {})
     strategy = tf.distribute.MirroredStrategy(loop.visible_devices())
@@ -106,12 +106,12 @@ def trained_model(preset, is_compiled, is_small):
     return strategy, model
 
 
-def rollout(measured, is_small):
+def rollout(measured, arguments):
     """Time the rollout of an exported model, the shipped one or a new one."""
-    path = SHIPPED if measured.model == SHIPPED.name else exported(measured.model, is_small)
+    path = SHIPPED if measured.model == SHIPPED.name else exported(measured.model, arguments.small)
     predict = (predicted_by_package if measured.is_compiled else served)(path)
     positions, features = frames(measured.num_particles, measured.batch_size, OBSERVED)
-    first, seconds = timed(lambda: predict(positions, features, PREDICTED))
+    first, seconds = timed(lambda: predict(positions, features, PREDICTED), arguments.lock)
     rate = measured.batch_size * PREDICTED / float(np.median(seconds))
     return {"scene_frames_per_second": rate, **summary(first, seconds)}
 
@@ -155,7 +155,7 @@ def temporary_directory():
     return directory
 
 
-def precision(measured, is_small):
+def precision(measured, arguments):
     """Largest difference of the first predicted frame between CPU and GPU, with TF32 and without, in length units."""
     inputs = *frames(measured.num_particles, measured.batch_size, OBSERVED), 1
     expected, found = served(SHIPPED, "CPU:0")(*inputs), {}
@@ -169,16 +169,17 @@ def precision(measured, is_small):
     return {"tf32_as_found": before, **found}
 
 
-def timed(run):
-    """Seconds of the first two calls, which compile, and of each of several more."""
+def timed(run, lock):
+    """Seconds of the first two calls, which compile, and of each of several more, made while holding the lock."""
     started = time.perf_counter()
     run(), run()
     first, seconds = time.perf_counter() - started, []
-    forget_peak()
-    while len(seconds) < 3 or (sum(seconds) < ENOUGH and len(seconds) < 100):
-        started = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - started)
+    with filelock.FileLock(lock):
+        forget_peak()
+        while len(seconds) < 3 or (sum(seconds) < ENOUGH and len(seconds) < 100):
+            started = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - started)
     return first, seconds
 
 

@@ -1,8 +1,12 @@
-"""Benchmarks and experiment scripts take minutes to run; here only what they import and call is held to the code."""
+"""Benchmarks and experiment scripts take minutes to run; here what they import and call is held to the code."""
 
 import ast
 import importlib
 import inspect
+import json
+import os
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -87,3 +91,17 @@ def test_scripts_use_what_there_is(script):
 )
 def test_faults_of_scripts_are_found(source):
     assert len(faults(source)) == 1
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_gpu_runs_on_a_cpu(tmp_path):
+    output, chosen = tmp_path / "gpu.json", ["training lstm", "rollout thesis N=25 B=64", "precision"]
+    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--small", "--output", output, "--only", *chosen]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    figures = json.loads(output.read_text())["measurements"]
+    for title, figure in (("training lstm B=256", "milliseconds"), (chosen[1], "scene_frames_per_second")):
+        for word in ("", "not "):
+            assert figures[f"{title}, {word}compiled"][figure] > 0, figures
+        assert title.partition(" ")[2] in found.partition("card")[2]
+    assert figures["precision nbody B=64, compiled"]["served_with_tf32"] < 1e-4
