@@ -1,32 +1,12 @@
 """Training steps compiled by XLA, on any number of devices."""
 
-import contextlib
 import itertools
 
 import keras
 import tensorflow as tf
 
-from pipelines.errors import UserError
 from socialmd_tf.layers.static_shapes import static_shapes
 from socialmd_tf.model import rollout_layer
-
-
-def is_compiled(setting):
-    """Whether `--compile auto|on|off` means that XLA compiles: with "auto", where there is a GPU."""
-    return setting == "on" or (setting == "auto" and bool(tf.config.list_logical_devices("GPU")))
-
-
-@contextlib.contextmanager
-def compile_errors():
-    """Say in one line that XLA cannot compile a part of the network."""
-    try:
-        yield
-    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-        lines = str(error).splitlines()
-        reasons = [line.strip() for line in lines if "XLA" in line or "compil" in line.lower()]
-        if not any("tf2xla" in line or "XLA" in line for line in lines):
-            raise
-        raise UserError(f"XLA cannot compile the training step; use --compile off. It says: {reasons[0]}") from None
 
 
 class CompiledModel(keras.Model):
@@ -39,7 +19,7 @@ class CompiledModel(keras.Model):
     """
 
     samples_per_device = 1
-    """Number of samples that a device's share of a batch is filled up to."""
+    """Number of samples that a device's share of a batch is filled up to, and the largest share."""
 
     def train_step(self, data):
         """Make a step of training; `data` is a batch (inputs, targets, weights). Returns the metrics so far."""
@@ -56,10 +36,9 @@ class CompiledModel(keras.Model):
         """Loss, predictions and gradients with respect to variables; without any, as in evaluation."""
         others = _without(rollout_layer(self).variables, trained)
         num_samples = tf.shape(data[1])[0]
-        missing = tf.maximum(self.samples_per_device - num_samples, 0)
-        filled = tf.nest.map_structure(lambda x: _fill_up(x, missing), data)
+        filled = tf.nest.map_structure(lambda x: _fill_up(x, self.samples_per_device), data)
         # The mean over the filled batch, times this, is that over the samples.
-        share = tf.cast(num_samples + missing, tf.float32) / tf.cast(num_samples, tf.float32)
+        share = self.samples_per_device / tf.cast(num_samples, tf.float32)
         changed = []
 
         # Variables come as tensors: a function of variables would be bound to the device that it was traced for.
@@ -97,6 +76,8 @@ def _without(variables, left_out):
     return [variable for variable in variables if id(variable) not in known]
 
 
-def _fill_up(tensor, missing):
-    """A tensor `[B, ...]` with `missing` more samples of zeros."""
-    return tf.pad(tensor, [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1))
+def _fill_up(tensor, num_samples):
+    """A tensor `[B, ...]` with zeros after its samples, `[num_samples, ...]`: XLA differentiates known shapes."""
+    missing = num_samples - tf.shape(tensor)[0]
+    filled = tf.pad(tensor, [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1))
+    return tf.ensure_shape(filled, (num_samples, *tensor.shape[1:]))

@@ -13,13 +13,14 @@ from pipelines.manifest import Manifest
 from pipelines.resolution import resolution_warnings
 from pipelines.side_files import smallest_half_height
 from socialmd_tf import mixture
+from socialmd_tf.compilation import compile_errors, is_compiled
 from socialmd_tf.config import preset
 from socialmd_tf.config.box_ranges import box_notes
 from socialmd_tf.config.terms import Terms
 from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
-from socialmd_tf.training.compiled_model import CompiledModel, compile_errors, is_compiled
+from socialmd_tf.training.compiled_model import CompiledModel
 from socialmd_tf.training.initial import initial_weights
 from socialmd_tf.training.initial_spread import set_spread
 from socialmd_tf.training.law import law_of_run
@@ -170,14 +171,14 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose
         Keras's `History`.
     """
     history, rollout = None, rollout_layer(model)
-    rollout.unroll = config.unroll
+    rollout.unroll, rollout.recompute = config.unroll, config.recompute
     for epochs, num_steps, calibrates in _stages(config, first_epoch):
         rollout.training_steps = num_steps
         frozen = _motion_layers(rollout) if calibrates else []
         for layer in frozen:
             layer.trainable = False
         model.make_train_function(force=True)
-        with compile_errors():
+        with compile_errors("the training step"):
             stage = _run_stage(model, config, directory, epochs, num_steps, further_callbacks, verbose)
         for layer in frozen:
             layer.trainable = True

@@ -31,6 +31,7 @@ MAY_CHANGE = (
     "model.step_fraction",
     "model.substeps",
     "patience",
+    "recompute",
     "run_directory",
     "unroll",
 )

@@ -14,7 +14,7 @@ from pipelines.manifest import Manifest
 from socialmd_tf.config import TrainConfig, to_dict
 from socialmd_tf.layers import AbsoluteHead
 from socialmd_tf.training import loop
-from socialmd_tf.training.compiled_model import CompiledModel, is_compiled
+from socialmd_tf.training.compiled_model import CompiledModel
 from tests.socialmd_tf.training.small import SMALL, WINDOWS
 
 # Without dropout: XLA draws other random numbers.
@@ -40,21 +40,15 @@ def trained(config, directory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_compiled_training_is_training(mixed_data, kind):
-    results = [trained(settings(kind, compile=setting, curriculum=(0, 2)), mixed_data) for setting in ("off", "on")]
-    (plain, expected), (compiled, found) = results
+@pytest.mark.parametrize("recompute", [False, True], ids=["", "recomputed"])
+def test_compiled_training_is_training(mixed_data, kind, recompute):
+    plain, expected = trained(settings(kind, compile="off", curriculum=(0, 2)), mixed_data)
+    compiled, found = trained(settings(kind, compile="on", curriculum=(0, 2), recompute=recompute), mixed_data)
     assert isinstance(compiled, CompiledModel) and not isinstance(plain, CompiledModel)
     for name in ("loss", "mae", "val_loss", "val_mae"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-4)
     for weight, wanted in zip(compiled.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(weight, wanted, rtol=1e-2, atol=1e-3)
-
-
-def test_auto_compiles_where_there_is_a_gpu(monkeypatch):
-    assert is_compiled("on") and not is_compiled("off")
-    for devices in ([], ["GPU:0"]):
-        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind, found=devices: found)
-        assert is_compiled("auto") == bool(devices)
 
 
 def test_the_choice_is_refused_if_it_is_none(tmp_path):
