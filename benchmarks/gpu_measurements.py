@@ -76,6 +76,9 @@ def frames(num_particles, batch_size, num_frames):
 def training(measured, arguments):
     """Time the training step that `train` runs."""
     strategy, model = trained_model(measured.model, measured.is_compiled, arguments.small)
+    model.samples_per_device = measured.batch_size
+    rollout_layer(model).recompute = measured.is_recomputed
+    model.make_train_function(force=True)
     positions, features = frames(measured.num_particles, 3 * measured.batch_size, OBSERVED + PREDICTED)
     mask = np.ones(features.shape[:2], "float32")
     inputs = {"positions": positions[:, :OBSERVED], "features": features, "mask": mask}
@@ -98,11 +101,9 @@ def trained_model(preset, is_compiled, is_small):
     manifest = Manifest("random", 2, ("mass", "charge"), "1", 1e-4, {}, {})
     strategy = tf.distribute.MirroredStrategy(loop.visible_devices())
     model = loop.new_model(config, manifest, (0.02, 0.001), strategy)
-    model.samples_per_device = 1  # a batch is as large as it is
     if config.model.head == "absolute":
         stay(rollout_layer(model))
     rollout_layer(model).training_steps = 0 if preset == "verlet" else None
-    model.make_train_function(force=True)
     return strategy, model
 
 

@@ -129,7 +129,8 @@ class KinematicHead(keras.layers.Layer):
         state = self.propagate(state, ops.matmul(factor, ops.swapaxes(factor, -1, -2)), outputs)
         logits, widths = self._components(outputs)
         covariances = ops.square(widths)[..., None, None] * state[0][..., None, :, :]
-        means = ops.repeat(mean[..., None, :], self.layout.num_components, axis=-2)
+        shape = (*ops.shape(mean)[:-1], self.layout.num_components, mean.shape[-1])
+        means = ops.broadcast_to(mean[..., None, :], shape)
         return self.layout.join(logits, means, floored_factor(covariances, self.scale_floor)), state
 
     def _components(self, outputs):

@@ -21,6 +21,7 @@ from tests.socialmd_tf.training.small import SMALL, WINDOWS
 KINDS = {
     "pooling": {},
     "pairwise": {"interaction": "pairwise", "head": "kinematic", "num_components": 2},
+    "verlet": {"interaction": "none", "head": "verlet", "num_components": 2},
     "alone": {"cell": "plain", "interaction": "none", "output_layers": (8,), "dropout": 0.0},
 }
 
