@@ -1,11 +1,13 @@
 """The functions that become the signatures of the SavedModel."""
 
+import contextlib
 import functools
 
 import tensorflow as tf
 
 from socialmd_tf.config.box_ranges import ranges
 from socialmd_tf.export import input_checks
+from socialmd_tf.layers.full_precision import on_any_device
 from socialmd_tf.layers.rollout import choose_rows
 from socialmd_tf.layers.static_shapes import static_shapes
 from socialmd_tf.model import rollout_layer
@@ -202,7 +204,8 @@ class Signatures(tf.Module):
         Returns:
             Parameters of the density `[B, N, P]`, and the new state.
         """
-        with static_shapes(self._is_compiled):
+        # An exported graph may run on a machine that is not like this one.
+        with static_shapes(self._is_compiled), contextlib.nullcontext() if self._is_compiled else on_any_device():
             state = self._layer.observe(positions, observed, _to_state(state, self._layer))
             parameters, state = self._layer.step(positions, features, mask, state, **known)
         return parameters, _to_tensors(state)

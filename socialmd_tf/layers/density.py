@@ -84,7 +84,7 @@ class DensityLayout:
         logits, loc, scales = self.split(parameters)
         tril = self.scale_tril(scales)
         offset = loc - self._average(logits, loc)[..., None, :]
-        second = ops.matmul(tril, ops.swapaxes(tril, -1, -2)) + offset[..., :, None] * offset[..., None, :]
+        second = covariance_of(tril) + offset[..., :, None] * offset[..., None, :]
         leading = ops.shape(parameters)[:-1]
         size = self.num_dimensions
         average = self._average(logits, ops.reshape(second, (*leading, self.num_components, size * size)))
@@ -121,3 +121,8 @@ class DensityLayout:
         if self.num_components == 1:
             return values[..., 0, :]
         return ops.sum(ops.softmax(logits)[..., None] * values, axis=-2)
+
+
+def covariance_of(factor):
+    """L L^T of matrices `[..., D, D]`, as a sum of products: a GPU would round the factors of a matrix product."""
+    return ops.sum(factor[..., :, None, :] * factor[..., None, :, :], axis=-1)

@@ -5,6 +5,8 @@ import itertools
 import keras
 from keras import ops
 
+from socialmd_tf.layers.full_precision import Dense
+
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class PlainLSTMCell(keras.layers.Layer):
@@ -29,19 +31,16 @@ class PlainLSTMCell(keras.layers.Layer):
 
     def __init__(self, input_layers, lstm_layers, output_layers, dropout, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.input_layers = self._dense(input_layers, "input", "float32")
+        self.input_layers = [Dense(units, "relu", name=f"input_{i}") for i, units in enumerate(input_layers)]
         self.lstms = [
             keras.layers.LSTMCell(units, dtype=self.dtype_policy, name=f"lstm_{i}")
             for i, units in enumerate(lstm_layers)
         ]
-        self.output_layers = self._dense(output_layers, "output", self.dtype_policy)
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
-
-    def _dense(self, sizes, name, dtype):
-        return [
-            keras.layers.Dense(units, activation="relu", dtype=dtype, name=f"{name}_{i}")
-            for i, units in enumerate(sizes)
+        self.output_layers = [
+            keras.layers.Dense(units, "relu", dtype=self.dtype_policy, name=f"output_{i}")
+            for i, units in enumerate(output_layers)
         ]
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     @property
     def state_size(self):

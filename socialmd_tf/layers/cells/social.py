@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.build_once import build_once
+from socialmd_tf.layers.full_precision import FullPrecisionDense
 
 
 def compress(values):
@@ -35,9 +36,7 @@ class SocialLSTMCell(keras.layers.Layer):
         self.interaction = interaction
         self.velocity_scale = velocity_scale
         self.expose_interaction = expose_interaction
-        self.input_embedding = keras.layers.Dense(
-            input_embedding, use_bias=False, dtype="float32", name="input_embedding"
-        )
+        self.input_embedding = FullPrecisionDense(input_embedding, use_bias=False, name="input_embedding")
         self.lstm = keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="lstm")
 
     @property

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.forces.factors import factor_values
+from socialmd_tf.layers.full_precision import product
 
 _DEGREE = 3
 
@@ -51,7 +52,9 @@ class PolynomialField(keras.layers.Layer):
             mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
         """
         scaled = (positions - self.center) * ops.exp(-self.log_length)
-        fields = ops.einsum("bnq,cdq->bncd", self._monomials(scaled), self.coefficients)
+        coefficients = ops.reshape(self.coefficients, (-1, len(self.exponents)))
+        fields = product(self._monomials(scaled), ops.transpose(coefficients))
+        fields = ops.reshape(fields, (*ops.shape(fields)[:2], len(self.factors), self.num_dimensions))
         factors = factor_values(self.factors, features, mask)
         result = self.acceleration_scale * ops.sum(factors[..., None] * fields, axis=2)
         return result if mask is None else result * mask[..., None]

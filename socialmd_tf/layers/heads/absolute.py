@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from socialmd_tf.layers.density import DensityLayout
+from socialmd_tf.layers.density import DensityLayout, covariance_of
+from socialmd_tf.layers.full_precision import FullPrecisionDense
 from socialmd_tf.layers.heads.covariance import factor_entries, floored_factor
 
 
@@ -26,7 +27,7 @@ class AbsoluteHead(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.layout = DensityLayout(num_dimensions, num_components, correlated)
         self.scale_floor = scale_floor
-        self.dense = keras.layers.Dense(self.layout.size, use_bias=False, dtype="float32", name="dense")
+        self.dense = FullPrecisionDense(self.layout.size, use_bias=False, name="dense")
 
     def build(self, outputs_shape, inputs_shape=None, state_shape=None):
         """Create the weights."""
@@ -62,9 +63,7 @@ class AbsoluteHead(keras.layers.Layer):
         if not self.layout.correlated:
             return ops.sqrt(ops.square(ops.softplus(raw)) + self.scale_floor**2)
         factor = self.layout.scale_tril(factor_entries(raw, self.layout.num_dimensions))
-        # As sums of products: in a matrix product, accelerators may round what goes in.
-        covariance = ops.sum(factor[..., :, None, :] * factor[..., None, :, :], axis=-1)
-        return floored_factor(covariance, self.scale_floor)
+        return floored_factor(covariance_of(factor), self.scale_floor)
 
     def get_config(self):
         """Arguments of the layer."""

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from socialmd_tf.layers.full_precision import FullPrecisionDense
 from socialmd_tf.layers.heads.kinematic import KinematicHead
 
 
@@ -35,9 +36,7 @@ class DisplacementHead(KinematicHead):
 
     def __init__(self, num_dimensions, num_components, scale_floor, move_scale, **kwargs):
         super().__init__(num_dimensions, num_components, scale_floor, move_scale, **kwargs)
-        self.memory = keras.layers.Dense(
-            1, activation="sigmoid", bias_initializer=keras.initializers.Constant(3.0), dtype="float32", name="memory"
-        )
+        self.memory = FullPrecisionDense(1, "sigmoid", bias_initializer=keras.initializers.Constant(3.0), name="memory")
 
     def build(self, outputs_shape, inputs_shape=None, state_shape=None):
         """Create the weights."""

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.cells.social import compress
-from socialmd_tf.layers.density import DensityLayout
+from socialmd_tf.layers.density import DensityLayout, covariance_of
+from socialmd_tf.layers.full_precision import FullPrecisionDense
 from socialmd_tf.layers.heads.covariance import factor_entries, floored_factor
 
 
@@ -45,19 +46,16 @@ class KinematicHead(keras.layers.Layer):
         self.layout = DensityLayout(num_dimensions, num_components, True)
         self.scale_floor = scale_floor
         self.acceleration_scale = acceleration_scale
-        self.acceleration = keras.layers.Dense(
-            num_dimensions, use_bias=False, kernel_initializer="zeros", dtype="float32", name="acceleration"
+        self.acceleration = FullPrecisionDense(
+            num_dimensions, use_bias=False, kernel_initializer="zeros", name="acceleration"
         )
-        self.scale = keras.layers.Dense(
+        self.scale = FullPrecisionDense(
             self.layout.num_scales,
             kernel_initializer="zeros",
             bias_initializer=self._initial_scale,
-            dtype="float32",
             name="scale",
         )
-        self.mixture = keras.layers.Dense(
-            2 * num_components, kernel_initializer="zeros", dtype="float32", name="mixture"
-        )
+        self.mixture = FullPrecisionDense(2 * num_components, kernel_initializer="zeros", name="mixture")
 
     def _initial_scale(self, shape, dtype=None):
         """Bias of new weights: equal standard deviations, no correlations."""
@@ -126,7 +124,7 @@ class KinematicHead(keras.layers.Layer):
         outputs = compress(outputs)
         factor = self.layout.scale_tril(factor_entries(self.scale(outputs), self.layout.num_dimensions))
         factor = self.acceleration_scale * factor
-        state = self.propagate(state, ops.matmul(factor, ops.swapaxes(factor, -1, -2)), outputs)
+        state = self.propagate(state, covariance_of(factor), outputs)
         logits, widths = self._components(outputs)
         covariances = ops.square(widths)[..., None, None] * state[0][..., None, :, :]
         shape = (*ops.shape(mean)[:-1], self.layout.num_components, mean.shape[-1])

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.boxes import of_particles
-from socialmd_tf.layers.full_precision import FullPrecisionDense
+from socialmd_tf.layers.full_precision import FullPrecisionDense, product
 from socialmd_tf.layers.pairs.on_pairs import difference, displacements, on_pairs
 
 
@@ -91,7 +91,7 @@ class PairwiseInteraction(keras.layers.Layer):
         first, second = self.hidden
         kernel = ops.concatenate([first.kernel, first.bias[None]], axis=0)
         scalars = ops.reshape(scalars, (kernel.shape[0], -1))
-        hidden = second(ops.silu(ops.matmul(ops.transpose(scalars), kernel)))
+        hidden = second(ops.silu(product(ops.transpose(scalars), kernel)))
         return ops.reshape(hidden, (*shape, second.units))
 
     def _read(self, falls, hidden):
@@ -102,7 +102,7 @@ class PairwiseInteraction(keras.layers.Layer):
         if falls.shape[-1] == 1:
             output = falls * self.output_layer(hidden)
         else:
-            output = ops.matmul(ops.matmul(falls, hidden), self.output_layer.kernel)
+            output = product(product(falls, hidden), self.output_layer.kernel)
             output = output + ops.sum(falls, axis=-1, keepdims=True) * self.output_layer.bias
         vectors = ops.swapaxes(output[..., :-1, : self.channels], 2, 3)
         shape = (*ops.shape(output)[:2], self.channels * (falls.shape[2] - 1))

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.boxes import of_particles
-from socialmd_tf.layers.full_precision import FullPrecisionDense
+from socialmd_tf.layers.full_precision import Dense, FullPrecisionDense, product
 from socialmd_tf.layers.pairs.on_pairs import displacements, on_pairs
 
 _CHARGE_UNITS = 32
@@ -105,8 +105,8 @@ class PairForce(keras.layers.Layer):
         flat = ops.reshape(log_distance, (1, -1))
         # The bias is one more row of the kernel: adding it afterwards would take longer than the product.
         kernel = ops.concatenate([self.range_hidden.kernel, self.range_hidden.bias[None]], axis=0)
-        hidden = ops.silu(ops.matmul(ops.transpose(kernel), ops.concatenate([flat, ops.ones_like(flat)], axis=0)))
-        strength = ops.matmul(ops.transpose(self.range.kernel), hidden) + self.range.bias[:, None]
+        hidden = ops.silu(product(ops.transpose(kernel), ops.concatenate([flat, ops.ones_like(flat)], axis=0)))
+        strength = product(ops.transpose(self.range.kernel), hidden) + self.range.bias[:, None]
         return ops.reshape(strength, (-1, *ops.shape(log_distance)))
 
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
@@ -127,12 +127,10 @@ class PairForce(keras.layers.Layer):
 
 def _charge_layers(name, charges, last):
     """An MLP from features to charges; `last` is the kernel initializer of its last layer."""
-    hidden = [
-        keras.layers.Dense(_CHARGE_UNITS, "silu", dtype="float32", name=f"{name}_{i}") for i in range(_HIDDEN_LAYERS)
-    ]
+    hidden = [Dense(_CHARGE_UNITS, "silu", name=f"{name}_{i}") for i in range(_HIDDEN_LAYERS)]
     return [
         *hidden,
-        keras.layers.Dense(charges, kernel_initializer=last, dtype="float32", name=f"{name}_{_HIDDEN_LAYERS}"),
+        Dense(charges, kernel_initializer=last, name=f"{name}_{_HIDDEN_LAYERS}"),
     ]
 
 
