@@ -39,7 +39,7 @@ def in_layers(path: str) -> bool:
 
 TENSORFLOW_LAYERS = [
     f"socialmd_tf/layers/{name}.py"
-    for name in ("recomputed_scan", "full_precision", "heads/time_steps", "pooling/sparse")
+    for name in ("recomputed_scan", "full_precision", "heads/time_steps", "pairs/perceptron", "pooling/sparse")
 ]
 CLIENT = [
     f"socialmd_tf/serving/{name}.py"

@@ -6,6 +6,8 @@ from keras import ops
 from socialmd_tf.layers.boxes import of_particles
 from socialmd_tf.layers.full_precision import Dense, FullPrecisionDense, product
 from socialmd_tf.layers.pairs.on_pairs import displacements, on_pairs
+from socialmd_tf.layers.pairs.perceptron import planes
+from socialmd_tf.layers.static_shapes import has_static_shapes
 
 _CHARGE_UNITS = 32
 _HIDDEN_LAYERS = 2
@@ -93,15 +95,18 @@ class PairForce(keras.layers.Layer):
         """Sums for n particles and for m others, for `AllPairs.sum_both`."""
         displacement = displacements(own[0], other[0], *own[3:])
         squared = ops.sum(ops.square(displacement), axis=0) + self.softening**2
-        strength = self._strength(0.5 * ops.log(squared)) * (near * ops.rsqrt(squared) ** 3)
+        strength, falls = self._strength(0.5 * ops.log(squared)), near * ops.rsqrt(squared) ** 3
         (response, source), (other_response, other_source) = own[1:3], other[1:3]
-        size = ops.sum(strength * response[..., None] * other_source[..., None, :], axis=0)
-        other_size = ops.sum(strength * source[..., None] * other_response[..., None, :], axis=0)
+        size = falls * _weighed(strength, response, other_source)
+        other_size = falls * _weighed(strength, source, other_response)
         to_own, to_other = ops.sum(size * displacement, axis=3), -ops.sum(other_size * displacement, axis=2)
         return ops.moveaxis(to_own, 0, -1), ops.moveaxis(to_other, 0, -1)
 
     def _strength(self, log_distance):
-        """g_k of log r `[R, n, m]`, `[K, R, n, m]`."""
+        """g_k of log r `[R, n, m]`, `[K, R, n, m]`; within `static_shapes` a list of K."""
+        if has_static_shapes():
+            hidden, last = self.range_hidden, self.range
+            return planes(log_distance, hidden.kernel[0], hidden.bias, last.kernel, last.bias)
         flat = ops.reshape(log_distance, (1, -1))
         # The bias is one more row of the kernel: adding it afterwards would take longer than the product.
         kernel = ops.concatenate([self.range_hidden.kernel, self.range_hidden.bias[None]], axis=0)
@@ -123,6 +128,13 @@ class PairForce(keras.layers.Layer):
             "acceleration_scale": self.acceleration_scale,
             "units": self.range_hidden.units,
         }
+
+
+def _weighed(strength, own, other):
+    """The sum over k of g_k u_k w_k, `[R, n, m]`."""
+    if isinstance(strength, list):
+        return sum(plane * own[k][..., None] * other[k][..., None, :] for k, plane in enumerate(strength))
+    return ops.sum(strength * own[..., None] * other[..., None, :], axis=0)
 
 
 def _charge_layers(name, charges, last):

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from pipelines.nbody.forces import forces
 from socialmd_tf.layers import PairForce
+from socialmd_tf.layers.static_shapes import static_shapes
 from tests import references
 
 SOFTENING, SCALE, CHARGES = 0.3, 0.5, 3
@@ -42,6 +43,8 @@ def test_equals_loops_over_pairs(num_dimensions, cutoff, held):
     expected = slow(force, *arrays)
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(force(*arrays), expected, rtol=1e-4, atol=1e-5)
+    with static_shapes():
+        np.testing.assert_allclose(force(*arrays), expected, rtol=1e-4, atol=1e-5)
 
 
 def central_difference(function, values, index, step=1e-4):
@@ -62,6 +65,7 @@ def test_particles_without_features_are_all_alike():
     np.testing.assert_allclose(force(*arrays), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_gradients_are_those_of_the_loops(num_dimensions, held):
     force = make(num_dimensions)
