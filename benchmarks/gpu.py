@@ -36,6 +36,8 @@ TARGETS = {
     "training thesis B=8": {"peak_gib": 0.3},
     "training thesis B=64": {"peak_gib": 2.5},
     "training thesis B=256": {"milliseconds": 100, "peak_gib": 9.8},
+    "training pairwise B=256 recomputed": {"peak_gib": 2.2},
+    "training thesis B=256 recomputed": {"peak_gib": 9.8},
     "training verlet B=256": {"milliseconds": 60},
     "rollout nbody N=25 B=64": {"scene_frames_per_second": 10_000},
     "rollout nbody N=25 B=1024": {"scene_frames_per_second": 100_000},
@@ -110,9 +112,9 @@ def measure(arguments, note):
     """Call `note` with each of the chosen measurements and its figures, or the reason why there are none."""
     end = time.monotonic() + arguments.seconds
     chosen = [each for each in measurements() if any(part in each.title for part in arguments.only)]
-    groups = collections.defaultdict(list)  # what one process should measure, since it compiles once for all sizes
+    groups = collections.defaultdict(list)  # what one process should measure, since it loads a model once for all sizes
     for each in chosen:
-        groups[each.kind, each.model, each.is_compiled].append(each)
+        groups[each.title if each.kind == "training" else each.model, each.is_compiled].append(each)
     waiting, lock = list(groups.values()), threading.Lock()
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, WORKER, Path(directory) / "lock", *["--small"] * arguments.small]

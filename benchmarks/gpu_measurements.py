@@ -51,8 +51,16 @@ def main():
         try:
             figures = kinds[measured.kind](measured, arguments)
         except Exception as error:  # whatever is wrong with one, the others go on
-            figures = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}"}
+            print(error, file=sys.stderr, flush=True)
+            figures = {"error": f"{type(error).__name__}: {reason(error)}"}
         print(json.dumps({**figures, "machine": machine}), flush=True)
+
+
+def reason(error):
+    """The line of an error's text that says most; TensorFlow's begin with the places in the graph."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    places = ("File ", "[[", "Detected at", "Graph execution error", "Stack trace", "<stack")
+    return next((line[:300] for line in reversed(lines) if line and not line.startswith(places)), "")
 
 
 def smaller(measured):
@@ -75,10 +83,7 @@ def frames(num_particles, batch_size, num_frames):
 
 def training(measured, arguments):
     """Time the training step that `train` runs."""
-    strategy, model = trained_model(measured.model, measured.is_compiled, arguments.small)
-    model.samples_per_device = measured.batch_size
-    rollout_layer(model).recompute = measured.is_recomputed
-    model.make_train_function(force=True)
+    strategy, model = trained_model(measured, arguments.small)
     positions, features = frames(measured.num_particles, 3 * measured.batch_size, OBSERVED + PREDICTED)
     mask = np.ones(features.shape[:2], "float32")
     inputs = {"positions": positions[:, :OBSERVED], "features": features, "mask": mask}
@@ -91,19 +96,21 @@ def training(measured, arguments):
     return {**rates, **summary(first, seconds)}
 
 
-@functools.cache
-def trained_model(preset, is_compiled, is_small):
-    """A strategy and a model ready to be trained, which batches of several sizes can share."""
-    config = TrainConfig.of_preset(preset)
+def trained_model(measured, is_small):
+    """A strategy and a model ready to be trained."""
+    config = TrainConfig.of_preset(measured.model)
     # With this rate the particles, and so the work, stay where they are.
-    settings = {"learning_rate": 1e-9, "compile": "on" if is_compiled else "off"}
-    config = dataclasses.replace(config, model=network(preset, is_small), **settings)
+    settings = {"learning_rate": 1e-9, "batch_size": measured.batch_size}
+    settings["compile"] = "on" if measured.is_compiled else "off"
+    config = dataclasses.replace(config, model=network(measured.model, is_small), **settings)
     manifest = Manifest("random", 2, ("mass", "charge"), "1", 1e-4, {}, {})
     strategy = tf.distribute.MirroredStrategy(loop.visible_devices())
     model = loop.new_model(config, manifest, (0.02, 0.001), strategy)
     if config.model.head == "absolute":
         stay(rollout_layer(model))
-    rollout_layer(model).training_steps = 0 if preset == "verlet" else None
+    rollout_layer(model).training_steps = 0 if measured.model == "verlet" else None
+    rollout_layer(model).recompute = measured.is_recomputed
+    model.make_train_function(force=True)
     return strategy, model
 
 
