@@ -5,8 +5,8 @@
 A training step is that of `train`: 25 particles in 2D with two features, 5 + 30 frames (for `verlet` each frame is
 predicted from the observed ones before it). Rollouts predict 30 frames after 5, with exported models. All begin with
 initial states of the N-body data, in straight motion. A figure is the median of steps that are waited for; the first
-ones, which compile, are not among them. Two processes (gpu_measurements.py) share the work: one measures while the
-other compiles; --processes 1 measures undisturbed and takes longer. A measurement that takes too long or ends its
+ones, which compile, are not among them. Processes (gpu_measurements.py) share the work: one measures while the
+others compile; --processes 1 measures undisturbed and takes longer. A measurement that takes too long or ends its
 process is noted, and the others go on. Prints a line per measurement, and tables in Markdown at the end. --small tries
 it on a CPU.
 """
@@ -28,7 +28,7 @@ from pathlib import Path
 from pipelines.atomic_files import write_json
 
 WORKER = Path(__file__).with_name("gpu_measurements.py")
-LIMIT = 75.0  # seconds of one measurement
+LIMIT = 100.0  # seconds of one measurement
 TARGETS = {
     "training lstm B=256": {"milliseconds": 8},
     "training pairwise B=8": {"peak_gib": 0.1},
@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--output", type=Path, required=True, help="file of all figures, JSON")
     parser.add_argument("--only", nargs="+", default=[""], help="parts of titles, such as training or thesis")
     parser.add_argument("--seconds", type=float, default=240.0, help="for everything; what no longer fits is left out")
-    parser.add_argument("--processes", type=int, default=2, help="one measures while the others compile")
+    parser.add_argument("--processes", type=int, default=3, help="one measures while the others compile")
     parser.add_argument("--small", action="store_true", help="tiny networks, systems and batches")
     arguments = parser.parse_args()
     results = {"small": arguments.small, "processes": arguments.processes, "measurements": {}}
