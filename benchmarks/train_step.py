@@ -3,8 +3,10 @@
     python benchmarks/train_step.py [--rounds 3] [--steps 5] [--variants thesis textbook thesis-monogrid]
 
 Every variant runs in a separate process, which measures its peak memory. Rounds alternate between the variants, so that
-other load affects them alike. Prints medians over all steps, quartiles, peak memory, ratios to `thesis`, and the floor
-as a percentage of the step: the step's arithmetic at the rate of this machine's matrix multiplication.
+other load affects them alike. Prints medians over all steps, quartiles, ratios to `thesis`, the time of the processors,
+summed over cores, which other load changes least, peak memory, and the floor as a percentage of the step: the step's
+arithmetic at the rate of this machine's matrix multiplication. The textbook version builds the pooled tensor with one
+segment sum and convolves it densely.
 """
 
 import argparse
@@ -138,13 +140,15 @@ def work(variant, num_steps):
     for _ in range(WARM_UP):
         model.train_on_batch(inputs, targets)
     first_steps = time.perf_counter() - started
-    times = []
+    times, processor_times = [], []
     for _ in range(num_steps):
-        started = time.perf_counter()
+        started, processor_started = time.perf_counter(), time.process_time()
         model.train_on_batch(inputs, targets)
         times.append(time.perf_counter() - started)
+        processor_times.append(time.process_time() - processor_started)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(json.dumps({"times": times, "peak_gib": peak, "first_steps": first_steps, "flops": matmul_rate()}))
+    result = {"times": times, "processor_times": processor_times, "peak_gib": peak, "first_steps": first_steps}
+    print(json.dumps({**result, "flops": matmul_rate()}))
 
 
 def matmul_rate():
@@ -198,7 +202,7 @@ def report(results):
     floor = floor_operations() / rate
     print(f"\nmatrix multiplication {rate / 1e9:.0f} GFLOP/s; floor of a thesis step {floor:.2f} s")
     print(
-        f"{'variant':20s} {'median s':>9s} {'quartiles':>15s} {'/ thesis':>9s} {'floor share':>12s} "
+        f"{'variant':20s} {'median s':>9s} {'quartiles':>15s} {'/ thesis':>9s} {'CPU s':>6s} {'floor share':>12s} "
         f"{'peak GiB':>9s} {'first steps s':>14s}"
     )
     for variant, runs in results.items():
@@ -207,7 +211,8 @@ def report(results):
         share = f"{100 * floor / median:.0f} %" if variant in ("thesis", "textbook") else ""
         peak, first = (np.median([run[key] for run in runs]) for key in ("peak_gib", "first_steps"))
         print(
-            f"{variant:20s} {median:9.3f} {f'{low:.3f}-{high:.3f}':>15s} {median / reference:9.2f} {share:>12s} "
+            f"{variant:20s} {median:9.3f} {f'{low:.3f}-{high:.3f}':>15s} {median / reference:9.2f} "
+            f"{np.median([run['processor_times'] for run in runs]):6.2f} {share:>12s} "
             f"{peak:9.2f} {first:14.1f}"
         )
 
