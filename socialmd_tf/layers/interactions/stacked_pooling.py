@@ -77,13 +77,14 @@ class StackedPoolingInteraction(keras.layers.Layer):
         Returns:
             gamma `[B, N, E]`.
         """
-        grids = ops.relu(self.pooled_convolution(positions, self.state_embedding(hidden_state), mask, box))
+        grids = self.pooled_convolution(positions, self.state_embedding(hidden_state), mask, box)
         batch_size, num_particles = ops.shape(hidden_state)[:2]
-        hidden = ops.reshape(grids, (-1, *grids.shape[2:]))
+        grids = ops.reshape(grids, (-1, *grids.shape[2:]))
         for convolution in self.convolutions:
             # Max pooling and ReLU commute: pooling first leaves a quarter of the work.
-            hidden = ops.relu(max_pool(convolution(hidden)))
-        hidden = self.embedding(ops.reshape(hidden, (-1, math.prod(hidden.shape[1:]))))
+            grids = max_pool(convolution(ops.relu(grids)))
+        # ReLU comes after changes of shape: its output is also the next layer's input, and training keeps it only once.
+        hidden = self.embedding(ops.relu(ops.reshape(grids, (-1, math.prod(grids.shape[1:])))))
         return ops.reshape(hidden, (batch_size, num_particles, self.embedding.units))
 
     def set_precision(self, policy):
