@@ -14,8 +14,10 @@ BEAD_DIAMETER = 0.47
 BOND_LENGTH = 0.42
 """Bond length between two beads of a strand, in nm."""
 GOLD, LIGAND = "AU", "LIG"
-GROUPS = ("OQL", "ONC", "OCQ", "OCN")
-"""Drug, background, and the ends of the ligands that carry them."""
+GROUPS = {"hydrophobic": ("OQL", "ONC", "OCQ", "OCN"), "hydrophilic": ("PAN", "ONC", "OCP", "OCN")}
+"""For each kind of drug: drug, background, and the ends of the ligands that carry them."""
+TETHER = "S"
+"""Name of the bead of a strand that is held by the core, such as the sulfur of a thiol."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Beads:
         """Which beads belong to the core."""
         return np.array(self.molecules) == GOLD
 
+    @property
+    def moving(self) -> npt.NDArray[np.intp]:
+        """The beads that are not gold."""
+        return np.flatnonzero(~self.is_gold)
+
 
 def build(config: NanoparticleConfig, index: int) -> Beads:
     """Build a nanoparticle with straight strands.
@@ -58,12 +65,13 @@ def build(config: NanoparticleConfig, index: int) -> Beads:
     strands = sphere_points(config.num_strands)[:, None] * distances[:, None]
     is_drug = generator.permutation(config.num_strands) < config.num_drugs(index)
 
+    drug_name, background_name, drug_end, background_end = GROUPS[config.drug_of(index)]
     names, molecules, numbers = [GOLD] * len(gold), [GOLD] * len(gold), [1] * len(gold)
     for drug in is_drug:
-        head, end = ("OQL", "OCQ") if drug else ("ONC", "OCN")
+        head, end = (drug_name, drug_end) if drug else (background_name, background_end)
         parts = ((LIGAND, 1 + config.chain_beads), (end, 1), (head, config.head_beads))
         for molecule, size in parts:
-            names += [f"C{bead + 1}" for bead in range(size)]
+            names += [TETHER if molecule == LIGAND and bead == 0 else f"C{bead + 1}" for bead in range(size)]
             molecules += [molecule] * size
             numbers += [numbers[-1] + 1] * size
     first = np.arange(config.num_strands)[:, None] * length + len(gold)

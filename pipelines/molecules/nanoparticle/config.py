@@ -6,6 +6,7 @@ from typing import Literal
 
 from pipelines.errors import require
 
+DRUGS = ("hydrophobic", "hydrophilic")
 _STRANDS_PER_AREA = (
     3.3  # per nm^2 of the surface of the core: dense enough for a brush, and for heads to exchange places
 )
@@ -17,8 +18,10 @@ class NanoparticleConfig:
 
     num_simulations: int = 12
     """Number of simulations; each has different random numbers."""
-    drug: Literal["hydrophobic", "hydrophilic"] = "hydrophobic"
-    """Whether the drug (OQL) avoids the solvent and sinks in, or competes with the background (ONC) for the surface."""
+    drug: Literal["hydrophobic", "hydrophilic", "both"] = "hydrophobic"
+    """hydrophobic: the drug (OQL) avoids the solvent and sinks in.
+    hydrophilic: the drug (PAN) competes with the background (ONC) for the surface.
+    both: simulations of all `drug_fractions` with the one, then with the other, and so on."""
     drug_fractions: tuple[float, ...] = (0.5, 0.3, 0.7)
     """Shares of strands that end in a drug, for successive simulations; the other strands end in background."""
     num_strands: int = 200
@@ -46,7 +49,8 @@ class NanoparticleConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        require(self.drug in ("hydrophobic", "hydrophilic"), "drug", "'hydrophobic' or 'hydrophilic'", self.drug)
+        drugs = (*DRUGS, "both")
+        require(self.drug in drugs, "drug", "'hydrophobic', 'hydrophilic' or 'both'", self.drug)
         for name in ("num_simulations", "chain_beads", "head_beads", "num_frames", "steps_per_frame"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         require(self.num_strands >= 2, "num_strands", "at least 2", self.num_strands)
@@ -67,6 +71,15 @@ class NanoparticleConfig:
     def time_between_frames(self) -> float:
         """Time between frames, in ps."""
         return self.steps_per_frame * self.time_step
+
+    @property
+    def drugs(self) -> tuple[str, ...]:
+        """The kinds of drug of the simulations, from `DRUGS`."""
+        return DRUGS if self.drug == "both" else (self.drug,)
+
+    def drug_of(self, index: int) -> str:
+        """The kind of drug in a simulation (from 0)."""
+        return self.drugs[index // len(self.drug_fractions) % len(self.drugs)]
 
     def num_drugs(self, index: int) -> int:
         """Number of strands that end in a drug in a simulation (from 0): at least one, and not all."""

@@ -1,5 +1,7 @@
 """Langevin dynamics of a nanoparticle with OpenMM, which is imported when something is simulated."""
 
+import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,32 +9,48 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import UserError
-from pipelines.molecules.nanoparticle.beads import BEAD_DIAMETER, BOND_LENGTH, LIGAND, Beads
+from pipelines.molecules.nanoparticle.beads import BOND_LENGTH, Beads
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
+from pipelines.molecules.nanoparticle.forces import HYDROPHOBICITY, MASS, RELAXED_HYDROPHOBICITY, forces
 
-HYDROPHOBICITY = {LIGAND: 0.6, "OCQ": 0.6, "OCN": 0.6, "ONC": 0.0}
-"""lambda of each molecule, 0 for hydrophilic ones."""
-DRUG_HYDROPHOBICITY = {"hydrophobic": 1.3, "hydrophilic": 0.0}
-RELAXED_HYDROPHOBICITY = 0.2
-"""lambda of drug and background before they become different."""
-
-_HEADS = ("OQL", "ONC")
-_MASS = 72.0  # amu, of a bead of four heavy atoms
-_BOND_STIFFNESS = 5000.0  # kJ / mol / nm^2
-_CORE_STIFFNESS = 1000.0  # kJ / mol / nm^2
-_CUTOFF = 1.0  # nm; the attraction there is a fiftieth of its depth
+_STORED_EVERY = 5  # frames; a new context at each of them costs 6 % of the time
 _RELAXATION_FRICTION = 1.0  # 1 / ps
 _TORN = 3.0  # bond lengths
-
-# Ashbaugh and Hatch (2008): Lennard-Jones repulsion, attraction scaled by lambda. The constant inside the minimum makes
-# the energy continuous.
-_ASHBAUGH_HATCH = (
-    "lambda * lj + inside * (1 - lambda) * (lj + attraction); inside = step(diameter * 2^(1/6) - r);"
-    "lj = 4 * attraction * ((diameter / r)^12 - (diameter / r)^6); lambda = (lambda1 + lambda2) / 2"
-)
+_START, _FRAME = 1, 2  # uses of random numbers
 
 
-def simulate(config: NanoparticleConfig, beads: Beads, index: int) -> Iterator[npt.NDArray[np.float64]]:
+@dataclasses.dataclass(frozen=True)
+class State:
+    """A state from which a simulation can go on: with the random numbers to come, it determines the motion."""
+
+    positions: npt.NDArray[np.float64]
+    """Positions of the beads that are not gold `[n, 3]`, in nm."""
+    velocities: npt.NDArray[np.float64]
+    """Their velocities `[n, 3]`, in nm / ps."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A frame of a simulation."""
+
+    frame: int
+    """Its number."""
+    positions: npt.NDArray[np.float64]
+    """Positions of all beads `[num_beads, 3]`, in nm."""
+    state: State
+    """The state at this frame."""
+
+
+def is_stored(frame: int) -> bool:
+    """Whether the state at a frame is kept: at the first one, and at 4, 9, 14, ..., the last of 5, 10, 15 frames.
+
+    The random numbers after such a frame depend on the seed, the simulation and the frame alone, so that a simulation
+    continued from the state is the simulation itself.
+    """
+    return frame == 0 or (frame + 1) % _STORED_EVERY == 0
+
+
+def simulate(config: NanoparticleConfig, beads: Beads, index: int) -> Iterator[Snapshot]:
     """Simulate a nanoparticle in implicit solvent at constant temperature.
 
     Beads repel each other, and attract each other in proportion to their hydrophobicity,
@@ -49,53 +67,103 @@ def simulate(config: NanoparticleConfig, beads: Beads, index: int) -> Iterator[n
         index: Number of the simulation, which seeds its random numbers.
 
     Yields:
-        Positions of the frames `[num_beads, 3]`, in nm, gold included.
+        The frames.
 
     Raises:
         UserError: OpenMM is missing, or the time step is too long.
     """
+    return _follow(config, beads, index, _relaxed(config, beads, index), 0, config.seed)
+
+
+def rerun(
+    config: NanoparticleConfig, beads: Beads, index: int, state: State, stored: int, frame: int, seed: int
+) -> Iterator[Snapshot]:
+    """Simulate a nanoparticle again from a frame on, with other random numbers.
+
+    Args:
+        config: Configuration of the simulation.
+        beads: The nanoparticle.
+        index: Number of the simulation.
+        state: Its state at the frame `stored`.
+        stored: Last frame up to `frame` whose state is known.
+        frame: The frame at which to begin.
+        seed: Seed of the random numbers after it. That of `config` gives the simulation itself.
+
+    Yields:
+        Frames `frame`, `frame` + 1, ... to the end of the simulation; the first one is that of the simulation.
+
+    Raises:
+        UserError: OpenMM is missing.
+    """
+    itself = itertools.dropwhile(
+        lambda snapshot: snapshot.frame < frame, _follow(config, beads, index, state, stored, config.seed)
+    )
+    if seed == config.seed:
+        return itself
+    return _follow(config, beads, index, next(itself).state, frame, seed)
+
+
+def _relaxed(config: NanoparticleConfig, beads: Beads, index: int) -> State:
+    """The state at the first frame: strands of equal heads, from straight ones at random velocities."""
     mm = _openmm()
-    moving = np.flatnonzero(~beads.is_gold)
-    pairs = _pair_force(mm, config, beads, moving)
-    system = mm.System()
-    for bead in moving:
-        system.addParticle(0.0 if beads.fixed[bead] else _MASS)
-    for force in (pairs, *_other_forces(mm, config, beads, moving)):
-        system.addForce(force)
-    integrator = mm.LangevinMiddleIntegrator(config.temperature, _RELAXATION_FRICTION, config.time_step)
-    context = _start(mm, config, system, integrator, beads.positions[moving], index)
-    _advance(mm, config, integrator, config.relaxation_steps)
-    _set_hydrophobicity(pairs, beads, moving, HYDROPHOBICITY | {"OQL": DRUG_HYDROPHOBICITY[config.drug]})
-    pairs.updateParametersInContext(context)
-    integrator.setFriction(config.friction)
-    for frame in range(config.num_frames):
-        if frame:
-            _advance(mm, config, integrator, config.steps_per_frame)
-        positions = _positions(context, beads, moving)
-        lengths = np.linalg.norm(positions[beads.bonds[:, 0]] - positions[beads.bonds[:, 1]], axis=1)
-        if not lengths.max() < _TORN * BOND_LENGTH:
-            raise _too_long(config, f"a bond is {lengths.max():.3g} nm long at frame {frame}")
-        yield positions
-
-
-def _start(
-    mm: Any, config: NanoparticleConfig, system: Any, integrator: Any, positions: npt.NDArray[np.float64], index: int
-) -> Any:
-    """The context of a simulation at minimal energy, with random velocities."""
-    seed = int(np.random.default_rng([config.seed, index, 1]).integers(1, 2**31 - 1))
-    integrator.setRandomNumberSeed(seed)
-    # With one thread and a fixed order of summation, the same seed gives the same frames.
-    options = {"Threads": "1", "DeterministicForces": "true"}
-    context = mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), options)
-    context.setPositions(positions)
+    system = _system(mm, config, beads, RELAXED_HYDROPHOBICITY)
+    seed = _seed(config.seed, index, _START)
+    context = _context(mm, system, _integrator(mm, config, _RELAXATION_FRICTION, seed))
+    context.setPositions(beads.positions[beads.moving])
     mm.LocalEnergyMinimizer.minimize(context, 10.0, 200)
     context.setVelocitiesToTemperature(config.temperature, seed)
-    return context
+    _advance(mm, config, context, config.relaxation_steps)
+    return _state(context)
 
 
-def _advance(mm: Any, config: NanoparticleConfig, integrator: Any, num_steps: int) -> None:
+def _follow(
+    config: NanoparticleConfig, beads: Beads, index: int, state: State, first: int, seed: int
+) -> Iterator[Snapshot]:
+    """The frames from the state at frame `first` on."""
+    mm = _openmm()
+    system = _system(mm, config, beads, HYDROPHOBICITY)
+    context = None
+    for frame in range(first, config.num_frames):
+        if context is not None:
+            _advance(mm, config, context, config.steps_per_frame)
+            state = _state(context)
+        yield Snapshot(frame, _checked_positions(config, beads, state, frame), state)
+        if frame == first or is_stored(frame):
+            # Neighbour lists and random numbers have a history. A new context has none but the state and the seed.
+            integrator = _integrator(mm, config, config.friction, _seed(seed, index, _FRAME, frame))
+            context = _context(mm, system, integrator)
+            context.setPositions(state.positions)
+            context.setVelocities(state.velocities)
+
+
+def _system(mm: Any, config: NanoparticleConfig, beads: Beads, hydrophobicity: dict[str, float]) -> Any:
+    system = mm.System()
+    for bead in beads.moving:
+        system.addParticle(0.0 if beads.fixed[bead] else MASS)
+    for force in forces(mm, config, beads, hydrophobicity):
+        system.addForce(force)
+    return system
+
+
+def _seed(*key: int) -> int:
+    return int(np.random.default_rng(key).integers(1, 2**31 - 1))
+
+
+def _integrator(mm: Any, config: NanoparticleConfig, friction: float, seed: int) -> Any:
+    integrator = mm.LangevinMiddleIntegrator(config.temperature, friction, config.time_step)
+    integrator.setRandomNumberSeed(seed)
+    return integrator
+
+
+def _context(mm: Any, system: Any, integrator: Any) -> Any:
+    # With one thread and a fixed order of summation, the same seed gives the same frames.
+    options = {"Threads": "1", "DeterministicForces": "true"}
+    return mm.Context(system, integrator, mm.Platform.getPlatformByName("CPU"), options)
+
+
+def _advance(mm: Any, config: NanoparticleConfig, context: Any, num_steps: int) -> None:
     try:
-        integrator.step(num_steps)
+        context.getIntegrator().step(num_steps)
     except mm.OpenMMException as error:
         raise _too_long(config, str(error)) from None
 
@@ -106,43 +174,18 @@ def _too_long(config: NanoparticleConfig, symptom: str) -> UserError:
     )
 
 
-def _pair_force(mm: Any, config: NanoparticleConfig, beads: Beads, moving: npt.NDArray[np.intp]) -> Any:
-    force = mm.CustomNonbondedForce(_ASHBAUGH_HATCH)
-    force.addGlobalParameter("diameter", BEAD_DIAMETER)
-    force.addGlobalParameter("attraction", config.attraction)
-    force.addPerParticleParameter("lambda")
-    force.setNonbondedMethod(mm.CustomNonbondedForce.CutoffNonPeriodic)
-    force.setCutoffDistance(_CUTOFF)
-    for _ in moving:
-        force.addParticle([0.0])
-    _set_hydrophobicity(force, beads, moving, HYDROPHOBICITY | dict.fromkeys(_HEADS, RELAXED_HYDROPHOBICITY))
-    for first, second in beads.bonds - moving[0]:
-        force.addExclusion(int(first), int(second))
-    return force
+def _state(context: Any) -> State:
+    state = context.getState(getPositions=True, getVelocities=True)
+    return State(np.array(state.getPositions(asNumpy=True)._value), np.array(state.getVelocities(asNumpy=True)._value))
 
 
-def _set_hydrophobicity(force: Any, beads: Beads, moving: npt.NDArray[np.intp], values: dict[str, float]) -> None:
-    for place, bead in enumerate(moving):
-        force.setParticleParameters(place, [values[beads.molecules[bead]]])
-
-
-def _other_forces(mm: Any, config: NanoparticleConfig, beads: Beads, moving: npt.NDArray[np.intp]) -> tuple[Any, Any]:
-    """Springs along the strands, and the repulsive core."""
-    springs = mm.HarmonicBondForce()
-    for first, second in beads.bonds - moving[0]:
-        springs.addBond(int(first), int(second), BOND_LENGTH, _BOND_STIFFNESS)
-    core = mm.CustomExternalForce(f"{_CORE_STIFFNESS} * max(0, reach - sqrt(x * x + y * y + z * z))^2")
-    core.addGlobalParameter("reach", config.core_radius + BEAD_DIAMETER / 2)
-    for place, bead in enumerate(moving):
-        if not beads.fixed[bead]:
-            core.addParticle(place, [])
-    return springs, core
-
-
-def _positions(context: Any, beads: Beads, moving: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+def _checked_positions(config: NanoparticleConfig, beads: Beads, state: State, frame: int) -> npt.NDArray[np.float64]:
+    """Positions of all beads `[num_beads, 3]`; refused if a strand is torn."""
     positions = beads.positions.copy()
-    state = context.getState(getPositions=True)
-    positions[moving] = state.getPositions(asNumpy=True)._value
+    positions[beads.moving] = state.positions
+    lengths = np.linalg.norm(positions[beads.bonds[:, 0]] - positions[beads.bonds[:, 1]], axis=1)
+    if not lengths.max() < _TORN * BOND_LENGTH:
+        raise _too_long(config, f"a bond is {lengths.max():.3g} nm long at frame {frame}")
     return positions
 
 

@@ -1,30 +1,33 @@
 """Simulated nanoparticles on disk, one PDB file per frame; a killed run resumes.
 
 A directory holds `nanoparticle.json` (the configuration, written first) and for each simulation
-`radial_distances/00000.json` and then `simulations/00000/` with its frames. The latter is filled under another name and
-renamed: a simulation is complete or not there, and one that was interrupted starts again.
+`radial_distances/00000.json`, `states/00000.npy` (from which it can be restarted, see `reruns.py`) and then
+`simulations/00000/` with its frames. The latter is filled under another name and renamed: a simulation is complete or
+not there, and one that was interrupted starts again.
 """
 
 import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.atomic_files import write_json
+from pipelines.atomic_files import write_atomically, write_json
 from pipelines.molecules.nanoparticle.beads import GROUPS, Beads, build
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
-from pipelines.molecules.nanoparticle.dynamics import simulate
+from pipelines.molecules.nanoparticle.dynamics import Snapshot, State, is_stored, simulate
 from pipelines.molecules.nanoparticle.hint import prepare_command
 from pipelines.molecules.nanoparticle.pdb_writer import pdb_text
 from pipelines.output_directory import claim
+from pipelines.processes import run_all
 from pipelines.progress import Progress
 
 CONFIG_FILE = "nanoparticle.json"
-SIMULATIONS, DISTANCES = "simulations", "radial_distances"
+SIMULATIONS, DISTANCES, STATES = "simulations", "radial_distances", "states"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Summary:
     num_beads: int
     """Beads per nanoparticle, including gold."""
     distances: npt.NDArray[np.float64]
-    """Mean distance of the beads of each of `GROUPS` from the centre of the core `[simulations, frames, 4]`, in nm."""
+    """Mean distance of the beads of each of the `GROUPS` of its drug from the centre of the core `[simulations,
+    frames, 4]`, in nm."""
 
     def __str__(self) -> str:
         config = self.config
@@ -47,28 +51,39 @@ class Summary:
         plural = "s" if config.num_simulations > 1 else ""
         lines = [
             f"{self.directory}: {config.num_simulations} simulation{plural} of {self.num_beads} beads, "
-            f"{config.num_frames} frames {config.time_between_frames:g} ps apart, {config.drug} drug",
+            f"{config.num_frames} frames {config.time_between_frames:g} ps apart",
             "a coarse-grained stand-in: its times and distances are not those of a real nanoparticle",
-            f"mean distance from the centre of the core (nm) at frames {', '.join(map(str, chosen))}"
-            + (" ± standard error over simulations:" if plural else ":"),
         ]
-        mean = self.distances.mean(axis=0)
-        error = self.distances.std(axis=0, ddof=1) / config.num_simulations**0.5 if plural else None
-        for place, group in enumerate(GROUPS):
-            values = ", ".join(
-                f"{mean[frame, place]:.3f}" + ("" if error is None else f" ± {error[frame, place]:.3f}")
-                for frame in chosen
-            )
-            lines.append(f"  {group}: {values}")
+        for drug in config.drugs:
+            lines += self._distance_lines(drug, chosen)
         return "\n".join([*lines, f"next: {prepare_command(config, self.directory / SIMULATIONS)}"])
 
+    def _distance_lines(self, drug: str, frames: list[int]) -> list[str]:
+        ours = [self.config.drug_of(index) == drug for index in range(self.config.num_simulations)]
+        count = sum(ours)
+        if not count:
+            return []
+        values = self.distances[ours][:, frames]
+        mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / count**0.5 if count > 1 else None
+        title = f"{count} with {drug} drug, mean distance from the centre of the core (nm) at frames "
+        lines = [f"{title}{', '.join(map(str, frames))}" + (":" if error is None else " ± standard error:")]
+        for place, group in enumerate(GROUPS[drug]):
+            texts = [
+                f"{mean[frame, place]:.3f}" + ("" if error is None else f" ± {error[frame, place]:.3f}")
+                for frame in range(len(frames))
+            ]
+            lines.append(f"  {group}: {', '.join(texts)}")
+        return lines
 
-def generate(config: NanoparticleConfig, directory: Path) -> Summary:
+
+def generate(config: NanoparticleConfig, directory: Path, num_processes: int | None = 1) -> Summary:
     """Simulate nanoparticles; the same call completes a run that was stopped.
 
     Args:
         config: What to simulate.
         directory: Directory of the files: new, empty, or begun with the same `config`.
+        num_processes: Simulations at a time, each in its own process; None for one per core. The files do not depend
+            on it.
 
     Returns:
         The summary.
@@ -78,13 +93,16 @@ def generate(config: NanoparticleConfig, directory: Path) -> Summary:
     """
     directory = Path(directory)
     values = json.loads(json.dumps(dataclasses.asdict(config)))
-    with (
-        claim(directory, CONFIG_FILE, values, "simulated nanoparticles"),
-        Progress("nanoparticle", config.num_simulations * config.num_frames) as progress,
-    ):
-        for index in range(config.num_simulations):
-            if not _folder(directory, index).exists():
-                _generate_one(config, index, directory, progress)
+    with claim(directory, CONFIG_FILE, values, "simulated nanoparticles"):
+        missing = [index for index in range(config.num_simulations) if not _folder(directory, index).exists()]
+        tasks = [(config, index, directory) for index in missing]
+        with Progress("nanoparticle", config.num_simulations * config.num_frames) as progress:
+            before = (config.num_simulations - len(missing)) * config.num_frames
+            done = dict.fromkeys(range(len(missing)), 0)
+            for place, num_frames in run_all(_generate_one, tasks, num_processes):
+                done[place] = num_frames
+                where = f"simulation {missing[place] + 1} of {config.num_simulations}, {num_frames} frames"
+                progress.show(before + sum(done.values()), where)
     return Summary(directory, config, len(build(config, 0).names), _load_distances(config, directory))
 
 
@@ -92,38 +110,80 @@ def _folder(directory: Path, index: int) -> Path:
     return directory / SIMULATIONS / f"{index:05d}"
 
 
-def _generate_one(config: NanoparticleConfig, index: int, directory: Path, progress: Progress) -> None:
-    beads, final = build(config, index), _folder(directory, index)
-    partial = final.with_name(f".{final.name}.partial")
+def states_file(directory: Path, index: int) -> Path:
+    """The file with the stored states of a simulation, float64 `[num_states, 2, n, 3]`: positions and velocities."""
+    return directory / STATES / f"{index:05d}.npy"
+
+
+def frame_file(config: NanoparticleConfig, frame: int) -> str:
+    """Name of the file of a frame."""
+    return f"frame_{frame:0{len(str(config.num_frames - 1))}d}.pdb"
+
+
+def _generate_one(config: NanoparticleConfig, index: int, directory: Path) -> Iterator[int]:
+    """Write one simulation; yields the number of its frames."""
+    beads = build(config, index)
+    groups, rows, states = GROUPS[config.drug_of(index)], [], []
+
+    def noted() -> Iterator[Snapshot]:
+        for snapshot in simulate(config, beads, index):
+            rows.append(mean_distances(beads, groups, snapshot.positions))
+            if is_stored(snapshot.frame):
+                states.append(snapshot.state)
+            yield snapshot
+        columns = np.array(rows).T.tolist()
+        write_json(directory / DISTANCES / f"{index:05d}.json", dict(zip(groups, columns, strict=True)))
+        _save_states(states_file(directory, index), states)
+
+    yield from write_frames(config, beads, noted(), _folder(directory, index))
+
+
+def write_frames(
+    config: NanoparticleConfig, beads: Beads, snapshots: Iterable[Snapshot], folder: Path
+) -> Iterator[int]:
+    """Write frames as PDB files into a folder that is there only when all of them are.
+
+    Args:
+        config: Names and times of the frames.
+        beads: The nanoparticle.
+        snapshots: The frames.
+        folder: The folder; one that an interrupted run left under the temporary name is removed.
+
+    Yields:
+        The number of frames written so far.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    digits, rows = len(str(config.num_frames - 1)), []
-    for frame, positions in enumerate(simulate(config, beads, index)):
-        text = pdb_text(beads, positions, frame, frame * config.time_between_frames)
-        (partial / f"frame_{frame:0{digits}d}.pdb").write_text(text)
-        rows.append(mean_distances(beads, positions))
-        where = f"simulation {index + 1} of {config.num_simulations}, {frame + 1} frames"
-        progress.show(index * config.num_frames + frame + 1, where)
-    columns = np.array(rows).T.tolist()
-    write_json(directory / DISTANCES / f"{index:05d}.json", dict(zip(GROUPS, columns, strict=True)))
-    os.replace(partial, final)
+    for count, snapshot in enumerate(snapshots, start=1):
+        text = pdb_text(beads, snapshot.positions, snapshot.frame, snapshot.frame * config.time_between_frames)
+        (partial / frame_file(config, snapshot.frame)).write_text(text)
+        yield count
+    os.replace(partial, folder)
 
 
-def mean_distances(beads: Beads, positions: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Mean distance of the beads of each of `GROUPS` from the origin `[4]`, in the unit of the positions.
+def _save_states(path: Path, states: list[State]) -> None:
+    """Write states, see `states_file`."""
+    values = np.array([(state.positions, state.velocities) for state in states])
+    write_atomically(path, lambda file: np.save(file, values))
+
+
+def mean_distances(beads: Beads, groups: Iterable[str], positions: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Mean distance of the beads of each group from the origin `[len(groups)]`, in the unit of the positions.
 
     Args:
         beads: The nanoparticle.
+        groups: Names of molecules.
         positions: `[num_beads, 3]`.
     """
     distances = np.linalg.norm(positions, axis=1)
     molecules = np.array(beads.molecules)
-    return np.array([distances[molecules == group].mean() for group in GROUPS])
+    return np.array([distances[molecules == group].mean() for group in groups])
 
 
 def _load_distances(config: NanoparticleConfig, directory: Path) -> npt.NDArray[np.float64]:
     rows = []
     for index in range(config.num_simulations):
         values = json.loads((directory / DISTANCES / f"{index:05d}.json").read_text())
-        rows.append(np.array([values[group] for group in GROUPS]).T)
+        rows.append(np.array([values[group] for group in GROUPS[config.drug_of(index)]]).T)
     return np.array(rows)

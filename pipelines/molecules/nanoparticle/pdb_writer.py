@@ -9,7 +9,7 @@ _ANGSTROM = 10.0  # in a nm
 
 
 def pdb_text(beads: Beads, positions: npt.NDArray[np.floating], frame: int, time: float) -> str:
-    """Write a frame as the text of a PDB file.
+    """Write a frame as the text of a PDB file; the first frame of a simulation has the bonds, too.
 
     Args:
         beads: Names and numbers; numbers start again after the largest one that fits.
@@ -30,4 +30,10 @@ def pdb_text(beads: Beads, positions: npt.NDArray[np.floating], frame: int, time
             f"HETATM{serial % 100_000:5d} {label} {molecule:>3s} A{number % 10_000:4d}    "
             f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          {element:>2s}"
         )
-    return "\n".join([*lines, "END", ""])
+    bonds = _bonds(beads) if frame == 0 else []
+    return "\n".join([*lines, *bonds, "END", ""])
+
+
+def _bonds(beads: Beads) -> list[str]:
+    """CONECT records, one per bond."""
+    return [f"CONECT{first % 100_000:5d}{second % 100_000:5d}" for first, second in (beads.bonds + 1).tolist()]

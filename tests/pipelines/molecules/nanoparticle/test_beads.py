@@ -20,6 +20,11 @@ def test_strands_end_in_drug_or_background():
     assert len(set(beads.numbers[first:])) == 3 * 6
 
 
+def test_a_hydrophilic_drug_has_other_names():
+    beads = build(NanoparticleConfig(num_strands=6, chain_beads=2, drug="both", drug_fractions=(0.5,)), 1)
+    assert set(beads.molecules) == {"AU", "LIG", "OCP", "PAN", "OCN", "ONC"}
+
+
 def test_strands_are_tethered_to_the_core_and_bound():
     beads = build(SMALL, 0)
     bound = np.linalg.norm(np.diff(beads.positions[beads.bonds], axis=1)[:, 0], axis=-1)

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from pipelines.molecules.nanoparticle import dynamics
 from pipelines.molecules.nanoparticle.beads import BEAD_DIAMETER
+from pipelines.molecules.nanoparticle.forces import ASHBAUGH_HATCH
 
 
 def test_the_energy_is_that_of_ashbaugh_and_hatch():
     mm = pytest.importorskip("openmm")
     diameter, depth = BEAD_DIAMETER, 1.5
     for hydrophobicity in (0.0, 0.65, 1.3):
-        force = mm.CustomNonbondedForce(dynamics._ASHBAUGH_HATCH)
+        force = mm.CustomNonbondedForce(ASHBAUGH_HATCH)
         force.addGlobalParameter("diameter", diameter)
         force.addGlobalParameter("attraction", depth)
         force.addPerParticleParameter("lambda")

@@ -40,7 +40,7 @@ def test_frames_are_files_that_prepare_takes(tmp_path):
     assert frames.shape == (4, 6, 5)
     # The middle bead of three stands for a molecule; a PDB file holds thousandths of an angstrom.
     beads = build(SMALL, 0)
-    (first, *_) = dynamics.simulate(SMALL, beads, 0)
+    first = next(dynamics.simulate(SMALL, beads, 0)).positions
     heads = [bead for bead, name in enumerate(beads.molecules) if name in ("OQL", "ONC") and beads.names[bead] == "C2"]
     np.testing.assert_allclose(frames[0, :, :3], first[heads], atol=1e-4)
     rows = np.linalg.norm(first[np.array(beads.molecules) == "OQL"], axis=1)
@@ -75,10 +75,21 @@ def test_the_same_seed_gives_the_same_files_and_another_one_others(tmp_path):
     assert a == b != c
 
 
-def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
+def test_the_files_do_not_depend_on_the_number_of_processes(tmp_path):
+    pytest.importorskip("openmm")
+    config = dataclasses.replace(SMALL, drug="both", drug_fractions=(0.5,))
+    summaries = [generate.generate(config, tmp_path / str(number), number) for number in (1, 2)]
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    np.testing.assert_array_equal(*(summary.distances for summary in summaries))
+    assert "OQL: " in str(summaries[0]) and "PAN: " in str(summaries[0])
+
+
+@pytest.mark.parametrize("num_processes", ["1", "2"])
+def test_a_killed_run_is_finished_by_the_same_command(tmp_path, num_processes):
     pytest.importorskip("openmm")
     flags = ["--num-simulations", "3", "--num-strands", "6", "--num-frames", "30", "--relaxation-steps", "10"]
-    command = [sys.executable, "-m", "socialmd_tf.nanoparticle", *flags, "--steps-per-frame", "20", "--output"]
+    flags += ["--steps-per-frame", "20", "--num-processes", num_processes]
+    command = [sys.executable, "-m", "socialmd_tf.nanoparticle", *flags, "--output"]
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
     killed = tmp_path / "killed"
     process = subprocess.Popen([*command, str(killed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -87,7 +98,7 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     folders = [path.name for path in (killed / "simulations").iterdir() if not path.name.startswith(".")]
-    assert folders == ["00000"]
+    assert folders == ["00000"] or (num_processes == "2" and not folders)
     subprocess.run([*command, str(killed)], check=True, capture_output=True)
     assert contents(killed) == contents(tmp_path / "whole")
 
