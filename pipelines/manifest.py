@@ -10,6 +10,7 @@ from typing import Any
 from pipelines.atomic_files import write_text
 from pipelines.boxes import lattice_vectors
 from pipelines.errors import UserError, require
+from pipelines.reruns import check_reruns
 
 FORMAT = 1
 MANIFEST_FILE = "dataset.json"
@@ -52,6 +53,10 @@ class Manifest:
     """`.npy` file of the bonds in all files, or file -> `.npy` file: rows of i, j and type (1 or more), integers
     `[E, 3]`."""
 
+    reruns: Mapping[str, Mapping[str, str | int]] | None = None
+    """Files of re-runs, none of them in `splits`: file -> {"of": the file that it restarts with other random numbers,
+    "frame": the number of the frame in that file, which is the first one of the re-run}."""
+
     def __post_init__(self) -> None:
         """Check every field."""
         _require_text("name", self.name)
@@ -75,6 +80,8 @@ class Manifest:
         if self.group is not None:
             self._check_group(self.group)
         self._check_velocities()
+        if self.reruns is not None:
+            check_reruns(self.reruns, self.files)
         self._check_box()
         if self.edges is not None:
             files = {"": self.edges} if isinstance(self.edges, str) else self.edges
@@ -110,16 +117,17 @@ class Manifest:
 
     def _check_files(self, name: str, files: Mapping[str, str], *, complete: bool) -> None:
         require(isinstance(files, Mapping), name, "an object that maps files to .npy files", files)
+        known = self.files if name == "edges" else [*self.files, *(self.reruns or {})]
         for file, side_file in files.items():
             right = isinstance(side_file, str) and side_file.endswith(".npy") and _is_inside(side_file)
             require(right, name, "of .npy files inside the dataset", side_file)
-            require(not complete or file in self.files, name, "about files of `splits`", file)
-        missing = sorted(set(self.files) - set(files)) if complete else []
+            require(not complete or file in known, name, "about files of `splits`", file)
+        missing = sorted(set(known) - set(files)) if complete else []
         require(not missing, name, "about every file of `splits`", f"none for {', '.join(missing[:3])}")
 
     @property
     def files(self) -> list[str]:
-        """All trajectory files, split after split."""
+        """All trajectory files of `splits`, split after split."""
         return [file for files in self.splits.values() for file in files]
 
     @property
@@ -154,17 +162,31 @@ class Manifest:
         """Names of the features that are constant in time (F), which models read: all but observed velocities."""
         return tuple(name for name in self.features if name not in self.velocity_names)
 
+    def original_of(self, file: str) -> str:
+        """The file of `splits` that a re-run restarts; a file of `splits` itself."""
+        return str((self.reruns or {}).get(file, {"of": file})["of"])
+
+    def reruns_of(self, file: str) -> dict[int, tuple[str, ...]]:
+        """The re-runs of a file of `splits`: frame at which they restart it -> their files."""
+        found: dict[int, tuple[str, ...]] = {}
+        for rerun, entry in (self.reruns or {}).items():
+            if entry["of"] == file:
+                frame = int(entry["frame"])
+                found[frame] = (*found.get(frame, ()), rerun)
+        return dict(sorted(found.items()))
+
     def edges_of(self, file: str) -> str | None:
-        """The file of the bonds in a file of `splits`; None without bonds."""
-        return self.edges if self.edges is None or isinstance(self.edges, str) else self.edges[file]
+        """The file of the bonds in a file of `splits` or its re-run; None without bonds."""
+        return self.edges if self.edges is None or isinstance(self.edges, str) else self.edges[self.original_of(file)]
 
     def group_of(self, file: str) -> str | int:
         """The simulation that a file is a part of: its `group`, or the file itself where none is stated.
 
         Args:
-            file: A file of `splits`.
+            file: A file of `splits`, or a re-run, which is of the group of the file that it restarts.
         """
-        return (self.group or {}).get(file, file)
+        original = self.original_of(file)
+        return (self.group or {}).get(original, original)
 
     @classmethod
     def load(cls, directory: Path) -> "Manifest":

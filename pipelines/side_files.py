@@ -110,7 +110,7 @@ def load_edges(manifest: Manifest, directory: Path, file: str, num_particles: in
         UserError: The file of the bonds is missing or damaged, has another shape or type of numbers, names a particle
             that does not exist, joins a particle with itself or a pair twice, or has a type below 1.
     """
-    if isinstance(manifest.edges, Mapping) and file not in manifest.edges:
+    if isinstance(manifest.edges, Mapping) and manifest.original_of(file) not in manifest.edges:
         raise UserError(f"{Path(directory) / file}: expected a file of `edges` in the manifest")
     name = manifest.edges_of(file)
     if name is None:

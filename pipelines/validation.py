@@ -12,6 +12,7 @@ from pipelines.errors import UserError
 from pipelines.jumps import image_fault, jump_fault
 from pipelines.manifest import Manifest
 from pipelines.npy_files import frame_chunks, open_trajectory
+from pipelines.reruns import rerun_fault
 from pipelines.side_files import load_boxes, load_edges
 from pipelines.velocities import velocity_fault
 
@@ -24,7 +25,8 @@ def validate(directory: Path, *, min_frames: int = 1, splits: Sequence[str] | No
     Faults are: a file that is missing, damaged or in two splits; a wrong dtype, rank or number of columns; too few
     frames; numbers that are not finite; features that change in time; positions that jump as in a periodic box where
     there is none (`jump_fault`), or move too far to be followed through one (`image_fault`); boxes and bonds that are
-    not what they must be (`pipelines.side_files`); velocities in another unit than the positions (`velocity_fault`).
+    not what they must be (`pipelines.side_files`); velocities in another unit than the positions (`velocity_fault`);
+    re-runs that do not begin at the frame that they restart (`rerun_fault`) or have other features.
 
     Args:
         directory: The directory of the dataset.
@@ -44,6 +46,9 @@ def validate(directory: Path, *, min_frames: int = 1, splits: Sequence[str] | No
         if splits is None or split in splits:
             for file in files:
                 faults += _file_faults(manifest, directory, file, min_frames)
+                for frame, reruns in manifest.reruns_of(file).items():
+                    for rerun in reruns:
+                        faults += _rerun_faults(manifest, directory, rerun, file, frame)
     return list(dict.fromkeys(faults))
 
 
@@ -79,6 +84,31 @@ def _file_faults(manifest: Manifest, directory: Path, file: str, min_frames: int
     if not not_finite and not side_faults:
         faults += _motion_faults(manifest, trajectory, boxes)
     return side_faults + [f"{path}: {fault}" for fault in faults if fault]
+
+
+def _rerun_faults(manifest: Manifest, directory: Path, rerun: str, file: str, frame: int) -> list[str]:
+    faults = _file_faults(manifest, directory, rerun, 1)
+    try:
+        trajectory, original = (open_trajectory(directory / name, manifest.num_columns) for name in (rerun, file))
+        boxes = load_boxes(manifest, directory, file, len(original))
+    except UserError:  # a fault of either file, which is reported as such
+        return faults
+    fault = rerun_fault(trajectory, original, frame, manifest.num_dimensions, boxes)
+    fault = fault or _other_features(manifest, trajectory[0], original[0])
+    return faults if fault is None else [*faults, f"{directory / rerun}: not a re-run of {file}: {fault}"]
+
+
+def _other_features(manifest: Manifest, rerun: npt.NDArray[Any], original: npt.NDArray[Any]) -> str | None:
+    for place, name in enumerate(manifest.features):
+        column = manifest.num_dimensions + place
+        different = rerun[:, column] != original[:, column]
+        if name in manifest.particle_features and different.any():
+            particle = int(np.argmax(different))
+            return (
+                f"particle {particle}, column {column} ({name}): expected {original[particle, column]}, "
+                f"found {rerun[particle, column]}"
+            )
+    return None
 
 
 def _motion_faults(

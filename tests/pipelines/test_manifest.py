@@ -85,7 +85,7 @@ def test_manifest_survives_saving_and_equal_manifests_give_equal_bytes(tmp_path)
         (
             {"extra": 1},
             "unknown field 'extra'; expected format, name, num_dimensions, features, length_unit, "
-            "time_between_frames, splits, provenance, time_unit, group, box, box_files, edges",
+            "time_between_frames, splits, provenance, time_unit, group, box, box_files, edges, reruns",
         ),
     ],
 )
