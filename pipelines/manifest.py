@@ -31,7 +31,7 @@ class Manifest:
     features: tuple[str, ...]
     """Names of the columns after the positions. Successive `<name>_x, <name>_y(, <name>_z)` are one vector. Those
     called `velocity_x` and so on are observed velocities, in `length_unit` per `time_unit`, the only columns that may
-    change in time."""
+    change in time; `anchor_x` and so on are the places where the particles are held."""
     length_unit: str
     """Unit of the positions."""
     time_between_frames: float
@@ -79,7 +79,8 @@ class Manifest:
             _require_text("time_unit", self.time_unit)
         if self.group is not None:
             self._check_group(self.group)
-        self._check_velocities()
+        self._check_vector(self.velocity_names)
+        self._check_vector(self.anchor_names)
         if self.reruns is not None:
             check_reruns(self.reruns, self.files)
         self._check_box()
@@ -100,13 +101,11 @@ class Manifest:
             require(file in self.files, "group", "about files of `splits`", file)
             require(type(simulation) in (str, int), f"group.{file}", "a text or an integer", simulation)
 
-    def _check_velocities(self) -> None:
-        expected = self.velocity_names
-        start = self.velocity_start
-        found = () if start is None else self.features[start : start + self.num_dimensions]
-        right = start is None or tuple(found) == expected
-        right = right and (start is not None or not set(expected) & set(self.features))
-        require(right, "features", f"with successive {', '.join(expected)}, or none of them", list(self.features))
+    def _check_vector(self, expected: tuple[str, ...]) -> None:
+        features = list(self.features)
+        start = features.index(expected[0]) if expected[0] in features else 0
+        right = tuple(features[start : start + len(expected)]) == expected or not set(expected) & set(features)
+        require(right, "features", f"with successive {', '.join(expected)}, or none of them", features)
 
     def _check_box(self) -> None:
         require(self.box is None or self.box_files is None, "box", "left out beside `box_files`", self.box)
@@ -158,9 +157,25 @@ class Manifest:
         return features.index("velocity_x") if "velocity_x" in features else None
 
     @property
+    def anchor_names(self) -> tuple[str, ...]:
+        """Names that the columns of anchors have."""
+        return tuple(f"anchor_{axis}" for axis in "xyz"[: self.num_dimensions])
+
+    @property
+    def anchor_start(self) -> int | None:
+        """Place of `anchor_x` among `particle_features`; None without anchors."""
+        features = list(self.particle_features)
+        return features.index("anchor_x") if "anchor_x" in features else None
+
+    @property
     def particle_features(self) -> tuple[str, ...]:
-        """Names of the features that are constant in time (F), which models read: all but observed velocities."""
+        """Names of the features that are constant in time (F), as models take them: all but observed velocities."""
         return tuple(name for name in self.features if name not in self.velocity_names)
+
+    @property
+    def own_features(self) -> tuple[str, ...]:
+        """Names of the features that describe a particle: `particle_features` without anchors, which are places."""
+        return tuple(name for name in self.particle_features if name not in self.anchor_names)
 
     def original_of(self, file: str) -> str:
         """The file of `splits` that a re-run restarts; a file of `splits` itself."""

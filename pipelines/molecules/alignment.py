@@ -78,21 +78,33 @@ class Aligner:
     """Positions of the centre atoms of molecules relative to the centre, frame by frame; nothing is rotated.
 
     In the first frame each particle is the image nearest to the centre or, without centre atoms, where the file has it.
+    Its anchor is the image nearest to the centre or, without centre atoms, to the particle.
 
     Args:
         selection: The atoms.
         first: The first frame.
+        start: Positions `[N, 3]` to which the particles of the first frame are the nearest images instead, relative to
+            the centre, in angstrom: those of the simulation that this one restarts.
     """
 
-    def __init__(self, selection: Selection, first: Frame) -> None:
+    def __init__(self, selection: Selection, first: Frame, start: Array | None = None) -> None:
         self._selection = selection
         self._center: Unwrapped | None = None
-        start = first.finite_positions(selection.atoms)
+        place = first.finite_positions(selection.atoms)
         if len(selection.center_atoms):
             cluster = first.finite_positions(selection.center_atoms)
             self._center = Unwrapped(gather_around_mean(cluster, first.box))
-            start = np.zeros_like(start)
-        self.particles = Unwrapped(start)
+            place = np.zeros_like(place)
+        self.particles = Unwrapped(place if start is None else start)
+        self.anchors = None if selection.anchors is None else Unwrapped(place)
+        self._first_anchors: Array | None = None
+
+    @property
+    def anchor_move(self) -> float | None:
+        """Root mean square distance of the anchors from where they were first, in angstrom; None without anchors."""
+        if self.anchors is None or self._first_anchors is None:
+            return None
+        return float(np.sqrt(((self.anchors.positions - self._first_anchors) ** 2).sum(axis=1).mean()))
 
     def __call__(self, frame: Frame) -> Array:
         """Take in the next frame, including the first one.
@@ -106,9 +118,13 @@ class Aligner:
         Raises:
             UserError: A coordinate of a followed atom is not finite.
         """
-        positions = frame.finite_positions(self._selection.atoms)
+        positions, origin = frame.finite_positions(self._selection.atoms), np.zeros(3)
         if self._center is not None:
             self._center.advance(frame.finite_positions(self._selection.center_atoms), frame.box)
-            positions = positions - self._center.positions.mean(axis=0)
-        self.particles.advance(positions, frame.box)
+            origin = self._center.positions.mean(axis=0)
+        self.particles.advance(positions - origin, frame.box)
+        if self.anchors is not None and self._selection.anchors is not None:
+            self.anchors.advance(frame.finite_positions(self._selection.anchors) - origin, frame.box)
+            if self._first_anchors is None:
+                self._first_anchors = self.anchors.positions
         return self.particles.positions

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pipelines.boxes import Array
 from pipelines.errors import UserError
+from pipelines.molecules.anchors import find_anchors
 from pipelines.molecules.config import WATER, MoleculesConfig
 from pipelines.molecules.formats.frame import Topology
 from pipelines.molecules.periodic import gather_around_mean, make_whole
@@ -35,6 +36,8 @@ class Selection:
     """Least and largest number of atoms in the molecules of each selected name."""
     notes: tuple[str, ...]
     """How unusual residue numbers were read, one sentence each, for the report."""
+    anchors: Indices | None = None
+    """The atom that holds each particle `[N]`; None if no anchors are asked for."""
 
 
 def nearest_to_centers(positions: Array, starts: Indices, box: Array | None) -> Indices:
@@ -63,14 +66,14 @@ def select(topology: Topology, first: Frame, config: MoleculesConfig) -> Selecti
     Args:
         topology: Names and residue numbers.
         first: The first frame of the simulation.
-        config: `molecules`, `center` and `center_on`.
+        config: `molecules`, `center`, `center_on`, `anchor` and `anchor_by`.
 
     Returns:
         The selection.
 
     Raises:
-        UserError: No molecule, or no atom of the centre, has one of the names, or selected molecules cannot be told
-            apart or have coordinates that are not finite.
+        UserError: No molecule, or no atom of the centre or anchor, has one of the names, selected molecules cannot be
+            told apart or have coordinates that are not finite, or a molecule has no bonds to an anchor.
     """
     molecules = find_molecules(topology)
     counts = dict(Counter(molecules.names.tolist()))
@@ -99,6 +102,7 @@ def select(topology: Topology, first: Frame, config: MoleculesConfig) -> Selecti
         counts,
         {name: (int(each.min()), int(each.max())) for name, each in sizes.items()},
         _notes(molecules, selected),
+        find_anchors(topology, molecules, chosen, atoms[chosen], first, config),
     )
 
 

@@ -40,6 +40,12 @@ class MoleculesConfig:
     """Origin of the positions: the centre atom that is innermost in the first frame, or the mean of all centre atoms.
     nothing: the origin of the files, for liquids and other systems without a centre.
     Nothing is rotated."""
+    anchor: tuple[str, ...] = ()
+    """Names of the atoms or molecules that hold the selected molecules, such as the sulfur of strands on gold.
+    Each molecule gets the position of its anchor in the first frame as the feature anchor_x, anchor_y, anchor_z."""
+    anchor_by: Literal["auto", "bonds", "nearest"] = "auto"
+    """bonds: the anchor to which the fewest bonds of the topology lead; without `--anchor`, an atom of the centre.
+    nearest: the anchor nearest to the molecule in the first frame. auto: bonds, if the topology states any."""
     box: Literal["auto", "keep", "drop"] = "auto"
     """Whether the dataset has the periodic box of the trajectory, so that particles at opposite faces are neighbours.
     auto: with `--center-on nothing`, and where the particles fill the box.
@@ -70,6 +76,10 @@ class MoleculesConfig:
     auto: the unit of the format (PDB, DCD, NetCDF: angstrom; XTC, TRR, GRO: nm), refused if implausible."""
     length_unit: Literal["nm", "angstrom"] = "nm"
     """Unit of the dataset."""
+    reruns: tuple[Path, ...] = ()
+    """JSON files that list re-runs: simulations that restart one of `trajectory` with other random numbers.
+    An object: trajectory of the re-run -> {"of": the trajectory, "frame": its frame, from 0, that is the first one of
+    the re-run}, with paths relative to the JSON file. `nanoparticle --restart-from` writes one."""
     radii: tuple[float, ...] = ()
     """Radius of the sphere that represents a molecule: one per name, or one for all; 0.35 nm by default.
     In the length unit. `evaluate` uses it for the solvent accessible surface area."""
@@ -86,6 +96,11 @@ class MoleculesConfig:
         for name in ("molecules", "center"):
             names = getattr(self, name)
             require(len(names) > 0 and len(set(names)) == len(names), name, "one or more different names", names)
+        anchors = self.anchor
+        require(len(set(anchors)) == len(anchors), "anchor", "different names", anchors)
+        right = bool(anchors) or self.anchor_by != "nearest"
+        require(right, "anchor", "given with `--anchor-by nearest`", anchors)
+        require(self.num_dimensions == 3 or not self.reruns, "reruns", "left out for flat slices", self.reruns)
         water = [name for name in self.molecules if name.upper() in WATER]
         if water:
             raise UserError(f"`molecules` must not name water, which is never modelled. Received: {' '.join(water)}")
@@ -118,6 +133,17 @@ class MoleculesConfig:
         sizes = {0, 1, len(self.molecules)}
         right = len(self.radii) in sizes and all(0 < radius < math.inf for radius in self.radii)
         require(right, "radii", "one positive length, or one per name in `molecules`", self.radii)
+
+    @property
+    def has_anchors(self) -> bool:
+        """Whether the dataset has anchors."""
+        return bool(self.anchor) or self.anchor_by == "bonds"
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features: the molecules, and the axes of the anchors."""
+        axes = "xyz"[: self.num_dimensions] if self.has_anchors else ""
+        return (*self.molecules, *(f"anchor_{axis}" for axis in axes))
 
     @property
     def units_in_angstrom(self) -> float:

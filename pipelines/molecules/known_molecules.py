@@ -12,7 +12,7 @@ _LENGTH_IN_NM = {"nm": 1.0, "angstrom": 0.1}
 
 @dataclasses.dataclass(frozen=True)
 class KnownMolecules:
-    """The molecules of a dataset made by `prepare`: features are names."""
+    """The molecules of a dataset made by `prepare`: the first features are names."""
 
     names: tuple[str, ...]
     """Their names, in the order of the features."""
@@ -29,7 +29,7 @@ def known_molecules(manifest: Manifest) -> KnownMolecules | None:
 
     Args:
         manifest: Its manifest. It holds the molecules if `prepare` wrote it: the command is recorded, and the features
-            are the names.
+            are the names, and then perhaps the anchors.
 
     Returns:
         The molecules; None for other datasets.
@@ -38,11 +38,12 @@ def known_molecules(manifest: Manifest) -> KnownMolecules | None:
     if "socialmd_tf.prepare" not in str(manifest.provenance.get("command")) or not isinstance(config, dict):
         return None
     unit = _LENGTH_IN_NM.get(manifest.length_unit)
-    if unit is None or config.get("molecules") != list(manifest.features):
+    names = manifest.own_features
+    if unit is None or config.get("molecules") != list(names) or names != manifest.features[: len(names)]:
         return None
     radii = config.get("radii") or [DEFAULT_RADIUS / unit]
-    radii = radii * len(manifest.features) if len(radii) == 1 else radii
-    if len(radii) != len(manifest.features) or not all(0 < radius < math.inf for radius in radii):
+    radii = radii * len(names) if len(radii) == 1 else radii
+    if len(radii) != len(names) or not all(0 < radius < math.inf for radius in radii):
         return None
     is_centered = config.get("center_on") != "nothing"
-    return KnownMolecules(manifest.features, tuple(map(float, radii)), _WATER_RADIUS / unit, is_centered)
+    return KnownMolecules(names, tuple(map(float, radii)), _WATER_RADIUS / unit, is_centered)

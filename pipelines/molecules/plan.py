@@ -42,8 +42,13 @@ class Plan:
     """Whether an axis of the box is periodic in the first frame."""
     fills_box: bool
     """Whether the particles fill the box, see `fills_box`."""
+    anchors: Array | None
+    """Positions of the anchors in the first frame `[N, 3]`, in the length unit, relative to the centre; None if none
+    are asked for."""
     keeps_box: bool = False
     """Whether the dataset has the box."""
+    start: Array | None = None
+    """For a re-run, the positions of the particles `[N, 3]`, in the length unit, at the frame that it restarts."""
 
     def frames(self, config: MoleculesConfig) -> SimulationFrames:
         """All frames of the simulation."""
@@ -113,7 +118,8 @@ def _plan(config: MoleculesConfig, simulation: Simulation, split: str | None) ->
     if config.input_unit == "auto":
         check_units(first)
     selection = select(topology, first, config)
-    positions = Aligner(selection, first)(first)
+    aligner = Aligner(selection, first)
+    positions = aligner(first)
     slices: tuple[Slice, ...] = ()
     if config.num_dimensions == 2 and config.slice_half_thickness is not None:
         slices = tuple(
@@ -129,6 +135,7 @@ def _plan(config: MoleculesConfig, simulation: Simulation, split: str | None) ->
         (*selection.notes, *_box_notes(simulation, topology, first)),
         first.box is not None,
         first.box is not None and fills_box(positions, first.box),
+        None if aligner.anchors is None else aligner.anchors.positions / config.units_in_angstrom,
     )
 
 

@@ -2,8 +2,9 @@
 
 A directory holds `prepare.json` (the configuration, written first), for each simulation its `.npy` files (beside them
 `.box.npy` files, if the dataset has a periodic box that changes) and then
-`simulations/00000.json` (its `Record`; only then do the files count), and `dataset.json` (written last). All are
-written under a temporary name and renamed.
+`simulations/00000.json` (its `Record`; only then do the files count), likewise `reruns/00000.npy` and
+`reruns/00000.json` for each re-run, and `dataset.json` (written last). All are written under a temporary name and
+renamed.
 """
 
 import dataclasses
@@ -21,17 +22,19 @@ from pipelines.errors import UserError
 from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.molecules.config import SPLITS, MoleculesConfig
 from pipelines.molecules.inputs import check_inputs
-from pipelines.molecules.plan import make_plans
+from pipelines.molecules.plan import Plan, make_plans
 from pipelines.molecules.records import Record
+from pipelines.molecules.rerun_list import Rerun, find_reruns, restarted
 from pipelines.molecules.series import Simulation, find_simulations
 from pipelines.molecules.summary import Summary
 from pipelines.molecules.write_simulation import box_file, save_boxes, write_simulation
 from pipelines.npy_files import open_trajectory
 from pipelines.output_directory import LOCK_FILE, check_claim, claim
+from pipelines.reruns import rerun_fault
 from pipelines.validation import check
 
 CONFIG_FILE = "prepare.json"
-RECORDS = "simulations"
+RECORDS, RERUNS = "simulations", "reruns"
 _INPUTS = ("trajectory", "topology")
 
 
@@ -39,7 +42,8 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
     """Make a dataset; the same call completes a run that was stopped.
 
     A file is float32 `[num_frames, N, D + F]`: positions relative to the centre, in the length unit, then 1 in the
-    column of the name of the molecule. N differs between slices and between simulations.
+    column of the name of the molecule, then the position of its anchor in the first frame of the simulation, if anchors
+    are asked for. N differs between slices and between simulations.
 
     Args:
         config: The trajectories and what to make of them.
@@ -58,20 +62,26 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
     ours = (directory, CONFIG_FILE, settings, "a dataset of molecules")
     was_there, was_claimed = directory.exists(), check_claim(*ours)
     simulations = find_simulations(config)
+    reruns = find_reruns(config, simulations)
     was_complete = was_claimed and (directory / MANIFEST_FILE).exists()
     if was_claimed:
         _check_unchanged(directory, simulations, was_complete)
-    if was_complete and all(_is_written(config, directory, index) for index in range(len(simulations))):
-        return Summary(directory, config, _records(directory), was_complete=True)
+        _check_unchanged(directory, [rerun.simulation for rerun in reruns], was_complete, RERUNS)
+    pending = [index for index in range(len(simulations)) if not _is_written(config, directory, index)]
+    if was_complete and not pending and all(_is_written(config, directory, k, RERUNS) for k in range(len(reruns))):
+        return Summary(directory, config, _records(directory), True, _records(directory, RERUNS))
     plans = make_plans(config, simulations)
     try:
         with claim(*ours):
-            for index, plan in enumerate(plans):
-                if not _is_written(config, directory, index):
-                    record = write_simulation(config, plan, index, directory, len(plans))
-                    write_json(_record_path(directory, index), dataclasses.asdict(record))
-            summary = Summary(directory, config, _records(directory), was_complete=False)
-            manifest = dataclasses.replace(_manifest(config, command, summary), **_boxes(directory, summary.records))
+            for index in pending:
+                record = write_simulation(config, plans[index], index, directory, len(plans))
+                write_json(_record_path(directory, index), dataclasses.asdict(record))
+            records = _records(directory)
+            for index, rerun in enumerate(reruns):
+                _write_rerun(config, plans[rerun.original], rerun, records[rerun.original], index, directory)
+            summary = Summary(directory, config, records, False, _records(directory, RERUNS))
+            boxes = _boxes(directory, [*records, *summary.reruns])
+            manifest = dataclasses.replace(_manifest(config, command, summary), **boxes)
             _finish(directory, manifest, config.min_frames)
     except UserError:
         _leave_as_it_was(directory, was_there)
@@ -84,34 +94,71 @@ def _as_json(config: MoleculesConfig) -> dict[str, Any]:
     return values
 
 
-def _record_path(directory: Path, index: int) -> Path:
-    return directory / RECORDS / f"{index:05d}.json"
+def _write_rerun(
+    config: MoleculesConfig, plan: Plan, rerun: Rerun, original: Record, index: int, directory: Path
+) -> None:
+    """Write a re-run of a simulation that is complete, unless it is written.
+
+    Args:
+        config: The configuration of the dataset.
+        plan: The plan of the simulation: a re-run has its centre atoms and anchors.
+        rerun: The re-run.
+        original: The record of the simulation.
+        index: Number of the re-run, from 0.
+        directory: The directory of the dataset.
+
+    Raises:
+        UserError: As `write_simulation`, or the re-run does not begin at the frame.
+    """
+    file, frame = restarted(config, rerun, original)
+    restarts = {"of": file, "frame": frame}
+    if _is_written(config, directory, index, RERUNS):
+        if Record.load(_record_path(directory, index, RERUNS)).restarts != restarts:
+            raise UserError(f"{directory}: holds other re-runs; expected the same `--reruns`, or a new directory")
+        return
+    trajectory = open_trajectory(directory / file, 3 + len(config.features))
+    start = np.array(trajectory[frame, :, :3], np.float64)
+    again = dataclasses.replace(plan, simulation=rerun.simulation, split=RERUNS, notes=(), start=start)
+    record = write_simulation(config, again, index, directory, index + 1)
+    written = directory / record.files[RERUNS][0]
+    fault = rerun_fault(np.load(written, mmap_mode="r"), trajectory, frame, 3, None)
+    if fault:
+        written.unlink()
+        raise UserError(f"{rerun.simulation.label}: not a re-run of {plan.simulation.label}: {fault} ({file})")
+    write_json(_record_path(directory, index, RERUNS), dataclasses.asdict(record) | {"restarts": restarts})
 
 
-def _is_written(config: MoleculesConfig, directory: Path, index: int) -> bool:
+def _record_path(directory: Path, index: int, kind: str = RECORDS) -> Path:
+    return directory / kind / f"{index:05d}.json"
+
+
+def _is_written(config: MoleculesConfig, directory: Path, index: int, kind: str = RECORDS) -> bool:
     """Whether a simulation is complete and its files are still there and whole."""
-    path = _record_path(directory, index)
+    path = _record_path(directory, index, kind)
     if not path.exists():
         return False
     try:
         for name in itertools.chain(*Record.load(path).files.values()):
-            open_trajectory(directory / name, config.num_dimensions + len(config.molecules))
+            open_trajectory(directory / name, config.num_dimensions + len(config.features))
     except UserError:
         return False
     return True
 
 
-def _records(directory: Path) -> tuple[Record, ...]:
-    return tuple(Record.load(path) for path in sorted((directory / RECORDS).glob("*.json")))
+def _records(directory: Path, kind: str = RECORDS) -> tuple[Record, ...]:
+    return tuple(Record.load(path) for path in sorted((directory / kind).glob("*.json")))
 
 
-def _check_unchanged(directory: Path, simulations: Sequence[Simulation], is_complete: bool) -> None:
-    """Refuse inputs other than those of the simulations that are complete."""
-    records = sorted((directory / RECORDS).glob("*.json"))
+def _check_unchanged(
+    directory: Path, simulations: Sequence[Simulation], is_complete: bool, kind: str = RECORDS
+) -> None:
+    """Refuse inputs other than those of the simulations, or re-runs, that are complete."""
+    records = sorted((directory / kind).glob("*.json"))
     if len(records) > len(simulations) or (is_complete and len(records) < len(simulations)):
+        things, flag = ("simulations", "--trajectory") if kind == RECORDS else ("re-runs", "--reruns")
         raise UserError(
-            f"{directory}: holds a dataset of {len(records)} simulations, `--trajectory` has {len(simulations)}; "
-            "expected the same simulations, or a new directory as `--output`"
+            f"{directory}: holds a dataset of {len(records)} {things}, `{flag}` has {len(simulations)}; "
+            f"expected the same {things}, or a new directory as `--output`"
         )
     for path in records:
         check_inputs(simulations[int(path.stem)], Record.load(path).inputs, f"{directory} was prepared")
@@ -155,13 +202,13 @@ def _boxes(directory: Path, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _manifest(config: MoleculesConfig, command: str, summary: Summary) -> Manifest:
-    times = [record.time_between_frames for record in summary.records]
+    times = [record.time_between_frames for record in (*summary.records, *summary.reruns)]
     if max(times) > 1.01 * min(times):
         raise UserError(f"`trajectory` must have one time between frames. Received: {sorted(set(times))} ps")
     return Manifest(
         name="molecules",
         num_dimensions=config.num_dimensions,
-        features=config.molecules,
+        features=config.features,
         length_unit=config.length_unit,
         time_between_frames=times[0],
         time_unit="ps",
@@ -175,6 +222,7 @@ def _manifest(config: MoleculesConfig, command: str, summary: Summary) -> Manife
             for names in record.files.values()
             for name in names
         },
+        reruns={record.files[RERUNS][0]: record.restarts or {} for record in summary.reruns} or None,
         provenance={
             "command": command,
             "version": version("socialmd_tf"),

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from pipelines.errors import UserError
 from pipelines.molecules.formats import dcd, gro, lammps, mdanalysis, pdb, trr, xtc, xyz
 from pipelines.molecules.formats.frame import RawFrame, Topology
@@ -14,6 +17,11 @@ _TOPOLOGIES: dict[str, Callable[[Path], Topology]] = {
     ".pdb": pdb.read_topology,
     ".ent": pdb.read_topology,
     ".gro": gro.read_topology,
+}
+_BONDS: dict[str, Callable[[Path], npt.NDArray[np.intp]]] = {
+    ".pdb": pdb.read_bonds,
+    ".ent": pdb.read_bonds,
+    ".gro": lambda _: np.zeros((0, 2), np.intp),
 }
 _READERS: dict[str, tuple[Callable[[Path, int], Iterator[RawFrame]], float]] = {
     ".pdb": (pdb.read_frames, _ANGSTROM),
@@ -43,6 +51,21 @@ def read_topology(path: Path) -> Topology:
     """
     _check_exists(path)
     return _TOPOLOGIES.get(format_suffix(path), mdanalysis.read_topology)(path)
+
+
+def read_bonds(topology: Topology) -> npt.NDArray[np.intp]:
+    """Read the bonds that a topology file states.
+
+    Args:
+        topology: The topology, read before.
+
+    Returns:
+        Pairs of atoms, from 0, `[num_bonds, 2]`; none if the file or its format states none.
+
+    Raises:
+        UserError: MDAnalysis is needed and missing, or the bonds cannot be read.
+    """
+    return _BONDS.get(format_suffix(topology.path), mdanalysis.read_bonds)(topology.path)
 
 
 def read_frames(path: Path, num_atoms: int, input_unit: str = "auto") -> Iterator[RawFrame]:

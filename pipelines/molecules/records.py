@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import UserError
-from pipelines.molecules.alignment import Unwrapped
+from pipelines.molecules.alignment import Aligner
 from pipelines.molecules.plan import Plan
 from pipelines.molecules.simulation_frames import SimulationFrames
 from pipelines.molecules.slices import Thinness
@@ -61,6 +61,12 @@ class Record:
     """Whether the particles fill the box in the first frame."""
     box: Sequence[Sequence[float]] | None
     """Box vectors, one per row, in the length unit, if they are kept and the same in all frames."""
+    anchors: Sequence[int] | None = None
+    """Atom number in the topology of the anchor of each particle, from 0."""
+    anchor_move: float | None = None
+    """Root mean square distance of the anchors in the last frame from where they were in the first, in angstrom."""
+    restarts: Mapping[str, Any] | None = None
+    """Of a re-run: the file of the dataset that it restarts, "of", and the "frame"."""
 
     @classmethod
     def of(
@@ -70,7 +76,7 @@ class Record:
         frames: SimulationFrames,
         num_frames: int,
         time_between_frames: float,
-        particles: Unwrapped,
+        aligner: Aligner,
         files: Mapping[str, Sequence[str]],
         measures: Sequence[Thinness],
         box: Sequence[Sequence[float]] | None,
@@ -92,8 +98,8 @@ class Record:
             boxes_carried_on=frames.boxes_carried_on,
             without_positions=frames.without_positions,
             incomplete=frames.incomplete,
-            num_jumps=particles.num_jumps,
-            largest_move=particles.largest_move,
+            num_jumps=aligner.particles.num_jumps,
+            largest_move=aligner.particles.largest_move,
             files=files,
             slices=[
                 {"axis": piece.axis.tolist(), "members": piece.members.tolist(), **dataclasses.asdict(measure)}
@@ -102,6 +108,8 @@ class Record:
             keeps_box=plan.keeps_box,
             fills_box=plan.fills_box,
             box=box,
+            anchors=None if plan.selection.anchors is None else tuple(plan.selection.anchors.tolist()),
+            anchor_move=aligner.anchor_move,
         )
 
     @classmethod

@@ -42,11 +42,11 @@ def find_simulations(config: MoleculesConfig) -> list[Simulation]:
             raise UserError(f"{path}: no such file")
     directories = [path for path in config.trajectory if path.is_dir()]
     if config.split_by == "file":
-        series = [_parts(path) if path.is_dir() else (path,) for path in config.trajectory]
+        series = [parts_of(path) if path.is_dir() else (path,) for path in config.trajectory]
     elif not directories:
         series = [_numerical_if_alphabetical(config.trajectory)]
     elif len(directories) == len(config.trajectory):
-        series = [_parts(path) for path in directories]
+        series = [parts_of(path) for path in directories]
     else:
         raise UserError(
             "`trajectory` must be files of one simulation, or directories of one simulation each. Received both; "
@@ -75,7 +75,12 @@ def _numerical_if_alphabetical(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(sorted(paths, key=numerical_key) if alphabetical else paths)
 
 
-def _parts(directory: Path) -> tuple[Path, ...]:
+def parts_of(directory: Path) -> tuple[Path, ...]:
+    """The files of a simulation in a directory, in numerical order.
+
+    Raises:
+        UserError: There are none, or files of several kinds.
+    """
     files = [path for path in directory.iterdir() if path.is_file() and not path.name.startswith(".")]
     if not files:
         raise UserError(f"{directory}: expected the trajectory files of a simulation, found none")

@@ -27,6 +27,8 @@ class Summary:
     """One per simulation."""
     was_complete: bool
     """Whether nothing was left to do."""
+    reruns: tuple[Record, ...] = ()
+    """One per re-run."""
 
     def statistics(self) -> dict[str, Any]:
         """Frames, molecules, jumps and thinness, as in `dataset.json`."""
@@ -40,6 +42,8 @@ class Summary:
             "largest_move_in_half_boxes": max(record.largest_move for record in self.records),
             "notes": self._notes(),
         }
+        if self.config.has_anchors:
+            statistics["anchor_move"] = self._anchor_move()
         slices = self._slices()
         if slices:
             statistics["slices"] = {
@@ -71,6 +75,8 @@ class Summary:
             *self._molecule_lines(),
             f"frames: {sum(record.num_frames for record in self.records)}, {first.time_between_frames:g} ps apart; "
             "files: " + ", ".join(f"{split} {self._num_files(split)}" for split in SPLITS),
+            *self._anchor_lines(),
+            *self._rerun_lines(),
             *self._motion_lines(),
             *self._notes(),
             *self._slice_lines(),
@@ -92,6 +98,25 @@ class Summary:
         sizes = [record.sizes[name] for record in self.records if name in record.sizes]
         low, high = min(size[0] for size in sizes), max(size[1] for size in sizes)
         return f"{low if low == high else f'{low} to {high}'} atom{'s' if high > 1 else ''} each"
+
+    def _anchor_move(self) -> float:
+        """How far the anchors move, in the length unit: the largest of the simulations."""
+        return max(record.anchor_move or 0.0 for record in self.records) / self.config.units_in_angstrom
+
+    def _anchor_lines(self) -> list[str]:
+        if not self.config.has_anchors:
+            return []
+        count = sum(len(set(record.anchors or ())) for record in self.records)
+        return [
+            f"anchors: {count} atoms hold the molecules, at their positions in the first frame; at the end they are "
+            f"{self._anchor_move():.3g} {self.config.length_unit} from there (root mean square)"
+        ]
+
+    def _rerun_lines(self) -> list[str]:
+        if not self.reruns:
+            return []
+        originals = {record.restarts["of"] for record in self.reruns if record.restarts}
+        return [f"re-runs: {len(self.reruns)}, of {len(originals)} files"]
 
     def _motion_lines(self) -> list[str]:
         axes = {record.periodic_axes for record in self.records}

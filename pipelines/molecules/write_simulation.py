@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.atomic_files import names_path, write_atomically
-from pipelines.molecules.alignment import Aligner, Unwrapped
+from pipelines.molecules.alignment import Aligner
 from pipelines.molecules.centers import one_hot
 from pipelines.molecules.config import SPLITS, MoleculesConfig
 from pipelines.molecules.frame_times import FrameTimes
@@ -51,13 +51,13 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
     try:
         with Progress("prepare", None) as progress:
             where = f"simulation {index + 1} of {num_simulations}"
-            num_frames, times, particles = _store_centers(config, plan, frames, store, progress, where)
+            num_frames, times, aligner = _store_centers(config, plan, frames, store, progress, where)
         check_inputs(plan.simulation, inputs, "reading began")
-        particles.check_moves(label)
+        aligner.particles.check_moves(label)
         if frames.without_positions:
             label += f", without {frames.without_positions} frames that have no positions"
         shares, splits = (config.fractions, SPLITS) if plan.split is None else ((1.0,), (plan.split,))
-        parts = cut_time(label, num_frames, shares, config.min_frames, splits)
+        parts = cut_time(label, num_frames, shares, 1 if plan.start is not None else config.min_frames, splits)
         time_between_frames = times.time_between_frames(label)
         num_particles = len(plan.selection.atoms)
         shape = (num_frames, num_particles + 3 * plan.keeps_box, 3)
@@ -72,24 +72,25 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
         measures = [thinness(positions, piece, config.slice_half_thickness or 0.0) for piece in plan.slices]
     finally:
         store.unlink(missing_ok=True)
-    return Record.of(plan, inputs, frames, num_frames, time_between_frames, particles, files, measures, box)
+    return Record.of(plan, inputs, frames, num_frames, time_between_frames, aligner, files, measures, box)
 
 
 def _store_centers(
     config: MoleculesConfig, plan: Plan, frames: SimulationFrames, store: Path, progress: Progress, where: str
-) -> tuple[int, FrameTimes, Unwrapped]:
+) -> tuple[int, FrameTimes, Aligner]:
     """Read all frames; append their aligned centre atoms `[N, 3]`, in the length unit, to a file, and the box."""
     times, aligner, num_frames = FrameTimes(config.time_between_frames), None, 0
+    start = None if plan.start is None else plan.start * config.units_in_angstrom
     with names_path(store.parent), store.open("wb") as file:
         for num_frames, frame in enumerate(frames, start=1):
-            aligner = aligner or Aligner(plan.selection, frame)
+            aligner = aligner or Aligner(plan.selection, frame, start)
             times.note(frame)
             file.write((aligner(frame) / config.units_in_angstrom).astype(np.float32).data)
             if plan.keeps_box and frame.box is not None:
                 file.write((frame.box / config.units_in_angstrom).astype(np.float32).data)
             progress.show(num_frames, f"{where}, {num_frames} frames")
-    particles = aligner.particles if aligner else Unwrapped(np.zeros((0, 3)))
-    return num_frames, times, particles
+    assert aligner is not None  # simulations without frames are refused
+    return num_frames, times, aligner
 
 
 def _constant(boxes: npt.NDArray[np.float32]) -> list[list[float]] | None:
@@ -127,16 +128,26 @@ def _write_split(
     """Write the files of one split, one per slice or a single one, and return their names."""
     if not parts[split]:
         return ()
-    features = one_hot(plan.selection.kinds, len(config.molecules))
     frames = positions[parts[split].start : parts[split].stop]
     names = []
     for number, piece in enumerate(plan.slices or (None,)):
         name = f"{split}/{index:05d}.npy" if piece is None else f"{split}/{index:05d}_{number:02d}.npy"
-        columns = features if piece is None else features[piece.members]
+        columns = _features(config, plan, piece)
         shape = (len(frames), len(columns), config.num_dimensions + columns.shape[1])
         save_chunks(directory / name, shape, _chunks(frames, columns, piece))
         names.append(name)
     return tuple(names)
+
+
+def _features(config: MoleculesConfig, plan: Plan, piece: Slice | None) -> npt.NDArray[np.float32]:
+    """Names and anchors of the particles, or of those in a slice `[N, F]`."""
+    names = one_hot(plan.selection.kinds, len(config.molecules))
+    if plan.anchors is None:
+        return names if piece is None else names[piece.members]
+    if piece is None:
+        return np.concatenate([names, plan.anchors.astype(np.float32)], axis=1)
+    flat = piece.rotate(plan.anchors)[:, :2].astype(np.float32)
+    return np.concatenate([names[piece.members], flat], axis=1)
 
 
 def _chunks(

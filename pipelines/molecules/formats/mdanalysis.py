@@ -56,6 +56,26 @@ def read_topology(path: Path) -> Topology:
     )
 
 
+def read_bonds(path: Path) -> npt.NDArray[np.intp]:
+    """Read the bonds with MDAnalysis's parser of the format.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Pairs of atoms, from 0, `[num_bonds, 2]`; none if the file states none.
+
+    Raises:
+        UserError: MDAnalysis is missing, or the file cannot be read.
+    """
+
+    def read() -> Any:
+        universe = _mdanalysis().Universe(str(path), to_guess=())
+        return universe.bonds.indices if hasattr(universe, "bonds") else np.zeros((0, 2))
+
+    return np.asarray(_attempt(f"{path}", read)).astype(np.intp)
+
+
 def _texts(atoms: Any, *attributes: str) -> npt.NDArray[np.str_]:
     columns = [getattr(atoms, name).astype(str) for name in attributes if hasattr(atoms, name)]
     joined = [" ".join(parts).strip() for parts in zip(*columns, strict=True)]

@@ -1,6 +1,7 @@
 """PDB files of one or many models, separated by MODEL, ENDMDL, END or CRYST1 records."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,38 @@ def read_topology(path: Path) -> Topology:
         alternates=texts(columns(rows, 16, 17)),
         chain_ends=chain_ends,
     )
+
+
+def read_bonds(path: Path) -> npt.NDArray[np.intp]:
+    """Read the CONECT records.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Pairs of atoms of the first model, from 0, `[num_bonds, 2]`; each may be there twice, as in the file.
+
+    Raises:
+        UserError: A record is about a serial number that no atom or that several atoms have.
+    """
+    records = [(number, line.rstrip()) for number, line in numbered_lines(path) if line.startswith(b"CONECT")]
+    if not records:
+        return np.zeros((0, 2), np.intp)
+    model = next(_models(path))
+    serials = [line[6:11].strip() for line in model.atoms]
+    places = {serial: atom for atom, serial in enumerate(serials)}
+    repeated = {serial for serial, count in Counter(serials).items() if count > 1}
+    pairs = []
+    for number, line in records:
+        atom, *others = (line[start : start + 5].strip() for start in range(6, max(min(len(line), 31), 7), 5))
+        others = [other for other in others if other]
+        for serial in (atom, *others):
+            if serial not in places or serial in repeated:
+                owners = "several atoms have" if serial in repeated else "no atom has"
+                text = serial.decode("latin-1")
+                raise UserError(f"{path}: line {number}: a bond of serial number {text!r}, which {owners}")
+        pairs += [(places[atom], places[other]) for other in others]
+    return np.array(pairs, np.intp).reshape(-1, 2)
 
 
 def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from pipelines.errors import UserError
 from pipelines.molecules.config import MoleculesConfig
+from pipelines.molecules.nanoparticle.beads import GROUPS, TETHER
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.splits import cut, cut_simulations
 
 
 def prepare_command(config: NanoparticleConfig, folder: Path) -> str:
-    """A `prepare` command that accepts the simulations.
+    """A `prepare` command that accepts the simulations, with the beads that hold the strands as anchors.
 
     Whole simulations go to the splits if there are enough of them; otherwise each simulation is split in time.
 
@@ -33,5 +34,7 @@ def prepare_command(config: NanoparticleConfig, folder: Path) -> str:
         words.append(f"--min-frames {max(min(lengths), 1)}")
     if min(lengths) < 1:
         words.append("--fractions 1 0 0")
+    names = dict.fromkeys(name for drug in config.drugs for name in GROUPS[drug][:2])
+    words.append(f"--molecules {' '.join(names)} --anchor {TETHER}")
     words.append(f"--time-between-frames {config.time_between_frames:g} --output DIR")
     return " ".join(words)

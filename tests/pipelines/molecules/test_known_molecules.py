@@ -14,6 +14,12 @@ def test_names_and_radii_are_those_of_prepare():
     assert known_molecules(manifest(radii=[0.3])).radii == (0.3, 0.3)
 
 
+def test_anchors_are_no_molecules():
+    found = known_molecules(manifest(features=("OQL", "ONC", "anchor_x", "anchor_y", "anchor_z"), radii=[0.3, 0.4]))
+    assert found == KnownMolecules(("OQL", "ONC"), (0.3, 0.4), 0.14)
+    assert known_molecules(manifest(features=("anchor_x", "anchor_y", "anchor_z", "OQL", "ONC"))) is None
+
+
 def test_without_radii_they_are_those_of_ten_heavy_atoms_whatever_the_unit():
     for unit, length in (("nm", 1.0), ("angstrom", 10.0)):
         found = known_molecules(manifest(unit=unit))

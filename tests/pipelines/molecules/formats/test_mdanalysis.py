@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.errors import UserError
 from pipelines.molecules.formats.frame import IncompleteFileError
-from pipelines.molecules.formats.mdanalysis import read_frames, read_topology
+from pipelines.molecules.formats.mdanalysis import read_bonds, read_frames, read_topology
 from tests.pipelines.molecules.systems import convert, nanoparticle, walk, write_pdb
 
 
@@ -43,6 +43,20 @@ def test_a_topology_of_another_format(mda, system, tmp_path):
     assert topology.molecule_names.tolist() == [m.name for m in molecules for _ in m.atom_names]
     (frame,) = read_frames(path, topology.num_atoms)
     assert [name.decode() for name in frame.labels.atom_names] == topology.atom_names.tolist()
+
+
+def test_bonds_are_those_of_the_topology(mda, system, tmp_path):
+    rows = [
+        f"{atom + 1:8d} A    {1 + atom // 2:<4d} LIG  {name:<4} {name:<4} 0.0 12.0 0"
+        for atom, name in enumerate(("S", "C1", "S", "C1"))
+    ]
+    path = tmp_path / "md.psf"
+    lines = ["PSF", "", "       1 !NTITLE", " strands", "", "       4 !NATOM", *rows, ""]
+    path.write_text("\n".join([*lines, "       2 !NBOND: bonds", "       1       2       3       4", "", ""]))
+    np.testing.assert_array_equal(read_bonds(path), [[0, 1], [2, 3]])
+    assert read_topology(path).atom_names.tolist() == ["S", "C1", "S", "C1"]
+    _, _, pdb = system
+    assert read_bonds(pdb).shape == (0, 2)
 
 
 @pytest.mark.parametrize(

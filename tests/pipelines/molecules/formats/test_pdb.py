@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.errors import UserError
 from pipelines.molecules.formats.frame import IncompleteFileError
-from pipelines.molecules.formats.pdb import read_frames, read_topology
+from pipelines.molecules.formats.pdb import read_bonds, read_frames, read_topology
 from tests.pipelines.molecules.systems import Molecule, cryst1, nanoparticle, pdb_frame, walk, write_pdb
 
 TWO = [Molecule("OQL", 1, ["A", "B"])]
@@ -20,6 +20,32 @@ def written(tmp_path, text):
     path = tmp_path / "a.pdb"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
+
+
+def test_bonds_are_those_of_all_conect_records(tmp_path):
+    """Serial numbers that are no places; records of up to four bonds; two models, whose serials repeat."""
+    atoms = "".join(
+        f"ATOM  {serial:>5} C{place}  LIG A   1       0.000   0.000{place:8.3f}  1.00  0.00\n"
+        for place, serial in enumerate(("7", "8", "A000", "9", "12"))
+    )
+    records = "CONECT    7    8 A000    9   12\nCONECT   12    7\nCONECT    9\n"
+    path = written(tmp_path, f"MODEL        1\n{atoms}ENDMDL\nMODEL        2\n{atoms}ENDMDL\n{records}END\n")
+    np.testing.assert_array_equal(read_bonds(path), [[0, 1], [0, 2], [0, 3], [0, 4], [4, 0]])
+    assert read_bonds(written(tmp_path, f"{atoms}END\n")).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("serials", "record", "message"),
+    [
+        (("1", "2"), "CONECT    1    3", "line 3: a bond of serial number '3', which no atom has"),
+        (("1", "1"), "CONECT    1    2", "line 3: a bond of serial number '1', which several atoms have"),
+        (("1", "2"), "CONECT", "line 3: a bond of serial number '', which no atom has"),
+    ],
+)
+def test_refuses_bonds_of_atoms_that_cannot_be_told(tmp_path, serials, record, message):
+    atoms = "".join(f"ATOM  {serial:>5} C   LIG A   1       0.000   0.000   0.000\n" for serial in serials)
+    with pytest.raises(UserError, match=message):
+        read_bonds(written(tmp_path, f"{atoms}{record}\nEND\n"))
 
 
 def test_the_topology_has_the_columns_of_the_first_model(tmp_path):

@@ -33,4 +33,4 @@ def test_prepare_accepts_the_command(tmp_path, num_simulations, num_frames):
     command = parse(PrepareCommand, prog="prepare", args=flags)
     summary = prepare(command.config, command.output, command="")
     assert sum(record.num_frames for record in summary.records) == num_simulations * num_frames
-    assert np.load(tmp_path / "data" / "train" / "00000.npy").shape[1:] == (4, 5)
+    assert np.load(tmp_path / "data" / "train" / "00000.npy").shape[1:] == (4, 8)
