@@ -67,7 +67,7 @@ def resolution_warnings(directory: Path, splits: Sequence[str], config: DataConf
     unit = "" if manifest.length_unit == "1" else f" {manifest.length_unit}"
     lines = [_spacing_line(scales, unit, config.subsample), _extent_line(scales, unit)]
     sizes = dict(zip(manifest.features, scales.features, strict=True))
-    lines += [_feature_line(name, sizes[name]) for name in manifest.particle_features]
+    lines += [_feature_line(name, sizes[name]) for name in manifest.own_features]
     return [f"{directory}: {line}" for line in lines if line]
 
 

@@ -43,7 +43,7 @@ def build_model(config, model_class=keras.Model):
     if config.observed_velocities:
         inputs["velocities"] = keras.Input((None, None, size), name="velocities")
     cell, head = CELLS[config.cell].build(config, "cell"), HEADS[config.head].build(config, "head")
-    rollout = Rollout(cell, head, config.rollout_steps, name="rollout")
+    rollout = Rollout(cell, head, config.rollout_steps, config.anchor_start, name="rollout")
     model = model_class(inputs, rollout(inputs), name="socialmd")
     model.config = config  # an export carries it, to rebuild the model
     return model
@@ -72,6 +72,7 @@ def for_data(config, manifest, data_config, scales, directory=None):
         observed_velocities=manifest.velocity_start is not None,
         num_dimensions=manifest.num_dimensions,
         num_features=len(manifest.particle_features),
+        anchor_start=manifest.anchor_start,
         rollout_steps=data_config.rollout_steps,
         move_scale=move_scale,
         acceleration_scale=acceleration_scale,

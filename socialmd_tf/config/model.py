@@ -22,6 +22,8 @@ class ModelConfig:
     """Number of spatial dimensions, 2 or 3 (D). Training takes it from the dataset."""
     num_features: Annotated[int, tyro.conf.Suppress] = 2
     """Number of features per particle (F). Training takes it from the dataset."""
+    anchor_start: Annotated[int | None, tyro.conf.Suppress] = None
+    """Column of the features at which the anchors begin; None without anchors. Training takes it from the dataset."""
     rollout_steps: Annotated[int, tyro.conf.Suppress] = DataConfig.rollout_steps
     """Number of frames predicted in training (T'). Training takes it from the window settings."""
     periodic: Annotated[bool, tyro.conf.Suppress] = False

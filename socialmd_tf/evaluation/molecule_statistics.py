@@ -57,7 +57,7 @@ class MoleculeStatistics:
 
         Args:
             path: `[T' + 1, n, D]`, real particles only, the last observed frame first.
-            features: Names of the molecules, one-hot `[n, F]`.
+            features: Names of the molecules, one-hot, and then perhaps the anchors `[n, F]`.
             box: Lattice vectors in rows `[D, D]`, or None in open space. Distances are to the nearest image of the
                 centre, and images shield a surface.
         """
@@ -70,7 +70,7 @@ class MoleculeStatistics:
         self.statistics["speed"].windows.append(np.linalg.norm(np.diff(path, axis=0), axis=-1).mean(axis=1))
         if "accessible_area" in self.statistics:
             area = self.statistics["accessible_area"]
-            radii = features @ np.array(self._known.radii)
+            radii = features[:, : len(self._known.radii)] @ np.array(self._known.radii)
             areas = [accessible_areas(path[step], radii, self._known.probe, box=box).sum() for step in area.steps]
             area.windows.append(np.array(areas))
 

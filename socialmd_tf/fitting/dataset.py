@@ -31,10 +31,11 @@ def read_split(directory, split, windows):
     box = _constant_box(files, directory)
     systems = [_system(file, manifest, np.arange(num_frames) * windows.subsample, size) for file in files]
     positions, features, mask, edges = (np.stack(arrays) for arrays in zip(*systems, strict=True))
-    vectors = vector_starts(manifest.particle_features, manifest.num_dimensions)
+    known = manifest.own_features  # what layers get as features, see `Rollout`
+    vectors = vector_starts(known, manifest.num_dimensions)
     parts = {start + axis for start in vectors for axis in range(manifest.num_dimensions)}
     # A component of a vector is no number of a particle: it depends on how the axes lie.
-    names = tuple(None if k in parts else name for k, name in enumerate(manifest.particle_features))
+    names = tuple(None if k in parts else name for k, name in enumerate(known))
     return Trajectories(positions, features, names, edges, mask, box)
 
 
@@ -44,7 +45,7 @@ def _system(file, manifest, frames, size):
     positions = stored[..., : manifest.num_dimensions].astype(np.float64)
     if file.boxes is not None:
         positions = unwrap(positions, file.boxes[0])
-    chosen = [manifest.num_dimensions + manifest.features.index(name) for name in manifest.particle_features]
+    chosen = [manifest.num_dimensions + manifest.features.index(name) for name in manifest.own_features]
     missing = [(0, size - stored.shape[1])]
     edges = np.zeros((size, size), np.int64)
     if file.edges is not None:

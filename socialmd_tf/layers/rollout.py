@@ -21,6 +21,9 @@ class Rollout(keras.layers.Layer):
         cell: A layer as described in `socialmd_tf.layers.cells`.
         head: A layer as described in `socialmd_tf.layers.heads`.
         rollout_steps: T', the number of predicted frames.
+        anchor_start: Column of the features at which the anchors begin, D columns: where the particles are held. They
+            are vectors, no numbers that describe a particle. Cell and head therefore get them apart from the other
+            features, as `anchors` `[B, N, D]`. None without anchors.
 
     Attributes:
         training_steps: Number of frames predicted in training; None for T'. With 0, all frames are observed, and the
@@ -29,11 +32,12 @@ class Rollout(keras.layers.Layer):
         recompute: Whether the backward pass of training computes the steps again, instead of keeping what they need.
     """
 
-    def __init__(self, cell, head, rollout_steps, **kwargs):
+    def __init__(self, cell, head, rollout_steps, anchor_start=None, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.cell = cell
         self.head = head
         self.rollout_steps = rollout_steps
+        self.anchor_start = anchor_start
         self.training_steps = None
         self.unroll = False
         self.recompute = False
@@ -42,7 +46,9 @@ class Rollout(keras.layers.Layer):
         """Create the weights."""
         batch_size, _, num_particles, num_dimensions = inputs_shape["positions"]
         positions = (batch_size, num_particles, num_dimensions)
-        shapes = {"positions": positions, "features": inputs_shape["features"]}
+        *leading, num_features = inputs_shape["features"]
+        num_features -= 0 if self.anchor_start is None else num_dimensions
+        shapes = {"positions": positions, "features": (*leading, num_features)}
         build_once(self.cell, shapes)
         build_once(self.head, self.cell.compute_output_shape(shapes)[0], shapes)
 
@@ -86,10 +92,20 @@ class Rollout(keras.layers.Layer):
             velocities = choose_rows(is_observed, observed, velocities)
             if hasattr(self.head, "observe_velocities"):
                 state = self._with_head(state, is_observed, self.head.observe_velocities(state["head"], observed))
-        inputs = {"positions": positions, "velocities": velocities, "features": features, "mask": mask, **known}
+        known = {**self._without_anchors(features, positions.shape[-1]), **known}
+        inputs = {"positions": positions, "velocities": velocities, "mask": mask, **known}
         outputs, recurrent = self.cell(inputs, state["recurrent"])
         parameters, head = self.head(outputs, inputs, state["head"])
         return parameters, {"recurrent": recurrent, "head": head, "positions": positions}
+
+    def _without_anchors(self, features, num_dimensions):
+        """Dictionary of the other `features`, and of `anchors` if there are any."""
+        start = self.anchor_start
+        if start is None:
+            return {"features": features}
+        end = start + num_dimensions
+        others = ops.concatenate([features[..., :start], features[..., end:]], axis=-1)
+        return {"features": others, "anchors": features[..., start:end]}
 
     def call(self, inputs, training=False):
         """Predict the densities of the next T' frames.
@@ -177,6 +193,7 @@ class Rollout(keras.layers.Layer):
             "cell": keras.saving.serialize_keras_object(self.cell),
             "head": keras.saving.serialize_keras_object(self.head),
             "rollout_steps": self.rollout_steps,
+            "anchor_start": self.anchor_start,
         }
 
     @classmethod

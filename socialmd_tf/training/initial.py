@@ -15,6 +15,7 @@ from socialmd_tf.training.settings import difference
 
 NOT_WEIGHTS = (
     "acceleration_scale",
+    "anchor_start",
     "cutoff",
     "dropout",
     "move_scale",

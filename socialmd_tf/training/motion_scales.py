@@ -71,7 +71,7 @@ def _feature_fault(features, manifest):
     """Which feature `[B, N, F]` is too large for a network, or None."""
     sizes = np.abs(features).max(axis=(0, 1))
     for name, size in zip(manifest.particle_features, sizes, strict=True):
-        if size > _LARGEST_FEATURE:
+        if size > _LARGEST_FEATURE and name in manifest.own_features:
             return (
                 f"feature {name!r} reaches {size:.2g}, but a network expects numbers of about 1, at most "
                 f"{_LARGEST_FEATURE:g}. Convert it to another unit before saving the files"

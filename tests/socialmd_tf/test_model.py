@@ -9,7 +9,7 @@ import tensorflow as tf
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
-from socialmd_tf.config import ModelConfig
+from socialmd_tf.config import ModelConfig, from_dict, preset, to_dict
 from socialmd_tf.layers import (
     MultiscalePoolingInteraction,
     NoInteraction,
@@ -355,3 +355,19 @@ def test_one_graph_trains_on_any_number_of_particles(monkeypatch):
 def test_targets_far_from_the_prediction_have_a_finite_loss():
     inputs, targets = make_batch()
     assert_finite(built(SMALL), inputs, targets + np.float32(1e4))
+
+
+@pytest.mark.parametrize("name", ["lstm", "molecules-lstm", "pairwise", "verlet"])
+def test_presets_do_not_take_anchors_for_numbers_of_a_particle(name):
+    """The model takes them among the features, and predicts the same wherever they are."""
+    features = ("kind", "anchor_x", "anchor_y", "anchor_z")
+    manifest = Manifest("x", 3, features, "1", 0.1, {"train": ("a.npy",)}, {})
+    config = for_data(preset(name), manifest, DataConfig(rollout_steps=2), (0.5, 0.1))
+    assert (config.num_features, config.anchor_start) == (4, 1)
+    assert from_dict(ModelConfig, to_dict(config)) == config
+    model = build_model(config)
+    inputs, _ = make_batch(num_dimensions=3, num_features=4)
+    moved = {**inputs, "features": inputs["features"] + np.array([0, 1, 2, 3], "float32")}
+    np.testing.assert_array_equal(model(inputs), model(moved))
+    alone = build_model(dataclasses.replace(config, num_features=1, anchor_start=None))
+    assert model.count_params() == alone.count_params()

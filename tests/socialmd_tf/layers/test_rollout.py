@@ -382,3 +382,26 @@ def test_bonds_reach_the_cell_and_the_head():
     )
     np.testing.assert_array_equal(seen[0], edges)
     assert seen[0].dtype == "int32"
+
+
+class AnchoredHead(VelocityHead):
+    """Predicts that a particle goes to its anchor."""
+
+    def call(self, outputs, inputs, state):
+        return tf.concat([inputs["anchors"], inputs["features"]], axis=-1), state
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_cell_and_head_get_anchors_apart_from_the_other_features(start):
+    inputs = example()
+    generator = np.random.default_rng(3)
+    anchors = tf.constant(generator.normal(size=(2, 5, 2)), "float32")
+    features = inputs["features"]
+    with_anchors = {**inputs, "features": tf.concat([features[..., :start], anchors, features[..., start:]], axis=-1)}
+    plain = make_rollout()
+    rollout = Rollout(plain.cell, plain.head, 3, anchor_start=start)
+    np.testing.assert_array_equal(rollout(with_anchors), plain(inputs))
+    assert Rollout.from_config(rollout.get_config()).anchor_start == start
+    rollout = Rollout(plain.cell, AnchoredHead(), 1, anchor_start=start)
+    found = rollout(with_anchors)[:, 0]
+    np.testing.assert_array_equal(found, tf.concat([anchors, features], axis=-1))
