@@ -291,3 +291,19 @@ def test_dataset_without_features(write_dataset, random_trajectory):
     assert Manifest.load(directory).features == ()
     _, features, _, targets = joined(batches(directory, "train", SMALL, batch_size=4, seed=0, shuffle=True))
     assert features.shape == (18, 3, 0) and targets.shape == (18, 3, 3, 2)
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_anchors_turn_with_the_positions(write_dataset, random_trajectory, num_dimensions):
+    names = [f"anchor_{axis}" for axis in "xyz"[:num_dimensions]]
+    trajectory = random_trajectory(num_dimensions=num_dimensions, num_features=1 + num_dimensions)
+    directory = write_dataset({"train": [trajectory]}, num_dimensions=num_dimensions, features=["mass", *names])
+    found = {}
+    for rotations in (0, 1):
+        config = DataConfig(subsample=1, warm_up_steps=3, rollout_steps=2, window_shift=5, rotations=rotations)
+        (inputs, _), *_ = batches(directory, "train", config, batch_size=8, seed=1, shuffle=False)
+        anchors = inputs["features"][..., 1:]
+        found[rotations] = anchors, np.linalg.norm(inputs["positions"] - anchors[:, None], axis=-1)
+    (still, distances), (turned, same_distances) = found.values()
+    np.testing.assert_allclose(same_distances, distances, rtol=1e-4)
+    assert np.abs(turned - still).max() > 0.1

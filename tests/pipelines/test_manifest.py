@@ -159,6 +159,16 @@ def test_observed_velocities_are_no_features():
     assert Manifest("tiny", 2, ("a",), "1", 1.0, {}, {}).velocity_start is None
 
 
+def test_anchors_are_features_but_not_of_the_particle_itself():
+    manifest = Manifest("tiny", 2, ("a", "velocity_x", "velocity_y", "anchor_x", "anchor_y", "b"), "1", 1.0, {}, {})
+    assert manifest.particle_features == ("a", "anchor_x", "anchor_y", "b")
+    assert (manifest.anchor_start, manifest.own_features) == (1, ("a", "b"))
+    assert Manifest("tiny", 2, ("a",), "1", 1.0, {}, {}).anchor_start is None
+    for features in (("anchor_x",), ("anchor_x", "anchor_y"), ("anchor_y", "anchor_x", "anchor_z")):
+        with pytest.raises(UserError, match="with successive anchor_x, anchor_y, anchor_z, or none of them"):
+            Manifest("tiny", 3, features, "1", 1.0, {}, {})
+
+
 def test_a_file_without_a_group_is_a_simulation_by_itself():
     splits = {"train": ("a.npy", "b.npy"), "test": ("c.npy",)}
     manifest = Manifest("tiny", 2, (), "1", 1.0, splits, {}, group={"a.npy": 7, "c.npy": 7})

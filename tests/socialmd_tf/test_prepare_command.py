@@ -157,3 +157,17 @@ def test_mdanalysis_is_missing(command, pdb, tmp_path, monkeypatch):
     junk.touch()
     line = refused(command, tmp_path, "--topology", pdb, "--trajectory", junk, *FLAGS)
     assert "MDAnalysis" in line and line.endswith("pip install 'socialmd_tf[md]'")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--anchor", "S"], "no molecule or atom is called S (`anchor`); the molecules are"),
+        (["--anchor-by", "bonds"], "states no bonds; expected a `--topology` with bonds"),
+        (["--anchor-by", "nearest"], "`anchor` must be given with `--anchor-by nearest`"),
+        (["--reruns", "missing.json"], "missing.json: No such file or directory; expected a list of re-runs"),
+    ],
+)
+def test_wrong_anchors_and_reruns_are_one_line(command, pdb, tmp_path, flags, message):
+    status, _, error = command("--trajectory", pdb, "--output", tmp_path / "data", *FLAGS, *flags)
+    assert status == 2 and message in error and error.count("\n") == 1
