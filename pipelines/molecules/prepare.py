@@ -67,18 +67,20 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
     if was_claimed:
         _check_unchanged(directory, simulations, was_complete)
         _check_unchanged(directory, [rerun.simulation for rerun in reruns], was_complete, RERUNS)
-    pending = [index for index in range(len(simulations)) if not _is_written(config, directory, index)]
-    if was_complete and not pending and all(_is_written(config, directory, k, RERUNS) for k in range(len(reruns))):
+    parts = ((RECORDS, len(simulations)), (RERUNS, len(reruns)))
+    if was_complete and all(_is_written(config, directory, k, kind) for kind, count in parts for k in range(count)):
         return Summary(directory, config, _records(directory), True, _records(directory, RERUNS))
     plans = make_plans(config, simulations)
     try:
         with claim(*ours):
-            for index in pending:
-                record = write_simulation(config, plans[index], index, directory, len(plans))
-                write_json(_record_path(directory, index), dataclasses.asdict(record))
+            for index, plan in enumerate(plans):
+                if not _is_written(config, directory, index):
+                    record = write_simulation(config, plan, index, directory, len(plans))
+                    write_json(_record_path(directory, index), dataclasses.asdict(record))
             records = _records(directory)
             for index, rerun in enumerate(reruns):
-                _write_rerun(config, plans[rerun.original], rerun, records[rerun.original], index, directory)
+                original = plans[rerun.original], records[rerun.original]
+                _write_rerun(config, *original, rerun, index, directory, len(reruns))
             summary = Summary(directory, config, records, False, _records(directory, RERUNS))
             boxes = _boxes(directory, [*records, *summary.reruns])
             manifest = dataclasses.replace(_manifest(config, command, summary), **boxes)
@@ -95,17 +97,24 @@ def _as_json(config: MoleculesConfig) -> dict[str, Any]:
 
 
 def _write_rerun(
-    config: MoleculesConfig, plan: Plan, rerun: Rerun, original: Record, index: int, directory: Path
+    config: MoleculesConfig,
+    plan: Plan,
+    original: Record,
+    rerun: Rerun,
+    index: int,
+    directory: Path,
+    num_reruns: int,
 ) -> None:
     """Write a re-run of a simulation that is complete, unless it is written.
 
     Args:
         config: The configuration of the dataset.
         plan: The plan of the simulation: a re-run has its centre atoms and anchors.
-        rerun: The re-run.
         original: The record of the simulation.
+        rerun: The re-run.
         index: Number of the re-run, from 0.
         directory: The directory of the dataset.
+        num_reruns: Number of re-runs, for the progress.
 
     Raises:
         UserError: As `write_simulation`, or the re-run does not begin at the frame.
@@ -119,7 +128,7 @@ def _write_rerun(
     trajectory = open_trajectory(directory / file, 3 + len(config.features))
     start = np.array(trajectory[frame, :, :3], np.float64)
     again = dataclasses.replace(plan, simulation=rerun.simulation, split=RERUNS, notes=(), start=start)
-    record = write_simulation(config, again, index, directory, index + 1)
+    record = write_simulation(config, again, index, directory, num_reruns)
     written = directory / record.files[RERUNS][0]
     fault = rerun_fault(np.load(written, mmap_mode="r"), trajectory, frame, 3, None)
     if fault:

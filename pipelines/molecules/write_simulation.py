@@ -35,7 +35,7 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
         plan: What to write.
         index: Number of the simulation, from 0.
         directory: The directory of the dataset.
-        num_simulations: Number of simulations, for the progress.
+        num_simulations: Number of simulations (of re-runs, if it is one), for the progress.
 
     Returns:
         What was found and written.
@@ -50,7 +50,8 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
     store = directory / f".{index:05d}.centers.tmp"
     try:
         with Progress("prepare", None) as progress:
-            where = f"simulation {index + 1} of {num_simulations}"
+            kind = "simulation" if plan.start is None else "re-run"
+            where = f"{kind} {index + 1} of {num_simulations}"
             num_frames, times, aligner = _store_centers(config, plan, frames, store, progress, where)
         check_inputs(plan.simulation, inputs, "reading began")
         aligner.particles.check_moves(label)
