@@ -6,24 +6,25 @@ from pipelines.errors import UserError
 from socialmd_tf.fitting.dataset import read_split
 
 WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=1, rotations=0)
-FEATURES = ("mass", "anchor_x", "anchor_y", "velocity_x", "velocity_y")
+FEATURES = ("mass", "anchor_x", "anchor_y", "dipole_x", "dipole_y", "velocity_x", "velocity_y")
 
 
 def walk(num_frames, num_particles, seed):
     rng = np.random.default_rng(seed)
     moves = rng.normal(scale=0.2, size=(num_frames, num_particles, 2))
-    constant = np.broadcast_to(rng.normal(size=(num_particles, 3)), (num_frames, num_particles, 3))
+    constant = np.broadcast_to(rng.normal(size=(num_particles, 5)), (num_frames, num_particles, 5))
     return np.concatenate([moves.cumsum(axis=0), constant, moves], axis=-1).astype("float32")
 
 
 def test_every_nth_frame_of_all_systems_padded_and_without_velocities(write_dataset):
+    """And without anchors, which the rollout does not hand to forces."""
     files = [walk(20, 3, 0), walk(15, 2, 1)]
     data = read_split(write_dataset({"train": files}, features=FEATURES), "train", WINDOWS)
     assert data.positions.shape == (2, 8, 3, 2) and data.positions.dtype == np.float64
     assert data.feature_names == ("mass", None, None)
     np.testing.assert_array_equal(data.positions[0], files[0][:16:2, :, :2])
     np.testing.assert_array_equal(data.positions[1, :, :2], files[1][::2, :, :2])
-    np.testing.assert_array_equal(data.features[1, :2], files[1][0, :, 2:5])
+    np.testing.assert_array_equal(data.features[1, :2], files[1][0][:, [2, 5, 6]])
     np.testing.assert_array_equal(data.mask, [[True] * 3, [True, True, False]])
     assert not data.positions[1, :, 2].any() and data.cell is None
 
