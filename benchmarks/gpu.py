@@ -36,8 +36,6 @@ TARGETS = {
     "training thesis B=8": {"peak_gib": 0.3},
     "training thesis B=64": {"peak_gib": 2.5},
     "training thesis B=256": {"milliseconds": 100, "peak_gib": 9.8},
-    "training pairwise B=256 recomputed": {"peak_gib": 2.2},
-    "training thesis B=256 recomputed": {"peak_gib": 9.8},
     "training verlet B=256": {"milliseconds": 60},
     "rollout nbody N=25 B=64": {"scene_frames_per_second": 10_000},
     "rollout nbody N=25 B=1024": {"scene_frames_per_second": 100_000},
@@ -55,13 +53,12 @@ class Measurement:
     num_particles: int = 25
     batch_size: int = 64
     is_compiled: bool = True
-    is_recomputed: bool = False
 
     @property
     def title(self):
         """The name, without `is_compiled`."""
         size = f" N={self.num_particles}" if self.kind == "rollout" else ""
-        return f"{self.kind} {self.model}{size} B={self.batch_size}{' recomputed' if self.is_recomputed else ''}"
+        return f"{self.kind} {self.model}{size} B={self.batch_size}"
 
     @property
     def full_title(self):
@@ -75,16 +72,14 @@ def measurements():
     rest = [("thesis", 8), ("thesis", 64), ("pairwise", 8)]
     rollouts = [("nbody", 25, 64), ("nbody", 25, 1024), ("thesis", 25, 64), ("thesis", 25, 1024)]
     more = [("pairwise", 25, 1024), ("thesis", 1000, 8)]
-    recomputed = [("thesis", 256), ("pairwise", 256)]
     found = [
         *(Measurement("training", model, batch_size=size) for model, size in training),
         *(Measurement("rollout", *sizes) for sizes in rollouts),
         *(Measurement("precision", model) for model in ("nbody",)),
         *(Measurement("training", model, batch_size=size) for model, size in rest),
-        *(Measurement("training", model, batch_size=size, is_recomputed=True) for model, size in recomputed),
         *(Measurement("rollout", *sizes) for sizes in more),
     ]
-    plain = [each for each in found if each.kind != "precision" and not each.is_recomputed]
+    plain = [each for each in found if each.kind != "precision"]
     return [*found, *(dataclasses.replace(each, is_compiled=False) for each in plain)]
 
 

@@ -109,7 +109,6 @@ def trained_model(measured, is_small):
     if config.model.head == "absolute":
         stay(rollout_layer(model))
     rollout_layer(model).training_steps = 0 if measured.model == "verlet" else None
-    rollout_layer(model).recompute = measured.is_recomputed
     model.make_train_function(force=True)
     return strategy, model
 

@@ -62,9 +62,6 @@ class TrainConfig:
     unroll: bool = False
     """Unroll the recurrent steps in the training graph: up to a third faster, twice the memory, minutes slower to
     start."""
-    recompute: bool = False
-    """Compute the steps of a rollout again in the backward pass, instead of keeping what it needs of them: a tenth of
-    the memory, a third slower."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether XLA compiles the training step; auto: where there is a GPU. Each step is many times faster there, and the
     first takes up to a minute. It computes all pairs of particles, whatever their distance."""
@@ -148,7 +145,6 @@ class TrainConfig:
         """Check what is minimised, and how."""
         require(self.monitor in ("loss", "mae"), "monitor", "'loss' or 'mae'", self.monitor)
         require(self.compile in ("auto", "on", "off"), "compile", "'auto', 'on' or 'off'", self.compile)
-        require(not (self.unroll and self.recompute), "unroll", "absent with `recompute`", self.unroll)
         require(self.decay in ("none", "cosine"), "decay", "'none' or 'cosine'", self.decay)
         require(
             math.isfinite(self.learning_rate) and self.learning_rate > 0,

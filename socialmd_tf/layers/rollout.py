@@ -1,12 +1,10 @@
 """The rollout: warm up on observed frames, then feed back the predicted means."""
 
-import functools
-
 import keras
 from keras import ops
 
 from socialmd_tf.layers.build_once import build_once
-from socialmd_tf.layers.scans import bounded_scan, recomputed_scan
+from socialmd_tf.layers.recomputed_scan import recomputed_scan
 from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
@@ -29,7 +27,6 @@ class Rollout(keras.layers.Layer):
         training_steps: Number of frames predicted in training; None for T'. With 0, all frames are observed, and the
             successor of each of the last T' is predicted (teacher forcing).
         unroll: Whether the steps are unrolled in the training graph, instead of a loop.
-        recompute: Whether the backward pass of training computes the steps again, instead of keeping what they need.
     """
 
     def __init__(self, cell, head, rollout_steps, anchor_start=None, **kwargs):
@@ -40,7 +37,6 @@ class Rollout(keras.layers.Layer):
         self.anchor_start = anchor_start
         self.training_steps = None
         self.unroll = False
-        self.recompute = False
 
     def build(self, inputs_shape):
         """Create the weights."""
@@ -121,7 +117,7 @@ class Rollout(keras.layers.Layer):
         Returns:
             Parameters `[B, T', N, P]` in the order of `self.head.layout`.
         """
-        scan = self._training_scan() if training else None
+        scan = _unrolled_scan if training and self.unroll else None
         if training and self.training_steps == 0:
             return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
         horizon = (training and self.training_steps) or self.rollout_steps
@@ -172,14 +168,16 @@ class Rollout(keras.layers.Layer):
             "next": observed[0],
             "parameters": ops.zeros((*ops.shape(mask), self.head.layout.size)),
         }
-        carries = (scan or (bounded_scan if has_static_shapes() else _scan))(body, carry, num_observed + horizon - 1)
+        carries = (scan or self._scan)(body, carry, num_observed + horizon - 1)
         first = last if num_kept is None else last + horizon - num_kept
         return tuple(ops.moveaxis(carries[name][first:], 0, 1) for name in ("parameters", "next"))
 
-    def _training_scan(self):
-        if self.recompute:
-            return functools.partial(recomputed_scan, variables=self.variables)
-        return _unrolled_scan if self.unroll else None
+    def _scan(self, body, carry, length):
+        if has_static_shapes():
+            # Faster on a GPU than keeping the intermediate results of all steps, and a tenth of the memory.
+            return recomputed_scan(body, carry, length, self.variables)
+        # `scan` needs outputs shaped like the carry, so everything carried is stacked.
+        return ops.scan(lambda before, index: (body(before, index),) * 2, carry, ops.arange(length, dtype="int32"))[1]
 
     def compute_output_shape(self, inputs_shape):
         """`[B, T', N, P]`."""
@@ -202,11 +200,6 @@ class Rollout(keras.layers.Layer):
         cell = keras.saving.deserialize_keras_object(config.pop("cell"))
         head = keras.saving.deserialize_keras_object(config.pop("head"))
         return cls(cell=cell, head=head, **config)
-
-
-def _scan(body, carry, length):
-    """The stacked carries; `keras.ops.scan` needs outputs shaped like the carry."""
-    return ops.scan(lambda before, index: (body(before, index),) * 2, carry, ops.arange(length, dtype="int32"))[1]
 
 
 def _unrolled_scan(body, carry, length):

@@ -171,7 +171,7 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose
         Keras's `History`.
     """
     history, rollout = None, rollout_layer(model)
-    rollout.unroll, rollout.recompute = config.unroll, config.recompute
+    rollout.unroll = config.unroll
     for epochs, num_steps, calibrates in _stages(config, first_epoch):
         rollout.training_steps = num_steps
         frozen = _motion_layers(rollout) if calibrates else []

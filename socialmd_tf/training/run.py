@@ -31,7 +31,6 @@ MAY_CHANGE = (
     "model.step_fraction",
     "model.substeps",
     "patience",
-    "recompute",
     "run_directory",
     "unroll",
 )

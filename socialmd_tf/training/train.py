@@ -119,6 +119,6 @@ def _evaluate(run, path, split):
 
 
 def _write_report(run, path, split):
-    findings = evaluate([ExportedModel(path)], run.config.data, split)
+    findings = evaluate([ExportedModel(path, run.config.compile)], run.config.data, split)
     write(findings, run.directory)
     add_metrics(path, split, findings.results[findings.first_model])

@@ -41,10 +41,9 @@ def trained(config, directory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("recompute", [False, True], ids=["", "recomputed"])
-def test_compiled_training_is_training(mixed_data, kind, recompute):
+def test_compiled_training_is_training(mixed_data, kind):
     plain, expected = trained(settings(kind, compile="off", curriculum=(0, 2)), mixed_data)
-    compiled, found = trained(settings(kind, compile="on", curriculum=(0, 2), recompute=recompute), mixed_data)
+    compiled, found = trained(settings(kind, compile="on", curriculum=(0, 2)), mixed_data)
     assert isinstance(compiled, CompiledModel) and not isinstance(plain, CompiledModel)
     for name in ("loss", "mae", "val_loss", "val_mae"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-4)

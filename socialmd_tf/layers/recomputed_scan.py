@@ -1,32 +1,7 @@
-"""Loops over steps that carry a state: of a number that XLA knows, or with a backward pass that needs little memory."""
+"""A loop over steps whose backward pass computes every step again, instead of keeping what happened in it."""
 
 import keras
 from keras import ops
-
-
-def bounded_scan(body, carry, length):
-    """Carry a state through steps, and stack it: `recomputed_scan` by a loop that XLA can differentiate.
-
-    XLA must know the largest number of steps, for which `keras.ops.scan` does not ask. Intermediate results of all
-    steps are kept for the backward pass.
-
-    Args:
-        body: Function of the carry and the index of the step, an integer tensor, that returns the next carry.
-        carry: s_0, a nested structure of tensors.
-        length: Number of steps, an integer or a scalar tensor that depends on shapes only.
-
-    Returns:
-        The carries after each step, stacked along a new first axis.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return ops.scan(lambda before, index: (body(before, index),) * 2, carry, ops.arange(length))[1]
-    import tensorflow as tf
-
-    def step(_, leaves, index):
-        return keras.tree.flatten(body(keras.tree.pack_sequence_as(carry, leaves), index))
-
-    leaves = [ops.convert_to_tensor(leaf) for leaf in keras.tree.flatten(carry)]
-    return keras.tree.pack_sequence_as(carry, _forward(tf, step, [], leaves, length, maximum_iterations=length))
 
 
 def recomputed_scan(body, carry, length, variables):
@@ -95,8 +70,8 @@ def _scan(step, weights, first, length):
     return apply(*weights, *(first[number] for number in moving))
 
 
-def _forward(tf, step, weights, initial, length, **options):
-    """Leaves after each step, stacked; options of TensorFlow's loop."""
+def _forward(tf, step, weights, initial, length):
+    """Leaves after each step, stacked."""
 
     def advance(index, leaves, arrays):
         leaves = step(weights, leaves, index)
@@ -105,7 +80,7 @@ def _forward(tf, step, weights, initial, length, **options):
         return index + 1, leaves, [array.write(index, leaf) for array, leaf in zip(arrays, leaves, strict=True)]
 
     arrays = [tf.TensorArray(leaf.dtype, length, element_shape=leaf.shape) for leaf in initial]
-    _, _, arrays = tf.while_loop(lambda index, *_: index < length, advance, (0, initial, arrays), **options)
+    _, _, arrays = tf.while_loop(lambda index, *_: index < length, advance, (0, initial, arrays))
     return [array.stack() for array in arrays]
 
 

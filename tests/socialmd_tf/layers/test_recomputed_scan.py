@@ -1,11 +1,11 @@
-"""Loops over steps: bounded ones, and ones that compute their steps again in the backward pass."""
+"""A loop over steps that computes them again in the backward pass."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers.scans import bounded_scan, recomputed_scan
+from socialmd_tf.layers.recomputed_scan import recomputed_scan
 
 LENGTH = 4
 
@@ -55,14 +55,11 @@ def values_and_gradients(scan, layer):
 
 
 @pytest.mark.parametrize("options", [{}, {"jit_compile": True}], ids=["graph", "XLA"])
-@pytest.mark.parametrize("is_recomputed", [False, True], ids=["bounded", "recomputed"])
-def test_equals_a_loop_in_values_and_gradients(layer, options, is_recomputed):
+def test_equals_a_loop_in_values_and_gradients(layer, options):
     variables = layer.variables
 
     def scan(carry):
-        if is_recomputed:
-            return recomputed_scan(layer.step, carry, LENGTH, variables)
-        return bounded_scan(layer.step, carry, LENGTH)
+        return recomputed_scan(layer.step, carry, LENGTH, variables)
 
     expected = values_and_gradients(lambda carry: slow(layer, carry, LENGTH), layer)
     found = tf.function(lambda: values_and_gradients(scan, layer), **options)()
