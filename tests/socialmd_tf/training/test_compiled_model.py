@@ -40,7 +40,9 @@ def trained(config, directory):
     return model, history.history
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["alone", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind != "alone")]
+)
 def test_compiled_training_is_training(mixed_data, kind):
     plain, expected = trained(settings(kind, compile="off", curriculum=(0, 2)), mixed_data)
     compiled, found = trained(settings(kind, compile="on", curriculum=(0, 2)), mixed_data)
