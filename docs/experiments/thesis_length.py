@@ -168,7 +168,8 @@ def draw(runs, path):
             )
             axes.set(xlabel="epoch (20 000 samples)", ylabel=label, title=title)
         row[0].legend(fontsize="x-small")
-        row[0].set_ylim(top=min(row[0].get_ylim()[1], HIGHEST))
+        drawn = [value for line in row[0].lines for value in line.get_ydata() if value <= HIGHEST]
+        row[0].set_ylim(min(drawn) - 0.5, min(max(drawn) + 0.5, HIGHEST))
         row[1].set_ylim(bottom=0)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
