@@ -129,7 +129,7 @@ def _with_enough_knots(basis, counts, train, validation, log):
     best = None
     for count in counts:
         basis = dataclasses.replace(basis, knots=dataclasses.replace(basis.knots, count=count))
-        solved = _least_squares(basis, train, validation)
+        solved = _least_squares(basis, _enough(train, basis), validation)
         if best is not None and not _is_better(solved, best, validation):
             log(f"{count} knots are not better")
             break

@@ -79,14 +79,15 @@ def advance(accelerations, positions, velocities, steps, tolerance):
     Returns:
         Positions and velocities one frame later, and the steps to try next.
     """
-    positions, velocities, steps = positions.copy(), velocities.copy(), steps.copy()
+    state, steps = np.stack([positions, velocities]), steps.copy()
+    known = accelerations(positions, velocities, np.arange(len(positions)))
     left = np.ones(len(positions))
     for _ in range(_MAX_STEPS):
         chosen = np.nonzero(left > 0)[0]
         if not len(chosen):
             break
         h = np.minimum(steps[chosen], left[chosen])
-        x, v, error = _step(accelerations, positions[chosen], velocities[chosen], h, chosen)
+        moved, last, error = _step(accelerations, state[:, chosen], known[chosen], h, chosen)
         error = np.nan_to_num(error / tolerance, nan=np.inf, posinf=np.inf)
         good = error <= 1
         factor = np.clip(0.9 * np.maximum(error, 1e-12) ** -0.2, 0.2, 5.0)
@@ -94,20 +95,30 @@ def advance(accelerations, positions, velocities, steps, tolerance):
         planned = np.where(good & (h < steps[chosen]), steps[chosen], 0.0)
         steps[chosen] = np.maximum(h * factor, planned)
         accepted = chosen[good]
-        positions[accepted], velocities[accepted] = x[good], v[good]
+        state[:, accepted], known[accepted] = moved[:, good], last[good]
         left[accepted] -= h[good]
         left[np.abs(left) < 1e-12] = 0.0
-    return positions, velocities, steps
+    return *state, steps
 
 
-def _step(accelerations, positions, velocities, h, chosen):
-    """One step: positions, velocities, and the largest error of any coordinate `[B]`."""
+def _step(accelerations, state, first, h, chosen):
+    """One step.
+
+    Args:
+        accelerations: As `Law.on` gives them.
+        state: Positions and velocities `[2, B, N, D]`.
+        first: Accelerations in this state `[B, N, D]`; the last ones of the step before.
+        h: Length of the step `[B]`.
+        chosen: Numbers of the B systems.
+
+    Returns:
+        The state afterwards, accelerations in it, and the largest error of any coordinate `[B]`.
+    """
     h = h[:, None, None]
-    slopes_x, slopes_v = [], []
-    for row in _TABLEAU:
-        x = positions + h * sum((c * s for c, s in zip(row, slopes_x, strict=True)), np.zeros_like(positions))
-        v = velocities + h * sum((c * s for c, s in zip(row, slopes_v, strict=True)), np.zeros_like(positions))
-        slopes_x.append(v)
-        slopes_v.append(accelerations(x, v, chosen))
-    errors = (h * sum(c * s for c, s in zip(_ERROR, slopes, strict=True)) for slopes in (slopes_x, slopes_v))
-    return x, v, np.maximum(*(np.abs(error).max(axis=(1, 2)) for error in errors))
+    slopes = np.empty((len(_TABLEAU), *state.shape))
+    slopes[0] = state[1], first
+    for number, row in enumerate(_TABLEAU[1:], start=1):
+        moved = state + h * np.tensordot(row, slopes[:number], 1)
+        slopes[number] = moved[1], accelerations(*moved, chosen)
+    error = np.abs(h * np.tensordot(_ERROR, slopes, 1)).max(axis=(0, 2, 3))
+    return moved, slopes[-1, 1], error

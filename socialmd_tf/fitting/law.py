@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from socialmd_tf.fitting.basis import Basis, find_pairs
+from socialmd_tf.fitting.basis import Basis
+from socialmd_tf.fitting.pair_sums import PairSums
 from socialmd_tf.fitting.splines import interval_polynomials
 
 
@@ -28,32 +29,21 @@ class Law:
             The function, called with positions, velocities and which of the B systems they are of.
         """
 
+        # Features of padding may be anything, and must not make infinities that a mask cannot take away.
+        features = np.where(mask[..., None], features, 1.0)
+        curves = [self.coefficients[block] for _, block in self._terms("pairs")]
+        by_pairs = PairSums(self.basis, curves, features, edges, mask, cell) if curves else None
+        frictions = [self.coefficients[block] * factor.of(features) for factor, block in self._terms("friction")]
+
         def accelerations(positions, velocities, chosen=slice(None)):
-            own = features[chosen], edges[chosen], mask[chosen]
-            result = self.by_pairs(positions, *own, cell) if self.basis.channels else np.zeros_like(positions)
+            result = np.zeros_like(positions) if by_pairs is None else by_pairs(positions, chosen)
             if self.basis.fields:
-                result += self.by_fields(positions, own[0])
-            for factor, block in self._terms("friction"):
-                result -= self.coefficients[block] * factor.of(own[0])[..., None] * velocities
-            return result * own[2][..., None]
+                result += self.by_fields(positions, features[chosen])
+            for rates in frictions:
+                result -= rates[chosen][..., None] * velocities
+            return result * mask[chosen][..., None]
 
         return accelerations
-
-    def by_pairs(self, positions, features, edges, mask, cell):
-        """Accelerations `[B, N, D]` by pairs."""
-        basis = self.basis
-        pairs = find_pairs(positions, mask, cell, basis.cutoff)
-        first, place = basis.knots.place(pairs.distances)
-        total = np.zeros_like(pairs.distances)
-        for channel, block in self._terms("pairs"):
-            constant, linear, square, cube = interval_polynomials(self.coefficients[block])[first].T
-            values = constant + place * (linear + place * (square + place * cube))
-            own = channel.own.of(features)[pairs.systems, pairs.i]
-            total += values * own * pairs.weights(channel.other.of(features), edges, channel.edge)
-        pull = (total * basis.strength(pairs.distances))[:, None] * pairs.displacements
-        rows, count = pairs.rows(positions.shape[1]), positions.shape[0] * positions.shape[1]
-        sums = [np.bincount(rows, pull[:, axis], count) for axis in range(positions.shape[2])]
-        return np.clip(np.stack(sums, axis=-1).reshape(positions.shape), -basis.limit, basis.limit)
 
     def by_fields(self, positions, features):
         """Accelerations `[B, N, D]` by fields."""

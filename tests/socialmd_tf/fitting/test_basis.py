@@ -51,6 +51,22 @@ def test_law_and_columns_equal_the_loops(num_dimensions, is_periodic):
     np.testing.assert_allclose((columns @ law.coefficients) * real, expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("is_periodic", [False, True])
+def test_some_of_the_systems_move_as_among_all(is_periodic):
+    data = trajectories(2, is_periodic=is_periodic)
+    function = random_law(data).on(data.features, data.edges, data.mask, data.cell)
+    x, v = data.positions[:, 0], data.positions[:, 1]
+    np.testing.assert_allclose(function(x[1:], v[1:], np.array([1])), function(x, v)[1:], rtol=1e-12, atol=1e-12)
+
+
+def test_features_of_padding_do_not_matter():
+    data = trajectories(2)
+    zeros = np.where(data.mask[..., None], data.features, 0.0)  # a mass of 0, by which pair forces are divided
+    law, x = random_law(data), data.positions[:, 0]
+    expected, found = (law.on(f, data.edges, data.mask, None)(x, x) for f in (data.features, zeros))
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_wrapped_positions_give_the_same_accelerations():
     data = trajectories(3, is_periodic=True)
     law, x = random_law(data), data.positions[:, 0]
@@ -71,10 +87,11 @@ def test_force_is_finite_and_continuous_outside_the_knots():
 
 def test_a_limit_cuts_components_of_pair_accelerations():
     data = trajectories(2)
-    law = random_law(data)
-    cut = Law(dataclasses.replace(law.basis, limit=0.5), law.coefficients)
-    known = data.features, data.edges, data.mask, None
-    whole, limited = (each.by_pairs(data.positions[:, 0], *known) for each in (law, cut))
+    basis = dataclasses.replace(candidate_basis(data, 9), fields=(), frictions=())
+    law = Law(basis, np.random.default_rng(1).normal(size=basis.num_columns))
+    cut = Law(dataclasses.replace(basis, limit=0.5), law.coefficients)
+    known, x = (data.features, data.edges, data.mask, None), data.positions[:, 0]
+    whole, limited = (each.on(*known)(x, np.zeros_like(x)) for each in (law, cut))
     np.testing.assert_array_equal(limited, np.clip(whole, -0.5, 0.5))
     assert (np.abs(whole) > 0.5).any() and (np.abs(whole) < 0.5).any()
 

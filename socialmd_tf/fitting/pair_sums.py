@@ -1,0 +1,65 @@
+"""Accelerations by the pair terms of a law, for rollouts, which need them many thousand times."""
+
+import numpy as np
+
+from pipelines.boxes import nearest_image
+from socialmd_tf.fitting.splines import interval_polynomials
+
+
+class PairSums:
+    """Accelerations of W systems by pairs.
+
+    Polynomials and weights are computed once, and each pair is looked at once for both its particles.
+
+    Args:
+        basis: The `Basis`.
+        curves: Coefficients of each of its channels, C arrays `[K]`.
+        features: `[W, N, F]`.
+        edges: `[W, N, N]`.
+        mask: `[W, N]`.
+        cell: `[D, D]` or None.
+    """
+
+    def __init__(self, basis, curves, features, edges, mask, cell):
+        self._basis, self._cell = basis, cell
+        self._i, self._j = np.triu_indices(mask.shape[1], 1)
+        self._tables = [np.ascontiguousarray(interval_polynomials(curve).T) for curve in curves]
+        both = mask[:, self._i] & mask[:, self._j]
+        weights = [channel.weights(features, edges) for channel in basis.channels]
+        self._on_i = [np.where(both, w[:, self._i, self._j], 0.0) for w in weights]
+        self._on_j = [np.where(both, w[:, self._j, self._i], 0.0) for w in weights]
+
+    def __call__(self, positions, chosen):
+        """Accelerations `[B, N, D]` at positions `[B, N, D]` of these B of the systems."""
+        basis, shape = self._basis, positions.shape
+        displacements = self._displacements(positions)
+        squared = np.einsum("dm,dm->m", displacements, displacements)
+        near = np.nonzero(squared < basis.cutoff**2)[0] if np.isfinite(basis.cutoff) else slice(None)
+        # Two particles in one place have no direction; any distance but 0 makes their force 0.
+        distances = np.sqrt(np.maximum(squared[near], 1e-300))
+        first, place = basis.knots.place(distances)
+        on_i, on_j = np.zeros_like(distances), np.zeros_like(distances)
+        for table, to_i, to_j in zip(self._tables, self._on_i, self._on_j, strict=True):
+            constant, linear, square, cube = table[:, first]
+            values = constant + place * (linear + place * (square + place * cube))
+            on_i += values * to_i[chosen].ravel()[near]
+            on_j += values * to_j[chosen].ravel()[near]
+        strength, displacements = basis.strength(distances), displacements[:, near]
+        result = self._sums(self._i, on_i * strength * displacements, near, shape)
+        result -= self._sums(self._j, on_j * strength * displacements, near, shape)
+        return np.clip(result, -basis.limit, basis.limit)
+
+    def _displacements(self, positions):
+        """r_j - r_i of the pairs i < j of all systems `[D, M]`."""
+        x = np.moveaxis(positions, -1, 0)
+        displacements = x[..., self._j] - x[..., self._i]
+        if self._cell is not None:
+            displacements = np.moveaxis(nearest_image(np.moveaxis(displacements, 0, -1), self._cell), -1, 0)
+        return displacements.reshape(len(displacements), -1)
+
+    @staticmethod
+    def _sums(particles, pulls, near, shape):
+        """Sums `[B, N, D]` of the pulls `[D, M]` on these particles of the pairs."""
+        rows = (np.arange(shape[0])[:, None] * shape[1] + particles).ravel()[near]
+        sums = [np.bincount(rows, pull, shape[0] * shape[1]) for pull in pulls]
+        return np.stack(sums, axis=-1).reshape(shape)
