@@ -121,7 +121,8 @@ def _enough(trajectories, basis):
     """Some of the trajectories, with many more equations than coefficients."""
     _, num_frames, num_particles, num_dimensions = trajectories.positions.shape
     count = max(_EQUATIONS_PER_COLUMN * basis.num_columns // (num_frames * num_particles * num_dimensions), _FEWEST)
-    return trajectories if count >= len(trajectories) else trajectories[:: len(trajectories) // count]
+    every = len(trajectories) // count
+    return trajectories if every < 2 else trajectories[::every]
 
 
 def _with_enough_knots(basis, counts, train, validation, log):
@@ -164,7 +165,7 @@ def _with_paths(best, train, validation, rollouts, log):
     log(_line("least squares", best, losses))
     few = _enough(train, best.law.basis)
     for number in range(_MAX_PATH_ROUNDS):
-        solved = _path_round(best, few, validation)
+        solved = _path_round(best, few, validation if few is train else _enough(validation, best.law.basis))
         new_losses = rollouts.losses(solved.law)
         log(_line(f"path round {number + 1} on {len(few)} trajectories", solved, new_losses))
         gain = losses.mean() - new_losses.mean()
