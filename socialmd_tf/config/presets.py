@@ -26,7 +26,7 @@ PRESETS: Mapping[str, ModelConfig] = {
         head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-5
     ),
     "forces": ModelConfig(
-        head="verlet", force="basis", interaction="pairwise", units=64, num_components=3, substeps=16, scale_floor=1e-6
+        head="verlet", force="basis", interaction="pairwise", units=64, num_components=3, substeps=16, scale_floor=1e-7
     ),
 }
 
