@@ -28,7 +28,6 @@ class Law:
         Returns:
             The function, called with positions, velocities and which of the B systems they are of.
         """
-
         # Features of padding may be anything, and must not make infinities that a mask cannot take away.
         features = np.where(mask[..., None], features, 1.0)
         curves = [self.coefficients[block] for _, block in self._terms("pairs")]

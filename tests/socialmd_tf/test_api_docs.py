@@ -48,7 +48,7 @@ def program(tmp_path_factory):
 
 def test_predictions(program, capsys):
     names = program("## Predict", "## Which frames are observed")
-    assert "Forecast of nbody/1: 30 frames, 4 particles, 2 dimensions" in capsys.readouterr().out
+    assert "Forecast of nbody/2: 30 frames, 4 particles, 2 dimensions" in capsys.readouterr().out
     saved = np.load(program.directory / "runs" / "forecast.npz")
     assert saved["mean"].shape == (30, 4, 2) and saved["covariance"].shape == (30, 4, 2, 2)
     np.testing.assert_allclose(saved["times"][:2], [0.01, 0.012])
@@ -60,7 +60,7 @@ def test_predictions(program, capsys):
 
 def test_networks_and_layers(program):
     names = program("## Networks and layers")
-    assert names["network"].count_params() == 36_893
+    assert names["network"].count_params() == 34_356
     assert names["parameters"].shape == (1, 3, 4, 5) and names["pooled"].shape == (1, 6, 4, 4, 3)
 
 
