@@ -21,7 +21,7 @@ from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.npy_files import StoredTrajectory
 from pipelines.side_files import edge_matrix
-from pipelines.windows import phase_starts
+from pipelines.window_counts import phase_starts
 
 Array = npt.NDArray[np.float32]
 _PARTICLES_PER_BATCH = 1024

@@ -12,7 +12,8 @@ from pipelines.manifest import Manifest
 from pipelines.npy_files import StoredTrajectory
 from pipelines.side_files import open_file
 from pipelines.validation import SHORTER_WINDOWS
-from pipelines.windows import count_windows, dense_edges, read, slide, subsample
+from pipelines.window_counts import count_windows
+from pipelines.windows import dense_edges, read, slide, subsample
 
 
 def num_windows(directory: Path, split: str, config: DataConfig) -> int:

@@ -4,7 +4,8 @@ import tensorflow as tf
 
 from pipelines.config import DataConfig
 from pipelines.npy_files import StoredTrajectory, save_trajectory
-from pipelines.windows import count_windows, read, slide, subsample
+from pipelines.window_counts import count_windows
+from pipelines.windows import read, slide, subsample
 
 SMALL = DataConfig(subsample=2, subsample_phases=2, warm_up_steps=2, rollout_steps=1, window_shift=1)
 
