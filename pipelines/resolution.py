@@ -1,5 +1,6 @@
 """Does the scale of a dataset suit float32 and a neural network? Warnings for data that train badly in their unit."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,8 @@ EXTENTS = (0.1, 1e5)
 """Extents of a system to which the presets' lengths (grids, cutoff, smallest deviation) can be fitted."""
 FEATURE_SIZES = (1e-3, 1e3)
 """Sizes of a feature that a network can tell apart; features enter it as they are."""
+_CHUNK_NUMBERS = 1 << 20
+"""Numbers that are read at a time."""
 
 
 class _Scales(NamedTuple):
@@ -73,17 +76,23 @@ def resolution_warnings(directory: Path, splits: Sequence[str], config: DataConf
 
 def _measure(stored: StoredTrajectory, num_dimensions: int, subsample: int) -> _Scales:
     chosen = np.arange(0, len(stored), subsample)
-    frames = stored.read(chosen)
-    positions = np.asarray(frames[..., :num_dimensions], np.float64)
-    lowest, highest = positions.min(axis=(0, 1)), positions.max(axis=(0, 1))
-    moves = np.diff(positions, axis=0)
-    if stored.boxes is not None:
-        moves = nearest_image(moves, stored.boxes if len(stored.boxes) == 1 else stored.boxes[chosen[1:]])
+    step = max(1, _CHUNK_NUMBERS // math.prod(stored.shape[1:]))
+    chunks = [chosen[start : start + step + 1] for start in range(0, max(1, len(chosen) - 1), step)]
+    bounds, sums = [], np.zeros(num_dimensions)
+    for frames in chunks:  # each begins with the last frame of the one before it
+        positions = np.asarray(stored.read(frames)[..., :num_dimensions], np.float64)
+        bounds.append((positions.min(axis=(0, 1)), positions.max(axis=(0, 1))))
+        moves = np.diff(positions, axis=0)
+        if stored.boxes is not None:
+            moves = nearest_image(moves, stored.boxes if len(stored.boxes) == 1 else stored.boxes[frames[1:]])
+        sums += np.abs(moves).sum(axis=(0, 1))
+    lowest, highest = np.min([low for low, _ in bounds], axis=0), np.max([high for _, high in bounds], axis=0)
+    features = stored.read(chosen[:1])[0, :, num_dimensions:]
     return _Scales(
         largest=np.maximum(np.abs(lowest), np.abs(highest)),
         extent=(highest - lowest).max(),
-        moves=np.abs(moves).mean(axis=(0, 1)) if len(moves) else np.zeros(num_dimensions),
-        features=np.abs(np.asarray(frames[0, :, num_dimensions:], np.float64)).max(axis=0),
+        moves=sums / max(1, (len(chosen) - 1) * stored.shape[1]),
+        features=np.abs(np.asarray(features, np.float64)).max(axis=0),
     )
 
 
