@@ -11,6 +11,7 @@ COMMANDS = {
     "simulate_charges": "simulate charged particles in a box (benchmark of Kipf et al. 2018)",
     "prepare": "make a dataset from molecular dynamics trajectories",
     "nanoparticle": "simulate coarse-grained nanoparticles, to try prepare on",
+    "check": "say what a dataset is, what is wrong with it, and what suits it",
     "train": "train a model, export it, and compare it with baselines",
     "evaluate": "evaluate exported models beside baselines",
     "rollout": "predict the frames that follow a trajectory file",

@@ -22,7 +22,7 @@ class Flag:
     field: str
     """Name of the field, with dots: "model.units"."""
     spelling: str
-    """`--model.units INT`."""
+    """`--model.units INT`; `DATA` for an argument that is given by its place."""
     text: str
     """Description of the flag, and its default."""
     is_required: bool
@@ -89,6 +89,8 @@ def _mark(name: str, marks: tuple[Any, ...]) -> Any:
 
 def _spelling(name: str, hint: Any, marks: tuple[Any, ...]) -> str:
     name = name.replace("_", "-")
+    if tyro.conf.Positional in marks:
+        return name.upper()
     if hint is bool:
         before, dot, last = name.rpartition(".")
         return f"--{name}, --{before}{dot}no-{last}"

@@ -62,7 +62,7 @@ def parse(
         print(help_page(config_type, typed(prog), default, shown, show_all="--help-all" in args), end="")
         sys.exit(0)
     names = [flag.spelling.split()[0] for flag in find_flags(config_type, default) if flag.is_required]
-    missing = [name for name in names if not any(arg == name or arg.startswith(f"{name}=") for arg in args)]
+    missing = [name for name in names if not any(_gives(arg, name) for arg in args)]
     if missing:
         raise UserError(f"missing {', '.join(missing)}. See {typed(prog)} --help")
     errors = io.StringIO()
@@ -74,6 +74,13 @@ def parse(
             raise
         message = flag_names.name_flag(_one_line(errors.getvalue()))
         raise UserError(f"{message} See {typed(prog)} --help") from None
+
+
+def _gives(arg: str, name: str) -> bool:
+    """Whether an argument is for the flag `name`, or may stand in the place `name`."""
+    if name.startswith("-"):
+        return arg == name or arg.startswith(f"{name}=")
+    return not arg.startswith("-")
 
 
 def _parsed(config_type: type[Config], args: Sequence[str], given: dict[str, Any]) -> Config | None:

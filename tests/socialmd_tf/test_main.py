@@ -14,6 +14,7 @@ PROMISED = [
     "simulate_charges",
     "prepare",
     "nanoparticle",
+    "check",
     "train",
     "evaluate",
     "rollout",

@@ -1,0 +1,141 @@
+"""Advice for training on a dataset: windows, preset and flags, from what is known of its motion."""
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipelines.config import DataConfig
+from pipelines.description import Description
+from pipelines.motion import STRIDES
+from socialmd_tf.config.presets import PRESETS
+
+_MANY_PARTICLES = 100
+_MIN_STARTS = 4
+_MIN_FLOORS_PER_MOVE = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """What to train with."""
+
+    preset: str | None
+    """One of `PRESETS`; None if training on these data is impossible."""
+    reason: str
+    """Why this preset, or why none."""
+    flags: tuple[str, ...] = ()
+    """Further flags of `train`, without those of the windows."""
+    windows: DataConfig = dataclasses.field(default_factory=DataConfig)
+    """Windows that fit the shortest file."""
+
+    def words(self, directory: Path, program: str) -> list[str]:
+        """The command that trains so, flag by flag, each with its value.
+
+        Args:
+            directory: The dataset.
+            program: What runs `train`.
+        """
+        name = f"{directory.resolve().name}-{self.preset}"
+        given = {"data": directory, "preset": self.preset}
+        places = {"run-directory": f"runs/{name}", "export-directory": f"saved_models/{name}"}
+        return [program, *_flags(given), *self.flags, *_flags(_window_flags(self.windows)), *_flags(places)]
+
+
+def advise(description: Description) -> Advice:
+    """Suggest windows, a preset and flags.
+
+    Smooth motion is that of forces, which the preset `forces` fits. It also suits motion with random kicks, whose
+    spread it learns. Diffusive motion is best predicted by small corrections of standing still
+    (docs/experiments/molecules.md).
+
+    Args:
+        description: The dataset.
+    """
+    missing = [split for split in ("train", "validation") if not description.num_frames.get(split)]
+    if missing:
+        return Advice(None, f"training needs files in the splits train and validation; there is no {missing[0]}")
+    if description.motion.kind == "still":
+        return Advice(None, "no particle moves, so nothing can be learned")
+    windows = fitting_windows(description.min_frames, description.motion.subsample)
+    if windows is None:
+        return Advice(None, f"training needs files of at least 3 frames; the shortest has {description.min_frames}")
+    advice = dataclasses.replace(_preset(description), windows=windows)
+    return dataclasses.replace(advice, flags=(*advice.flags, *_floor_flags(advice, description)))
+
+
+def fitting_windows(num_frames: int, subsample: int) -> DataConfig | None:
+    """The default windows, with shorter steps, rollouts and shifts where the frames are too few for them.
+
+    Args:
+        num_frames: Stored frames of the shortest file.
+        subsample: Stored frames per step that suit the motion; fewer are chosen rather than shorter windows.
+
+    Returns:
+        Windows of which every file has one or more per phase; None for fewer than 3 frames.
+    """
+    if num_frames < 3:
+        return None
+    steps = [stride for stride in reversed(STRIDES) if stride < subsample]
+    for stride in (subsample, *steps):
+        config = DataConfig(subsample=stride)
+        if config.min_frames <= num_frames:
+            return dataclasses.replace(config, window_shift=_shift(num_frames, config))
+    warm_up = min(DataConfig.warm_up_steps, max(2, num_frames // 4))
+    rollout = max(1, num_frames - num_frames // 5 - warm_up)
+    config = DataConfig(subsample=1, warm_up_steps=warm_up, rollout_steps=rollout)
+    return dataclasses.replace(config, window_shift=_shift(num_frames, config))
+
+
+def _shift(num_frames: int, config: DataConfig) -> int:
+    """The default shift, or the longest with which a phase has four windows."""
+    spare = len(range(0, num_frames, config.subsample)) - config.window_steps
+    return max(1, min(DataConfig.window_shift, spare // (_MIN_STARTS - 1)))
+
+
+def _preset(description: Description) -> Advice:
+    kind = description.motion.kind
+    if kind == "random":
+        reason = "moves are random: this head predicts corrections of standing still, and how far they may be off"
+        return Advice("molecules-lstm", reason, ("--model.head displacement",))
+    if kind == "unknown":
+        return Advice("pairwise", "the frames do not tell smooth from random motion: straight motion, corrected")
+    if description.num_particles[0] == 1:
+        reason = "straight motion plus a learned acceleration; a single particle has no neighbours"
+        return Advice("pairwise", reason, ("--model.interaction none",))
+    if not description.is_box_constant:
+        return Advice("verlet", "learned pair forces; `forces` would need one box, the same in all files and frames")
+    return Advice("forces", _law(description))
+
+
+def _floor_flags(advice: Advice, description: Description) -> list[str]:
+    """The flag for a smaller smallest deviation, where that of the preset is not far below a typical move."""
+    motion = description.motion
+    move, floor = motion.at(advice.windows.subsample).mean, PRESETS[advice.preset or ""].scale_floor
+    return [] if move >= _MIN_FLOORS_PER_MOVE * floor else [f"--model.scale-floor {move / 1000:.0e}"]
+
+
+def _law(description: Description) -> str:
+    """Why a law is fitted, and of which terms."""
+    weights = [name for name in ("mass", "charge") if name in description.manifest.features]
+    pairs = f"pair forces by {' and '.join(weights)}" if weights else "pair forces"
+    terms = [pairs, *(["bonds"] if description.manifest.edges is not None else [])]
+    terms += ["friction"] if description.manifest.is_periodic else ["a field", "friction"]
+    law = f"{', '.join(terms[:-1])} and {terms[-1]} are fitted, whichever the data need"
+    if description.motion.kind == "smooth":
+        reason = f"smooth motion follows from forces: {law}"
+    else:
+        reason = f"velocities last, with random kicks: {law}; the kicks become spread"
+    if description.num_particles[1] > _MANY_PARTICLES:
+        reason += "; with many particles, --force-cutoff LENGTH shortens the fit"
+    return reason
+
+
+def _window_flags(windows: DataConfig) -> dict[str, int]:
+    """Flags of the windows: always the subsampling, which belongs to the data, the others if they are no defaults."""
+    values = {name: getattr(windows, name) for name in ("warm_up_steps", "rollout_steps", "window_shift")}
+    changed = {name: value for name, value in values.items() if value != getattr(DataConfig, name)}
+    return {name.replace("_", "-"): value for name, value in {"subsample": windows.subsample, **changed}.items()}
+
+
+def _flags(values: Mapping[str, object]) -> list[str]:
+    return [f"--{name} {shlex.quote(str(value))}" for name, value in values.items()]

@@ -1,0 +1,104 @@
+"""Advice fits the data: windows into the files, presets to the motion."""
+
+import numpy as np
+import pytest
+
+from pipelines.config import DataConfig
+from pipelines.description import describe
+from pipelines.motion import STRIDES
+from pipelines.window_counts import count_windows
+from socialmd_tf.config import PRESETS
+from socialmd_tf.config.advice import advise, fitting_windows
+
+TIMES = np.arange(60)[:, None, None]
+
+
+@pytest.mark.parametrize("subsample", STRIDES)
+def test_suggested_windows_fit_files_of_any_length(subsample):
+    for num_frames in [*range(3, 200), 500, 1000, 5000]:
+        config = fitting_windows(num_frames, subsample)
+        assert config.min_frames <= num_frames
+        assert count_windows(num_frames, config) >= config.num_phases
+        assert config.subsample <= subsample and config.warm_up_steps >= 2
+        is_long = DataConfig(subsample=subsample).min_frames <= num_frames
+        assert not is_long or (config.subsample, config.window_steps) == (subsample, 35)
+        if num_frames >= 35:
+            assert (config.warm_up_steps, config.rollout_steps) == (5, 30)
+    assert fitting_windows(2, subsample) is None
+
+
+def test_short_files_have_several_windows():
+    assert fitting_windows(50, 1) == DataConfig(subsample=1)
+    assert [count_windows(num_frames, fitting_windows(num_frames, 1)) for num_frames in (3, 10, 34, 38, 50)] == [
+        *(1, 3, 4, 4, 4)
+    ]
+
+
+@pytest.fixture
+def advice(write_dataset):
+    """Advice for systems of given paths `[T, N, 2]`."""
+
+    def make(path, columns=0.0, features=("mass",), splits=("train", "validation"), **optional):
+        trajectory = np.concatenate([path, np.full((*path.shape[:2], len(features)), columns)], axis=-1)
+        files = {split: [trajectory.astype(np.float32)] for split in splits}
+        return advise(describe(write_dataset(files, features=features, **optional)))
+
+    return make
+
+
+def circle(num_particles=4, radius=1.0):
+    phases = 0.02 * TIMES[:, 0] + np.arange(num_particles)
+    return radius * np.stack([np.cos(phases), np.sin(phases)], axis=-1)
+
+
+def walk():
+    return np.random.default_rng(0).normal(size=(60, 4, 2)).cumsum(axis=0)
+
+
+def test_smooth_motion_gets_fitted_forces(advice):
+    found = advice(circle(), 1.0, ("mass", "charge"))
+    assert found.preset == "forces" and "pair forces by mass and charge, a field and friction" in found.reason
+    assert "a field" not in advice(circle(), box=(9.0, 9.0)).reason
+    assert "--force-cutoff" in advice(circle(num_particles=101)).reason
+
+
+def test_random_motion_gets_a_head_that_corrects_standing_still(advice):
+    found = advice(walk())
+    assert (found.preset, found.flags) == ("molecules-lstm", ("--model.head displacement",))
+
+
+def test_single_particles_have_no_neighbors(advice):
+    found = advice(circle(num_particles=1))
+    assert (found.preset, found.flags) == ("pairwise", ("--model.interaction none",))
+
+
+def test_changing_boxes_get_learned_forces(advice, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    np.save(tmp_path / "tiny" / "box.npy", np.linspace(9, 10, 60)[:, None] * np.ones(2))
+    files = {f"{split}/00000.npy": "box.npy" for split in ("train", "validation")}
+    assert advice(circle(), box_files=files).preset == "verlet"
+
+
+def test_tiny_units_lower_the_smallest_deviation(advice):
+    found = advice(circle(radius=1e-4))
+    (flag,) = found.flags
+    move = 2 * np.sin(0.02 * found.windows.subsample / 2) * 1e-4
+    assert float(flag.removeprefix("--model.scale-floor ")) == pytest.approx(move / 1000, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("path", "splits", "reason"),
+    [
+        (np.ones((60, 4, 2)), ("train", "validation"), "no particle moves"),
+        (circle(), ("train", "test"), "there is no validation"),
+        (circle()[:2], ("train", "validation"), "at least 3 frames; the shortest has 2"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_said(advice, path, splits, reason):
+    found = advice(path, splits=splits)
+    assert found.preset is None and reason in found.reason
+
+
+def test_names_of_presets_exist(advice):
+    paths = [circle(), walk(), circle(num_particles=1), walk()[:3]]
+    assert {advice(path).preset for path in paths} <= set(PRESETS)
