@@ -10,9 +10,11 @@ from pipelines.atomic_files import write_atomically
 from pipelines.boxes import unwrap, wrap
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
+from pipelines.molecules.known_molecules import particle_names
 from pipelines.npy_files import open_trajectory
 from pipelines.side_files import load_boxes, name_in
 from socialmd_tf import commands
+from socialmd_tf.export.formats.files import check_format, check_suffix, write_paths
 from socialmd_tf.export.versions import find_version
 from socialmd_tf.report.write import check_directory
 
@@ -34,7 +36,11 @@ class RolloutCommand:
     data: Path
     """Directory of the dataset that the file belongs to; its manifest describes the columns."""
     output: Path
-    """File for the prediction, .npz. A picture is written beside it, .png."""
+    """File for the prediction; its suffix is the format. A picture is written beside it, .png.
+    .npz: all arrays, with the covariance. .csv: all paths, one row per frame and particle. Both have the data's units.
+    .xtc, .dcd, .h5md, .pdb, .extxyz: the observed frames and then the predicted mean, in the units of the format; each
+    drawn trajectory is a file of its own, NAME.sample-00.xtc. .xtc, .dcd and .h5md get a NAME.topology.pdb.
+    All but .npz, .csv and .extxyz need MDAnalysis."""
     num_steps: int = 30
     """Number of frames to predict."""
     num_samples: int = 0
@@ -62,13 +68,14 @@ class RolloutCommand:
             self.warm_up_steps is None or self.warm_up_steps >= 1, "warm_up_steps", "at least 1", self.warm_up_steps
         )
         require(self.seed < 2**31, "seed", "below 2**31", self.seed)
-        require(self.output.suffix == ".npz", "output", "a file name that ends in .npz", str(self.output))
+        check_suffix(self.output)
 
 
 def main() -> None:
     """Run the command."""
     command = commands.parse(RolloutCommand, prog=PROG)
     check_directory(command.output.parent)
+    check_format(command.output)
     find_version(command.model)
     manifest = Manifest.load(command.data)
     open_trajectory(command.input, manifest.num_columns)  # refused before the slow start
@@ -99,7 +106,13 @@ def main() -> None:
         samples = model.paths(*copies, command.num_steps, (command.seed, 0), known=known)
     truth = frames[warm_up_steps:][: command.num_steps]
     box = None if boxes is None else boxes[warm_up_steps - 1]
-    write(command, model, observed, mean[0], covariance[0], samples, truth, box)
+    facts = {
+        "length_unit": manifest.length_unit,
+        "time_unit": manifest.time_unit,
+        "types": particle_names(manifest, features),
+        "box": box,
+    }
+    write(command, model, observed, mean[0], covariance[0], samples, truth, facts)
 
 
 def known_inputs(command, model, warm_up_steps):
@@ -154,7 +167,7 @@ def _boxes(command, manifest, num_frames):
     return load_boxes(manifest, command.data, name_in(command.data, command.input), num_frames)
 
 
-def write(command, model, observed, mean, covariance, samples, truth, box):
+def write(command, model, observed, mean, covariance, samples, truth, facts):
     """Write the prediction and its pictures; each file is written whole or not at all.
 
     Args:
@@ -165,31 +178,39 @@ def write(command, model, observed, mean, covariance, samples, truth, box):
         covariance: `[T', N, D, D]`.
         samples: `[S, T', N, D]`, or empty.
         truth: `[<= T', N, D]`.
-        box: Lattice vectors in rows `[D, D]` at the last observed frame, or None.
+        facts: `length_unit`, `time_unit`, `types`, and `box`: lattice vectors in rows `[D, D]` at the last observed
+            frame, or None.
     """
     from socialmd_tf.report import plots
 
+    box = facts["box"]
     arrays = {"observed": observed, "mean": mean, "truth": truth}
     if len(samples):
         arrays["samples"] = samples
     if command.wrap:
         arrays = {name: wrap(frames, box).astype(np.float32) for name, frames in arrays.items()}
-    arrays["covariance"] = covariance
-    if box is not None:
-        arrays["box"] = box
-    times = (len(observed) + np.arange(len(mean))) * model.card["time_between_frames"]
+    times = np.arange(len(observed) + len(mean)) * model.card["time_between_frames"]
     options = {
         "truth": truth if len(truth) else None,
-        "unit": model.card["length_unit"],
+        "unit": facts["length_unit"],
         "box": box,
         "title": f"{command.input.name}: {len(mean)} frames predicted from {len(observed)} by {model.name}",
     }
     output = command.output
-    write_atomically(output, lambda file: np.savez_compressed(file, times=times, **arrays))
+    if output.suffix == ".npz":
+        arrays |= {"covariance": covariance, **({} if box is None else {"box": box})}
+        write_atomically(output, lambda file: np.savez_compressed(file, times=times[len(observed) :], **arrays))
+        written, note = [output], ""
+    else:
+        paths = [arrays.get(name, ()) for name in ("observed", "mean", "samples", "truth")]
+        written, note = write_paths(output, *paths, times=times, **facts)
     write_atomically(output.with_suffix(".png"), lambda file: plots.paths(file, observed, mean, covariance, **options))
     if command.gif:
         write_atomically(output.with_suffix(".gif"), lambda file: plots.animation(file, observed, mean, **options))
-    print(f"wrote {output}: {', '.join(f'{key} {list(value.shape)}' for key, value in arrays.items())}")
+    shapes = ", ".join(f"{key} {list(value.shape)}" for key, value in arrays.items())
+    print(f"wrote {', '.join(map(str, written))}: {shapes}")
+    if note:
+        print(note)
 
 
 if __name__ == "__main__":

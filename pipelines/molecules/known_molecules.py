@@ -2,6 +2,9 @@
 
 import dataclasses
 import math
+from typing import Any
+
+import numpy.typing as npt
 
 from pipelines.manifest import Manifest
 from pipelines.molecules.config import DEFAULT_RADIUS
@@ -47,3 +50,19 @@ def known_molecules(manifest: Manifest) -> KnownMolecules | None:
         return None
     is_centered = config.get("center_on") != "nothing"
     return KnownMolecules(names, tuple(map(float, radii)), _WATER_RADIUS / unit, is_centered)
+
+
+def particle_names(manifest: Manifest, features: npt.NDArray[Any]) -> tuple[str, ...] | None:
+    """The name of the molecule that each particle represents.
+
+    Args:
+        manifest: The manifest of the dataset.
+        features: `[N, F]`, the columns after the positions.
+
+    Returns:
+        `[N]` names; None for datasets that `prepare` did not make.
+    """
+    known = known_molecules(manifest)
+    if known is None:
+        return None
+    return tuple(known.names[kind] for kind in features[:, : len(known.names)].argmax(axis=1))

@@ -8,6 +8,7 @@ import numpy as np
 from pipelines.boxes import lattice_vectors
 from pipelines.errors import UserError, require
 from pipelines.manifest import MANIFEST_FILE, Manifest
+from pipelines.molecules.known_molecules import particle_names
 from pipelines.npy_files import open_trajectory
 from pipelines.side_files import edge_matrix, load_boxes, load_edges, name_in
 
@@ -35,6 +36,8 @@ class Frames:
     frame, `[T, D, D]`. Zeros are an open axis. Positions may be wrapped into it or not."""
     edges: np.ndarray | None = None
     """Bonds as rows of i, j and type, integers `[E, 3]`."""
+    types: tuple[str, ...] | None = None
+    """Names of the particles' types `[N]`, if known."""
     length_unit: str | None = None
     """Unit of the positions, if known."""
     time_unit: str | None = None
@@ -152,6 +155,7 @@ def _read_file(path, data):
         velocities=None if start is None else stored[..., size + start : 2 * size + start],
         box=boxes[0] if boxes is not None and len(boxes) == 1 else boxes,
         edges=load_edges(manifest, directory, file, stored.shape[1]),
+        types=particle_names(manifest, stored[0, :, size:]),
         name=str(path),
         is_file=True,
         **_facts(manifest),

@@ -41,6 +41,18 @@ def model_inputs(frames, card):
     return batched, _features(frames, card, len(batched)), _mask(frames, len(batched)), *([known] if known else [])
 
 
+def last_box(frames, card):
+    """The box of the last observed frame, edge lengths `[D]` or lattice vectors `[D, D]`; None if there is no box.
+
+    Args:
+        frames: `Frames` that `model_inputs` accepts.
+        card: The model card.
+    """
+    if frames.box is None or frames.box.ndim < 3:
+        return frames.box
+    return frames.box[_observed(frames, card)[-1]]
+
+
 def _observed(frames, card):
     """Indices of the observed frames, at the model's interval."""
     if frames.time_between_frames is None:

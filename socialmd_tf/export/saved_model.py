@@ -10,7 +10,7 @@ from socialmd_tf.config import ModelConfig, from_dict
 from socialmd_tf.export.forecast import Forecast, Samples
 from socialmd_tf.export.frames import read
 from socialmd_tf.export.model_card import CARD, PREDICTION_FIELDS, read_card
-from socialmd_tf.export.model_inputs import model_inputs
+from socialmd_tf.export.model_inputs import last_box, model_inputs
 from socialmd_tf.export.signatures import Signatures
 from socialmd_tf.export.versions import find_version
 from socialmd_tf.export.write import WEIGHTS
@@ -119,7 +119,7 @@ class ExportedModel:
         mean, covariance = self.moments(positions, features, self._horizon(num_steps), mask, *known)
         if frames.positions.ndim == 3:
             mean, covariance = mean[0], covariance[0]
-        return Forecast(**self._facts(positions, num_steps), mean=mean, covariance=covariance, box=frames.box)
+        return Forecast(**self._facts(frames, positions, num_steps), mean=mean, covariance=covariance)
 
     def sample(self, frames, num_steps=30, num_samples=16, seed=0):
         """Draw trajectories that may follow; the drawn positions of every frame are fed back.
@@ -146,7 +146,7 @@ class ExportedModel:
         drawn = self.paths(positions, features, self._horizon(num_steps), (seed, 0), mask, *known)
         if frames.positions.ndim == 4:
             drawn = drawn.reshape(-1, num_samples, *drawn.shape[1:])
-        return Samples(**self._facts(inputs[0], num_steps), positions=drawn, box=frames.box)
+        return Samples(**self._facts(frames, inputs[0], num_steps), positions=drawn)
 
     def moments(self, positions, features, horizon, mask=None, known=None):
         """Mean `[B, horizon, N, D]` and covariance `[B, horizon, N, D, D]` after frames `[B, T, N, D]`.
@@ -226,12 +226,14 @@ class ExportedModel:
         """Functions of the rebuilt network with the names of the SavedModel's, whose steps XLA compiles."""
         return Signatures(load_keras_model(self.path), self.card["max_horizon"], is_compiled=True).functions()
 
-    def _facts(self, observed, num_steps):
+    def _facts(self, frames, observed, num_steps):
         return {
             "times": (observed.shape[1] + np.arange(num_steps)) * self.card["time_between_frames"],
             "length_unit": self.card["length_unit"],
             "time_unit": self.card.get("time_unit"),
             "model": f"{self.name}/{self.path.name}",
+            "box": last_box(frames, self.card),
+            "types": frames.types,
         }
 
     def _call(self, signature, positions, features, horizon, **others):

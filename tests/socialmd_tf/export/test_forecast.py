@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -47,6 +48,67 @@ def test_a_file_that_cannot_be_written_whole_is_left_as_it_was(tmp_path, monkeyp
     with pytest.raises(OSError, match="no space"):
         FORECAST.save(path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+PERIODIC = dataclasses.replace(FORECAST, box=np.array([4.0, 5.0]), types=("OQL", "ONC", "OQL"))
+SAMPLES = Samples(**FACTS, positions=np.stack([MEAN, MEAN + 1, MEAN + 2, MEAN + 3]))
+
+
+def test_a_universe_has_angstrom_ps_box_and_names():
+    universe = PERIODIC.to_mdanalysis()
+    assert universe.atoms.names.tolist() == ["OQL", "ONC", "OQL"] == universe.residues.resnames.tolist()
+    assert [step.time for step in universe.trajectory] == [0.5, 0.75]
+    for step, frame in zip(universe.trajectory, MEAN, strict=True):
+        np.testing.assert_allclose(step.positions[:, :2], 10 * frame)
+        np.testing.assert_array_equal(step.positions[:, 2], 0)
+        np.testing.assert_allclose(step.dimensions[[0, 1, 3, 4, 5]], [40, 50, 90, 90, 90])
+    assert universe.select_atoms("name ONC").n_atoms == 1
+    assert FORECAST.to_mdanalysis().dimensions is None
+
+
+def test_ase_atoms_have_angstrom_ps_cell_and_labels():
+    first, second = PERIODIC.to_ase()
+    np.testing.assert_allclose(second.positions[:, :2], 10 * MEAN[1])
+    np.testing.assert_allclose(first.cell.array[:2], [[40, 0, 0], [0, 50, 0]])
+    assert first.pbc.tolist() == [True, True, False] and second.info["time"] == 0.75
+    assert first.arrays["label"].tolist() == ["OQL", "ONC", "OQL"] and first.get_chemical_symbols() == ["X"] * 3
+    assert not FORECAST.to_ase()[0].pbc.any() and FORECAST.to_ase()[0].arrays["label"].tolist() == ["X"] * 3
+
+
+def test_an_xarray_has_the_units_of_the_data():
+    data = PERIODIC.to_xarray()
+    np.testing.assert_array_equal(data["mean"].sel(dimension="y").isel(particle=2), MEAN[:, 2, 1])
+    np.testing.assert_array_equal(data["covariance"].transpose("other_dimension", ...)[0], COVARIANCE[..., 0])
+    np.testing.assert_array_equal(data["time"], FACTS["times"])
+    np.testing.assert_array_equal(data["box"], [[4, 0], [0, 5]])
+    units = [data[name].attrs["units"] for name in ("mean", "covariance", "time", "box")]
+    assert units == ["nm", "nm^2", "ps", "nm"]
+    assert data["mean"].where(data["type"] == "OQL", drop=True).sizes == {"time": 2, "particle": 2, "dimension": 2}
+    assert data.attrs == {"model": "tiny/1", "length_unit": "nm", "time_unit": "ps"}
+    assert "type" not in FORECAST.to_xarray() and "box" not in FORECAST.to_xarray()
+
+
+def test_samples_and_systems_are_nested_lists_or_axes():
+    universes, atoms, data = SAMPLES.to_mdanalysis(), SAMPLES.to_ase(), SAMPLES.to_xarray()
+    assert data["positions"].dims == ("sample", "time", "particle", "dimension")
+    for number, sample in enumerate(SAMPLES.positions):
+        np.testing.assert_allclose(universes[number].trajectory[1].positions[:, :2], 10 * sample[1])
+        np.testing.assert_allclose(atoms[number][1].positions[:, :2], 10 * sample[1])
+    batch = Samples(**{**FACTS, "time_unit": None}, positions=SAMPLES.positions[None])
+    assert batch.to_xarray()["positions"].dims == ("system", "sample", "time", "particle", "dimension")
+    assert "units" not in batch.to_xarray()["time"].attrs
+    assert len(batch.to_ase()) == 1 and len(batch.to_ase()[0]) == 4
+    several = Forecast(**FACTS, mean=MEAN[None], covariance=COVARIANCE[None]).to_xarray()
+    assert several["covariance"].dims == ("system", "time", "particle", "dimension", "other_dimension")
+
+
+@pytest.mark.parametrize(
+    "convert, library", [("to_mdanalysis", "MDAnalysis"), ("to_ase", "ase"), ("to_xarray", "xarray")]
+)
+def test_a_missing_library_is_one_line(monkeypatch, convert, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(UserError, match=rf"^{convert}\(\) needs {library}, .*pip install {library}$"):
+        getattr(FORECAST, convert)()
 
 
 @pytest.mark.parametrize("name", ["forecast.npy", "forecast"])
