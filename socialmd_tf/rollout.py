@@ -1,6 +1,7 @@
 """`python -m socialmd_tf.rollout`: predict the frames that follow a trajectory file."""
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +33,8 @@ class RolloutCommand:
     model: Path
     """SavedModel: saved_models/NAME for its newest version, or saved_models/NAME/VERSION."""
     input: Path
-    """Trajectory file of the dataset, .npy."""
+    """Trajectory file of the dataset, .npy. For datasets made by `prepare` also a trajectory of molecules in any of its
+    formats, such as .xtc: it is prepared with the settings of the dataset, and all its frames are used."""
     data: Path
     """Directory of the dataset that the file belongs to; its manifest describes the columns."""
     output: Path
@@ -41,6 +43,8 @@ class RolloutCommand:
     .xtc, .dcd, .h5md, .pdb, .extxyz: the observed frames and then the predicted mean, in the units of the format; each
     drawn trajectory is a file of its own, NAME.sample-00.xtc. .xtc, .dcd and .h5md get a NAME.topology.pdb.
     All but .npz, .csv and .extxyz need MDAnalysis."""
+    topology: Path | None = None
+    """File that names the molecules of an `--input` in a format that does not, such as .gro beside .xtc."""
     num_steps: int = 30
     """Number of frames to predict."""
     num_samples: int = 0
@@ -68,6 +72,8 @@ class RolloutCommand:
             self.warm_up_steps is None or self.warm_up_steps >= 1, "warm_up_steps", "at least 1", self.warm_up_steps
         )
         require(self.seed < 2**31, "seed", "below 2**31", self.seed)
+        given = self.topology is None or self.input.suffix != ".npy"
+        require(given, "topology", "left out beside a .npy file, which needs none", str(self.topology))
         check_suffix(self.output)
 
 
@@ -77,6 +83,40 @@ def main() -> None:
     check_directory(command.output.parent)
     check_format(command.output)
     find_version(command.model)
+    if command.input.suffix == ".npy":
+        predict(command, command.input.name)
+    else:
+        predict_molecules(command)
+
+
+def predict_molecules(command):
+    """Predict what follows a trajectory of molecules, from a temporary dataset with the settings of `--data`.
+
+    Raises:
+        UserError: It cannot be prepared as that dataset was, or as for `predict`.
+    """
+    from pipelines.molecules.like_dataset import prepare_like
+
+    manifest = Manifest.load(command.data)
+    with tempfile.TemporaryDirectory() as directory:
+        file = prepare_like(manifest, command.input, command.topology, Path(directory))
+        try:
+            predict(dataclasses.replace(command, input=file, data=Path(directory), topology=None), command.input.name)
+        except UserError as error:
+            message = str(error).replace(str(file), str(command.input)).replace(directory, str(command.data))
+            raise UserError(message) from None
+
+
+def predict(command, name):
+    """Predict, and write the files.
+
+    Args:
+        command: The command, for a file of a dataset.
+        name: What the user calls the file.
+
+    Raises:
+        UserError: The file and the model do not fit.
+    """
     manifest = Manifest.load(command.data)
     open_trajectory(command.input, manifest.num_columns)  # refused before the slow start
     require(manifest.is_periodic or not command.wrap, "wrap", f"left out for {command.data}, which has no box", True)
@@ -106,13 +146,14 @@ def main() -> None:
         samples = model.paths(*copies, command.num_steps, (command.seed, 0), known=known)
     truth = frames[warm_up_steps:][: command.num_steps]
     box = None if boxes is None else boxes[warm_up_steps - 1]
+    title = f"{name}: {command.num_steps} frames predicted from {warm_up_steps} by {model.name}"
     facts = {
         "length_unit": manifest.length_unit,
         "time_unit": manifest.time_unit,
         "types": particle_names(manifest, features),
         "box": box,
     }
-    write(command, model, observed, mean[0], covariance[0], samples, truth, facts)
+    write(command, model, observed, mean[0], covariance[0], samples, truth, facts, title)
 
 
 def known_inputs(command, model, warm_up_steps):
@@ -167,7 +208,7 @@ def _boxes(command, manifest, num_frames):
     return load_boxes(manifest, command.data, name_in(command.data, command.input), num_frames)
 
 
-def write(command, model, observed, mean, covariance, samples, truth, facts):
+def write(command, model, observed, mean, covariance, samples, truth, facts, title):
     """Write the prediction and its pictures; each file is written whole or not at all.
 
     Args:
@@ -180,6 +221,7 @@ def write(command, model, observed, mean, covariance, samples, truth, facts):
         truth: `[<= T', N, D]`.
         facts: `length_unit`, `time_unit`, `types`, and `box`: lattice vectors in rows `[D, D]` at the last observed
             frame, or None.
+        title: Of the pictures.
     """
     from socialmd_tf.report import plots
 
@@ -194,7 +236,7 @@ def write(command, model, observed, mean, covariance, samples, truth, facts):
         "truth": truth if len(truth) else None,
         "unit": facts["length_unit"],
         "box": box,
-        "title": f"{command.input.name}: {len(mean)} frames predicted from {len(observed)} by {model.name}",
+        "title": title,
     }
     output = command.output
     if output.suffix == ".npz":

@@ -47,13 +47,14 @@ def program(tmp_path_factory):
 
 
 def test_predictions(program, capsys):
-    names = program("## Predict", "## Which frames are observed")
+    names = program("## Predict", "## Files of other programs", "## Which frames are observed")
     assert "Forecast of nbody/2: 30 frames, 4 particles, 2 dimensions" in capsys.readouterr().out
     saved = np.load(program.directory / "runs" / "forecast.npz")
     assert saved["mean"].shape == (30, 4, 2) and saved["covariance"].shape == (30, 4, 2, 2)
     np.testing.assert_allclose(saved["times"][:2], [0.01, 0.012])
     assert np.load(program.directory / "runs" / "samples.npz")["positions"].shape == (16, 30, 4, 2)
     assert names["spread"].shape == (30, 4, 2)
+    assert len(names["universe"].trajectory) == len(names["atoms"]) == names["table"].sizes["time"] == 30
     assert names["truth"].shape == (20, 4, 2) and names["error"] < 0.01
     assert names["forecast"].mean.shape == (10, 2, 2) and names["several"].mean.shape == (2, 10, 2, 2)
 

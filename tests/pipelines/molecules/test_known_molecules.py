@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from pipelines.manifest import Manifest
-from pipelines.molecules.known_molecules import KnownMolecules, known_molecules
+from pipelines.molecules.known_molecules import KnownMolecules, known_molecules, particle_names
 
 
 def manifest(features=("OQL", "ONC"), unit="nm", command="python -m socialmd_tf.prepare --molecules OQL ONC", **config):
@@ -40,3 +41,10 @@ def test_without_radii_they_are_those_of_ten_heavy_atoms_whatever_the_unit():
 )
 def test_of_other_data_nothing_is_known(other):
     assert known_molecules(other) is None
+
+
+def test_every_particle_has_the_name_whose_column_is_1():
+    features = np.array([[0, 1, 5, 5, 5], [1, 0, 5, 5, 5], [0, 1, 5, 5, 5]])
+    anchored = manifest(features=("OQL", "ONC", "anchor_x", "anchor_y", "anchor_z"))
+    assert particle_names(anchored, features) == ("ONC", "OQL", "ONC")
+    assert particle_names(manifest(unit="1"), features) is None
