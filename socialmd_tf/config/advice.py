@@ -99,9 +99,6 @@ def _preset(description: Description) -> Advice:
         return Advice("molecules-lstm", reason, ("--model.head displacement",))
     if kind == "unknown":
         return Advice("pairwise", "the frames do not tell smooth from random motion: straight motion, corrected")
-    if description.num_particles[0] == 1:
-        reason = "straight motion plus a learned acceleration; a single particle has no neighbours"
-        return Advice("pairwise", reason, ("--model.interaction none",))
     if not description.is_box_constant:
         return Advice("verlet", "learned pair forces; `forces` would need one box, the same in all files and frames")
     return Advice("forces", _law(description))
@@ -118,9 +115,10 @@ def _law(description: Description) -> str:
     """Why a law is fitted, and of which terms."""
     weights = [name for name in ("mass", "charge") if name in description.manifest.features]
     pairs = f"pair forces by {' and '.join(weights)}" if weights else "pair forces"
-    terms = [pairs, *(["bonds"] if description.manifest.edges is not None else [])]
+    terms = [pairs] if description.num_particles[1] > 1 else []
+    terms += ["bonds"] if description.manifest.edges is not None else []
     terms += ["friction"] if description.manifest.is_periodic else ["a field", "friction"]
-    law = f"{', '.join(terms[:-1])} and {terms[-1]} are fitted, whichever the data need"
+    law = f"{', '.join(terms[:-1])}{' and ' * (len(terms) > 1)}{terms[-1]} are fitted, whichever the data need"
     if description.motion.kind == "smooth":
         reason = f"smooth motion follows from forces: {law}"
     else:

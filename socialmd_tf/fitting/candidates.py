@@ -38,12 +38,16 @@ def candidate_basis(trajectories, num_knots, choices=None):
     cell, kinds = trajectories.cell, choices.terms or KINDS
     _check_choices(choices, trajectories)
     cutoff = choices.force_cutoff or (np.inf if cell is None else half_height(cell))
-    nearest, farthest = _distance_range(trajectories, cutoff)
-    own_factors = _own_factors(trajectories)
     center, length = _extent(trajectories)
+    distances = _distances(trajectories, cutoff)
+    if not len(distances) and "pairs" in choices.terms:
+        raise UserError("`terms` must be without pairs, as no two particles of the data see each other")
+    # Without pairs the range does not matter.
+    nearest, farthest = _range(distances) if len(distances) else (0.1 * length, length)
+    own_factors = _own_factors(trajectories)
     return Basis(
         knots=Knots(nearest, min(farthest, cutoff), num_knots),
-        channels=_channels(trajectories, kinds),
+        channels=_channels(trajectories, kinds) if len(distances) else (),
         fields=own_factors if cell is None and "field" in kinds else (),
         frictions=own_factors if "friction" in kinds else (),
         center=center,
@@ -65,7 +69,8 @@ def _check_choices(choices, trajectories):
         )
 
 
-def _distance_range(trajectories, cutoff):
+def _distances(trajectories, cutoff):
+    """Distances of pairs in some of the frames."""
     frames = trajectories.positions
     every = max(1, frames.shape[0] * frames.shape[1] // _FRAMES_LOOKED_AT)
     distances = []
@@ -73,7 +78,10 @@ def _distance_range(trajectories, cutoff):
         chosen = np.arange(number % every, len(frame), every)
         pairs = find_pairs(frame[chosen], trajectories.mask[chosen], trajectories.cell, cutoff)
         distances.append(pairs.distances)
-    distances = np.concatenate(distances)
+    return np.concatenate(distances)
+
+
+def _range(distances):
     return (1 - _MARGIN) * np.quantile(distances, _QUANTILE), (1 + _MARGIN) * distances.max()
 
 

@@ -67,9 +67,9 @@ def test_random_motion_gets_a_head_that_corrects_standing_still(advice):
     assert (found.preset, found.flags) == ("molecules-lstm", ("--model.head displacement",))
 
 
-def test_single_particles_have_no_neighbors(advice):
+def test_single_particles_have_no_pair_forces(advice):
     found = advice(circle(num_particles=1))
-    assert (found.preset, found.flags) == ("pairwise", ("--model.interaction none",))
+    assert found.preset == "forces" and "forces: a field and friction are fitted" in found.reason
 
 
 def test_changing_boxes_get_learned_forces(advice, tmp_path):

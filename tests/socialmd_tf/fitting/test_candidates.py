@@ -22,6 +22,14 @@ def test_a_chosen_cutoff_and_core_are_those_of_the_basis():
     assert basis.knots.farthest <= 1.5
 
 
+def test_single_particles_have_a_field_and_friction_and_no_pairs():
+    alone = trajectories(2, num_particles=1)
+    basis = candidate_basis(dataclasses.replace(alone, mask=np.ones_like(alone.mask)), 8)
+    assert {kind_of(name) for name in basis.blocks} == {"field", "friction"}
+    with pytest.raises(UserError, match="`terms` must be without pairs, as no two particles"):
+        candidate_basis(alone, 8, FitConfig(terms=("pairs",)))
+
+
 @pytest.mark.parametrize(
     ("choices", "field"),
     [
