@@ -27,6 +27,11 @@ class Flag:
     """Description of the flag, and its default."""
     is_required: bool
 
+    @property
+    def is_positional(self) -> bool:
+        """Whether the value is given without the name."""
+        return not self.spelling.startswith("-")
+
 
 def find_flags(config_type: type[Any], default: Any = None, prefix: str = "", path: str = "") -> Iterator[Flag]:
     """The flags of a dataclass and of those nested in it, in the order of the fields.

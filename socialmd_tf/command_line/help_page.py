@@ -43,13 +43,14 @@ def help_page(
     width = min(shutil.get_terminal_size().columns, _WIDEST)
     flags = {flag.field: flag for flag in find_flags(config_type, default)}
     grouped = {name for group in groups for name in group.fields}
-    has_flags = any(flag.spelling.startswith("-") for flag in flags.values())
+    has_flags = not all(flag.is_positional for flag in flags.values())
     title = "Other flags" if groups else "Flags" if has_flags else "Arguments"
     rest = Group(title, tuple(name for name in flags if name not in grouped))
     groups = [group for group in (*groups, rest) if any(name in flags for name in group.fields)]
     hidden = [] if show_all else [group for group in groups if not group.is_shown]
     usage = f"usage: {prog} "
     words = [flag.spelling for flag in flags.values() if flag.is_required]
+    words += [f"[{flag.spelling}]" for flag in flags.values() if flag.is_positional and not flag.is_required]
     words += ["[flags]"] if has_flags else []
     parts = [_wrap(usage + " ".join(words), width, " " * len(usage))]
     parts += [_wrap(paragraph, width) for paragraph in _paragraphs(config_type)]

@@ -73,3 +73,15 @@ class Needy:
     """Directory."""
     seed: int = 0
     """Seed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Hang:
+    """Hang a picture."""
+
+    picture: tyro.conf.Positional[Path]
+    """The picture."""
+    wall: tyro.conf.Positional[str] = "north"
+    """The wall."""
+    height: float = 1.6
+    """Height in metres."""

@@ -1,7 +1,7 @@
 import pytest
 
 from socialmd_tf.command_line.help_page import Group, help_page
-from tests.socialmd_tf.command_line.options import Needy, Options
+from tests.socialmd_tf.command_line.options import Hang, Needy, Options
 
 GROUPS = (
     Group("Circle", ("radius", "output")),
@@ -43,6 +43,13 @@ Help:
 
 def test_required_flags_are_in_the_usage():
     assert help_page(Needy, "draw").startswith("usage: draw --model PATH ... --data PATH [flags]\n")
+
+
+def test_values_without_a_flag_are_in_the_usage_by_their_names():
+    page = help_page(Hang, "hang")
+    assert page.startswith("usage: hang PICTURE [WALL] [flags]\n")
+    assert "\n  PICTURE                   The picture. (required)\n" in page
+    assert "\n  WALL                      The wall. (default: north)\n" in page
 
 
 def test_hidden_groups_are_named_and_shown_when_asked_for():

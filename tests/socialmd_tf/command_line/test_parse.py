@@ -1,11 +1,12 @@
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipelines.errors import UserError
 from socialmd_tf.command_line.help_page import Group
 from socialmd_tf.command_line.parse import parse, typed
-from tests.socialmd_tf.command_line.options import Needy, Options
+from tests.socialmd_tf.command_line.options import Hang, Needy, Options
 
 
 def parse_options(*args, default=None, options=Options):
@@ -18,6 +19,11 @@ def test_flags_fill_the_dataclass():
     assert parse_options("--radius", "2", default=Options(output="y.png")) == Options(2.0, "y.png")
 
 
+def test_some_values_need_no_flag():
+    assert parse_options("a.png", options=Hang) == Hang(Path("a.png"))
+    assert parse_options("--height", "2", "a.png", "south", options=Hang) == Hang(Path("a.png"), "south", 2.0)
+
+
 @pytest.mark.parametrize(
     ("options", "args", "fragments"),
     [
@@ -27,6 +33,8 @@ def test_flags_fill_the_dataclass():
         (Options, ("stray",), ["stray"]),
         (Options, ("--radius", "-3"), ["`radius` must be positive. Received: -3.0"]),
         (Needy, (), ["--data"]),
+        (Hang, (), ["missing PICTURE"]),
+        (Hang, ("a.png", "north", "stray"), ["stray"]),
     ],
 )
 def test_what_cannot_be_parsed_is_one_line(options, args, fragments, capsys):
