@@ -2,8 +2,8 @@
 
     python benchmarks/serving.py [--preset thesis] [--particles 25] [--horizon 30] [--rounds 200]
 
-The server is the tests' stand-in for TensorFlow Serving, on loopback: the same SavedModel in the same runtime behind
-the same protocols, with a front end written in Python. The model has new weights, which does not change the time. In
+The server is `socialmd-tf serve`, not TensorFlow Serving: the same SavedModel in the same runtime behind the same
+protocols, with a front end written in Python. The model has new weights, which does not change the time. In
 process, gRPC and REST alternate in random order, so that other load affects all three alike.
 """
 
@@ -58,10 +58,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=200)
     arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is not installed
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # tests are not installed
     from socialmd_tf.config import preset
     from socialmd_tf.serving import Client
-    from tests.socialmd_tf.serving.stand_in import serving
+    from tests.socialmd_tf.serving.running import serving
 
     config = preset(arguments.preset)
     generator = np.random.default_rng(0)
@@ -83,8 +83,8 @@ def main():
             }
             print(
                 f"{arguments.preset}: {arguments.horizon} frames after {NUM_FRAMES}, {arguments.particles} particles, "
-                f"{arguments.rounds} rounds, loopback. The server is a stand-in, NOT TensorFlow Serving: its front end "
-                "is Python, its runtime TensorFlow's."
+                f"{arguments.rounds} rounds, loopback. The server is `socialmd-tf serve`, NOT TensorFlow "
+                "Serving: its front end is Python, its runtime TensorFlow's."
             )
             report(measure(ways, arguments.rounds))
 

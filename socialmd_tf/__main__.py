@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "evaluate exported models beside baselines",
     "rollout": "predict the frames that follow a trajectory file",
     "tune": "search hyperparameters",
+    "serve": "serve exported models on this machine, over REST and gRPC",
     "serving": "write the configuration of a TensorFlow Serving model server",
 }
 _MODULES = {"serving": "socialmd_tf.serving.__main__"}

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
     f"socialmd_tf/{name}.py"
-    for name in "simulate simulate_charges nanoparticle prepare check train evaluate rollout tune".split()
+    for name in "simulate simulate_charges nanoparticle prepare check train evaluate rollout tune serve".split()
 ]
 
 

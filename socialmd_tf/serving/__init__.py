@@ -1,8 +1,8 @@
-"""Exported models behind TensorFlow Serving: the server's configuration files, and a client without TensorFlow.
+"""Exported models behind a server: TensorFlow Serving's files, a small server, and a client without TensorFlow.
 
-assets.py writes the files that start a server, warmup.py the requests on which it warms up. client.py is the client;
-grpc_transport.py and rest_transport.py carry its requests. Begin with client.py. `Client` is imported when it is first
-used: the client and the server's files need different libraries.
+assets.py writes the files that start TensorFlow Serving, warmup.py the requests on which it warms up. server/ is the
+server of `socialmd-tf serve`. client.py is the client; grpc_transport.py and rest_transport.py carry its requests.
+Begin with client.py. `Client` is imported when it is first used: the client and the servers need different libraries.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -129,14 +129,34 @@ def model_names(saved_models: Path) -> list[str]:
     if not names:
         raise UserError(f"`saved_models` must hold NAME/VERSION/saved_model.pb. Found none in {saved_models}")
     for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-            raise UserError(
-                f"the name of a served model must consist of letters, digits, '_', '.' and '-'. Received: {name!r}"
-            )
+        check_name(name)
     return names
 
 
-def models_config(names: list[str]) -> str:
-    """The server's list of models, a `ModelServerConfig` in text format that serves the newest version of each."""
-    entry = '  config {{\n    name: "{0}"\n    base_path: "/models/{0}"\n    model_platform: "tensorflow"\n  }}\n'
-    return "model_config_list {\n" + "".join(entry.format(name) for name in names) + "}\n"
+def check_name(name: str) -> None:
+    """Refuse a name of a model that is not allowed in a URL.
+
+    Raises:
+        UserError: It is not.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise UserError(
+            f"the name of a served model must consist of letters, digits, '_', '.' and '-'. Received: {name!r}"
+        )
+
+
+def models_config(names: list[str], parent: str = "/models", policy: str = "") -> str:
+    """The server's list of models, a `ModelServerConfig` in text format.
+
+    Args:
+        names: Names of the models.
+        parent: Absolute path of the directory that holds them, where the server runs.
+        policy: A `ServableVersionPolicy` such as `all {}`; empty for the newest version of each model.
+    """
+    lines = ["model_config_list {"]
+    for name in names:
+        path = json.dumps(f"{parent}/{name}", ensure_ascii=False)
+        lines += ["  config {", f'    name: "{name}"', f"    base_path: {path}", '    model_platform: "tensorflow"']
+        lines += [f"    model_version_policy {{ {policy} }}"] if policy else []
+        lines += ["  }"]
+    return "\n".join([*lines, "}", ""])

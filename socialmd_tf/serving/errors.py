@@ -13,5 +13,13 @@ class Unavailable(ServingError):
     """The server was not reached or the connection was lost, after all retries."""
 
 
+def unavailable(reason: str) -> Unavailable:
+    """The exception for a failed connection; if it was refused, the message says how to start a server."""
+    if "refused" not in reason:
+        return Unavailable(reason)
+    ways = "`socialmd-tf serve saved_models`, or TensorFlow Serving: `docker compose` or `tensorflow_model_server`"
+    return Unavailable(f"{reason.rstrip('.')}. Is a server running? Start one with {ways} (see docs/serving.md)")
+
+
 class DeadlineExceeded(ServingError, TimeoutError):
     """The server did not answer in time."""

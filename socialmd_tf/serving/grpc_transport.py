@@ -1,12 +1,12 @@
 """Requests to a model server over gRPC."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
 
 from socialmd_tf.serving import wire
-from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, ServingError, Unavailable
+from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, ServingError, unavailable
 from socialmd_tf.serving.transport import Array, Arrays, Metadata, Signature, TensorSpec
 
 _OPTIONS = [
@@ -17,8 +17,8 @@ _OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
-_ERRORS = {
-    "UNAVAILABLE": Unavailable,
+_ERRORS: dict[str, Callable[[str], Exception]] = {
+    "UNAVAILABLE": unavailable,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "INVALID_ARGUMENT": InvalidRequest,
     "NOT_FOUND": InvalidRequest,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import urllib3
 
-from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, ServingError, Unavailable
+from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, ServingError, Unavailable, unavailable
 from socialmd_tf.serving.transport import Array, Arrays, Metadata, Signature, TensorSpec
 
 _ERRORS = {
@@ -84,14 +84,14 @@ class RestTransport:
         """The JSON object in the answer to a request; it must have `key`."""
         try:
             status, content = self._request(method, url, timeout, body)
-        except urllib3.exceptions.ConnectTimeoutError as error:
-            raise Unavailable(f"{url}: {error}") from None
+        except urllib3.exceptions.ConnectTimeoutError as error:  # also of refused connections
+            raise unavailable(f"{url}: {error}") from None
         except urllib3.exceptions.TimeoutError as error:
             raise DeadlineExceeded(f"{url}: {error}") from None
         except urllib3.exceptions.LocationValueError as error:
             raise InvalidRequest(f"`address` must be host:port or a URL. {error}") from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:  # refused, reset, or closed within the answer
-            raise Unavailable(f"{url}: {error}") from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:  # reset, or closed within the answer
+            raise unavailable(f"{url}: {error}") from None
         try:
             answer = json.loads(content)
         except ValueError:

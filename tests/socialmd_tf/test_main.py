@@ -19,6 +19,7 @@ PROMISED = [
     "evaluate",
     "rollout",
     "tune",
+    "serve",
     "serving",
 ]
 

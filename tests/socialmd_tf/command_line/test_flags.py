@@ -5,6 +5,7 @@ from socialmd_tf.command_line.flags import field_texts, find_flags
 from socialmd_tf.nanoparticle import NanoparticleCommand
 from socialmd_tf.prepare import PrepareCommand
 from socialmd_tf.rollout import RolloutCommand
+from socialmd_tf.serve import ServeCommand
 from socialmd_tf.serving.__main__ import ServingCommand
 from socialmd_tf.simulate import SimulateCommand
 from socialmd_tf.simulate_charges import SimulateChargesCommand
@@ -67,6 +68,7 @@ COMMANDS = {
     PrepareCommand: ["--output", "x", "--trajectory", "x.pdb"],
     NanoparticleCommand: ["--output", "x"],
     RolloutCommand: ["--model", "x", "--input", "x", "--data", "x", "--output", "x.npz"],
+    ServeCommand: [],
     ServingCommand: [],
 }
 
@@ -86,6 +88,8 @@ def test_flags_of_every_command_are_those_that_are_parsed(config_type):
             args = [first if value else no[0]]
         elif value is None or value == ():
             continue
+        elif flag.is_positional:
+            args = [str(value)]
         else:
             args = [first.split()[0], *map(str, value if isinstance(value, tuple) else (value,))]
         assert tyro.cli(config_type, args=[*required, *args]) == config, args

@@ -1,4 +1,4 @@
-"""One server for the tests of the client: a stand-in for TensorFlow Serving (see `stand_in_server.py`)."""
+"""One server for the tests of the client: `socialmd-tf serve`."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from socialmd_tf.export.saved_model import ExportedModel
 from tests.socialmd_tf.serving import exports
 from tests.socialmd_tf.serving.docker import Container, serving_in_docker
-from tests.socialmd_tf.serving.stand_in import StandIn, serving
+from tests.socialmd_tf.serving.running import Running, serving
 
 VERSIONS = {1: "absolute positions in 3D, no features", 2: "kinematic, pairwise"}
 
@@ -30,13 +30,13 @@ def in_process(saved_models: Path) -> dict[int, ExportedModel]:
 
 
 @pytest.fixture(scope="session")
-def server(saved_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn | Container]:
-    """The stand-in, or the real model server if SOCIALMD_TF_SERVING_IMAGE names its image."""
+def server(saved_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running | Container]:
+    """Every version of `tiny` on `socialmd-tf serve`, or on the image in SOCIALMD_TF_SERVING_IMAGE."""
     pytest.importorskip("tensorflow_serving", reason="needs the extra `serving`: pip install 'socialmd_tf[serving]'")
     image = os.environ.get("SOCIALMD_TF_SERVING_IMAGE")
     if image:
         starting = serving_in_docker(saved_models, image, tmp_path_factory.mktemp("config"))
     else:
-        starting = serving(saved_models)
+        starting = serving(saved_models, "--all-versions")
     with starting as running:
         yield running

@@ -1,6 +1,7 @@
-"""The real model server in a container instead of the stand-in, for machines with Docker: `.ci/serving-with-docker`.
+"""The real model server in a container, for machines with Docker: `.ci/serving-with-docker`.
 
-The tests of the client take it when the environment variable SOCIALMD_TF_SERVING_IMAGE names the image.
+The tests of the client take it instead of `socialmd-tf serve` when the environment variable
+SOCIALMD_TF_SERVING_IMAGE names the image.
 """
 
 import contextlib
@@ -52,10 +53,7 @@ def serving_in_docker(directory: Path, image: str, config_directory: Path) -> It
         image: Name and tag.
         config_directory: An empty directory for the server's configuration.
     """
-    config = assets.models_config([directory.name])
-    every_version = '    model_version_policy { all {} }\n    model_platform: "tensorflow"\n'
-    config = config.replace('    model_platform: "tensorflow"\n', every_version)
-    (config_directory / "models.config").write_text(config)
+    (config_directory / "models.config").write_text(assets.models_config([directory.name], policy="all {}"))
     identity = docker(
         *("run", "--detach", "--rm", "--entrypoint", "tensorflow_model_server"),
         *(part for port in PORTS.values() for part in ("--publish", f"127.0.0.1::{port}")),

@@ -1,7 +1,8 @@
-"""The client, over loopback, against a stand-in for TensorFlow Serving (see `stand_in_server.py`)."""
+"""The client, over loopback, against `socialmd-tf serve`."""
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from socialmd_tf.serving import Client
 from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, ServingError, Unavailable
 from socialmd_tf.serving.rest_transport import RestTransport
 from tests.socialmd_tf.serving.conftest import VERSIONS
-from tests.socialmd_tf.serving.stand_in import ROOT, serving
+from tests.socialmd_tf.serving.running import ROOT, serving
 
 PROTOCOLS = ("grpc", "rest")
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -289,7 +290,7 @@ def free_ports():
 def test_no_server(protocol, free_ports):
     with (
         Client(f"127.0.0.1:{free_ports[0]}", "tiny", protocol=protocol, retries=1, deadline=10.0) as client,
-        pytest.raises(Unavailable, match=str(free_ports[0])),
+        pytest.raises(Unavailable, match=rf"{free_ports[0]}.*`socialmd-tf serve .*docker.*tensorflow_model_server`"),
     ):
         client.metadata()
 
@@ -330,11 +331,14 @@ def test_a_server_that_comes_late_then_hangs_then_dies(saved_models, late_client
     time.sleep(0.3)  # so that each client has failed once
     assert all(thread.is_alive() for thread in asking)
     arguments = [f"--{name}-port={port}" for name, port in zip(PROTOCOLS, free_ports, strict=True)]
-    with serving(saved_models, *arguments, "--delay=600") as server:
+    with serving(saved_models, *arguments) as server:
         assert [thread.answer().version for thread in asking] == 2 * [max(VERSIONS)]
+        for client in late_clients.values():
+            client._known = client.metadata()
+        server.process.send_signal(signal.SIGSTOP)  # from here on it answers nothing
 
         for client in late_clients.values():
-            client._known, client._deadline = client.metadata(), 0.5
+            client._deadline = 0.5
             began = time.monotonic()
             with pytest.raises(DeadlineExceeded):
                 client.rollout(POSITIONS, FEATURES, 1)

@@ -1,4 +1,4 @@
-"""Many concurrent requests, and many wrong ones, to a stand-in for TensorFlow Serving (see `stand_in_server.py`).
+"""Many concurrent requests, and many wrong ones, to `socialmd-tf serve`.
 
 The default suite has a small version of what `pytest -m slow` does in full.
 """
@@ -14,7 +14,7 @@ import tensorflow as tf
 import urllib3
 
 from socialmd_tf.serving import Client
-from tests.socialmd_tf.serving.stand_in import serving
+from tests.socialmd_tf.serving.running import serving
 
 pytest.importorskip("tensorflow_serving", reason="needs the extra `serving`: pip install 'socialmd_tf[serving]'")
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc

@@ -1,17 +1,21 @@
-"""The JSON of TensorFlow Serving's REST interface to tensors and back: part of the stand-in server of these tests.
+"""The JSON of TensorFlow Serving's REST interface to tensors and back.
 
 As the model server does it: the signature decides the types, nested lists the shapes; `NaN` and `Infinity` are read;
 in the columnar format keys that the signature does not know are passed over, in the row format they are refused.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.json_format import MessageToDict
 
-from tests.socialmd_tf.serving.stand_in_model import INVALID_ARGUMENT, Refusal
+from socialmd_tf.serving.server.models import INVALID_ARGUMENT, Array, Refusal, Servable
+
+_MOST_AXES = 8  # of inputs of exported models, with some to spare; NumPy has a limit, too
+_AS_JSON = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def _columnar(inputs: Any, infos: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rows(rows: list[Any], infos: Mapping[str, Any]) -> dict[str, Any]:
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in infos}
+    columns: dict[str, list[Array]] = {name: [] for name in infos}
     for number, row in enumerate(rows):
         failed = f"Failed to process element: {number} of 'instances' list."
         if not isinstance(row, dict):
@@ -65,12 +69,14 @@ def _rows(rows: list[Any], infos: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tf.make_tensor_proto(np.stack(column)) for name, column in columns.items()}
 
 
-def _array(value: Any, dtype: int) -> np.ndarray:
+def _array(value: Any, dtype: int) -> Array:
     """Nested lists as an array of the signature's type."""
     shape, inner = [], value
     while isinstance(inner, list):
         shape.append(len(inner))
         inner = inner[0] if inner else None
+    if len(shape) > _MOST_AXES:
+        raise Refusal(INVALID_ARGUMENT, f"Encountered lists at {len(shape)} levels, expected at most {_MOST_AXES}")
     flat: list[Any] = []
     _flatten(value, shape, 0, dtype, flat)
     return np.array(flat, tf.dtypes.as_dtype(dtype).as_numpy_dtype).reshape(shape)
@@ -107,7 +113,7 @@ def _number(value: Any, dtype: int) -> Any:
     return value
 
 
-def response(outputs: Mapping[str, np.ndarray], is_row: bool) -> dict[str, Any]:
+def response(outputs: Mapping[str, Array], is_row: bool) -> dict[str, Any]:
     """The answer's object: a list of rows, or an object of outputs; a single output stands without its name."""
     lists = {name: _texts(value).tolist() for name, value in outputs.items()}
     if not is_row:
@@ -119,5 +125,24 @@ def response(outputs: Mapping[str, np.ndarray], is_row: bool) -> dict[str, Any]:
     return {"predictions": rows if len(outputs) > 1 else [next(iter(row.values())) for row in rows]}
 
 
-def _texts(values: np.ndarray) -> np.ndarray:
+def _texts(values: Array) -> Array:
     return values.astype(np.bytes_).astype(np.str_) if values.dtype == object else values
+
+
+def status(versions: Iterable[int]) -> dict[str, Any]:
+    """The answer's object for the status of loaded versions, with 64-bit integers as strings."""
+    fine = {"error_code": "OK", "error_message": ""}
+    return {
+        "model_version_status": [
+            {"version": str(version), "state": "AVAILABLE", "status": fine} for version in versions
+        ]
+    }
+
+
+def metadata(servable: Servable) -> dict[str, Any]:
+    """The answer's object for the signatures of a version."""
+    signatures = {name: MessageToDict(entry, **_AS_JSON) for name, entry in servable.signatures.items()}
+    return {
+        "model_spec": {"name": servable.name, "signature_name": "", "version": str(servable.version)},
+        "metadata": {"signature_def": {"signature_def": signatures}},
+    }

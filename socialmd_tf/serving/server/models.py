@@ -1,8 +1,8 @@
-"""A SavedModel run the way TensorFlow's model server runs it: half of the stand-in server of these tests.
+"""Loaded models, run the way TensorFlow's model server runs them.
 
-Not the model server: no binary of it is needed here. What matters of it is repeated: the SavedModel is loaded into a
-session of the graph, without XLA; what a request holds is compared with the signature by name only, and tensors go to
-the session as they are. Types are checked by the session, shapes by the graph alone.
+A SavedModel is loaded into a session of its graph, without XLA. Names of inputs are compared with the signature, and
+tensors go to the session as they are: the session checks types, and only the graph checks shapes. So errors are those
+of the model server.
 """
 
 import dataclasses
@@ -10,8 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+
+from socialmd_tf.serving.server.source import Source
+
+Array = npt.NDArray[Any]
+INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION = 3, 5, 9  # codes of gRPC
 
 
 class Refusal(Exception):
@@ -20,9 +25,6 @@ class Refusal(Exception):
     def __init__(self, code: int, message: str):
         super().__init__(message)
         self.code = code
-
-
-INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION = 3, 5, 9
 
 
 @dataclasses.dataclass
@@ -38,14 +40,16 @@ class Servable:
     def load(cls, name: str, directory: Path) -> "Servable":
         """Load `NAME/VERSION`."""
         graph = tf.Graph()
-        session = tf.compat.v1.Session(graph=graph)
+        config = tf.compat.v1.ConfigProto()
+        config.gpu_options.allow_growth = True  # other programs of this machine need memory, too
+        session = tf.compat.v1.Session(graph=graph, config=config)
         with graph.as_default():
             meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], str(directory))
         return cls(name, int(directory.name), session, dict(meta_graph.signature_def))
 
     def predict(
         self, signature_name: str, tensors: Mapping[str, Any], output_filter: Iterable[str] = ()
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Array]:
         """Run a signature on `TensorProto` values.
 
         Raises:
@@ -67,7 +71,7 @@ class Servable:
     def _tensor(self, info: Any) -> Any:
         return self.session.graph.get_tensor_by_name(info.name)._as_tf_output()
 
-    def _inputs(self, signature: Any, tensors: Mapping[str, Any]) -> list[tuple[Any, np.ndarray]]:
+    def _inputs(self, signature: Any, tensors: Mapping[str, Any]) -> list[tuple[Any, Array]]:
         """Pairs of the signature's entry and the value, from the request or from the signature's defaults."""
         given, wanted = set(tensors), set(signature.inputs)
         extra, missing = ",".join(sorted(given - wanted)), ",".join(sorted(wanted - given))
@@ -100,16 +104,42 @@ class Servable:
 
 
 class Models:
-    """Every version of one model.
+    """The loaded versions; threads may share it.
 
     Args:
-        directory: `saved_models/NAME`, whose versions are all served.
+        source: Which versions of which models. `refresh` loads them.
     """
 
-    def __init__(self, directory: Path):
-        self.name = directory.absolute().name
-        versions = sorted(int(entry.name) for entry in directory.iterdir() if entry.name.isdecimal())
-        self.servables = {version: Servable.load(self.name, directory / str(version)) for version in versions}
+    def __init__(self, source: Source):
+        self._source = source
+        self._loaded: dict[str, dict[int, Servable]] = {name: {} for name in source.directories}
+        self._failed: set[Path] = set()
+
+    def refresh(self) -> list[str]:
+        """Load new versions; versions that they replace stay until then.
+
+        Returns:
+            A line for every version that was loaded or could not be loaded.
+        """
+        lines = []
+        for name in self._source.directories:
+            wanted, loaded = self._source.wanted(name), dict(self._loaded[name])
+            for version in sorted(set(wanted) - set(loaded)):
+                if wanted[version] in self._failed:
+                    continue
+                try:
+                    loaded[version] = Servable.load(name, wanted[version])
+                    lines.append(f"loaded {name}, version {version}")
+                except Exception as error:  # whatever is wrong with a file, the other models are served
+                    self._failed.add(wanted[version])
+                    lines.append(f"{wanted[version]} cannot be loaded: {' '.join(str(error).split())}")
+            kept = {version: servable for version, servable in loaded.items() if version in wanted}
+            self._loaded[name] = kept or loaded
+        return lines
+
+    def has_any(self) -> bool:
+        """Whether a version of any model is loaded."""
+        return any(self._loaded.values())
 
     def find(self, name: str, version: int | None) -> Servable:
         """A version, by default the newest.
@@ -117,7 +147,21 @@ class Models:
         Raises:
             Refusal: It is not served.
         """
-        if name != self.name or (version is not None and version not in self.servables):
+        loaded = self._loaded.get(name, {})
+        if not loaded or (version is not None and version not in loaded):
             asked = f"Latest({name})" if version is None else f"Specific({name}, {version})"
             raise Refusal(NOT_FOUND, f"Servable not found for request: {asked}")
-        return self.servables[max(self.servables) if version is None else version]
+        return loaded[max(loaded) if version is None else version]
+
+    def available(self, name: str, version: int | None) -> list[int]:
+        """The loaded versions of a model, the newest first, or only the given one.
+
+        Raises:
+            Refusal: There is none.
+        """
+        loaded = self._loaded.get(name, {})
+        if version is not None and version not in loaded:
+            raise Refusal(NOT_FOUND, f"Could not find version {version} of model {name}")
+        if not loaded:
+            raise Refusal(NOT_FOUND, f"Could not find any versions of model {name}")
+        return sorted(loaded, reverse=True) if version is None else [version]
