@@ -169,7 +169,7 @@ class CommonWindows:
         columns = np.zeros((len(rows), len(offsets), num_particles, manifest.num_columns), np.float32)
         chosen = [trajectories[number] for number in rows[:, 0]]
         for window, (trajectory, end) in enumerate(zip(chosen, rows[:, 1], strict=True)):
-            columns[window, :, : trajectory.shape[1]] = _read_unwrapped(trajectory, end + offsets, size)
+            columns[window, :, : trajectory.shape[1]] = read_unwrapped(trajectory, end + offsets, size)
         features, velocities = _split_columns(columns[..., size:], manifest)
 
         def at(values: Array, wanted: npt.NDArray[np.int64]) -> Array:
@@ -194,7 +194,7 @@ class CommonWindows:
         )
 
 
-def _read_unwrapped(trajectory: StoredTrajectory, frames: npt.NDArray[np.int64], num_dimensions: int) -> Array:
+def read_unwrapped(trajectory: StoredTrajectory, frames: npt.NDArray[np.int64], num_dimensions: int) -> Array:
     """Frames `[len(frames), N, D + F]` in order; in a periodic box, unwrapped from the first of them."""
     if trajectory.boxes is None:
         return trajectory.read(frames)

@@ -36,12 +36,20 @@ class EvaluateCommand:
     """Split to evaluate on."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether XLA compiles the models; auto: where there is a GPU. They are many times faster there."""
+    num_samples: int = 0
+    """Number of paths to draw from every file of the split, to the end of the files. Their summary statistics are
+    scored as an ensemble; 0 for no ensembles. 64 is a good number."""
+    horizon: int | None = None
+    """Number of stored frames of the ensembles. By default as many as all files and re-runs have."""
+    statistics: tuple[str, ...] = ()
+    """Summary statistics of the ensembles, such as radius move displacement. By default all that the data can have."""
 
 
 def main() -> None:
     """Run the command."""
     command = commands.parse(EvaluateCommand, prog=PROG)
     paths = list(itertools.chain(*command.model))
+    _check_samples(command)
     if not paths:
         raise UserError("`--model` must name at least one SavedModel. Received none")
     check_directory(command.output)
@@ -52,11 +60,21 @@ def main() -> None:
     from socialmd_tf.export.saved_model import load
 
     models = [load(path, command.compile) for path in paths]
-    write(evaluate(models, command.data, command.split), command.output)
+    chosen = {name: getattr(command, name) for name in ("num_samples", "horizon", "statistics")}
+    write(evaluate(models, command.data, command.split, **chosen), command.output)
     print((command.output / "report.md").read_text(), end="")
 
 
-def evaluate(models, data, split="test", windows=None):
+def _check_samples(command):
+    """Refuse ensembles of one, and settings of ensembles without any, before the slow start."""
+    samples = command.num_samples
+    require(samples == 0 or samples >= 2, "num_samples", "at least 2, or 0 for no ensembles", samples)
+    for name in ("horizon", "statistics"):
+        value = getattr(command, name)
+        require(samples or not value, name, "left out without --num-samples, whose ensembles it is about", value)
+
+
+def evaluate(models, data, split="test", windows=None, *, num_samples=0, horizon=None, statistics=()):
     """Evaluate models and baselines in free rollout on every window of a split; writes nothing.
 
     Args:
@@ -65,21 +83,28 @@ def evaluate(models, data, split="test", windows=None):
         data: Directory of the dataset. The widths of the baselines are fitted on its training split.
         split: Name of the split.
         windows: The `DataConfig` that models in memory were trained with; the default one if None.
+        num_samples: Number of paths to draw from every file, whose summary statistics are scored as an ensemble; 0 for
+            no ensembles.
+        horizon: Number of stored frames of the ensembles; None for as many as all files and re-runs have.
+        statistics: Names of the summary statistics; all that the data can have if empty.
 
     Returns:
         `Findings`: `print` it for a table, `metrics()` has all numbers.
 
     Raises:
         UserError: There is no model, a path holds none, the data do not fit a model or are faulty, there is no
-            training split, the models have no frames in common, or a model is named twice.
+            training split, the models have no frames in common, a model is named twice, or ensembles cannot be drawn
+            as wished.
     """
     from socialmd_tf.evaluation import evaluate
+    from socialmd_tf.evaluation.ensembles.evaluate import EnsembleSettings
     from socialmd_tf.export.saved_model import load
 
     models = models if isinstance(models, list | tuple) else [models]
     require(len(models) > 0, "models", "one model or several", models)
     loaded = [load(model) if isinstance(model, str | os.PathLike) else model for model in models]
-    return evaluate.evaluate(loaded, data, split, windows)
+    ensembles = EnsembleSettings(num_samples, horizon, tuple(statistics)) if num_samples else None
+    return evaluate.evaluate(loaded, data, split, windows, ensembles)
 
 
 if __name__ == "__main__":

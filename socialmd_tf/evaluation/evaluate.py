@@ -9,11 +9,12 @@ from pipelines.manifest import Manifest
 from pipelines.validation import check
 from socialmd_tf.evaluation import models as models_
 from socialmd_tf.evaluation import paired_bootstrap, predictors
+from socialmd_tf.evaluation.ensembles.evaluate import Ensembles
 from socialmd_tf.evaluation.findings import Findings
 from socialmd_tf.evaluation.scored_windows import ScoredWindows
 
 
-def evaluate(models, data, split, windows=None):
+def evaluate(models, data, split, windows=None, ensembles=None):
     """Evaluate models and baselines in free rollout on every window of a split.
 
     Args:
@@ -22,13 +23,14 @@ def evaluate(models, data, split, windows=None):
         data: Directory of the dataset. The widths of the baselines are fitted on its training split.
         split: Name of the split.
         windows: The `DataConfig` that models in memory were trained with; the default one if None.
+        ensembles: `EnsembleSettings`; no ensembles are drawn if None.
 
     Returns:
         `Findings`.
 
     Raises:
         UserError: The data do not fit a model or are faulty, there is no training split, the models have no frames
-            in common, or a model is named twice.
+            in common, or a model is named twice; or as `Ensembles`.
     """
     directory = Path(data)
     manifest = Manifest.load(directory)
@@ -40,6 +42,7 @@ def evaluate(models, data, split, windows=None):
     if split in manifest.splits:
         check(directory, min_frames=common.reference.min_frames, splits=("train", split))
     scored = ScoredWindows(common, directory, split)
+    drawn = ensembles and Ensembles(ensembles, dict(zip(names, models, strict=True)), directory, split)
     baselines, left_out = predictors.make_all(_setting(scored, manifest))
     everything = dict(zip(names, map(models_.predictor_of, models), strict=True)) | baselines
     results, totals, errors = {}, {}, None
@@ -58,6 +61,7 @@ def evaluate(models, data, split, windows=None):
         left_out=left_out | scored.left_out({name: everything[name] for name in names}),
         comparisons=paired_bootstrap.compare(totals, names),
         examples=scored.examples(everything, errors),
+        ensembles=drawn and drawn.evaluate(),
     )
 
 

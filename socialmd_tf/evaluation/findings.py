@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from pipelines.common_windows import CommonWindows
+from socialmd_tf.evaluation.ensembles.findings import EnsembleFindings
 from socialmd_tf.evaluation.example_windows import ExampleWindow
 
 
@@ -34,6 +35,8 @@ class Findings:
     """Paired differences between predictors, see `paired_bootstrap.compare`."""
     examples: list[ExampleWindow]
     """Windows to look at: the best, the median, the worst and some others."""
+    ensembles: EnsembleFindings | None = None
+    """Scores of ensembles, if there were any."""
 
     @property
     def first_model(self):
@@ -57,6 +60,7 @@ class Findings:
                 "predictors": self.results,
                 "left_out": self.left_out,
                 "comparisons": self.comparisons,
+                **({} if self.ensembles is None else {"ensembles": self.ensembles.metrics()}),
             }
         )
 

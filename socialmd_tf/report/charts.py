@@ -63,6 +63,34 @@ def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, li
     return figure.to_json()
 
 
+def fan(x, quantiles, runs, x_title, y_title):
+    """Draw an ensemble as bands, with the curves that were observed.
+
+    Args:
+        x: `[K]`.
+        quantiles: The 5, 25, 50, 75 and 95 % quantiles of the ensemble `[5, K]`.
+        runs: The file (black) and its re-runs (grey), `[1 + R, K]`.
+        x_title: Title of the x axis, with the unit.
+        y_title: Title of the y axis, with the unit.
+
+    Returns:
+        The figure as JSON for plotly.js.
+    """
+    figure = go.Figure(layout=_layout(x_title, y_title))
+    x, quantiles, runs = (np.asarray(values, np.float32) for values in (x, quantiles, runs))
+    hidden = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    for low, high, name, opacity in ((0, 4, "middle 90 %", 0.2), (1, 3, "middle 50 %", 0.35)):
+        figure.add_scatter(x=x, y=quantiles[low], **hidden)
+        shade = {"fill": "tonexty", "fillcolor": f"rgba(213, 94, 0, {opacity})"}
+        figure.add_scatter(x=x, y=quantiles[high], name=name, **{**hidden, **shade, "showlegend": True})
+    for place, run in enumerate(runs[1:]):
+        line = {"color": "#8a8a8a", "width": 1}
+        figure.add_scatter(x=x, y=run, name="re-runs", mode="lines", line=line, showlegend=place == 0, hoverinfo="skip")
+    for name, y, color in (("median", quantiles[2], _COLORS[0]), ("file", runs[0], "#000000")):
+        _add_line(figure, name, x, y, {"color": color, "width": 2}, mode="lines")
+    return figure.to_json()
+
+
 def paths(observed, truth, mean, densities, unit, box=None):
     """Draw predicted paths (red) and true paths (white) over the predicted density.
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from importlib import resources
 
-from socialmd_tf.report import charts, html_sections, html_tables
+from socialmd_tf.report import charts, ensemble_sections, html_sections, html_tables
 from socialmd_tf.report.html_tables import escaped
 from socialmd_tf.report.tables import tables
 
@@ -34,6 +34,8 @@ def html(findings):
         table("strata", html_sections.strata(results, unit)),
         table("statistics", html_sections.statistics(results, unit)),
         table("molecules", html_sections.molecules(results, unit)),
+        table("ensembles", ensemble_sections.fans(findings)),
+        table("ensemble_calibration"),
         ("examples", "Example windows", html_sections.examples(examples, unit)),
         ("player", "Player of rollouts", html_sections.play(examples, unit)),
     ]

@@ -1,6 +1,6 @@
 """The figures of every section of the HTML report, as pieces of HTML; empty where there is nothing to show."""
 
-from socialmd_tf.report import charts, player, plots
+from socialmd_tf.report import charts, html_figures, player, plots
 from socialmd_tf.report.html_tables import escaped
 from socialmd_tf.report.number_format import with_unit
 from socialmd_tf.report.tables import molecules_by_predictor, stratum_name
@@ -22,7 +22,9 @@ def steps(results, unit):
     for key, title in (("mae_per_step", with_unit("MAE", unit)), ("nll_per_step", "NLL (nats)")):
         series = _per_step(results, key)
         if series:
-            parts.append(_chart(charts.lines(series, "predicted step", title), f"{title} at every predicted step"))
+            parts.append(
+                html_figures.chart(charts.lines(series, "predicted step", title), f"{title} at every predicted step")
+            )
     return "\n".join(parts)
 
 
@@ -48,19 +50,19 @@ def calibration(results):
             references=[("ideal", [0, 1], [0, 1])],
             shares="xy",
         )
-        pictures.append(_figure("All steps", figure))
+        pictures.append(html_figures.figure("All steps", figure))
     for percent in (50, 90):
         series = _per_step(results, f"coverage_{percent}_per_step")
         if series:
             last = max(max(x) for x, _ in series.values())
             ideal = ("ideal", [1, last], [percent / 100] * 2)
             figure = charts.lines(series, "predicted step", "coverage", references=[ideal], shares="y")
-            pictures.append(_figure(f"{percent} % predictive region per step", figure))
+            pictures.append(html_figures.figure(f"{percent} % predictive region per step", figure))
     note = (
         "Coverage is the share of true positions inside a predictive region. Below the grey line a predictor is "
         "overconfident, above it underconfident."
     )
-    return _row(pictures, note)
+    return html_figures.row(pictures, note)
 
 
 def strata(results, unit):
@@ -70,7 +72,7 @@ def strata(results, unit):
         return ""
     categories = [f"{stratum_name(row)}<br>n = {row['count']:,}" for row in next(iter(chosen.values()))]
     series = {name: (categories, [row["mae"] for row in rows]) for name, rows in chosen.items()}
-    return _chart(
+    return html_figures.chart(
         charts.lines(series, "closest approach in mean moves", with_unit("MAE", unit)), "MAE by closest approach"
     )
 
@@ -78,7 +80,7 @@ def strata(results, unit):
 def statistics(results, unit):
     """Charts of summary statistics beside those of the truth, see `trajectory_statistics.compare`."""
     chosen = {name: result["observables"] for name, result in results.items() if result.get("observables")}
-    return _row([_beside_truth(chosen, key, unit) for key in _APART])
+    return html_figures.row([_beside_truth(chosen, key, unit) for key in _APART])
 
 
 def _beside_truth(chosen, key, unit):
@@ -100,7 +102,7 @@ def _beside_truth(chosen, key, unit):
         y_title = y_title if unit == "1" else f"{y_title} ({unit}^2)"
     truth = ("truth", x, first["truth" + suffix])
     axes = {"log_x": radial and not normalized, "linear_y": radial}
-    return _figure(heading, charts.lines(series, x_title, y_title, references=[truth], **axes))
+    return html_figures.figure(heading, charts.lines(series, x_title, y_title, references=[truth], **axes))
 
 
 def molecules(results, unit):
@@ -115,9 +117,9 @@ def molecules(results, unit):
         reference = ("truth", true["steps"], true["truth"])
         title = with_unit(true["title"], unit if unit == "1" or true["power"] == 1 else f"{unit}^2")
         figure = charts.lines(series, "predicted step", title, references=[reference])
-        pictures.append(_figure(true["title"][0].upper() + true["title"][1:], figure))
+        pictures.append(html_figures.figure(true["title"][0].upper() + true["title"][1:], figure))
     note = f"The charts leave out predictors with errors above {100 * _MAX_RELATIVE_ERROR:.0f} % of the truth."
-    return _row(pictures, note)
+    return html_figures.row(pictures, note)
 
 
 def examples(windows, unit):
@@ -133,11 +135,11 @@ def examples(windows, unit):
         "to zoom out."
     )
     pictures = [
-        _figure(player.caption(window), _picture(window, unit), "picture")
+        html_figures.figure(player.caption(window), _picture(window, unit), "picture")
         for window in windows
         if window.label in ("best", "median", "worst")
     ]
-    return f"<p>Paths:{legend}</p>\n" + _row(
+    return f"<p>Paths:{legend}</p>\n" + html_figures.row(
         pictures, f"{note}{_projected(windows)}{_wrapped(windows)}{_fewer_particles(windows)}"
     )
 
@@ -200,24 +202,3 @@ def _fewer_frames(windows):
     if all(len(window.truth) == len(kept) for window, (_, _, kept) in zip(windows, chosen, strict=True)):
         return ""
     return f" Frames are thinned out evenly, to about {player.MAX_POINTS:,} positions in all."
-
-
-def _row(pictures, note=""):
-    """Figures side by side under a note; empty without figures."""
-    if not any(pictures):
-        return ""
-    paragraph = f'<p class="note">{escaped(note)}</p>' if note else ""
-    return f'{paragraph}<div class="row">' + "\n".join(pictures) + "</div>"
-
-
-def _figure(heading, figure, kind="chart"):
-    return f"<figure><figcaption>{escaped(heading)}</figcaption>{_chart(figure, heading, kind)}</figure>"
-
-
-def _chart(figure, label, kind="chart"):
-    """An element for a chart, followed by the data that `player.js` draws into it."""
-    safe = figure.replace("<", "\\u003c")
-    return (
-        f'<div class="{kind}" role="figure" aria-label="{escaped(label)}"></div>'
-        f'<script type="application/json" class="figure">{safe}</script>'
-    )

@@ -18,6 +18,8 @@ from socialmd_tf.report.shown_box import ShownBox
 matplotlib.rcParams["svg.hashsalt"] = "socialmd_tf"
 TRUE, PREDICTED, OBSERVED = "#ffffff", "#ff5040", "#8d97ad"
 BACKGROUND = "#0a0c1a"
+_FAN = "#d55e00"
+_MOST_COLUMNS = 4
 _GRID = 400
 _MILLISECONDS_PER_FRAME = 125
 # Dark to medium blue, on which white and red lines stay readable, also for colour-blind readers.
@@ -124,6 +126,32 @@ def animation(file, warm_up, mean, *, truth=None, unit="1", title="", box=None):
         pictures.append(Image.open(buffer).convert("RGB"))
     first, *others = pictures
     first.save(file, format="GIF", save_all=True, append_images=others, duration=_MILLISECONDS_PER_FRAME, loop=0)
+
+
+def fans(file, charts, title):
+    """Draw ensembles as bands over what was observed.
+
+    Args:
+        file: Binary file or path to write the PNG to.
+        charts: (heading, `Fan`, title of the x axis, title of the y axis) of each chart.
+        title: Title of the picture.
+    """
+    columns = min(len(charts), _MOST_COLUMNS)
+    rows = -(-len(charts) // columns)
+    figure = Figure(figsize=(4.2 * columns, 2.9 * rows + 0.5), layout="constrained")
+    for place, (heading, fan, x_title, y_title) in enumerate(charts):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        for low, high, opacity in ((0, 4, 0.2), (1, 3, 0.35)):
+            axes.fill_between(fan.x, fan.quantiles[low], fan.quantiles[high], color=_FAN, alpha=opacity, linewidth=0)
+        for run in fan.runs[1:]:
+            axes.plot(fan.x, run, color="#8a8a8a", linewidth=0.6)
+        axes.plot(fan.x, fan.quantiles[2], color=_FAN)
+        axes.plot(fan.x, fan.runs[0], color="black")
+        axes.set_title(heading, fontsize=9, parse_math=False)
+        axes.set_xlabel(x_title, parse_math=False)
+        axes.set_ylabel(y_title, parse_math=False)
+    figure.suptitle(title, fontsize=10, parse_math=False)
+    _save(figure, file, format="png", dpi=110)
 
 
 def _joined(warm_up, mean, truth):

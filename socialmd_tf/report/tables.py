@@ -1,33 +1,10 @@
 """The tables of a report, each described once; `markdown_page` and `html_tables` render them."""
 
-import dataclasses
-
+from socialmd_tf.report import ensemble_tables
 from socialmd_tf.report.number_format import decimals_for, error_of, is_number, number, percent, with_unit
+from socialmd_tf.report.table import Cell, Table
 
 _NLL_DECIMALS = 3  # the zero of a log likelihood is arbitrary, so significant digits mean nothing
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One cell of a table."""
-
-    text: str
-    detail: str = ""
-    """Uncertainty or another number that follows the text."""
-    is_bold: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table whose first column holds the names of the rows."""
-
-    title: str
-    header: list[str]
-    rows: list[tuple[str, list[Cell]]]
-    note: str
-    """Explanation below the table."""
-    bold: str = ""
-    """Meaning of bold cells."""
 
 
 def tables(findings):
@@ -39,7 +16,7 @@ def tables(findings):
     Returns:
         Dictionary of key -> `Table`.
     """
-    results, unit = findings.results, findings.length_unit
+    results, unit, ensembles = findings.results, findings.length_unit, findings.ensembles
     found = {
         "predictors": predictors(results, unit),
         "comparisons": comparisons(findings.comparisons, unit),
@@ -47,6 +24,9 @@ def tables(findings):
         "statistics": statistics(results, unit),
         "molecules": molecules(results, unit),
     }
+    if ensembles is not None:
+        found["ensembles"] = ensemble_tables.scores(ensembles, unit)
+        found["ensemble_calibration"] = ensemble_tables.calibration(ensembles, findings.models)
     return {key: table for key, table in found.items() if table is not None}
 
 

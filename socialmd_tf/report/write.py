@@ -8,7 +8,9 @@ from pipelines.errors import UserError
 
 
 def write(findings, output):
-    """Write `metrics.json`, `report.md`, `report.html` and `paths.png`, each whole or not at all.
+    """Write `metrics.json`, `report.md`, `report.html`, `paths.png` and, with ensembles, `fans.png`.
+
+    Each file is written whole or not at all.
 
     Args:
         findings: `Findings`.
@@ -17,7 +19,7 @@ def write(findings, output):
     Raises:
         UserError: `output` cannot be a directory.
     """
-    from socialmd_tf.report import html_page, markdown_page
+    from socialmd_tf.report import ensemble_sections, html_page, markdown_page
 
     check_directory(output)
     output = Path(output)
@@ -25,6 +27,8 @@ def write(findings, output):
     write_text(output / "report.md", markdown_page.markdown(findings))
     write_text(output / "report.html", html_page.html(findings))
     write_atomically(output / "paths.png", lambda file: _draw_paths(file, findings))
+    if findings.ensembles is not None and findings.ensembles.fans:
+        write_atomically(output / "fans.png", lambda file: ensemble_sections.picture(file, findings))
 
 
 def check_directory(directory, name="output"):

@@ -179,6 +179,36 @@ def test_no_model_is_refused_from_python(data):
         evaluate([], data, "test")
 
 
+def test_ensembles_are_scored_and_drawn(call, tmp_path):
+    code, out, error = call(**{"num-samples": 4, "horizon": 12, "statistics": "move"})
+    assert (code, error) == (0, "")
+    assert "## Ensembles" in out and (tmp_path / "out" / "fans.png").exists()
+    written = json.loads((tmp_path / "out" / "metrics.json").read_text())["ensembles"]
+    assert (written["num_samples"], written["num_steps"], written["frames"]) == (4, 6, {"test/00000.npy": [4]})
+    assert {"small", "constant_position", "random_walk"} <= set(written["predictors"])
+    assert written["predictors"]["small"]["statistics"]["move_all"]["crps"] > 0
+    assert written["predictors"]["small"]["statistics"]["move_all"]["ratio"] is None  # no re-runs
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"num-samples": 1}, ["`num_samples` must be at least 2", "--num-samples"]),
+        ({"num-samples": -3}, ["`num_samples` must be at least 2", "--num-samples"]),
+        ({"horizon": 3}, ["`horizon` must be left out without --num-samples", "--horizon"]),
+        ({"statistics": "move"}, ["`statistics` must be left out without --num-samples", "--statistics"]),
+        ({"num-samples": 4, "horizon": 36}, ["`horizon` must be at most 35 stored frames, as far as test/00000.npy"]),
+        ({"num-samples": 4, "horizon": 1}, ["`horizon` must be at least 2 stored frames"]),
+        ({"num-samples": 4, "statistics": "radius"}, ["`statistics` must be ones", "'radius'", "--statistics"]),
+    ],
+)
+def test_ensembles_that_cannot_be_drawn_are_refused_in_one_line(call, tmp_path, flags, words):
+    code, out, error = call(**flags)
+    (line,) = error.splitlines()
+    assert (code, out) == (2, "") and all(word in line for word in words)
+    assert not (tmp_path / "out").exists()
+
+
 def test_help_lists_the_flags_without_tensorflow():
     script = (
         "import sys; from socialmd_tf.evaluate import main\n"

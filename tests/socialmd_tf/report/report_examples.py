@@ -136,3 +136,13 @@ FINDINGS = Findings(
 def findings(**changes):
     """`FINDINGS` with other fields."""
     return dataclasses.replace(FINDINGS, **changes)
+
+
+def texts(table):
+    """Rows of a table as (name, text and detail of every cell)."""
+    return [(name, *(f"{cell.text} {cell.detail}".strip() for cell in cells)) for name, cells in table.rows]
+
+
+def bold(table):
+    """(row, column) of the bold cells; columns count from 0 after the names."""
+    return [(name, column) for name, cells in table.rows for column, cell in enumerate(cells) if cell.is_bold]

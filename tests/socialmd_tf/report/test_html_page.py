@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import chi2
 
 from socialmd_tf.report import charts, html_page, html_tables, player
-from socialmd_tf.report.tables import Cell, Table, tables
+from socialmd_tf.report.table import Cell, Table
+from socialmd_tf.report.tables import tables
 from tests.socialmd_tf.report.report_examples import (
     COMPARISONS,
     HOSTILE,

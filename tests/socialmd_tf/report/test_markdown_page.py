@@ -1,5 +1,5 @@
 from socialmd_tf.report.markdown_page import markdown, render
-from socialmd_tf.report.tables import Cell, Table
+from socialmd_tf.report.table import Cell, Table
 from tests.socialmd_tf.report.report_examples import findings, full_result
 
 

@@ -1,19 +1,9 @@
 import math
 
 from socialmd_tf.report import tables
-from tests.socialmd_tf.report.report_examples import COMPARISONS, MOLECULES, findings, full_result, result
+from tests.socialmd_tf.report.report_examples import COMPARISONS, MOLECULES, bold, findings, full_result, result, texts
 
 MINUS = "\N{MINUS SIGN}"
-
-
-def texts(table):
-    """Rows of a table as (name, text and detail of every cell)."""
-    return [(name, *(f"{cell.text} {cell.detail}".strip() for cell in cells)) for name, cells in table.rows]
-
-
-def bold(table):
-    """(row, column) of the bold cells; columns count from 0 after the names."""
-    return [(name, column) for name, cells in table.rows for column, cell in enumerate(cells) if cell.is_bold]
 
 
 def test_predictors_have_errors_and_coverage():

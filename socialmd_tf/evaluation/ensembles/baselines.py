@@ -1,0 +1,102 @@
+"""Ensembles without a network, beside which the models are scored."""
+
+import numpy as np
+
+from socialmd_tf.evaluation.ensembles.training_runs import composition
+
+_COEFFICIENTS = 3
+
+
+class ConstantPosition:
+    """Nothing moves: an ensemble of one."""
+
+    def __init__(self, num_steps):
+        self._num_steps = num_steps
+
+    def paths(self, case, number):
+        """Paths `[S, T' + 1, n, D]` from a `Case` and its number."""
+        return np.repeat(case.runs[None, 0, :1], self._num_steps + 1, axis=1)
+
+
+class RandomWalk:
+    """Independent Gaussian moves, with the variance of the group's moves on the training split."""
+
+    def __init__(self, training, setting, num_samples):
+        self._scales = np.sqrt(training.move_variances())
+        self._setting, self._num_samples = setting, num_samples
+
+    def paths(self, case, number):
+        """Paths `[S, T' + 1, n, D]` from a `Case` and its number, which is the seed."""
+        _, num_frames, num_particles, size = case.runs.shape
+        scales = self._scales[self._setting.kinds(case.features)][:, None]
+        shape = (self._num_samples, num_frames - 1, num_particles, size)
+        moves = np.random.default_rng(number).standard_normal(shape) * scales
+        start = np.broadcast_to(case.runs[0, 0], (self._num_samples, 1, num_particles, size))
+        return np.concatenate([start, start + moves.cumsum(axis=1)], axis=1)
+
+
+class SameComposition:
+    """Other simulations of the same composition: training files with the same own features, from the same frame on."""
+
+    reason = "the training split has no simulation of the same composition that goes as far"
+
+    def __init__(self, training, setting):
+        self._training, self._setting = training, setting
+
+    def curves(self, case):
+        """Statistic -> members `[S, K, ...]` for a `Case`; empty where there is no such file."""
+        ours = composition(case.features[:, self._setting.own_features])
+        same = [found for _, own, found in self._training.statistics_from(case.frame) if np.array_equal(own, ours)]
+        return _members(same)
+
+
+class CompositionRegression:
+    """Quadratic regression of the curves on the share of the first of two groups, over training files.
+
+    For files of the same two groups, each number of each curve is fitted by b0 + b1 c + b2 c^2, c the share of the
+    first group. The members are the fit at the share of the case plus the residual of every training file, times
+    sqrt(n / (n - 3)), because a fit to n files makes residuals too small.
+    """
+
+    reason = (
+        "it needs simulations of two groups of particles, and four training files of the same groups at three ratios"
+    )
+
+    def __init__(self, training, setting):
+        self._training, self._setting = training, setting
+
+    def curves(self, case):
+        """Statistic -> members `[n, K, ...]` for a `Case`; empty where it does not apply."""
+        groups = len(self._setting.groups.names)
+        ours = np.bincount(self._setting.kinds(case.features), minlength=groups)
+        files = self._training.statistics_from(case.frame)
+        alike = [(counts, found) for counts, _, found in files if ((counts > 0) == (ours > 0)).all()]
+        if (ours > 0).sum() != 2 or len(alike) <= _COEFFICIENTS:
+            return {}
+        first = int(np.argmax(ours > 0))
+        shares = np.array([counts[first] / counts.sum() for counts, _ in alike])
+        if len(np.unique(shares)) < _COEFFICIENTS:
+            return {}
+        members = _members([found for _, found in alike])
+        whole = {name: values for name, values in members.items() if len(values) == len(alike)}
+        return {name: _fit(shares, values, ours[first] / ours.sum()) for name, values in whole.items()}
+
+
+def _members(found):
+    """Curves of several files by statistic `[S, K, ...]`; files that lack a statistic are left out of it."""
+    members = {}
+    for each in found:
+        for name, curve in each.items():
+            if not np.isnan(curve).any():
+                members.setdefault(name, []).append(curve)
+    return {name: np.stack(values) for name, values in members.items()}
+
+
+def _fit(shares, values, share):
+    count = len(shares)
+    design = np.vander(shares, _COEFFICIENTS)
+    flat = values.reshape(count, -1)
+    coefficients, *_ = np.linalg.lstsq(design, flat, rcond=None)
+    residuals = (flat - design @ coefficients) * np.sqrt(count / (count - _COEFFICIENTS))
+    fitted = np.vander([share], _COEFFICIENTS) @ coefficients
+    return (fitted + residuals).reshape(values.shape)

@@ -1,0 +1,72 @@
+"""Result of an evaluation of ensembles."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Fan:
+    """One statistic of one start: the ensemble of the first model over what was observed."""
+
+    statistic: str
+    """Name of the statistic."""
+    file: str
+    """The file."""
+    axis: str
+    """What `x` is: "time", "lag" or "distance"."""
+    x: np.ndarray
+    """`[K]`: times since the last observed frame, lags, or the middles of shells at the last step."""
+    quantiles: np.ndarray
+    """The 5, 25, 50, 75 and 95 % quantiles of the ensemble `[5, K]`."""
+    runs: np.ndarray
+    """The file and its re-runs `[1 + R, K]`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EnsembleFindings:
+    """Scores of ensembles of drawn paths of whole trajectories."""
+
+    num_samples: int
+    """Members of an ensemble (S)."""
+    num_steps: int
+    """Predicted frames (T')."""
+    stored_frames_between_steps: int
+    """Stored frames from one step to the next."""
+    frames: dict[str, list[int]]
+    """File -> the last observed stored frames from which ensembles were drawn."""
+    num_reruns: int
+    """Re-runs that begin at these frames."""
+    statistics: dict[str, dict]
+    """Statistic -> `title`, `power` of the unit of length, and `family`."""
+    predictors: dict[str, dict]
+    """Predictor -> `statistics` (statistic -> its numbers), `geometric_mean_ratio` over `num_ratios` statistics, and
+    for models `num_not_finite`, the number of drawn paths with a position that is not finite."""
+    left_out: dict[str, str]
+    """Predictors and statistics that do not apply -> reason."""
+    time_unit: str | None
+    """Unit of the times of `fans`, if known."""
+    fans: list[Fan]
+    """Curves to draw; not part of `metrics`."""
+
+    def metrics(self):
+        """All numbers as dictionaries and lists."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("fans", "time_unit")
+        }
+
+    def description(self):
+        """Sentences that say what was drawn, from where, and what was left out."""
+        starts = sum(len(frames) for frames in self.frames.values())
+        distinct = sorted({frame for frames in self.frames.values() for frame in frames})
+        where = f"frame {distinct[0]}" if len(distinct) == 1 else f"frames {', '.join(map(str, distinct))}"
+        reruns = f"{self.num_reruns} re-runs begin there" if self.num_reruns else "the data have no re-runs of them"
+        left_out = "; ".join(f"{name} ({reason})" for name, reason in self.left_out.items())
+        spacing = self.stored_frames_between_steps
+        return (
+            f"Ensembles of {self.num_samples} drawn paths of {self.num_steps} frames, {spacing} stored "
+            f"frame{'s' * (spacing > 1)} apart, after {where} of {len(self.frames)} files ({starts} in all); {reruns}."
+            f"{f' Left out: {left_out}.' if left_out else ''}"
+        )
