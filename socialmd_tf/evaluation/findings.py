@@ -94,7 +94,8 @@ class Findings:
         for name, result in self.results.items():
             coverage = [f"{100 * result[key]:11.1f} %" for key in ("coverage_50", "coverage_90")]
             lines.append(f"{name:{width}}  {result['nll']:10.3f}  {result['mae']:10.4g}  {'  '.join(coverage)}")
-        return "\n".join([self.description(), "", *lines])
+        ensembles = [] if self.ensembles is None else ["", str(self.ensembles)]
+        return "\n".join([self.description(), "", *lines, *ensembles])
 
 
 def _json_ready(value):

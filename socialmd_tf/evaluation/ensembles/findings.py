@@ -57,6 +57,15 @@ class EnsembleFindings:
             if field.name not in ("fans", "time_unit")
         }
 
+    def __str__(self):
+        """The description and a table: a predictor per line."""
+        width = max(map(len, self.predictors))
+        lines = [
+            f"{name:{width}}  {found['geometric_mean_ratio']:6.3f}  ({found['num_ratios']} statistics)"
+            for name, found in self.predictors.items()
+        ]
+        return "\n".join([self.description(), "Geometric mean of the ratios to the re-runs:", *lines])
+
     def description(self):
         """Sentences that say what was drawn, from where, and what was left out."""
         starts = sum(len(frames) for frames in self.frames.values())

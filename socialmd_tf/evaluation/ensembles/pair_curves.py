@@ -28,18 +28,28 @@ def pair_curves(path, system, setting):
     first, second = np.triu_indices(len(system.kinds), k=1)
     kinds = np.sort(np.stack([system.kinds[first], system.kinds[second]]), axis=0)
     limits = setting.contact_distances(system.features, first, second)
-    frames = path[[0, *setting.spread_steps]]
-    distances = [np.linalg.norm(minimum_image(x[first] - x[second], system.box), axis=-1) for x in frames]
+    chosen = {(a, b): (kinds[0] == a) & (kinds[1] == b) for a in range(len(groups)) for b in range(a, len(groups))}
+
+    def distances(step):
+        return np.linalg.norm(minimum_image(path[step][first] - path[step][second], system.box), axis=-1)
+
+    at_start = distances(0) < limits
+    rows = {pair: [] for pair in chosen}
+    for step in setting.spread_steps:  # one at a time: a large system has many pairs
+        lengths = distances(step)
+        touching = lengths < limits
+        for pair, ours in chosen.items():
+            counts = touching[ours].sum(), (touching & at_start)[ours].sum()
+            rows[pair].append((*counts, shares(lengths[ours], setting.pair_edges)))
     found = {}
-    for a in range(len(groups)):
-        for b in range(a, len(groups)):
-            chosen = (kinds[0] == a) & (kinds[1] == b)
-            ours = np.stack([each[chosen] for each in distances])
-            found |= {
-                (name, groups[a], groups[b]): curve
-                for name, curve in _of_pairs(ours, limits[chosen], a == b, (system.kinds == a).sum()).items()
-            }
-            found["pair_distribution", groups[a], groups[b]] = _shells(ours[1:], system.box, setting)
+    for (a, b), ours in chosen.items():
+        number, remaining, spread = (np.array(values) for values in zip(*rows[a, b], strict=True))
+        nothing, before = np.full(len(number), math.nan), at_start[ours].sum()
+        per_particle = (1 + (a == b)) / max((system.kinds == a).sum(), 1)
+        names = groups[a], groups[b]
+        found["contacts", *names] = number * per_particle if ours.any() else nothing
+        found["residence", *names] = remaining / before if before else nothing
+        found["pair_distribution", *names] = spread * _ideal(system.box, setting)
     return found
 
 
@@ -48,23 +58,10 @@ def shares(values, edges):
     return np.histogram(values, edges)[0] / len(values) if len(values) else np.full(len(edges) - 1, math.nan)
 
 
-def _of_pairs(distances, limits, is_same, count):
-    """Contacts and residence from distances `[1 + K, P]`, the last observed frame first."""
-    touching = distances < limits
-    at_start = touching[0].sum()
-    number = touching[1:].sum(axis=1)
-    nothing = np.full(len(number), math.nan)
-    remaining = touching[1:, touching[0]].sum(axis=1)
-    return {
-        "contacts": (1 + is_same) * number / count if distances.shape[1] else nothing,
-        "residence": remaining / at_start if at_start else nothing,
-    }
-
-
-def _shells(distances, box, setting):
-    found = np.stack([shares(row, setting.pair_edges) for row in distances])
+def _ideal(box, setting):
+    """V / V_shell in a periodic box, which turns shares into g(r); else 1."""
     total = volume(box)
     if not math.isfinite(total):
-        return found
+        return 1.0
     unit_ball = math.pi if setting.num_dimensions == 2 else 4 / 3 * math.pi
-    return found * total / (unit_ball * np.diff(setting.pair_edges**setting.num_dimensions))
+    return total / (unit_ball * np.diff(setting.pair_edges**setting.num_dimensions))
