@@ -67,10 +67,7 @@ class Cases:
         files = self.manifest.splits[split]
         first = max(config.subsample * (config.warm_up_steps - 1) for config in configs)
         starts = [(number, start) for number, file in enumerate(files) for start in self._starts(file, first)]
-        horizon = self._horizon(files, starts, horizon, reach)
-        spacing = math.lcm(*(config.subsample for config in configs))
-        if horizon < spacing:
-            raise UserError(f"`horizon` must be at least {spacing} stored frames, one step. Received: {horizon}")
+        horizon = self._horizon(files, starts, horizon, reach, math.lcm(*(config.subsample for config in configs)))
         configs = [
             dataclasses.replace(config, subsample_phases=1, rollout_steps=horizon // config.subsample)
             for config in configs
@@ -103,17 +100,18 @@ class Cases:
 
     def __iter__(self):
         """Read the states one after the other."""
-        for number, frame in self.index:
-            (batch,) = self.windows.batches(self._directory, self._split, np.array([[number, frame]]))
-            real = batch.mask[0] > 0
-            last = batch.inputs(self.windows.reference)["positions"][:, -1:]
-            truth = np.concatenate([last, batch.targets], axis=1)[:, :, real].astype(np.float64)
-            runs = [truth[0]]
-            for rerun in self._reruns(number, frame):
-                runs.append(self._read(rerun, truth[0, 0], batch.box))
-            file = self.manifest.splits[self._split][number]
-            group = self.manifest.group_of(file)
-            yield Case(file, group, int(frame), np.stack(runs), batch.features[0][real], batch)
+        for batch in self.windows.batches(self._directory, self._split, self.index):
+            for place in range(len(batch.mask)):
+                yield self._case(_only(batch, place))
+
+    def _case(self, batch):
+        """The `Case` of a batch of one window."""
+        number, frame, real = batch.trajectories[0], int(batch.last_observed[0]), batch.mask[0] > 0
+        last = batch.inputs(self.windows.reference)["positions"][:, -1:]
+        truth = np.concatenate([last, batch.targets], axis=1)[0][:, real].astype(np.float64)
+        runs = [truth, *(self._read(rerun, truth[0], batch.box) for rerun in self._reruns(number, frame))]
+        file = self.manifest.splits[self._split][number]
+        return Case(file, self.manifest.group_of(file), frame, np.stack(runs), batch.features[0][real], batch)
 
     def _read(self, rerun, start, box):
         """The path of a re-run `[T' + 1, n, D]`; in a periodic box, from the image that was observed."""
@@ -134,7 +132,7 @@ class Cases:
             )
         return starts
 
-    def _horizon(self, files, starts, horizon, reach):
+    def _horizon(self, files, starts, horizon, reach, spacing):
         """The horizon in stored frames, checked against every file and re-run."""
         ends = {}
         for number, frame in starts:
@@ -142,9 +140,26 @@ class Cases:
             for rerun in self.manifest.reruns_of(files[number]).get(frame, ()):
                 ends[rerun] = len(open_file(self.manifest, self._directory, rerun)) - 1
         shortest = min(ends, key=ends.get)
+        if ends[shortest] < spacing:
+            raise UserError(
+                f"{self._directory / shortest}: expected at least {spacing} frames after the last observed one, "
+                f"found {max(ends[shortest], 0)}"
+            )
         if horizon is None:
             return min(ends[shortest], reach)
         right = horizon <= ends[shortest]
         require(right, "horizon", f"at most {ends[shortest]} stored frames, as far as {shortest} goes", horizon)
         require(horizon <= reach, "horizon", f"at most {reach} stored frames, the models' `max_horizon`", horizon)
+        require(horizon >= spacing, "horizon", f"at least {spacing} stored frames, one step", horizon)
         return horizon
+
+
+def _only(batch, place):
+    """One window of a `Batch` as a batch."""
+
+    def row(value):
+        if isinstance(value, dict):
+            return {view: row(values) for view, values in value.items()}
+        return None if value is None else value[place : place + 1]
+
+    return Batch(*(row(getattr(batch, field.name)) for field in dataclasses.fields(Batch)))

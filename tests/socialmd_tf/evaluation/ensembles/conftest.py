@@ -20,7 +20,7 @@ def continue_from(start, num_frames, generator):
     frames = [start]
     for _ in range(num_frames):
         frames.append(KEEP * frames[-1] + generator.normal(size=start.shape))
-    return np.stack(frames[1:])
+    return np.stack(frames)[1:]
 
 
 class Redrawn:

@@ -145,6 +145,11 @@ def test_fans_hold_the_runs_and_the_quantiles(write_reruns):
     assert shells.axis == "distance" and shells.quantiles.shape == (5, 8)
 
 
+def test_files_that_end_where_the_re_runs_begin_are_refused(write_reruns):
+    with pytest.raises(UserError, match="expected at least 1 frames after the last observed one, found 0"):
+        evaluated(write_reruns(num_files=1, frame=19))
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
