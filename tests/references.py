@@ -111,6 +111,78 @@ def pair_force(positions, features, mask, weights, softening, cutoff, accelerati
     return accelerations
 
 
+def radial_sums(positions, weights, mask, cutoff, num_functions):
+    """Sums n `[B, N, functions, K]` and s `[B, N, functions, D, K]` of the layer's function, by loops over pairs."""
+    positions, weights = np.asarray(positions, np.float64), np.asarray(weights, np.float64)
+    num_systems, num_particles, num_dimensions = positions.shape
+    counts = np.zeros((num_systems, num_particles, num_functions, weights.shape[-1]))
+    pulls = np.zeros((num_systems, num_particles, num_functions, num_dimensions, weights.shape[-1]))
+    centers = np.linspace(0.16 * cutoff, 0.84 * cutoff, num_functions)
+    width = centers[1] - centers[0]
+    for b, i, j in itertools.product(range(num_systems), range(num_particles), range(num_particles)):
+        displacement = positions[b, j] - positions[b, i]
+        distance = math.hypot(*displacement)
+        if i == j or not mask[b, i] or not mask[b, j] or distance > cutoff:
+            continue
+        for f, center in enumerate(centers):
+            value = math.exp(-((distance - center) ** 2) / (2 * width**2)) * (1 - (distance / cutoff) ** 6)
+            counts[b, i, f] += value * weights[b, j]
+            pulls[b, i, f] += value * np.outer(displacement / distance, weights[b, j])
+    return counts, pulls
+
+
+def langevin_step(inputs, outputs, state, weights, head):
+    """Means `[B, N, D]`, covariances `[B, N, D, D]` and the state after one frame, particle by particle.
+
+    Args:
+        inputs: What a `LangevinHead` reads.
+        outputs: Output of the cell `[B, N, C]`.
+        state: The last move, the averages and the age.
+        weights: The head's, by name.
+        head: The head, for its settings.
+    """
+    x, v, features = (np.asarray(inputs[name], np.float64) for name in ("positions", "velocities", "features"))
+    last_move, averages, age = (np.array(value, np.float64) for value in state)
+    kinds = np.concatenate([features, np.ones_like(features[..., :1])], axis=-1)
+    counts, pulls = radial_sums(x, kinds, inputs["mask"], head.cutoff, head.num_functions)
+    means, covariances = np.zeros_like(x), np.zeros((*x.shape, x.shape[-1]))
+
+    def compress(value):
+        return math.copysign(math.log1p(abs(value)), value)
+
+    for b, i in itertools.product(*map(range, x.shape[:2])):
+        for k, tau in enumerate(head.time_constants):
+            averages[b, i, k] += max(1 / (age[b, i, 0] + 1), 1 / tau) * (x[b, i] - averages[b, i, k])
+        vectors = [v[b, i], last_move[b, i], *(average - x[b, i] for average in averages[b, i])]
+        if "anchors" in inputs:
+            vectors.append(np.asarray(inputs["anchors"][b, i], np.float64) - x[b, i])
+        radius = math.hypot(*x[b, i])
+        direction = x[b, i] / radius
+        longest = max(head.time_constants)
+        numbers = [*outputs[b, i], *features[b, i], *(compress(count) for count in counts[b, i].reshape(-1))]
+        numbers.append(math.log(min(age[b, i, 0] + 1, longest)) / math.log(longest + 1))
+        numbers += [math.log1p(math.hypot(*vector) / head.move_scale) for vector in vectors]
+        if head.is_centered:
+            numbers += [compress(vector @ direction / head.move_scale) for vector in vectors]
+            numbers.append(radius / head.cutoff)
+        values = np.array(numbers)
+        for name in ("hidden_0", "hidden_1"):
+            values = silu(values @ weights[f"{name}/kernel"] + weights[f"{name}/bias"])
+        coefficients = list(values @ weights["coefficients/kernel"] + weights["coefficients/bias"])
+        mean = x[b, i] + sum(coefficients.pop(0) * vector for vector in vectors)
+        for f, k in itertools.product(range(head.num_functions), range(kinds.shape[-1])):
+            mean = mean + head.move_scale * coefficients.pop(0) * pulls[b, i, f, :, k]
+        raw = features[b, i] @ weights["deviations/kernel"] + weights["deviations/bias"]
+        *radial, tangential = head.move_scale * softplus(raw)
+        covariance = (tangential**2 + head.scale_floor**2) * np.eye(len(mean))
+        if head.is_centered:
+            mean = mean + head.move_scale * coefficients.pop(0) * direction
+            covariance += (radial[0] ** 2 - tangential**2) * np.outer(direction, direction)
+        assert not coefficients
+        means[b, i], covariances[b, i] = mean, covariance
+    return means, covariances, (v, averages, age + 1)
+
+
 def adaptive_verlet(positions, velocities, acceleration, real, softening, fraction, substeps):
     """Positions and velocities `[N, D]` one time unit later by the steps of a `VerletHead`, and how many they are.
 

@@ -68,13 +68,18 @@ class ModelConfig:
     """Side length of the convolution kernels, in bins (stacked_pooling)."""
     cutoff: float = 20.0
     """Largest distance at which two particles interact, in the dataset's length unit (pairwise; force
-    pair_mlp)."""
+    pair_mlp; head langevin)."""
     softening: float = 0.05
     """Length below which pair functions flatten, in the dataset's length unit (pairwise; force pair_mlp)."""
     pair_units: int = 32
-    """Units of each hidden layer of the pair function (pairwise)."""
+    """Units of each hidden layer of the pair function (pairwise), or of the drift (head langevin)."""
     pair_channels: int = 8
-    """Number of vectors, and of scalars, that the pair function returns (pairwise)."""
+    """Number of vectors, and of scalars, that the pair function returns (pairwise), or of radial functions (head
+    langevin)."""
+    time_constants: tuple[float, ...] = (4.0, 16.0, 64.0)
+    """Time constants of the average positions that particles remember, in frames (head langevin)."""
+    centered: bool = True
+    """Whether the system has a centre, at the origin (head langevin). Ignored in a periodic box."""
     force: Annotated[str, tyro.conf.arg(help=FORCES.help("Forces of the head verlet"), metavar="NAME")] = "pair_mlp"
     """Forces of the head verlet, one of `parts.FORCES`."""
     terms: Annotated[Terms, tyro.conf.Suppress] = dataclasses.field(default_factory=Terms)
@@ -131,6 +136,8 @@ class ModelConfig:
             require(right, name, f"{fewest} or more integers of at least 1", sizes)
         right = len(self.side_lengths) >= 1 and all(0 < side < math.inf for side in self.side_lengths)
         require(right, "side_lengths", "one or more positive lengths", self.side_lengths)
+        right = len(self.time_constants) >= 1 and all(1 <= time < math.inf for time in self.time_constants)
+        require(right, "time_constants", "one or more numbers of frames, at least 1", self.time_constants)
 
     def _check_parts(self) -> None:
         """Check the requirements of the cell, the head and the interaction."""

@@ -24,8 +24,8 @@ class TrainConfig:
     """Directory of the dataset. By default, 40 small N-body simulations are made once in data/demo."""
     preset: str = "thesis"
     """Network: thesis, thesis-mixture, thesis-monogrid, lstm (no neighbours), kinematic, pairwise, verlet, forces
-    (fitted in closed form, for any law of motion), or molecules-lstm (the thesis's first experiment). The --model flags
-    change its settings."""
+    (fitted in closed form, for any law of motion), langevin (random motion, rolled out by sampling), or molecules-lstm
+    (the thesis's first experiment). The --model flags change its settings."""
     run_directory: str = "runs/thesis"
     """Directory of the run: checkpoints, logs, table and picture. The same command, run again, resumes it."""
     export_directory: str = "saved_models/thesis"
@@ -43,7 +43,8 @@ class TrainConfig:
     """Largest number of epochs."""
     curriculum: tuple[int, ...] = ()
     """Number of predicted frames in the first, second, ... epoch, such as 0 0 5 15. Later epochs, and validation,
-    predict all frames. 0 is teacher forcing: each frame is predicted from the observed ones before it."""
+    predict all frames. 0 is teacher forcing: each frame is predicted from the observed ones before it. The head
+    langevin has it in all epochs, and in validation."""
     calibration_epochs: int = 0
     """Number of final epochs that train only the predictive spread. Not for the head absolute."""
     monitor: Literal["loss", "mae"] = "loss"
@@ -75,9 +76,12 @@ class TrainConfig:
     def of_preset(cls, name: str) -> Self:
         """The defaults with a preset's network.
 
-        A fitted law is the result of the first epoch. The others calibrate the spread around it.
+        A fitted law is the result of the first epoch. The others calibrate the spread around it. Random motion is
+        learned from all pairs of successive frames at a rate that falls to zero.
         """
         config = cls(preset=name, model=preset(name))
+        if config.is_sampled:
+            return dataclasses.replace(config, learning_rate=3e-3, decay="cosine", clip_norm=1.0)
         if not config.is_fitted:
             return config
         windows = dataclasses.replace(config.windows, rotations=0)
@@ -90,6 +94,11 @@ class TrainConfig:
         """Whether a law is fitted before the epochs."""
         return self.model.head == "verlet" and FORCES[self.model.force].is_fitted
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether single frames are predicted in training and validation, as for heads that are rolled out by draws."""
+        return HEADS[self.model.head].is_sampled
+
     def __post_init__(self) -> None:
         """Check every field."""
         preset(self.preset)
@@ -101,6 +110,8 @@ class TrainConfig:
             f"numbers of frames from 0 to `rollout_steps` = {self.windows.rollout_steps}",
             self.curriculum,
         )
+        is_forced = not self.is_sampled or not any(self.curriculum)
+        require(is_forced, "curriculum", f"0, or nothing, for the head {self.model.head!r}", self.curriculum)
         calibrated = self.calibration_epochs == 0 or HEADS[self.model.head].calibrates
         require(calibrated, "calibration_epochs", f"0 for the head {self.model.head!r}", self.calibration_epochs)
         require(

@@ -14,6 +14,7 @@ from socialmd_tf.model import rollout_layer
 
 _NO_STEP = -1  # folded into the seed of what is drawn once per path
 _DTYPES = {"horizon": tf.int32, "seed": tf.int32, "observed": tf.bool, "edges": tf.int32}
+_RECURRENT = ("state_hidden", "state_cell")
 _STATIC = ("box", "edges")  # the same for all frames of a window
 
 
@@ -257,17 +258,17 @@ class Signatures(tf.Module):
 
 def _to_tensors(state):
     """The state of a rollout as tensors by name."""
-    (hidden_state, cell_state), head = state["recurrent"], state["head"]
-    tensors = {"state_hidden": hidden_state, "state_cell": cell_state, "state_positions": state["positions"]}
-    tensors |= {f"state_head_{i}": tensor for i, tensor in enumerate(head)}
+    tensors = dict(zip(_RECURRENT, state["recurrent"], strict=False))  # cells without memory have no states
+    tensors |= {"state_positions": state["positions"]}
+    tensors |= {f"state_head_{i}": tensor for i, tensor in enumerate(state["head"])}
     return {name: tf.cast(tensor, tf.float32) for name, tensor in tensors.items()}
 
 
 def _to_state(tensors, layer):
     """The inverse of `_to_tensors`."""
     dtype = layer.cell.compute_dtype
-    head = tuple(tensors[f"state_head_{i}"] for i in range(len(tensors) - 3))
-    recurrent = [tf.cast(tensors[name], dtype) for name in ("state_hidden", "state_cell")]
+    recurrent = [tf.cast(tensors[name], dtype) for name in _RECURRENT if name in tensors]
+    head = tuple(tensors[f"state_head_{i}"] for i in range(len(tensors) - len(recurrent) - 1))
     return {"recurrent": recurrent, "head": head, "positions": tensors["state_positions"]}
 
 

@@ -5,12 +5,14 @@ positions), pooling/ and pairs/ (sums over neighbours that these use). rollout.p
 density.py says how a density is stored as numbers. Begin with rollout.py.
 """
 
+from socialmd_tf.layers.cells.none import MemorylessCell
 from socialmd_tf.layers.cells.plain import PlainLSTMCell
 from socialmd_tf.layers.cells.social import SocialLSTMCell
 from socialmd_tf.layers.density import DensityLayout
 from socialmd_tf.layers.heads.absolute import AbsoluteHead
 from socialmd_tf.layers.heads.displacement import DisplacementHead
 from socialmd_tf.layers.heads.kinematic import KinematicHead
+from socialmd_tf.layers.heads.langevin import LangevinHead
 from socialmd_tf.layers.heads.verlet import VerletHead
 from socialmd_tf.layers.interactions.combined import CombinedInteraction
 from socialmd_tf.layers.interactions.multiscale_pooling import MultiscalePoolingInteraction
@@ -29,6 +31,8 @@ __all__ = [
     "DensityLayout",
     "DisplacementHead",
     "KinematicHead",
+    "LangevinHead",
+    "MemorylessCell",
     "MultiscalePooling",
     "MultiscalePoolingInteraction",
     "NoInteraction",

@@ -26,6 +26,7 @@ class Rollout(keras.layers.Layer):
     Attributes:
         training_steps: Number of frames predicted in training; None for T'. With 0, all frames are observed, and the
             successor of each of the last T' is predicted (teacher forcing).
+        validation_steps: The same outside training; T' or 0.
         unroll: Whether the steps are unrolled in the training graph, instead of a loop.
     """
 
@@ -36,6 +37,7 @@ class Rollout(keras.layers.Layer):
         self.rollout_steps = rollout_steps
         self.anchor_start = anchor_start
         self.training_steps = None
+        self.validation_steps = None
         self.unroll = False
 
     def build(self, inputs_shape):
@@ -45,6 +47,8 @@ class Rollout(keras.layers.Layer):
         *leading, num_features = inputs_shape["features"]
         num_features -= 0 if self.anchor_start is None else num_dimensions
         shapes = {"positions": positions, "features": (*leading, num_features)}
+        if self.anchor_start is not None:
+            shapes["anchors"] = positions
         build_once(self.cell, shapes)
         build_once(self.head, self.cell.compute_output_shape(shapes)[0], shapes)
 
@@ -111,16 +115,17 @@ class Rollout(keras.layers.Layer):
                 `mask` `[B, N]`, 1 for real particles and 0 for padding. Optional are `box` `[B, D, D]`, lattice vectors
                 in rows of a periodic box, in which the positions are unwrapped; `edges` `[B, N, N]`, types of bonds;
                 and `velocities` `[B, T, N, D]`, observed ones, in units of length per frame interval.
-            training: Whether to predict only `training_steps` frames; the last one is repeated for the others. With 0,
-                `positions` are the T + T' - 1 frames before the last predicted one.
+            training: Whether to predict only `training_steps` frames, and not `validation_steps`; the last one is
+                repeated for the others. With 0, `positions` are the T + T' - 1 frames before the last predicted one.
 
         Returns:
             Parameters `[B, T', N, P]` in the order of `self.head.layout`.
         """
         scan = _unrolled_scan if training and self.unroll else None
-        if training and self.training_steps == 0:
+        num_steps = self.training_steps if training else self.validation_steps
+        if num_steps == 0:
             return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
-        horizon = (training and self.training_steps) or self.rollout_steps
+        horizon = num_steps or self.rollout_steps
         parameters = self.run(inputs, horizon, scan=scan)[0]
         missing = ops.repeat(parameters[:, -1:], self.rollout_steps - horizon, axis=1)
         return ops.concatenate([parameters, missing], axis=1)
@@ -137,7 +142,7 @@ class Rollout(keras.layers.Layer):
             scan: Function that runs the steps and stacks the carries: of the body, the first carry and the number of
                 steps. By default a loop.
             num_kept: Number of predictions to return, the last ones, possibly with those during the warm-up; by
-                default `horizon`.
+                default `horizon`. No gradient passes through the frames then.
 
         Returns:
             Parameters `[B, num_kept, N, P]`, and the positions fed back `[B, num_kept, N, D]`.
@@ -148,10 +153,14 @@ class Rollout(keras.layers.Layer):
         seen_velocities = ops.moveaxis(inputs["velocities"], 1, 0) if "velocities" in inputs else None
         num_observed = ops.shape(observed)[0]
         last = num_observed - 1
+        # No weight changes observed frames. Without gradients with respect to them, training is faster.
+        is_forced = num_kept is not None
 
         def body(carry, index):
             is_observed = index < num_observed
             frame = ops.where(is_observed, ops.take(observed, ops.minimum(index, last), axis=0), carry["next"])
+            if is_forced:
+                frame = ops.stop_gradient(frame)
             state = self.observe(frame, ops.logical_or(is_observed, choose is not None), carry["state"])
             moving = {}
             if seen_velocities is not None:

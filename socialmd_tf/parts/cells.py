@@ -32,6 +32,14 @@ def social(config: Any, name: str) -> Any:
     )
 
 
+@register_cell("none", interacts=False)
+def none(config: Any, name: str) -> Any:
+    """No memory, for heads that have their own (langevin)."""
+    from socialmd_tf.layers import MemorylessCell
+
+    return MemorylessCell(name=name)
+
+
 @register_cell("plain", reads=("input_layers", "lstm_layers", "output_layers", "dropout"), interacts=False)
 def plain(config: Any, name: str) -> Any:
     """Perceptron, LSTMs and perceptron, each particle alone (the thesis's first experiment)."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipelines.errors import require
 from socialmd_tf.parts.forces import FORCES
 from socialmd_tf.parts.registry import Head, Registry
 
@@ -69,5 +70,29 @@ def verlet(config: Any, name: str) -> Any:
         step_fraction=config.step_fraction,
         is_corrected=config.correction,
         walls=config.walls,
+        name=name,
+    )
+
+
+@register_head(
+    "langevin",
+    reads=("move_scale", "cutoff", "pair_units", "pair_channels", "time_constants", "centered"),
+    is_sampled=True,
+)
+def langevin(config: Any, name: str) -> Any:
+    """A learned drift and noise, rolled out by sampling."""
+    from socialmd_tf.layers import LangevinHead
+
+    require(config.num_components == 1, "num_components", "1 for the head 'langevin'", config.num_components)
+    require(config.pair_channels >= 2, "pair_channels", "at least 2 for the head 'langevin'", config.pair_channels)
+    return LangevinHead(
+        config.num_dimensions,
+        config.scale_floor,
+        config.move_scale,
+        cutoff=config.cutoff,
+        num_functions=config.pair_channels,
+        units=config.pair_units,
+        time_constants=config.time_constants,
+        is_centered=config.centered and not config.periodic,
         name=name,
     )

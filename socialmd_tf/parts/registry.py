@@ -59,6 +59,9 @@ class Head(Part):
     calibrates: bool = False
     """Whether the spread can be trained alone (`calibration_epochs`): the layer has `motion_layers` and
     `is_moved_by_cell`, as `KinematicHead` does."""
+    is_sampled: bool = False
+    """Whether the head is meant for random motion, and rolled out by drawing every frame. It is then trained, and
+    validated, by the likelihood of single frames after observed ones (teacher forcing)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -172,6 +172,7 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose
     """
     history, rollout = None, rollout_layer(model)
     rollout.unroll = config.unroll
+    rollout.validation_steps = 0 if config.is_sampled else None
     for epochs, num_steps, calibrates in _stages(config, first_epoch):
         rollout.training_steps = num_steps
         frozen = _motion_layers(rollout) if calibrates else []
@@ -185,6 +186,7 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose
         history = stage if history is None else _joined(history, stage)
         if model.stop_training:
             break
+    rollout.validation_steps = None
     return history
 
 
@@ -197,6 +199,8 @@ def _stages(config, first_epoch):
     """Ranges of epochs that are trained alike, with the number of predicted frames and whether they calibrate."""
 
     def settings(epoch):
+        if config.is_sampled:
+            return 0, False
         if epoch >= config.epochs - config.calibration_epochs:
             return config.windows.rollout_steps, True
         return dict(enumerate(config.curriculum)).get(epoch, config.windows.rollout_steps), False
@@ -221,7 +225,7 @@ def _run_stage(model, config, directory, epochs, num_steps, further_callbacks, v
     num_replicas = len(visible_devices())
     return model.fit(
         with_sample_weights(training, num_replicas, num_steps),
-        validation_data=with_sample_weights(validation, num_replicas),
+        validation_data=with_sample_weights(validation, num_replicas, 0 if config.is_sampled else None),
         initial_epoch=epochs.start,
         epochs=epochs.stop,
         steps_per_epoch=len(training) // len(epochs),

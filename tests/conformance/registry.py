@@ -220,6 +220,27 @@ def verlet_head(num_dimensions):
     return Example(f"VerletHead-{num_dimensions}d", make, inputs)
 
 
+def memoryless_cell(num_dimensions):
+    return Example(
+        f"MemorylessCell-{num_dimensions}d", layers.MemorylessCell, {"inputs": particles(num_dimensions), "states": []}
+    )
+
+
+def langevin_head(num_dimensions):
+    frame = {**particles(num_dimensions), "anchors": array(NUM_SYSTEMS, NUM_PARTICLES, num_dimensions, seed=7)}
+    shape = NUM_SYSTEMS, NUM_PARTICLES
+    state = (
+        array(*shape, num_dimensions, seed=8),
+        array(*shape, 2, num_dimensions, seed=9),
+        np.full((*shape, 1), 2.5, "float32"),
+    )
+    return Example(
+        f"LangevinHead-{num_dimensions}d",
+        lambda **options: layers.LangevinHead(num_dimensions, 0.1, 0.5, 2.5, 3, 4, (2.0, 8.0), True, **options),
+        {"outputs": states(), "inputs": frame, "state": state},
+    )
+
+
 def rollout(num_dimensions):
     def make(dtype=None):
         density = layers.AbsoluteHead(num_dimensions, 1, True, 1e-3, dtype=dtype)
@@ -246,6 +267,8 @@ EXAMPLES = [
             kinematic_head,
             pair_force,
             verlet_head,
+            memoryless_cell,
+            langevin_head,
             rollout,
         )
         for num_dimensions in (2, 3)

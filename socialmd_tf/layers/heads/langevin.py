@@ -1,0 +1,231 @@
+"""The Langevin head: a learned drift and a learned noise, for random motion that is rolled out by sampling."""
+
+import math
+
+import keras
+from keras import ops
+
+from socialmd_tf.layers.boxes import nearest_displacements, of_particles
+from socialmd_tf.layers.cells.social import compress
+from socialmd_tf.layers.density import DensityLayout
+from socialmd_tf.layers.full_precision import Dense, FullPrecisionDense
+from socialmd_tf.layers.heads.covariance import floored_factor
+from socialmd_tf.layers.pairs.radial_sums import radial_sums
+
+_HIDDEN_LAYERS = 2
+_TINY = 1e-12
+
+
+@keras.saving.register_keras_serializable(package="socialmd_tf")
+class LangevinHead(keras.layers.Layer):
+    """Density of the next position of particles that are pushed about at random.
+
+    The move of particle i to the next frame is normally distributed. Its mean is
+
+        dx_i = c_0 s0 r_hat + c_1 v_t + c_2 v_(t-1) + sum_k c_k (m_k - x) + c_a (a - x)
+               + s0 sum_(b, f) c_bf sum_j g_b(d_ij) f_j e_ij
+
+    and its covariance s_r^2 r_hat r_hat^T + s_t^2 (I - r_hat r_hat^T). Here s0 is the typical move, r_hat the direction
+    from the origin, v_t and v_(t-1) the last two moves, a the anchor of the particle, if there are anchors, and g_b and
+    e_ij the functions and directions of `radial_sums`; f_j are the features of neighbour j, and 1. m_k are running
+    averages of the particle's positions, a memory of where it has been:
+
+        m_k <- m_k + max(1 / (age + 1), 1 / tau_k) (x - m_k)
+
+    with the number of frames before this one as the age, so that m_k is the mean until that is tau_k.
+
+    All c are outputs of an MLP, whose inputs do not change when the system turns about the origin: the particle's
+    features, r, the lengths and radial components of all vectors above, the sums sum_j g_b f_j, the age, and the output
+    of the cell. s_r and s_t are functions of the features. So the density turns with the system, as far as the output
+    of the cell does not depend on how the system lies. New weights give a random walk.
+
+    Every frame that the head reads is a part of its memory, whether it was observed, drawn or predicted. The density is
+    that of one frame after another: it does not widen when means are fed back. Draw paths to see how motion spreads.
+
+    Args:
+        num_dimensions: D, 2 or 3.
+        scale_floor: Smallest standard deviation along any direction, in units of length.
+        move_scale: s0, in units of length.
+        cutoff: Largest distance at which particles see each other, in units of length.
+        num_functions: Number of functions g_b, at least 2.
+        units: Units of each of the two hidden layers of the MLP.
+        time_constants: tau_k, in frames.
+        is_centered: Whether the system has a centre, the origin. Without one, neither r_hat nor r are used, and the
+            covariance is s_t^2 I.
+    """
+
+    state_names = ("last_move", "average_positions", "age")
+    """What the tensors of the state are."""
+    initial_deviation = 1.0
+    """Raw standard deviation of new weights: softplus(1) = 1.31 typical moves, near that of a normal distribution."""
+
+    def __init__(
+        self,
+        num_dimensions,
+        scale_floor,
+        move_scale,
+        cutoff,
+        num_functions,
+        units,
+        time_constants,
+        is_centered,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.layout = DensityLayout(num_dimensions, 1, True)
+        self.scale_floor = scale_floor
+        self.move_scale = move_scale
+        self.cutoff = cutoff
+        self.num_functions = num_functions
+        self.time_constants = tuple(time_constants)
+        self.is_centered = is_centered
+        self.hidden_layers = [Dense(units, "silu", name=f"hidden_{i}") for i in range(_HIDDEN_LAYERS)]
+        self.deviations = FullPrecisionDense(
+            1 + is_centered,
+            kernel_initializer="zeros",
+            bias_initializer=keras.initializers.Constant(self.initial_deviation),
+            name="deviations",
+        )
+
+    def build(self, outputs_shape, inputs_shape, state_shape=None):
+        """Create the weights."""
+        num_features = inputs_shape["features"][-1]
+        num_vectors = 2 + len(self.time_constants) + ("anchors" in inputs_shape)
+        num_sums = self.num_functions * (num_features + 1)
+        width = outputs_shape[-1] + num_features + num_vectors + num_sums + 1
+        width += (1 + num_vectors) * self.is_centered
+        for layer in self.hidden_layers:
+            layer.build((None, width))
+            width = layer.units
+        self.coefficients = FullPrecisionDense(
+            num_vectors + num_sums + self.is_centered, kernel_initializer="zeros", name="coefficients"
+        )
+        self.coefficients.build((None, width))
+        self.deviations.build((None, num_features))
+
+    def mean(self, parameters):
+        """Mean of the density: `[B, N, P]` -> `[B, N, D]`, in units of length."""
+        return self.layout.mean(parameters)
+
+    def get_initial_state(self, positions):
+        """The state before the first frame: no move `[B, N, D]`, averages `[B, N, K, D]` and the age `[B, N, 1]`."""
+        averages = ops.repeat(positions[..., None, :], len(self.time_constants), axis=-2)
+        return ops.zeros_like(positions), averages, ops.zeros_like(positions[..., :1])
+
+    def observe(self, state, positions):
+        """The state, unchanged: `call` remembers every frame, whether it was observed or not."""
+        return state
+
+    def call(self, outputs, inputs, state):
+        """Predict the density of the next positions.
+
+        Args:
+            outputs: Output of the cell, `[B, N, C]`; C may be 0.
+            inputs: Input of the cell: `positions` and `velocities` `[B, N, D]`, in units of length, `features`
+                `[B, N, F]`, `mask` `[B, N]` or None, and as far as there are, `anchors` `[B, N, D]`, in units of
+                length, and `box` `[B, D, D]`.
+            state: The last move `[B, N, D]`, the average positions `[B, N, K, D]`, in units of length, and the age
+                `[B, N, 1]`, in frames.
+
+        Returns:
+            Parameters `[B, N, P]` in the order of `DensityLayout`, and the new state.
+        """
+        positions, features = inputs["positions"], inputs["features"]
+        last_move, averages, age = state
+        averages = averages + self._rates(age)[..., None] * (positions[..., None, :] - averages)
+        vectors = self._vectors(inputs, last_move, averages)
+        radius, direction = _length_and_direction(positions)
+        kinds = ops.concatenate([features, ops.ones_like(features[..., :1])], axis=-1)
+        counts, pulls = radial_sums(
+            positions, kinds, inputs["mask"], self.cutoff, self.num_functions, inputs.get("box")
+        )
+        numbers = [outputs, features, self._flat(compress(counts)), self._age_number(age)]
+        numbers += self._sizes(vectors, radius, direction)
+        coefficients = self._coefficients(ops.concatenate(numbers, axis=-1))
+        move = self._move(coefficients, vectors, pulls, direction)
+        parameters = self._density(positions + move, features, direction)
+        return parameters, (inputs["velocities"], averages, age + 1)
+
+    def _rates(self, age):
+        """Share of the newest position in each average, `[B, N, K]`."""
+        return ops.maximum(1 / (age + 1), 1 / ops.convert_to_tensor(self.time_constants, dtype="float32"))
+
+    def _age_number(self, age):
+        """The age on a logarithmic scale that ends at the longest time constant, from 0 to about 1, `[B, N, 1]`."""
+        longest = max(self.time_constants)
+        return ops.log(ops.minimum(age + 1, longest)) / math.log(longest + 1)
+
+    def _vectors(self, inputs, last_move, averages):
+        """v_t, v_(t-1), m_k - x and a - x, `[B, N, M, D]`, in units of length."""
+        positions = inputs["positions"][..., None, :]
+        vectors = [inputs["velocities"][..., None, :], last_move[..., None, :], averages - positions]
+        if "anchors" in inputs:
+            to_anchor = inputs["anchors"] - inputs["positions"]
+            if "box" in inputs:
+                to_anchor = nearest_displacements(to_anchor, of_particles(inputs["box"], ops.shape(to_anchor)[1]))
+            vectors.append(to_anchor[..., None, :])
+        return ops.concatenate(vectors, axis=-2)
+
+    def _sizes(self, vectors, radius, direction):
+        """Lengths and radial components of vectors, and the radius: numbers of about 1, a list of `[B, N, ...]`."""
+        scaled = vectors / self.move_scale
+        lengths = compress(_length_and_direction(scaled)[0][..., 0])
+        if not self.is_centered:
+            return [lengths]
+        radial = compress(ops.sum(scaled * direction[..., None, :], axis=-1))
+        return [lengths, radial, radius / self.cutoff]
+
+    def _coefficients(self, numbers):
+        """All c of the mean, `[B, N, C]`."""
+        for layer in self.hidden_layers:
+            numbers = layer(numbers)
+        return self.coefficients(numbers)
+
+    def _move(self, coefficients, vectors, pulls, direction):
+        """The mean move `[B, N, D]`, in units of length."""
+        num_vectors, num_sums = vectors.shape[-2], math.prod(pulls.shape[-3::2])
+        of_vectors, of_sums, of_direction = ops.split(coefficients, [num_vectors, num_vectors + num_sums], axis=-1)
+        move = ops.sum(of_vectors[..., None] * vectors, axis=-2)
+        directed = ops.sum(of_sums[..., None, :] * self._flat_sums(pulls), axis=-1)
+        if self.is_centered:
+            directed = directed + of_direction * direction
+        return move + self.move_scale * directed
+
+    def _flat_sums(self, pulls):
+        """`[B, N, functions, D, F + 1]` -> `[B, N, D, functions * (F + 1)]`."""
+        return self._flat(ops.moveaxis(pulls, -2, 2))
+
+    @staticmethod
+    def _flat(values):
+        """The last two axes as one."""
+        return ops.reshape(values, (*ops.shape(values)[:-2], values.shape[-2] * values.shape[-1]))
+
+    def _density(self, mean, features, direction):
+        """Parameters `[B, N, P]` of the normal distribution around a mean."""
+        variances = ops.square(self.move_scale * ops.softplus(self.deviations(features)))[..., None]
+        covariance = variances[..., -1:, :] * ops.eye(self.layout.num_dimensions)
+        if self.is_centered:
+            excess = variances[..., :1, :] - variances[..., -1:, :]
+            covariance = covariance + excess * direction[..., :, None] * direction[..., None, :]
+        factor = floored_factor(covariance[..., None, :, :], self.scale_floor)
+        return self.layout.join(None, mean[..., None, :], factor)
+
+    def get_config(self):
+        """Arguments of the layer."""
+        return {
+            **super().get_config(),
+            "num_dimensions": self.layout.num_dimensions,
+            "scale_floor": self.scale_floor,
+            "move_scale": self.move_scale,
+            "cutoff": self.cutoff,
+            "num_functions": self.num_functions,
+            "units": self.hidden_layers[0].units,
+            "time_constants": self.time_constants,
+            "is_centered": self.is_centered,
+        }
+
+
+def _length_and_direction(vectors):
+    """Lengths `[..., 1]` and unit vectors `[..., D]`, zero where the vector is."""
+    lengths = ops.sqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + _TINY)
+    return lengths, vectors / lengths
