@@ -76,15 +76,16 @@ class TrainConfig:
     def of_preset(cls, name: str) -> Self:
         """The defaults with a preset's network.
 
-        A fitted law is the result of the first epoch. The others calibrate the spread around it. Random motion is
-        learned from all pairs of successive frames at a rate that falls to zero.
+        A fitted law is the result of the first epoch. The others calibrate the spread around it. The drift of random
+        motion is small beside its noise: weights settle only as the learning rate falls to zero, without an early stop.
         """
         config = cls(preset=name, model=preset(name))
+        windows = dataclasses.replace(config.windows, rotations=0)  # for networks that turn with the particles
         if config.is_sampled:
-            return dataclasses.replace(config, learning_rate=3e-3, decay="cosine", clip_norm=1.0)
+            settled = {"patience": config.epochs, "learning_rate": 3e-3, "decay": "cosine", "clip_norm": 1.0}
+            return dataclasses.replace(config, windows=windows, **settled)
         if not config.is_fitted:
             return config
-        windows = dataclasses.replace(config.windows, rotations=0)
         return dataclasses.replace(
             config, windows=windows, epochs=9, calibration_epochs=8, monitor="mae", learning_rate=3e-3, decay="cosine"
         )

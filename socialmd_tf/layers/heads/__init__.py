@@ -15,9 +15,10 @@ It may have `observe_velocities(state, velocities)`, the state after a frame who
 The density of a rollout is that of a frame after means were fed back; a drawn path has the same density in its first
 frame. Later the two agree as far as the head adds up covariances in the way its means pass deviations on: exactly for
 kinematic.py with a constant spread, nearly for verlet.py, for displacement.py if its displacement contracts as its
-covariance does, and not in general for absolute.py, which adds up nothing.
+covariance does, and not in general for absolute.py and langevin.py, which add up nothing.
 
 absolute.py (the thesis's) is the simplest head. displacement.py and kinematic.py correct standing still and straight
-motion; verlet.py corrects motion under learned pair forces. covariance.py has what they share. A new head is registered
+motion; verlet.py corrects motion under learned pair forces; langevin.py is for random motion, and is rolled out by draws.
+covariance.py has what they share. A new head is registered
 in `socialmd_tf.parts.heads`. Begin with absolute.py.
 """

@@ -55,6 +55,16 @@ def test_a_fitted_preset_calibrates_after_the_fit():
     assert not TrainConfig.of_preset("verlet").is_fitted
 
 
+def test_random_motion_is_learned_frame_by_frame_until_the_learning_rate_is_zero():
+    config = TrainConfig.of_preset("langevin")
+    assert config.is_sampled and (config.decay, config.windows.rotations) == ("cosine", 0)
+    assert config.patience >= config.epochs
+    assert not TrainConfig.of_preset("kinematic").is_sampled
+    assert dataclasses.replace(config, curriculum=(0, 0)).curriculum == (0, 0)
+    with pytest.raises(UserError, match=r"`curriculum` must be 0, or nothing, for the head 'langevin'"):
+        dataclasses.replace(config, curriculum=(0, 5))
+
+
 def test_terms_are_for_fitted_forces():
     with pytest.raises(UserError, match=r"`model\.force`"):
         TrainConfig(fitting=FitConfig(terms=("pairs",)))

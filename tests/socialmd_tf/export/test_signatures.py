@@ -28,6 +28,7 @@ KINDS = {
     "mixture": {"num_components": 2, "correlated": False},
     "both": {"interaction": "both", "head": "kinematic"},
     "plain": {"cell": "plain", "interaction": "none", "lstm_layers": (4, 2), "head": "displacement"},
+    "langevin": {"cell": "none", "interaction": "none", "head": "langevin"},
     "verlet": {"interaction": "pairwise", "head": "verlet", "num_components": 2, "charges": 2, "substeps": 2},
 }
 MAX_HORIZON = 20
@@ -159,9 +160,10 @@ def test_a_step_refuses_rows_one_by_one(both):
     for name, tensor in numpy_of(signatures.initial_state(faulty)).items():
         assert np.all(tensor[1] == 0)
         np.testing.assert_array_equal(tensor[[0, 2]], state[name][[0, 2]])
-    state["state_cell"][1, 0, 0] = np.inf
+    name = next(iter(signatures.state_shapes))
+    state[name][1, 0, 0] = np.inf
     found = numpy_of(signatures.step(**inputs, state=state))
-    assert found["refused"].tolist() == [b"", b"`state_cell` must be finite", b""]
+    assert found["refused"].tolist() == [b"", f"`{name}` must be finite".encode(), b""]
     for name in set(found) - {"refused"}:
         assert np.all(found[name][1] == 0)
         np.testing.assert_allclose(found[name][[0, 2]], undisturbed[name][[0, 2]], rtol=1e-4, atol=1e-4)

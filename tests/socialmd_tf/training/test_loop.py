@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from pipelines import dataset
 from pipelines.manifest import Manifest
-from socialmd_tf.config import TrainConfig, to_dict
+from socialmd_tf import mixture
+from socialmd_tf.config import TrainConfig, preset, to_dict
 from socialmd_tf.model import build_model, rollout_layer
 from socialmd_tf.training import loop
 from socialmd_tf.training.motion_scales import motion_scales
@@ -115,6 +116,30 @@ def test_a_curriculum_trains_on_few_frames_first_and_validates_on_all(mixed_data
     assert lengths == [(0, 2), (1, 2), (2, 0), (3, 3)]
     assert len(history.history["loss"]) == len(history.history["val_loss"]) == 4
     assert history.epoch == [0, 1, 2, 3]
+
+
+def test_a_sampled_head_is_trained_and_validated_on_single_frames_after_true_ones(mixed_data, tmp_path):
+    config = TrainConfig(
+        windows=WINDOWS,
+        model=dataclasses.replace(preset("langevin"), rollout_steps=3),
+        epochs=2,
+        batch_size=8,
+        run_directory=str(tmp_path / "run"),
+    )
+    strategy = tf.distribute.MirroredStrategy(loop.visible_devices())
+    model = loop.new_model(config, Manifest.load(mixed_data), (1.0, 1.0), strategy)
+    history = loop.run_epochs(model, config, mixed_data, 0, []).history
+    assert history["loss"][1] < history["loss"][0]
+    layer, losses, counts = rollout_layer(model), [], []
+    for inputs, targets in dataset.batches(mixed_data, "validation", WINDOWS, batch_size=1, seed=0, shuffle=False):
+        frames = np.concatenate([inputs["positions"], targets], axis=1)
+        for k in range(3):
+            seen = {**inputs, "positions": frames[:, : k + 2]}
+            density = layer.run(seen, 1)[0][:, 0]
+            values = mixture.NegativeLogLikelihood(layer.head.layout).call(frames[:, k + 2], density)
+            losses.append(float(np.sum(values * inputs["mask"])))
+            counts.append(float(np.sum(inputs["mask"])))
+    assert history["val_loss"][1] == pytest.approx(sum(losses) / sum(counts), rel=1e-4)
 
 
 @pytest.mark.parametrize(
