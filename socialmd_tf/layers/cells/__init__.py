@@ -6,6 +6,6 @@ head reads, and the hidden state and cell state `[B, N, H]`. `get_initial_state(
 first states. A cell without states has empty lists of them.
 
 social.py is one LSTM per particle that sees its neighbours through an interaction (thesis section 4.4); plain.py is the
-network of the thesis's first experiment, each particle alone; none.py has no states and no output. A new cell is registered in `socialmd_tf.parts.cells`.
-Begin with social.py.
+network of the thesis's first experiment, each particle alone; none.py has no states and no output. A new cell
+is registered in `socialmd_tf.parts.cells`. Begin with social.py.
 """

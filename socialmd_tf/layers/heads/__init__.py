@@ -18,7 +18,6 @@ kinematic.py with a constant spread, nearly for verlet.py, for displacement.py i
 covariance does, and not in general for absolute.py and langevin.py, which add up nothing.
 
 absolute.py (the thesis's) is the simplest head. displacement.py and kinematic.py correct standing still and straight
-motion; verlet.py corrects motion under learned pair forces; langevin.py is for random motion, and is rolled out by draws.
-covariance.py has what they share. A new head is registered
-in `socialmd_tf.parts.heads`. Begin with absolute.py.
+motion; verlet.py corrects motion under learned pair forces; langevin.py is for random motion, and is rolled out by
+draws. covariance.py has what they share. A new head is registered in `socialmd_tf.parts.heads`. Begin with absolute.py.
 """
