@@ -182,6 +182,10 @@ def test_positions_stay_float32_under_mixed_precision(example):
     for weight in layer.weights:
         if weight.path.endswith(("input_embedding/kernel", "input_0/kernel")):
             weight.assign(tf.zeros_like(weight))  # so that only the neighbors are seen
+    if isinstance(layer, layers.LangevinHead):  # it sees the origin, averages and anchors, which do not move along
+        inputs = moved(example.inputs, 1000).values()
+        assert_same(layer(*inputs), built(example)(*inputs), tolerance=0)
+        return
     here, there = (layer(*moved(example.inputs, distance).values()) for distance in (0, 1000))
     if isinstance(layer, layers.Rollout):
         here, there = here[:, 0], there[:, 0]  # what follows is the predicted mean, wherever the system is

@@ -24,6 +24,10 @@ class MemorylessCell(keras.layers.Layer):
         """
         return ops.cast(inputs["positions"][..., :0], "float32"), []
 
+    def compute_output_spec(self, inputs, states):
+        """Symbolic results; Keras would take the empty list of states for the shape of a tensor."""
+        return keras.KerasTensor((*inputs["positions"].shape[:2], 0), "float32"), []
+
     def compute_output_shape(self, inputs_shape, states_shape=None):
         """Shapes of the output and the states."""
         return (*inputs_shape["positions"][:2], 0), []
