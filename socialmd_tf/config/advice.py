@@ -95,7 +95,10 @@ def _shift(num_frames: int, config: DataConfig) -> int:
 def _preset(description: Description) -> Advice:
     kind = description.motion.kind
     if kind == "random":
-        reason = "moves are random: this head predicts corrections of standing still, and how far they may be off"
+        reason = (
+            "moves are random: this head predicts corrections of standing still, and how far they may be off; for the "
+            "statistics of drawn paths, --preset langevin"
+        )
         return Advice("molecules-lstm", reason, ("--model.head displacement",))
     if kind == "unknown":
         return Advice("pairwise", "the frames do not tell smooth from random motion: straight motion, corrected")

@@ -82,8 +82,10 @@ class TrainConfig:
         config = cls(preset=name, model=preset(name))
         windows = dataclasses.replace(config.windows, rotations=0)  # for networks that turn with the particles
         if config.is_sampled:
-            settled = {"patience": config.epochs, "learning_rate": 3e-3, "decay": "cosine", "clip_norm": 1.0}
-            return dataclasses.replace(config, windows=windows, **settled)
+            patience = config.epochs
+            return dataclasses.replace(
+                config, windows=windows, patience=patience, learning_rate=3e-3, decay="cosine", clip_norm=1.0
+            )
         if not config.is_fitted:
             return config
         return dataclasses.replace(
