@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from pipelines.common_windows import CommonWindows
-from socialmd_tf.evaluation.ensembles.findings import EnsembleFindings
+from socialmd_tf.evaluation.ensembles.findings import EnsembleFindings, left_out_sentence
 from socialmd_tf.evaluation.example_windows import ExampleWindow
 
 
@@ -67,15 +67,11 @@ class Findings:
     def description(self):
         """Sentences that say which models were evaluated, on which windows, and what was left out."""
         models = ", ".join(path if path != "in memory" else f"{name} (in memory)" for name, path in self.models.items())
-        names = {reason: [] for reason in self.left_out.values()}
-        for name, reason in self.left_out.items():
-            names[reason].append(name)
-        left_out = "; ".join(f"{', '.join(names[reason])} ({reason})" for reason in names)
         return (
             f"{models} on the {self.split} split of {self.data}: {self.num_windows} windows, each a free rollout of "
             f"{self.windows.num_steps} frames after {self.windows.reference.warm_up_steps} observed ones, "
             f"{self.windows.spacing} stored frame{'s' * (self.windows.spacing > 1)} apart."
-            f"{self._samplings()}{f' Left out: {left_out}.' if left_out else ''}"
+            f"{self._samplings()}{left_out_sentence(self.left_out)}"
         )
 
     def _samplings(self):

@@ -72,10 +72,22 @@ class EnsembleFindings:
         distinct = sorted({frame for frames in self.frames.values() for frame in frames})
         where = f"frame {distinct[0]}" if len(distinct) == 1 else f"frames {', '.join(map(str, distinct))}"
         reruns = f"{self.num_reruns} re-runs begin there" if self.num_reruns else "the data have no re-runs of them"
-        left_out = "; ".join(f"{name} ({reason})" for name, reason in self.left_out.items())
         spacing = self.stored_frames_between_steps
         return (
             f"Ensembles of {self.num_samples} drawn paths of {self.num_steps} frames, {spacing} stored "
             f"frame{'s' * (spacing > 1)} apart, after {where} of {len(self.frames)} files ({starts} in all); {reruns}."
-            f"{f' Left out: {left_out}.' if left_out else ''}"
+            f"{left_out_sentence(self.left_out)}"
         )
+
+
+def left_out_sentence(left_out):
+    """A sentence that begins with a space, with the names of each reason together; empty if nothing was left out.
+
+    Args:
+        left_out: Name -> reason.
+    """
+    names = {reason: [] for reason in left_out.values()}
+    for name, reason in left_out.items():
+        names[reason].append(name)
+    texts = "; ".join(f"{', '.join(together)} ({reason})" for reason, together in names.items())
+    return f" Left out: {texts}." if texts else ""
