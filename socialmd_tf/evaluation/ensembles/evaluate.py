@@ -89,7 +89,8 @@ class Ensembles:
         """
         tallies = {name: Tally() for name in self._predictors}
         not_finite = dict.fromkeys(self._predictors, 0)
-        shown, first, drawn = fans.chosen(len(self._cases)), next(iter(self._predictors)), []
+        shown, drawn = fans.chosen(len(self._cases)), []
+        first = next((name for name, each in self._predictors.items() if isinstance(each, DrawnPaths)), None)
         manifest, windows, frames = self._cases.manifest, self._cases.windows, {}
         interval = manifest.time_between_frames * windows.spacing
         with Progress("ensembles", len(self._cases), "start") as progress:

@@ -53,7 +53,7 @@ def ensembles(num_reruns=16, name="ours"):
                 "statistics": {
                     "radius_OQL": numbers(**SPREAD),
                     "pair_distribution_OQL_ONC": numbers(**SPREAD),
-                    "accessible_area": numbers(**SPREAD),
+                    "accessible_area": numbers(**{**SPREAD, "spread_over_skill": 0.5, "coverage_90": 0.89}),
                 },
             },
             "constant_position": {

@@ -33,4 +33,5 @@ def test_calibration_is_that_of_models():
     table = ensemble_tables.calibration(ensembles(), ["ours", "silent"])
     assert table.header[1:] == ["ours, spread / skill", "ours, coverage 50 %", "ours, coverage 90 %"]
     assert texts(table)[0] == ("Mean distance of OQL from the centre", "0.88", "41.0 %", "86.0 %")
+    assert len(texts(table)) == 4 and texts(table)[-1] == ("Mean", "0.75", "41.0 %", "87.0 %")
     assert ensemble_tables.calibration(ensembles(), ["silent"]) is None

@@ -118,6 +118,8 @@ def test_models_that_draw_nothing_are_left_out(write_reruns):
     silent.draw = None
     found = evaluated(write_reruns(num_files=2), models={"silent": silent, "redrawn": Redrawn()})
     assert "silent" not in found.predictors and found.left_out["silent"] == "only exported models draw paths"
+    alone = evaluated(write_reruns(num_files=2), models={"silent": silent})
+    assert alone.fans == [] and "random_walk" in alone.predictors
 
 
 def test_a_periodic_box_and_its_re_runs_are_unwrapped(write_reruns):
