@@ -134,6 +134,19 @@ def test_unknown_preset():
     assert "`preset`" in str(error.value) and str(error.value).endswith("Received: 'thesys'")
 
 
+@pytest.mark.parametrize(("field", "value"), [("num_components", 3), ("pair_channels", 1)])
+def test_a_langevin_head_is_one_gaussian_and_has_functions_that_lie_apart(field, value):
+    with pytest.raises(UserError, match=rf"`{field}` .* for the head 'langevin'\. Received: {value}"):
+        build_model(dataclasses.replace(preset("langevin"), **{field: value}))
+
+
+@pytest.mark.parametrize(("centered", "periodic"), [(True, True), (False, False)])
+def test_a_langevin_head_has_no_centre_in_a_box_or_if_told_so(centered, periodic):
+    config = dataclasses.replace(preset("langevin"), centered=centered, periodic=periodic)
+    assert not rollout_layer(build_model(config)).head.is_centered
+    assert rollout_layer(build_model("langevin")).head.is_centered
+
+
 @pytest.mark.parametrize("config", ALL_CONFIGS.values(), ids=ALL_CONFIGS)
 def test_any_number_of_systems_steps_and_particles(config):
     model = built(config)
