@@ -82,6 +82,31 @@ def test_with_no_step_to_predict_every_frame_is_predicted_from_the_true_ones_bef
         np.testing.assert_allclose(found[:, k], rollout.run(seen, 1)[0][:, 0], atol=1e-5)
 
 
+def test_with_no_step_to_predict_weights_have_the_gradients_of_single_predictions():
+    """Gradients with respect to the frames, which are not computed then, do not matter to the weights."""
+    rollout, inputs = make_rollout(rollout_steps=2), example(num_steps=3)
+    rollout.training_steps = 0
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(tf.sin(rollout(inputs, training=True)))
+    found = tape.gradient(total, rollout.trainable_variables)
+    with tf.GradientTape() as tape:
+        seen = [{**inputs, "positions": inputs["positions"][:, :number]} for number in (2, 3)]
+        total = sum(tf.reduce_sum(tf.sin(rollout.run(frames, 1)[0])) for frames in seen)
+    expected = tape.gradient(total, rollout.trainable_variables)
+    for gradient, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_validation_steps_of_zero_predict_single_frames_outside_training_only():
+    rollout, inputs = make_rollout(rollout_steps=2), example(num_steps=3)
+    free = rollout(inputs)
+    rollout.validation_steps = 0
+    forced = rollout(inputs)
+    np.testing.assert_allclose(forced[:, 1], rollout.run(inputs, 1)[0][:, 0], atol=1e-5)
+    assert np.abs(forced - free).max() > 1e-3
+    np.testing.assert_array_equal(rollout(inputs, training=True), free)
+
+
 def test_unrolled_training_gives_the_loop_s_values_and_gradients():
     rollout, inputs = make_rollout(), example()
     results = []
