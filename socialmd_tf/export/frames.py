@@ -1,6 +1,7 @@
 """Observed frames, the input of a trained model: from a file or from arrays."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.molecules.known_molecules import particle_names
 from pipelines.npy_files import open_trajectory
 from pipelines.side_files import edge_matrix, load_boxes, load_edges, name_in
+
+_LARGEST_ROUNDING = 1e-3
+"""Share of a typical move that float32 may take from the positions without a warning."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -118,6 +122,10 @@ def read(source, *, features=None, mask=None, velocities=None, box=None, edges=N
         `Frames`. Those of a dataset carry its units and the time between stored frames; other positions are taken to be
         one frame interval of the model apart. A file is read when its frames are used.
 
+    Warns:
+        UserWarning: The positions are so far from the origin that float32, in which models compute, changes them by
+            more than a thousandth of a typical move.
+
     Raises:
         UserError: No such file, no dataset, a wrong header, or arrays whose shapes do not fit.
     """
@@ -129,7 +137,7 @@ def read(source, *, features=None, mask=None, velocities=None, box=None, edges=N
             require(value is None, name, "left out for a file, which holds its own", value)
         return _read_file(Path(source), data)
     known = {} if data is None else _facts(Manifest.load(Path(data)))
-    return Frames(
+    frames = Frames(
         floats("positions", source),
         features=features,
         mask=None if mask is None else floats("mask", mask),
@@ -138,6 +146,28 @@ def read(source, *, features=None, mask=None, velocities=None, box=None, edges=N
         edges=None if edges is None else np.asarray(edges),
         **known,
     )
+    _warn_of_rounding(np.asarray(source), frames.positions)
+    return frames
+
+
+def _warn_of_rounding(given, positions):
+    """Compare positions `[..., T, N, D]` as they were given with those in float32, axis by axis."""
+    if given.dtype == positions.dtype or given.shape[-3] < 2:
+        return
+    given, axes = given.astype(np.float64), tuple(range(positions.ndim - 1))
+    with np.errstate(invalid="ignore"):  # infinity is refused later
+        lost = np.abs(given - positions).mean(axis=axes)
+        moves = np.abs(np.diff(given, axis=-3)).mean(axis=axes)
+    # An axis without moves is compared with the others.
+    moves = np.where(moves > 0, moves, moves.max())
+    worst = int(np.argmax(lost - _LARGEST_ROUNDING * moves))
+    if moves[worst] > 0 and np.isfinite(lost[worst]) and lost[worst] > _LARGEST_ROUNDING * moves[worst]:
+        warnings.warn(
+            f"`positions`: float32, in which models compute, changes {'xyz'[worst]} by {lost[worst]:.2g}, "
+            f"{lost[worst] / moves[worst]:.1%} of a typical move between frames, {moves[worst]:.2g}: subtract a "
+            "reference position from all frames in float64 first",
+            stacklevel=3,
+        )
 
 
 def _read_file(path, data):

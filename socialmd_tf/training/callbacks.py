@@ -114,6 +114,12 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Stop at the first loss that is not finite."""
         if not np.isfinite(logs["loss"]):
+            if batch == 0 and not self.run.epochs:  # no step was taken that a lower learning rate could shorten
+                raise TrainingDiverged(
+                    f"the loss of the first batch is {logs['loss']}: numbers of the data, or of the model's settings, "
+                    "are too large or too small for float32. Convert lengths and features to units in which they are "
+                    "about 1 to 100"
+                )
             raise self._diverged(f"the loss became {logs['loss']}", f", batch {batch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):

@@ -26,8 +26,10 @@ def search_space(config: TrainConfig, ranges: Mapping[str, Any], only: tuple[str
         UserError: A name or range is unknown, or a range holds values that no model can have.
     """
     names = [row.name for row in TABLE]
-    for name in (*ranges, *only):
-        require(name in names, "hyperparameter", f"one of {', '.join(names)}", name)
+    for flags, given in (("--ranges or --space", ranges), ("--only", only)):
+        for name in given:
+            if name not in names:
+                raise UserError(f"{flags}: expected a hyperparameter, one of {', '.join(names)}. Received: {name!r}")
     space: dict[str, Range] = {}
     for row in TABLE:
         wanted = row.name in ranges or row.name in only

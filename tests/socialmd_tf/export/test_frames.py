@@ -120,3 +120,25 @@ def test_slices_keep_what_is_known():
             frames[wrong]
     with pytest.raises(UserError, match="without empty axes"):
         frames[6:]
+
+
+def test_positions_far_from_the_origin_are_rounded_with_a_warning():
+    """At 3e5 float32 numbers are 0.03 apart, so that positions change by 0.008 on average; moves are about 1."""
+    generator = np.random.default_rng(0)
+    near = generator.normal(size=(20, 5, 2)).cumsum(axis=0)
+    far = near + np.array([0.0, 3e5])
+    with pytest.warns(UserWarning, match=r"changes y by 0\.0081, 1\.0% of a typical move .*: subtract a reference"):
+        frames = read(far)
+    np.testing.assert_array_equal(frames.positions, far.astype(np.float32))  # nothing is subtracted
+    for quiet in (
+        near,
+        far.astype(np.float32),
+        near + np.array([0.0, 3e2]),
+        far[:1],
+        np.zeros((3, 2, 2)),
+        far * np.nan,
+    ):
+        read(quiet)  # a warning is an error in these tests
+    still = near * np.array([1.0, 0.0]) + np.array([0.0, 3e5 + 0.01])
+    with pytest.warns(UserWarning, match="changes y by"):  # an axis without moves counts by those of the other
+        read(np.stack([still, still]))

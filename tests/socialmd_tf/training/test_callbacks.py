@@ -111,6 +111,15 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_weights(new_run
         np.testing.assert_array_equal(weight, expected)
 
 
+def test_a_first_loss_that_is_not_finite_is_no_matter_of_the_learning_rate(new_run):
+    checkpoint = Checkpoint(new_run())
+    with pytest.raises(TrainingDiverged, match=r"the loss of the first batch is nan: .* Convert lengths") as raised:
+        checkpoint.on_train_batch_end(0, {"loss": np.nan})
+    assert "learning-rate" not in str(raised.value) and "\n" not in str(raised.value)
+    with pytest.raises(TrainingDiverged, match=r"in epoch 1, batch 2; .* Try a lower --learning-rate"):
+        checkpoint.on_train_batch_end(1, {"loss": np.nan})
+
+
 def test_a_validation_loss_that_is_not_finite_stops_too(new_run):
     broken = (np.full((4, 2), np.inf, np.float32), np.zeros((4, 1), np.float32))
     with pytest.raises(TrainingDiverged, match=r"validation loss became (inf|nan) in epoch 1; no epoch was finished"):
