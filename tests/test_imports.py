@@ -43,7 +43,10 @@ TENSORFLOW_LAYERS = [
 ]
 CLIENT = [
     f"socialmd_tf/serving/{name}.py"
-    for name in "client coupling errors grpc_transport inputs rest_transport retry transport wire".split()
+    for name in (
+        *"client coupling errors inputs optional_inputs retry".split(),
+        *"grpc_transport rest_transport transport wire".split(),
+    )
 ]
 """What is imported with `socialmd_tf.serving.Client`."""
 

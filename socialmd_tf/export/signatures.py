@@ -13,7 +13,10 @@ from socialmd_tf.layers.static_shapes import static_shapes
 from socialmd_tf.model import rollout_layer
 
 _NO_STEP = -1  # folded into the seed of what is drawn once per path
-_DTYPES = {"horizon": tf.int32, "seed": tf.int32, "observed": tf.bool, "edges": tf.int32}
+_DTYPES = {
+    **{name: tf.int32 for name in ("horizon", "seed", "edges")},
+    **{name: tf.bool for name in ("observed", "velocities_observed")},
+}
 _RECURRENT = ("state_hidden", "state_cell")
 _STATIC = ("box", "edges")  # the same for all frames of a window
 
@@ -49,9 +52,10 @@ class Signatures(tf.Module):
             "edges": ("B", "N", "N"),
             "velocities": ("B", "T", "N", num_dimensions),
         }
-        self._known = [name for name in shapes if name in model.input]
-        known = {name: shapes[name] for name in self._known}
-        known_of_frame = {**known, **({"velocities": frame["positions"]} if "velocities" in known else {})}
+        known = {name: shape for name, shape in shapes.items() if name in model.input}
+        moving = {"velocities": frame["positions"], "velocities_observed": ("B",)} if "velocities" in known else {}
+        known_of_frame = {**known, **moving}
+        self._known = list(known_of_frame)
         self._shapes = {
             "rollout": {**observed, **particles, **known, "horizon": ()},
             "sample": {**observed, **particles, **known, "horizon": (), "seed": (2,)},
@@ -157,13 +161,13 @@ class Signatures(tf.Module):
         return {**{name: _keep(real, tensor) for name, tensor in outputs.items()}, "num_frames": horizon}
 
     def _start_rows(self, inputs):
-        return _to_tensors(self._layer.get_initial_state(inputs["positions"]))
+        return _to_tensors(self._layer.get_initial_state(inputs["positions"]), self._layer.head)
 
     def _step_rows(self, inputs):
         state = {name: inputs[name] for name in self.state_shapes}
         known = {name: inputs[name] for name in _STATIC if name in inputs}
         if "velocities" in inputs:
-            known |= {"observed_velocities": inputs["velocities"], "is_observed": inputs["observed"]}
+            known |= {"observed_velocities": inputs["velocities"], "is_observed": inputs["velocities_observed"]}
         parameters, state = self._advance(
             inputs["positions"], inputs["features"], inputs["mask"], inputs["observed"], state, known
         )
@@ -209,7 +213,7 @@ class Signatures(tf.Module):
         with static_shapes(self._is_compiled), contextlib.nullcontext() if self._is_compiled else on_any_device():
             state = self._layer.observe(positions, observed, _to_state(state, self._layer))
             parameters, state = self._layer.step(positions, features, mask, state, **known)
-        return parameters, _to_tensors(state)
+        return parameters, _to_tensors(state, self._layer.head)
 
     def _unroll(self, inputs, draw=None):
         """Predict `max(horizon)` frames, as `Rollout.run` does, but keep in memory only what is returned.
@@ -245,7 +249,7 @@ class Signatures(tf.Module):
             slot = tf.maximum(number, 0)
             return index + 1, following, state, parameters.write(slot, predicted), followed.write(slot, following)
 
-        state = _to_tensors(self._layer.get_initial_state(observed[0]))
+        state = self._start_rows({"positions": observed[0]})
         kept = [
             tf.TensorArray(tf.float32, horizon, element_shape=[None, None, size])
             for size in (self._layout.size, self._layout.num_dimensions)
@@ -256,11 +260,11 @@ class Signatures(tf.Module):
         return [tf.transpose(array.stack(), [1, 0, 2, 3]) for array in (parameters, followed)]
 
 
-def _to_tensors(state):
-    """The state of a rollout as tensors by name."""
+def _to_tensors(state, head):
+    """The state of a rollout as tensors by name; a head without `state_names` has numbers instead."""
     tensors = dict(zip(_RECURRENT, state["recurrent"], strict=False))  # cells without memory have no states
     tensors |= {"state_positions": state["positions"]}
-    tensors |= {f"state_head_{i}": tensor for i, tensor in enumerate(state["head"])}
+    tensors |= dict(zip(_head_names(head, len(state["head"])), state["head"], strict=True))
     return {name: tf.cast(tensor, tf.float32) for name, tensor in tensors.items()}
 
 
@@ -268,14 +272,20 @@ def _to_state(tensors, layer):
     """The inverse of `_to_tensors`."""
     dtype = layer.cell.compute_dtype
     recurrent = [tf.cast(tensors[name], dtype) for name in _RECURRENT if name in tensors]
-    head = tuple(tensors[f"state_head_{i}"] for i in range(len(tensors) - len(recurrent) - 1))
+    names = _head_names(layer.head, len(tensors) - len(recurrent) - 1)
+    head = tuple(tensors[name] for name in names)
     return {"recurrent": recurrent, "head": head, "positions": tensors["state_positions"]}
+
+
+def _head_names(head, count):
+    names = getattr(head, "state_names", ())
+    return [f"state_head_{name}" for name in (names if len(names) == count else range(count))]
 
 
 def _state_shapes(layer):
     """Shapes of the state's tensors by name, in the form of `input_checks.specs`."""
     one = layer.get_initial_state(tf.zeros((1, 1, layer.head.layout.num_dimensions)))
-    return {name: ("B", "N", *tensor.shape[2:]) for name, tensor in _to_tensors(one).items()}
+    return {name: ("B", "N", *tensor.shape[2:]) for name, tensor in _to_tensors(one, layer.head).items()}
 
 
 def _keep(condition, tensor):

@@ -44,7 +44,8 @@ def export(model, directory, card, max_horizon=TrainConfig.max_horizon):
 
     Models of data with boxes, bonds or observed velocities also take `box` `[B, D, D]`, lattice vectors in rows, in
     which positions are unwrapped; `edges` `[B, N, N]`, int32, the types of bonds; and `velocities` `[B, T, N, D]`, per
-    frame interval, in `step` `[B, N, D]`, which are read where `observed`. A drawn frame has no observed velocities.
+    frame interval. In `step`, `velocities` are `[B, N, D]`, and `velocities_observed` `[B]` says which rows have them.
+    Where it is false, as for a drawn frame, they are not read, and the model goes by the positions.
 
     Inputs that do not fit are refused with InvalidArgumentError and the input's name. In `rollout_rows` and `step` a
     row with unfit values gives zeros, with the reason in `refused` `[B]`, unless no row fits: one caller's mistake must
@@ -77,7 +78,6 @@ def export(model, directory, card, max_horizon=TrainConfig.max_horizon):
         "density_layout": dataclasses.asdict(rollout_layer(model).head.layout),
         "max_horizon": max_horizon,
         "state": {name: shape[2:] for name, shape in module.state_shapes.items()},
-        "state_names": _state_names(rollout_layer(model).head),
     }
     with _partial_version(directory) as partial:
         tf.saved_model.save(module, partial, signatures={"serving_default": module.rollout, **module.functions()})
@@ -86,11 +86,6 @@ def export(model, directory, card, max_horizon=TrainConfig.max_horizon):
         if warmup.is_possible():
             warmup.write(partial)
         return _publish(partial, directory)
-
-
-def _state_names(head):
-    """Name of a tensor of the state -> what it is, for a head that says so."""
-    return {f"state_head_{index}": name for index, name in enumerate(getattr(head, "state_names", ()))}
 
 
 @contextlib.contextmanager

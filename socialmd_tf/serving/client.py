@@ -2,18 +2,18 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from socialmd_tf.serving import inputs
+from socialmd_tf.serving import inputs, optional_inputs
 from socialmd_tf.serving.coupling import Coupling
 from socialmd_tf.serving.errors import InvalidRequest, ServingError
 from socialmd_tf.serving.retry import Deadline, call
-from socialmd_tf.serving.transport import Arrays, Floats, Metadata, Transport
+from socialmd_tf.serving.transport import Arrays, Floats, Metadata, TensorSpec, Transport
 
 _LARGEST_ANSWER = 2**24  # bytes of float32; JSON takes several times more
 
@@ -58,14 +58,27 @@ class Client:
         self._known: Metadata | None = None
 
     def rollout(
-        self, positions: npt.ArrayLike, features: npt.ArrayLike | None = None, horizon: int = 30
+        self,
+        positions: npt.ArrayLike,
+        features: npt.ArrayLike | None = None,
+        horizon: int = 30,
+        *,
+        box: npt.ArrayLike | None = None,
+        edges: npt.ArrayLike | None = None,
+        velocities: npt.ArrayLike | None = None,
     ) -> tuple[Floats, Floats]:
         """Predict the next frames; the mean of every frame is fed back.
 
         Args:
-            positions: Observed frames `[B, T, N, D]`, in units of length.
+            positions: Observed frames `[B, T, N, D]`, in units of length; in a periodic box, wrapped or not.
             features: `[B, N, F]`; optional if the model has none.
             horizon: Number of frames.
+            box: Periodic box, for models that take one: edge lengths `[D]` or lattice vectors in rows `[D, D]`, the
+                same for all systems, or `[B, D, D]`, in units of length. Zeros are an open axis.
+            edges: Bonds, for models that take them: rows of i, j and type `[E, 3]`, the same for all systems, or types
+                `[B, N, N]`, symmetric, 0 for none.
+            velocities: Observed velocities, for models that take them, `[B, T, N, D]`, in units of length per frame
+                interval of the model.
 
         Returns:
             Mean `[B, horizon, N, D]` in units of length, and covariance `[B, horizon, N, D, D]`.
@@ -77,16 +90,15 @@ class Client:
             ServingError: The server failed.
         """
         deadline = Deadline(self._deadline)
-        observed, particles = self._systems(positions, features, deadline)
+        systems = self._systems(positions, features, {"box": box, "edges": edges, "velocities": velocities}, deadline)
         num_frames = int(inputs.integers("horizon", horizon, least=1))
-        if num_frames > self._frames_at_once(observed):
-            coupling = self._couple(observed, particles, deadline)
+        if num_frames > self._frames_at_once(systems["positions"]):
+            coupling = self._couple(systems, deadline)
             frames = [(coupling.mean, coupling.covariance)]
-            frames.extend(coupling.advance(None, deadline) for _ in range(num_frames - 1))
+            frames.extend(coupling.advance(None, None, deadline) for _ in range(num_frames - 1))
             means, covariances = zip(*frames, strict=True)
             return np.stack(means, axis=1), np.stack(covariances, axis=1)
-        asked = {"positions": observed, "features": particles, "horizon": np.array(num_frames, np.int32)}
-        outputs = self._predict("rollout", asked, deadline)
+        outputs = self._predict("rollout", {**systems, "horizon": np.array(num_frames, np.int32)}, deadline)
         return outputs["mean"], outputs["covariance"]
 
     def sample(
@@ -95,6 +107,10 @@ class Client:
         features: npt.ArrayLike | None = None,
         horizon: int = 30,
         seed: tuple[int, int] = (0, 0),
+        *,
+        box: npt.ArrayLike | None = None,
+        edges: npt.ArrayLike | None = None,
+        velocities: npt.ArrayLike | None = None,
     ) -> Floats:
         """Draw one trajectory per system; the drawn positions of every frame are fed back.
 
@@ -103,6 +119,9 @@ class Client:
             features: `[B, N, F]`; optional if the model has none.
             horizon: Number of frames, at most the graph's `max_horizon`.
             seed: Two integers; the same seed gives the same trajectory.
+            box: As for `rollout`, like the next two.
+            edges: Bonds.
+            velocities: Observed velocities.
 
         Returns:
             Positions `[B, horizon, N, D]`, in units of length.
@@ -111,22 +130,31 @@ class Client:
             ServingError: As for `rollout`.
         """
         deadline = Deadline(self._deadline)
-        observed, particles = self._systems(positions, features, deadline)
         asked = {
-            "positions": observed,
-            "features": particles,
+            **self._systems(positions, features, {"box": box, "edges": edges, "velocities": velocities}, deadline),
             "horizon": inputs.integers("horizon", horizon, least=1),
             "seed": inputs.integers("seed", seed, (2,)),
         }
         (drawn,) = self._predict("sample", asked, deadline).values()  # REST does not name a single output
         return drawn
 
-    def start(self, positions: npt.ArrayLike, features: npt.ArrayLike | None = None) -> Coupling:
+    def start(
+        self,
+        positions: npt.ArrayLike,
+        features: npt.ArrayLike | None = None,
+        *,
+        box: npt.ArrayLike | None = None,
+        edges: npt.ArrayLike | None = None,
+        velocities: npt.ArrayLike | None = None,
+    ) -> Coupling:
         """Start to follow running systems frame by frame.
 
         Args:
             positions: Frames observed so far, `[B, T, N, D]`, in units of length.
             features: `[B, N, F]`; optional if the model has none.
+            box: As for `rollout`, like the next two; box and bonds stay the same in all later frames.
+            edges: Bonds.
+            velocities: Observed velocities.
 
         Returns:
             A `Coupling`, which holds the prediction of the next frame and takes the next observed one. It keeps to the
@@ -136,7 +164,8 @@ class Client:
             ServingError: As for `rollout`.
         """
         deadline = Deadline(self._deadline)
-        return self._couple(*self._systems(positions, features, deadline), deadline)
+        known = {"box": box, "edges": edges, "velocities": velocities}
+        return self._couple(self._systems(positions, features, known, deadline), deadline)
 
     def metadata(self) -> Metadata:
         """Name, version and signatures of the model.
@@ -196,26 +225,33 @@ class Client:
                 raise InvalidRequest(f"{reason} in row {row}")
         return outputs
 
-    def _couple(self, observed: Floats, features: Floats, deadline: Deadline) -> Coupling:
+    def _couple(self, systems: Arrays, deadline: Deadline) -> Coupling:
         # A state only fits the version that made it, and the server may load a newer version meanwhile.
         version = self._describe(deadline).version
-        return Coupling(functools.partial(self._predict, version=version), observed, features, deadline, self._deadline)
+        return Coupling(functools.partial(self._predict, version=version), systems, deadline, self._deadline)
 
     def _systems(
-        self, positions: npt.ArrayLike, features: npt.ArrayLike | None, deadline: Deadline
-    ) -> tuple[Floats, Floats]:
-        """Both inputs as float32, checked against each other and against the model."""
-        num_dimensions, num_features = self._sizes(deadline)
+        self,
+        positions: npt.ArrayLike,
+        features: npt.ArrayLike | None,
+        known: Mapping[str, npt.ArrayLike | None],
+        deadline: Deadline,
+    ) -> Arrays:
+        """All inputs by name, checked against each other and against the model; positions unwrapped."""
+        taken, num_dimensions, num_features = self._taken(deadline)
         observed = inputs.numbers("positions", positions, ("B", "T", "N", num_dimensions))
         batch_size, _, num_particles, _ = observed.shape
         if features is None and num_features == 0:
             features = np.zeros((batch_size, num_particles, 0), np.float32)
         if features is None:
             raise InvalidRequest(f"`features` must be given: the model takes {num_features} per particle")
-        return observed, inputs.numbers("features", features, (batch_size, num_particles, num_features))
+        particles = inputs.numbers("features", features, (batch_size, num_particles, num_features))
+        checked = optional_inputs.check(known, taken, observed)
+        unwrapped = optional_inputs.unwrap(observed, checked.get("box"))
+        return {"positions": unwrapped, "features": particles, **checked}
 
-    def _sizes(self, deadline: Deadline) -> tuple[int, int]:
-        """D and F of the model, requested once."""
+    def _taken(self, deadline: Deadline) -> tuple[Mapping[str, TensorSpec], int, int]:
+        """The inputs of the model, requested once, and its D and F."""
         if self._known is None:
             self._known = self._describe(deadline)
         try:
@@ -226,7 +262,7 @@ class Client:
             raise InvalidRequest(
                 f"{self._known.name} is not a model of socialmd_tf: it has no signature `rollout`"
             ) from None
-        return num_dimensions, num_features
+        return taken, num_dimensions, num_features
 
     def _frames_at_once(self, positions: Floats) -> int:
         batch_size, _, num_particles, num_dimensions = positions.shape

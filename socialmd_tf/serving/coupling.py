@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from socialmd_tf.serving import inputs
+from socialmd_tf.serving import inputs, optional_inputs
+from socialmd_tf.serving.errors import InvalidRequest
 from socialmd_tf.serving.retry import Deadline
 from socialmd_tf.serving.transport import Array, Arrays, Floats
 
@@ -20,8 +21,8 @@ class Coupling:
 
     Args:
         predict: Function that requests the outputs of a signature.
-        positions: Frames observed so far, `[B, T, N, D]`, in units of length.
-        features: `[B, N, F]`.
+        systems: What has been observed so far: `positions` `[B, T, N, D]`, unwrapped, `features` `[B, N, F]`, and the
+            optional inputs of the model: `box`, `edges`, `velocities`.
         deadline: Time limit for reading these frames.
         seconds: Time limit of each later `step`.
     """
@@ -31,20 +32,27 @@ class Coupling:
     covariance: Floats
     """Covariance of the positions in the next frame, `[B, N, D, D]`, in units of length squared."""
 
-    def __init__(self, predict: Predict, positions: Floats, features: Floats, deadline: Deadline, seconds: float):
+    def __init__(self, predict: Predict, systems: Arrays, deadline: Deadline, seconds: float):
         self._predict, self._seconds = predict, seconds
-        self._features = features
-        self._mask = np.ones(features.shape[:2], np.float32)
+        self._constant = {name: systems[name] for name in ("features", "box", "edges") if name in systems}
+        self._constant["mask"] = np.ones(systems["features"].shape[:2], np.float32)
+        self._takes_velocities = "velocities" in systems
+        positions = systems["positions"]
         self._state: dict[str, Array] = {**predict("initial_state", {"positions": positions[:, 0]}, deadline)}
-        for frame in np.moveaxis(positions, 1, 0):
-            self.advance(frame, deadline)
+        for index in range(positions.shape[1]):
+            velocities = systems["velocities"][:, index] if self._takes_velocities else None
+            self.advance(positions[:, index], velocities, deadline)
 
-    def step(self, frame: npt.ArrayLike | None = None) -> tuple[Floats, Floats]:
+    def step(
+        self, frame: npt.ArrayLike | None = None, velocities: npt.ArrayLike | None = None
+    ) -> tuple[Floats, Floats]:
         """Advance by one frame.
 
         Args:
             frame: The observed frame, `[B, N, D]`, in units of length. None feeds the last predicted mean back, and
-                the uncertainty keeps growing.
+                the uncertainty keeps growing. In a periodic box, the images nearest to the last positions are taken.
+            velocities: Velocities in the observed frame, `[B, N, D]`, in units of length per frame interval, if they
+                were measured and the model takes them.
 
         Returns:
             Mean `[B, N, D]` and covariance `[B, N, D, D]` of the following frame.
@@ -53,17 +61,27 @@ class Coupling:
             ServingError: As for `Client.rollout`; the state is unchanged, and the step can be repeated.
         """
         observed = None if frame is None else inputs.numbers("frame", frame, self.mean.shape)
-        return self.advance(observed, Deadline(self._seconds))
+        if velocities is not None:
+            if observed is None or not self._takes_velocities:
+                reason = "without a `frame`" if self._takes_velocities else "this model takes none"
+                raise InvalidRequest(f"`velocities` must be left out: {reason}")
+            velocities = inputs.numbers("velocities", velocities, self.mean.shape)
+        if observed is not None:
+            observed = optional_inputs.follow(observed, self._state["state_positions"], self._constant.get("box"))
+        return self.advance(observed, velocities, Deadline(self._seconds))
 
-    def advance(self, frame: Floats | None, deadline: Deadline) -> tuple[Floats, Floats]:
-        """`step` on a checked frame, with a deadline."""
+    def advance(self, frame: Floats | None, velocities: Floats | None, deadline: Deadline) -> tuple[Floats, Floats]:
+        """`step` on a checked, unwrapped frame, with a deadline."""
+        positions = self.mean if frame is None else np.ascontiguousarray(frame)
         asked = {
-            "positions": self.mean if frame is None else np.ascontiguousarray(frame),
-            "features": self._features,
-            "mask": self._mask,
-            "observed": np.full(len(self._mask), frame is not None),
+            "positions": positions,
+            "observed": np.full(len(positions), frame is not None),
+            **self._constant,
             **self._state,
         }
+        if self._takes_velocities:
+            asked["velocities"] = np.zeros_like(positions) if velocities is None else np.ascontiguousarray(velocities)
+            asked["velocities_observed"] = np.full(len(positions), velocities is not None)
         outputs = self._predict("step", asked, deadline)
         self.mean, self.covariance = outputs.pop("mean"), outputs.pop("covariance")
         self._state = outputs

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from socialmd_tf.serving.errors import InvalidRequest
 from socialmd_tf.serving.transport import Array, Floats
 
-_LARGEST = 2**31 - 1
+LARGEST = 2**31 - 1
+"""Largest int32."""
 
 
 def numbers(name: str, value: npt.ArrayLike, shape: tuple[str | int, ...]) -> Floats:
@@ -23,10 +24,7 @@ def numbers(name: str, value: npt.ArrayLike, shape: tuple[str | int, ...]) -> Fl
     Raises:
         InvalidRequest: The shape is another one, or an entry is not a number, NaN, or infinite as float32.
     """
-    try:
-        array = np.asarray(value)
-    except ValueError:  # ragged
-        raise InvalidRequest(f"`{name}` must be one array. Received lists of different lengths") from None
+    array = as_array(name, value)
     text = f"[{', '.join(map(str, shape))}]"
     if array.dtype.kind not in "fiu":
         raise InvalidRequest(f"`{name}` must be numbers {text}. Received type: {array.dtype}")
@@ -43,18 +41,30 @@ def numbers(name: str, value: npt.ArrayLike, shape: tuple[str | int, ...]) -> Fl
     return converted
 
 
-def integers(name: str, value: Any, shape: tuple[int, ...] = (), least: int = -_LARGEST - 1) -> Array:
+def as_array(name: str, value: npt.ArrayLike) -> Array:
+    """A value as an array of whatever type.
+
+    Raises:
+        InvalidRequest: It is of lists of different lengths.
+    """
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise InvalidRequest(f"`{name}` must be one array. Received lists of different lengths") from None
+
+
+def integers(name: str, value: Any, shape: tuple[int, ...] = (), least: int = -LARGEST - 1) -> Array:
     """A value as int32.
 
     Raises:
         InvalidRequest: The shape is another one, or an entry is not an integer, below `least` or beyond int32.
     """
-    rule = f"{'an integer' if shape == () else f'integers of shape {list(shape)}'} from {least} to {_LARGEST}"
+    rule = f"{'an integer' if shape == () else f'integers of shape {list(shape)}'} from {least} to {LARGEST}"
     try:
         array = np.array([operator.index(item) for item in (np.ravel(value).tolist() if shape else [value])])
         array = array.reshape(shape)
     except (TypeError, ValueError):
         raise InvalidRequest(f"`{name}` must be {rule}. Received: {value!r}") from None
-    if isinstance(value, bool) or ((array < least) | (array > _LARGEST)).any():
+    if isinstance(value, bool) or ((array < least) | (array > LARGEST)).any():
         raise InvalidRequest(f"`{name}` must be {rule}. Received: {value!r}")
     return array.astype(np.int32)

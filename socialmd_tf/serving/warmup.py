@@ -15,6 +15,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
+_WIDE = 1e9
+"""Edge lengths of the box: wider than any model sees, while their third power is still a float32."""
+
 
 def is_possible() -> bool:
     """Whether the extra `serving` is installed, which brings the protos of the file."""
@@ -49,4 +52,8 @@ def _example(name: str, info: Any) -> npt.NDArray[Any]:
     dtype = tf.as_dtype(info.dtype).as_numpy_dtype
     if name == "positions":
         return np.linspace(0.0, 1.0, int(np.prod(shape)), dtype=dtype).reshape(shape)
+    if name == "box":
+        return np.broadcast_to(_WIDE * np.eye(shape[-1], dtype=dtype), shape)
+    if name == "edges":  # a bond between the two particles
+        return np.broadcast_to(1 - np.eye(shape[-1], dtype=dtype), shape)
     return np.ones(shape, dtype)

@@ -65,6 +65,7 @@ def test_signatures_have_the_inputs_that_the_data_have(exported):
         in_time = [None, None, 2] if name == "step" else [None, None, None, 2]
         expected = {"box": [None, 2, 2], "edges": [None, None, None], "velocities": in_time}
         assert optional == ({} if name == "initial_state" else expected)
+        assert ("velocities_observed" in found) == (name == "step")
 
 
 def test_the_export_gives_the_densities_of_the_model(exported, window):
@@ -124,12 +125,52 @@ def test_steps_are_those_of_the_rollout(exported, window):
         answer = signatures["step"](
             positions=frames[:, index] if observed else following,
             velocities=tf.constant(velocities),
+            velocities_observed=tf.constant([observed]),
             observed=tf.constant([observed]),
             **static,
             **{name: value for name, value in state.items() if name.startswith("state_")},
         )
         state, following = answer, answer["mean"]
     np.testing.assert_allclose(following, mean[:, 2], rtol=1e-4, atol=1e-4)
+
+
+def test_drawn_frames_step_by_step_are_the_sample(exported, window):
+    """A drawn frame counts as observed, and its velocities as not: `step` gives the densities that `sample` drew from.
+
+    The sample itself stands in for the draws, since `step` leaves drawing to its caller.
+    """
+    _, model, loaded = exported
+    drawn = loaded.paths(window["positions"], window["features"], 3, (1, 2), known=window)
+    layer, inputs = rollout_layer(model), {name: tf.constant(value) for name, value in window.items()}
+    expected, _ = layer.run(
+        inputs, 4, choose=lambda _, number: tf.gather(drawn, tf.clip_by_value(number, 0, 2), axis=1)
+    )
+    signatures, observed = loaded._loaded.signatures, window["positions"].shape[1]
+    frames = np.concatenate([window["positions"], drawn], axis=1)
+    state = signatures["initial_state"](positions=tf.constant(frames[:, 0]))
+    static = {name: inputs[name] for name in ("features", "mask", "box", "edges")}
+    for index in range(frames.shape[1]):
+        measured = index < observed
+        answer = signatures["step"](
+            positions=tf.constant(frames[:, index]),
+            velocities=inputs["velocities"][:, index] if measured else tf.fill((1, 4, 2), 1e3),
+            velocities_observed=tf.constant([measured]),
+            observed=tf.constant([True]),
+            **static,
+            **{name: value for name, value in state.items() if name.startswith("state_")},
+        )
+        state = answer
+        if index >= observed - 1:
+            wanted = layer.head.layout.mean(expected[:, index - observed + 1])
+            np.testing.assert_allclose(answer["mean"], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_the_card_names_the_state(exported):
+    card = exported[2].card
+    names = {"position_covariance", "position_velocity_covariance", "velocity_covariance", "predicted_positions"}
+    heads = {f"state_head_{name}" for name in (*names, "velocities")}
+    assert set(card["state"]) == {"state_hidden", "state_cell", "state_positions", *heads}
+    assert card["state"]["state_head_velocities"] == [2] and card["state"]["state_head_velocity_covariance"] == [2, 2]
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_a_head_that_adds_up_starts_anew_where_a_frame_was_observed(both, share)
     frame = rows["positions"][:, 0]
     inputs = {"positions": frame, "features": rows["features"], "mask": np.ones((3, 5), np.float32)}
     state = numpy_of(signatures.initial_state(frame))
-    state["state_head_0"] += 7 * np.eye(2, dtype=np.float32)
+    state["state_head_position_covariance"] += 7 * np.eye(2, dtype=np.float32)
     found = numpy_of(signatures.step(**inputs, observed=np.array([True, False, True]), state=state))
     trace = np.trace(found["covariance"], axis1=-2, axis2=-1).min(axis=1)
     plain = numpy_of(signatures.step(**inputs, observed=np.ones(3, bool), state=state))["covariance"]

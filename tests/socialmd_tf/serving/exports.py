@@ -1,6 +1,7 @@
 """Tiny exported models with random weights, for the tests of serving."""
 
 import keras
+import numpy as np
 
 from pipelines.config import DataConfig
 from pipelines.manifest import Manifest
@@ -25,10 +26,29 @@ TINY = {
 PAIRWISE = {**TINY, "interaction": "pairwise", "head": "kinematic"}
 
 
-def export_untrained(directory, settings, num_dimensions=2, features=("mass",)):
-    """Export a model of these settings as the next version in `directory`; returns its path."""
-    manifest = Manifest("tiny", num_dimensions, features, "nm", 0.5, {"train": ("a.npy",)}, {})
+BOX = (6.0, 5.0)
+BONDS = np.array([[1, 0, 2], [2, 3, 1]])
+
+
+def export_untrained(directory, settings, num_dimensions=2, features=("mass",), **known):
+    """Export a model of these settings as the next version in `directory`; returns its path.
+
+    `known` are optional keys of the manifest, with files beside `directory`.
+    """
+    manifest = Manifest("tiny", num_dimensions, features, "nm", 0.5, {"train": ("a.npy",)}, {}, **known)
     config = TrainConfig(data="d", windows=WINDOWS, model=ModelConfig(**settings))
     keras.utils.set_random_seed(3)
-    model = build_model(for_data(config.model, manifest, WINDOWS, (1.0, 1.0)))
+    model = build_model(for_data(config.model, manifest, WINDOWS, (1.0, 1.0), directory.parent))
+    if known:  # new heads are zero, and nothing would depend on what interactions read
+        generator = np.random.default_rng(1)
+        for weight in model.trainable_weights:
+            weight.assign(generator.normal(scale=0.3, size=weight.shape))
     return export(model, directory, model_card(config, model, manifest, RunState([{"epoch": 1, "val_loss": 1.0}])))
+
+
+def export_with_optional_inputs(directory):
+    """A model that takes a box, bonds of types 1 and 2, which it does not use, and velocities."""
+    directory.parent.mkdir(exist_ok=True)
+    np.save(directory.parent / "bonds.npy", BONDS)
+    features = ("mass", "velocity_x", "velocity_y")
+    return export_untrained(directory, PAIRWISE, features=features, box=BOX, edges="bonds.npy")

@@ -244,12 +244,23 @@ def test_what_does_not_fit_is_invalid_argument_and_the_input_is_named(served):
 
 
 def test_the_warm_up_requests_cover_every_signature_and_are_answered(served):
-    model, answers = served
+    check_warmup(served[0], served[1].warmup)
+
+
+def test_the_warm_up_requests_have_a_box_bonds_and_velocities_where_the_model_takes_them(tmp_path):
+    model = ExportedModel(exports.export_with_optional_inputs(tmp_path / "saved_models"))
+    requests = warmup_requests(model.path)
+    names = set().union(*(inputs for _, inputs in requests))
+    assert {"box", "edges", "velocities", "velocities_observed"} <= names
+    check_warmup(model, ask(model.path, requests, tmp_path))
+
+
+def check_warmup(model, answers):
     saved = saved_model_pb2.SavedModel.FromString((model.path / "saved_model.pb").read_bytes())
     signatures = {name: signature for name, signature in saved.meta_graphs[0].signature_def.items() if signature.inputs}
     requests = warmup_requests(model.path)
     assert sorted(name for name, _ in requests) == sorted(signatures)
-    for (name, inputs), found in zip(requests, answers.warmup, strict=True):
+    for (name, inputs), found in zip(requests, answers, strict=True):
         assert isinstance(found, dict), (name, found)
         # All inputs and outputs, since the server keeps an optimised graph for each choice of them.
         assert set(inputs) == set(signatures[name].inputs) and set(found) == set(signatures[name].outputs)
