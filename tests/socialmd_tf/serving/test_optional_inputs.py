@@ -1,4 +1,4 @@
-"""Boxes, bonds and velocities in requests, against a stand-in for TensorFlow Serving (see `stand_in_server.py`)."""
+"""Boxes, bonds and velocities in requests, against `socialmd-tf serve`."""
 
 import contextlib
 
@@ -9,7 +9,7 @@ from socialmd_tf.export.saved_model import ExportedModel
 from socialmd_tf.serving import Client, optional_inputs
 from socialmd_tf.serving.errors import InvalidRequest
 from tests.socialmd_tf.serving.exports import BONDS, BOX, export_with_optional_inputs
-from tests.socialmd_tf.serving.stand_in import serving
+from tests.socialmd_tf.serving.running import serving
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 VECTORS = np.stack([np.diag(BOX)] * 2)
