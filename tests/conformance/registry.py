@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from socialmd_tf import layers
+from socialmd_tf.layers import forces
 
 NUM_SYSTEMS, NUM_PARTICLES, NUM_FEATURES, UNITS = 2, 4, 2, 3
 
@@ -18,7 +19,8 @@ class Example:
     """A layer in some number of dimensions.
 
     `make` takes the arguments every Keras layer takes, such as `dtype`. `inputs` are the named arguments of
-    its call, in order: nested arrays `[B, N, ...]` (`[B, T, N, D]` for the positions of a rollout).
+    its call, in order: nested arrays `[B, N, ...]` (`[B, T, N, D]` for the positions of a rollout). Arrays of integers
+    are bonds.
     """
 
     name: str
@@ -30,7 +32,9 @@ class Example:
         layer = self.make(**options)
         layer(*self.inputs.values())
         generator = np.random.default_rng(zlib.crc32(self.name.encode()))
-        layer.set_weights([generator.normal(scale=0.5, size=weight.shape) for weight in layer.weights])
+        for weight in layer.weights:
+            if not weight.path.endswith("splines/range"):  # of any numbers, it is no range
+                weight.assign(generator.normal(scale=0.5, size=weight.shape))
         return layer
 
 
@@ -48,6 +52,21 @@ def mask():
 def positions(num_dimensions, *leading):
     """Multiples of 1 / 256, so that float32 holds them wherever the system is."""
     return np.round(array(NUM_SYSTEMS, *leading, NUM_PARTICLES, num_dimensions, seed=0) * 256) / np.float32(256)
+
+
+def boxes(num_dimensions):
+    """Tilted boxes, a little larger in the second system, of numbers that float32 holds."""
+    box = np.diag([7.0, 6.5, 6.0][:num_dimensions])
+    box[1, 0] = 1.5
+    return np.stack([box, box + np.eye(num_dimensions) / 4]).astype("float32")
+
+
+def edges():
+    """Types of bonds `[B, N, N]`."""
+    result = np.zeros((NUM_SYSTEMS, NUM_PARTICLES, NUM_PARTICLES), "int32")
+    for system, i, j, kind in ((0, 0, 1, 1), (0, 1, 2, 2), (0, 0, 3, 2), (1, 0, 2, 1)):
+        result[system, i, j] = result[system, j, i] = kind
+    return result
 
 
 def particles(num_dimensions):
@@ -241,6 +260,109 @@ def langevin_head(num_dimensions):
     )
 
 
+def periodic(make):
+    """An example in a box."""
+
+    def make_periodic(num_dimensions):
+        example = make(num_dimensions)
+        box = {"box": boxes(num_dimensions)}
+        nested = {
+            name: {**value, **box} if isinstance(value, dict) else value for name, value in example.inputs.items()
+        }
+        inputs = nested if any(isinstance(value, dict) for value in nested.values()) else {**example.inputs, **box}
+        return Example(f"{example.name}-periodic", example.make, inputs)
+
+    return make_periodic
+
+
+SPLINES = {"num_knots": 5, "nearest": 0.5, "farthest": 3.0, "core": 0.4}
+FIRST_FEATURE = {"indicates": (), "powers": ((0, 1),)}
+CHANNELS = [{"own": {}, "other": {}}, {"own": FIRST_FEATURE, "other": FIRST_FEATURE}]
+
+
+def basis_force(num_dimensions):
+    frame = particles(num_dimensions)
+    return Example(
+        f"BasisForce-{num_dimensions}d",
+        lambda **options: forces.BasisForce(CHANNELS, **SPLINES, cutoff=2.8, **options),
+        {name: frame[name] for name in ("positions", "features", "mask")},
+    )
+
+
+def bond_force(num_dimensions):
+    rows = np.array([[[0, 1, 1], [1, 2, 2], [0, 3, 2]], [[0, 2, 1], [0, 0, 0], [0, 0, 0]]], "int32")
+    return Example(
+        f"BondForce-{num_dimensions}d",
+        lambda **options: forces.BondForce(2, **SPLINES, **options),
+        {"positions": positions(num_dimensions), "edges": rows},
+    )
+
+
+def polynomial_field(num_dimensions):
+    frame = particles(num_dimensions)
+    return Example(
+        f"PolynomialField-{num_dimensions}d",
+        lambda **options: forces.PolynomialField([{}, FIRST_FEATURE], num_dimensions, 0.1, **options),
+        {name: frame[name] for name in ("positions", "features", "mask")},
+    )
+
+
+def friction(num_dimensions):
+    frame = particles(num_dimensions)
+    return Example(
+        f"Friction-{num_dimensions}d",
+        lambda **options: forces.Friction([{}, FIRST_FEATURE], **options),
+        {name: frame[name] for name in ("velocities", "features", "mask")},
+    )
+
+
+def make_sum_of_terms(num_dimensions, dtype, **others):
+    terms = {"pairs": CHANNELS, "num_bond_types": 2, "fields": [], "frictions": [{}], **SPLINES, "cutoff": 2.8}
+    return forces.SumOfTerms({**terms, "limit": 0.0, **others}, num_dimensions, 0.1, name="force", dtype=dtype)
+
+
+def verlet_head_of_terms(num_dimensions, **terms):
+    """A head that reads boxes and bonds."""
+    frame = {**particles(num_dimensions), "box": boxes(num_dimensions), "edges": edges()}
+    state = *covariances(num_dimensions), frame["positions"], array(NUM_SYSTEMS, NUM_PARTICLES, num_dimensions, seed=6)
+
+    def make(dtype=None):
+        force = make_sum_of_terms(num_dimensions, dtype, **terms)
+        return layers.VerletHead(
+            num_dimensions, 2, 0.1, 0.1, force, substeps=2, step_fraction=0.5, is_corrected=False, dtype=dtype
+        )
+
+    name = "".join(f"-{term}" for term in terms)
+    return Example(
+        f"VerletHead-{num_dimensions}d-terms{name}", make, {"outputs": states(), "inputs": frame, "state": state}
+    )
+
+
+def rollout_of_terms(num_dimensions):
+    """A rollout that reads boxes, bonds and observed velocities."""
+
+    def make(dtype=None):
+        head = layers.VerletHead(
+            num_dimensions,
+            1,
+            0.1,
+            0.1,
+            make_sum_of_terms(num_dimensions, dtype),
+            substeps=2,
+            step_fraction=0.5,
+            is_corrected=False,
+            dtype=dtype,
+        )
+        interaction = layers.PairwiseInteraction(2.5, 0.3, 4, 2, 0.5, dtype=dtype)
+        cell = layers.SocialLSTMCell(UNITS, 2, interaction, velocity_scale=0.5, dtype=dtype)
+        return layers.Rollout(cell, head, rollout_steps=2, dtype=dtype)
+
+    inputs = {**particles(num_dimensions), "box": boxes(num_dimensions), "edges": edges()}
+    inputs["positions"] = positions(num_dimensions, 2)
+    inputs["velocities"] = array(NUM_SYSTEMS, 2, NUM_PARTICLES, num_dimensions, seed=1)
+    return Example(f"Rollout-{num_dimensions}d-terms", make, {"inputs": inputs})
+
+
 def rollout(num_dimensions):
     def make(dtype=None):
         density = layers.AbsoluteHead(num_dimensions, 1, True, 1e-3, dtype=dtype)
@@ -275,6 +397,15 @@ EXAMPLES = [
     ),
     multiscale_interaction(2),
     combined(2),
+    *(periodic(make)(2) for make in (pooling, pooled_convolution, multiscale_pooling)),
+    *(periodic(make)(2) for make in (stacked_pooling, multiscale_interaction, pairwise, combined, cell)),
+    *(periodic(make)(2) for make in (pair_force, basis_force, bond_force)),
+    basis_force(3),
+    bond_force(3),
+    polynomial_field(2),
+    friction(3),
+    verlet_head_of_terms(2, fields=[{}], limit=0.05),
+    rollout_of_terms(2),
     head(2, 1, True),
     head(2, 3, False),
     head(3, 1, True),

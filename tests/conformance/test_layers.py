@@ -27,11 +27,16 @@ every_layer = pytest.mark.parametrize("example", EXAMPLES, ids=[example.name for
 
 def test_the_registry_has_every_public_layer():
     public = {
-        name
-        for name in layers.__all__
-        if isinstance(getattr(layers, name), type) and issubclass(getattr(layers, name), keras.layers.Layer)
+        kind
+        for package in (layers, layers.forces)
+        for kind in vars(package).values()
+        if isinstance(kind, type) and issubclass(kind, keras.layers.Layer) and kind.__name__ in package.__all__
     }
-    registered = {type(example.make()).__name__ for example in EXAMPLES}
+    made = [example.make() for example in EXAMPLES]
+    heads = [layer for layer in made if isinstance(layer, layers.VerletHead)]
+    registered = {
+        type(layer) for layer in (*made, *(head.force for head in heads))
+    }  # a sum of terms is called by heads
     assert public and public <= registered
 
 
@@ -50,7 +55,7 @@ def assert_same(results, expected, tolerance=1e-6):
 
 def symbolic(inputs):
     """Keras inputs like the arrays, with any number of systems."""
-    return keras.tree.map_structure(lambda array: keras.Input(array.shape[1:]), inputs)
+    return keras.tree.map_structure(lambda array: keras.Input(array.shape[1:], dtype=array.dtype.name), inputs)
 
 
 @every_layer
@@ -81,7 +86,7 @@ def test_saved_model_round_trip(example, tmp_path):
     module = tf.Module()
     module.layer = built(example)
     signature = keras.tree.map_structure(
-        lambda array: tf.TensorSpec((None, *array.shape[1:]), "float32"), example.inputs
+        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), example.inputs
     )
     module.call = tf.function(lambda inputs: module.layer(*inputs.values()), input_signature=[signature])
     tf.saved_model.save(module, tmp_path)
@@ -147,7 +152,9 @@ def test_gradients_are_finite_differences(example):
         arguments = keras.tree.map_structure(tf.convert_to_tensor, inputs)
         return linear_function(layer(*arguments.values()))
 
-    variables = [value for path, value in keras.tree.flatten_with_path(inputs) if path[-1] != "mask"]
+    variables = [
+        value for path, value in keras.tree.flatten_with_path(inputs) if path[-1] != "mask" and value.dtype.is_floating
+    ]
     variables += [weight.value for weight in layer.trainable_variables]
     with tf.GradientTape() as tape:
         total = function()
@@ -177,6 +184,8 @@ def test_mixed_precision_agrees_with_full_precision(example):
 
 @every_layer
 def test_positions_stay_float32_under_mixed_precision(example):
+    if "field" in example.name.lower():
+        pytest.skip("a field depends on where the system is")
     # bfloat16 holds multiples of 4 near 1000: rounded to it, particles would change bins.
     layer = example.build(dtype="mixed_bfloat16")
     for weight in layer.weights:
@@ -188,9 +197,11 @@ def test_positions_stay_float32_under_mixed_precision(example):
         return
     here, there = (layer(*moved(example.inputs, distance).values()) for distance in (0, 1000))
     if isinstance(layer, layers.Rollout):
-        here, there = here[:, 0], there[:, 0]  # what follows is the predicted mean, wherever the system is
-    if isinstance(layer, layers.KinematicHead):  # its mean moves along
-        split = layer.layout.split
+        # What follows is the predicted mean, wherever the system is.
+        here, there = (here[:, 0], ()), (there[:, 0], ())
+    head = getattr(layer, "head", layer)
+    if isinstance(head, layers.KinematicHead):  # its mean moves along
+        split = head.layout.split
         np.testing.assert_allclose(split(there[0])[1] - 1000, split(here[0])[1], atol=2e-4)
         here, there = ((*split(parameters)[::2], *state[:3]) for parameters, state in (here, there))
     assert_same(there, here, tolerance=0)

@@ -20,7 +20,7 @@ class Friction(keras.layers.Layer):
 
     def build(self, velocities_shape=None, features_shape=None, mask_shape=None):
         """Create the weights: gamma `[C]`, per frame interval."""
-        self.gamma = self.add_weight((len(self.factors),), "zeros", dtype="float32", name="gamma")
+        self.gamma = self.add_weight((len(self.factors),), "zeros", dtype="float32", autocast=False, name="gamma")
 
     def rates(self, features, mask=None):
         """Sum over c of gamma_c p_c(f_i), `[B, N, 1]`, per frame interval; 0 for padding.

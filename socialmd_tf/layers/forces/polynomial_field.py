@@ -39,9 +39,13 @@ class PolynomialField(keras.layers.Layer):
     def build(self, positions_shape=None, features_shape=None, mask_shape=None):
         """Create the weights: coefficients, and the center and the length as weights that are not trained."""
         shape = (len(self.factors), self.num_dimensions, len(self.exponents))
-        self.coefficients = self.add_weight(shape, "zeros", dtype="float32", name="coefficients")
-        self.center = self.add_weight((self.num_dimensions,), "zeros", trainable=False, dtype="float32", name="center")
-        self.log_length = self.add_weight((), "zeros", trainable=False, dtype="float32", name="log_length")
+        self.coefficients = self.add_weight(shape, "zeros", dtype="float32", autocast=False, name="coefficients")
+        self.center = self.add_weight(
+            (self.num_dimensions,), "zeros", trainable=False, dtype="float32", autocast=False, name="center"
+        )
+        self.log_length = self.add_weight(
+            (), "zeros", trainable=False, dtype="float32", autocast=False, name="log_length"
+        )
 
     def call(self, positions, features, mask=None):
         """Accelerations `[B, N, D]`, in units of length per squared frame interval; 0 for padding.

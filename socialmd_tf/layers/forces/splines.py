@@ -44,8 +44,8 @@ class RadialSplines(keras.layers.Layer):
     def build(self, distances_shape=None):
         """Create the weights."""
         shape = (self.num_functions, self.num_knots)
-        self.coefficients = self.add_weight(shape, "zeros", dtype="float32", name="coefficients")
-        self.range = self.add_weight((3,), "zeros", trainable=False, dtype="float32", name="range")
+        self.coefficients = self.add_weight(shape, "zeros", dtype="float32", autocast=False, name="coefficients")
+        self.range = self.add_weight((3,), "zeros", trainable=False, dtype="float32", autocast=False, name="range")
         self.set_range(self.nearest, self.farthest, self.core)
 
     def set_range(self, nearest, farthest, core):

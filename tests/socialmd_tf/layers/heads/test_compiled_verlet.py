@@ -53,7 +53,9 @@ def values_and_gradients(head, inputs, velocities, is_static):
     return function(tf.constant(inputs["positions"]), tf.constant(velocities))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", ["walls", *(pytest.param(case, marks=pytest.mark.slow) for case in CASES if case != "walls")]
+)
 def test_values_and_gradients_do_not_change(case):
     head, inputs, velocities = CASES[case]()
     expected = values_and_gradients(head, inputs, velocities, False)
