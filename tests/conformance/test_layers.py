@@ -121,7 +121,10 @@ def linear_function(outputs):
 
 
 def slopes(function, value, variable, index, step=1e-3):
-    """Slopes of `function()` from its `value`, to the left and right of one number of a variable."""
+    """Slopes of `function()` from its `value`, to the left and right of one number of a variable, and across it.
+
+    The last one does not depend on how `value` was rounded.
+    """
     start = variable.numpy()
     around = []
     for sign in (-1, 1):
@@ -130,7 +133,7 @@ def slopes(function, value, variable, index, step=1e-3):
         variable.assign(changed)
         around.append(float(function()))
     variable.assign(start)
-    return (value - around[0]) / step, (around[1] - value) / step
+    return (value - around[0]) / step, (around[1] - value) / step, (around[1] - around[0]) / (2 * step)
 
 
 def assert_slopes(function, value, variable, gradient, generator):
