@@ -145,7 +145,13 @@ def assert_slopes(function, value, variable, gradient, generator):
         assert found == pytest.approx(nearest, rel=1e-2, abs=5e-3)
 
 
-@every_layer
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(example, id=example.name, marks=[pytest.mark.slow] if "d-terms" in example.name else [])
+        for example in EXAMPLES
+    ],
+)
 def test_gradients_are_finite_differences(example):
     layer = built(example)
     inputs = keras.tree.map_structure(tf.Variable, example.inputs)

@@ -41,11 +41,13 @@ def trained(config, directory):
 
 
 @pytest.mark.parametrize(
-    "kind", ["alone", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind != "alone")]
+    ("kind", "curriculum"),
+    [("alone", (0,)), *(pytest.param(kind, (0, 2, 3), marks=pytest.mark.slow) for kind in KINDS)],
 )
-def test_compiled_training_is_training(mixed_data, kind):
-    plain, expected = trained(settings(kind, compile="off", curriculum=(0, 2)), mixed_data)
-    compiled, found = trained(settings(kind, compile="on", curriculum=(0, 2)), mixed_data)
+def test_compiled_training_is_training(mixed_data, kind, curriculum):
+    config = dataclasses.replace(settings(kind), curriculum=curriculum, epochs=len(curriculum))
+    plain, expected = trained(dataclasses.replace(config, compile="off"), mixed_data)
+    compiled, found = trained(dataclasses.replace(config, compile="on"), mixed_data)
     assert isinstance(compiled, CompiledModel) and not isinstance(plain, CompiledModel)
     for name in ("loss", "mae", "val_loss", "val_mae"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-4)
