@@ -55,7 +55,6 @@ def test_lengths_are_relative_to_the_configuration():
 @pytest.mark.parametrize(
     ("ranges", "field", "received"),
     [
-        ({"model.wings": "1,2"}, "hyperparameter", "'model.wings'"),
         ({"model.units": "0:8"}, "units", "0"),
         ({"learning_rate": "-1:1"}, "learning_rate", "-1.0"),
         ({"model.bins": "4,32"}, "bins", "4"),  # three poolings need 8
@@ -73,6 +72,13 @@ def test_refusals(ranges, field, received):
         search_space(base(), ranges)
     assert str(error.value).startswith(f"`{field}` must be ")
     assert str(error.value).endswith(f"Received: {received}")
+
+
+def test_an_unknown_hyperparameter_is_refused_with_the_flags_and_those_there_are():
+    with pytest.raises(UserError) as error:
+        search_space(base(), {"model.wings": "1,2"})
+    assert str(error.value).startswith("--ranges or --space: expected a hyperparameter, one of learning_rate, ")
+    assert str(error.value).endswith("Received: 'model.wings'")
 
 
 def test_the_bins_of_another_interaction_are_checked_too():
