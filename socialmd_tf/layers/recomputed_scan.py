@@ -24,7 +24,7 @@ def recomputed_scan(body, carry, length, variables):
         The carries after each step, stacked along a new first axis.
     """
     if keras.backend.backend() != "tensorflow":
-        return ops.scan(lambda before, index: (body(before, index),) * 2, carry, ops.arange(length))[1]
+        return plain_scan(body, carry, length)
     weights = [variable for variable in variables if _is_float(variable)]
     seeds = [variable for variable in variables if not _is_float(variable)]
 
@@ -42,6 +42,12 @@ def recomputed_scan(body, carry, length, variables):
     for seed, states in zip(seeds, stacked, strict=False):
         seed.assign(states[-1])
     return keras.tree.pack_sequence_as(carry, stacked[len(seeds) :])
+
+
+def plain_scan(body, carry, length):
+    """`recomputed_scan` by `keras.ops.scan`, which keeps what the backward pass needs instead."""
+    # It needs outputs shaped like the carry, so everything carried is stacked.
+    return ops.scan(lambda before, index: (body(before, index),) * 2, carry, ops.arange(length, dtype="int32"))[1]
 
 
 def _is_float(value):

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.build_once import build_once
-from socialmd_tf.layers.recomputed_scan import recomputed_scan
+from socialmd_tf.layers.recomputed_scan import plain_scan, recomputed_scan
 from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
@@ -185,8 +185,7 @@ class Rollout(keras.layers.Layer):
         if has_static_shapes():
             # Faster on a GPU than keeping the intermediate results of all steps, and a tenth of the memory.
             return recomputed_scan(body, carry, length, self.variables)
-        # `scan` needs outputs shaped like the carry, so everything carried is stacked.
-        return ops.scan(lambda before, index: (body(before, index),) * 2, carry, ops.arange(length, dtype="int32"))[1]
+        return plain_scan(body, carry, length)
 
     def compute_output_shape(self, inputs_shape):
         """`[B, T', N, P]`."""

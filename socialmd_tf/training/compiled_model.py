@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from socialmd_tf.layers.static_shapes import static_shapes
 from socialmd_tf.model import rollout_layer
+from socialmd_tf.training.sample_weights import fill_up
 
 
 class CompiledModel(keras.Model):
@@ -36,7 +37,7 @@ class CompiledModel(keras.Model):
         """Loss, predictions and gradients with respect to variables; without any, as in evaluation."""
         others = _without(rollout_layer(self).variables, trained)
         num_samples = tf.shape(data[1])[0]
-        filled = tf.nest.map_structure(lambda x: _fill_up(x, self.samples_per_device), data)
+        filled = tf.nest.map_structure(lambda x: _whole(x, self.samples_per_device), data)
         # The mean over the filled batch, times this, is that over the samples.
         share = self.samples_per_device / tf.cast(num_samples, tf.float32)
         changed = []
@@ -76,8 +77,7 @@ def _without(variables, left_out):
     return [variable for variable in variables if id(variable) not in known]
 
 
-def _fill_up(tensor, num_samples):
-    """A tensor `[B, ...]` with zeros after its samples, `[num_samples, ...]`: XLA differentiates known shapes."""
-    missing = num_samples - tf.shape(tensor)[0]
-    filled = tf.pad(tensor, [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1))
+def _whole(tensor, num_samples):
+    """A tensor `[B, ...]` filled up to `[num_samples, ...]`: XLA differentiates known shapes."""
+    filled = fill_up(tensor, num_samples - tf.shape(tensor)[0])
     return tf.ensure_shape(filled, (num_samples, *tensor.shape[1:]))

@@ -19,12 +19,9 @@ def with_sample_weights(batches, num_replicas=1, num_steps=None):
         Dataset of (inputs, targets `[B, T', N, D]`, weights `[B, T', N]`).
     """
 
-    def fill_up(*batch):
+    def weigh(*batch):
         missing = -tf.shape(batch[1])[0] % num_replicas
-        return tf.nest.map_structure(lambda x: tf.pad(x, [[0, missing]] + [[0, 0]] * (x.shape.rank - 1)), batch)
-
-    def weigh(inputs, targets):
-        inputs, targets = fill_up(inputs, targets)
+        inputs, targets = tf.nest.map_structure(lambda x: fill_up(x, missing), batch)
         counts = tf.repeat(inputs["mask"][:, None], tf.shape(targets)[1], axis=1)
         if num_steps == 0:
             inputs = {**inputs, "positions": tf.concat([inputs["positions"], targets[:, :-1]], axis=1)}
@@ -33,3 +30,8 @@ def with_sample_weights(batches, num_replicas=1, num_steps=None):
         return inputs, targets, counts / tf.reduce_mean(counts)
 
     return batches.map(weigh, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def fill_up(tensor, missing):
+    """A tensor `[B, ...]` with a number of empty samples after its own, `[B + missing, ...]`."""
+    return tf.pad(tensor, [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1))
