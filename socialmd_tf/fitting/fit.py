@@ -7,12 +7,13 @@ import numpy as np
 from socialmd_tf.config.fitting import FitConfig
 from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.law import Law
-from socialmd_tf.fitting.least_squares import NormalEquations, penalty, reweighted, solve, standard_errors
+from socialmd_tf.fitting.least_squares import NormalEquations, reweighted, solve, standard_errors
 from socialmd_tf.fitting.paths import path_rows
 from socialmd_tf.fitting.rows import Kept, numerov_rows
 from socialmd_tf.fitting.selection import (
     Chosen,
     Rollouts,
+    Smoothing,
     Trial,
     choose_smoothing,
     eliminate,
@@ -26,7 +27,7 @@ _MAX_PATH_ROUNDS = 8
 _WORTHWHILE = 0.05
 _EQUATIONS_PER_COLUMN = 100
 _FEWEST = 8
-_FIRST_SMOOTHING = 1e-9
+_FIRST_SMOOTHING = Smoothing(1e-9, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,7 @@ class FittedLaw:
     law: Law
     errors: np.ndarray
     """Standard errors of the coefficients `[P]`."""
-    smoothing: float
+    smoothing: Smoothing
     trials: tuple[Trial, ...]
     """Every term that was tried, with the errors of validation rollouts with it and without it."""
     rollout_errors: np.ndarray
@@ -106,7 +107,7 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
         law = choose_short_range(law, train, validation, warm_up_steps, rollout_steps, log)
     return FittedLaw(
         law,
-        standard_errors(equations, penalty(law.basis, equations), best.chosen.smoothing, law.coefficients),
+        standard_errors(equations, best.chosen.smoothing.penalties(law.basis, equations), law.coefficients),
         best.chosen.smoothing,
         tuple({trial.name: trial for trial in (*trials, *last)}.values()),
         rollouts.errors(law),
@@ -134,7 +135,7 @@ def _with_enough_knots(basis, counts, train, validation, log):
         if best is not None and not _is_better(solved, best, validation):
             log(f"{count} knots are not better")
             break
-        log(f"{count} knots: smoothing {solved.chosen.smoothing:.0e}")
+        log(f"{count} knots: smoothing {solved.chosen.smoothing}")
         best = solved
     return best
 
@@ -152,7 +153,7 @@ def _solve(basis, make_rows, train, validation, start=None):
     rows, validation_rows = Kept(lambda: make_rows(train)), Kept(lambda: make_rows(validation))
 
     def first(equations):
-        return solve(equations, penalty(basis, equations), _FIRST_SMOOTHING)
+        return solve(equations, _FIRST_SMOOTHING.penalties(basis, equations))
 
     _, equations = reweighted(rows, basis.num_columns, first, start)
     chosen = choose_smoothing(basis, equations, validation_rows)
@@ -186,6 +187,6 @@ def _path_round(solved, train, validation):
 def _line(name, solved, losses):
     errors = np.exp(losses)
     return (
-        f"{name}: smoothing {solved.chosen.smoothing:.0e}, "
+        f"{name}: smoothing {solved.chosen.smoothing}, "
         f"validation MAE {errors.mean():.3g}, median of windows {np.median(errors):.3g}"
     )

@@ -61,10 +61,17 @@ def residual_lengths(rows, coefficients):
     return [np.linalg.norm(targets[..., None] - columns @ coefficients, axis=-2) for columns, targets in rows]
 
 
-def penalty(basis, equations):
-    """Second differences of the coefficients of neighbouring splines, `[P, P]`, in units of the data's information."""
+def penalty(basis, equations, power=0):
+    """Second differences of neighbouring spline coefficients, `[P, P]`, in units of the data's information.
+
+    Args:
+        basis: The `Basis`.
+        equations: `NormalEquations` of the data.
+        power: Power of the distance that coefficients are divided by first. With 0, forces proportional to r^-2 cost
+            nothing; with 2, constant ones do not.
+    """
     result = np.zeros_like(equations.matrix)
-    differences = np.diff(np.eye(basis.knots.count), n=2, axis=0)
+    differences = np.diff(np.eye(basis.knots.count), n=2, axis=0) / basis.knots.distances**power
     square = differences.T @ differences
     for name, block in basis.blocks.items():
         if name.startswith("pairs"):
@@ -72,27 +79,27 @@ def penalty(basis, equations):
     return result
 
 
-def solve(equations, penalties, smoothing):
-    """Coefficients `[P]` that minimize the weighted squares plus smoothing times c' penalties c."""
-    factor, scale = _factor(equations, penalties, smoothing)
+def solve(equations, penalties):
+    """Coefficients `[P]` that minimize the weighted squares plus c' penalties c."""
+    factor, scale = _factor(equations, penalties)
     return scale * linalg.cho_solve(factor, scale * equations.right)
 
 
-def standard_errors(equations, penalties, smoothing, coefficients):
+def standard_errors(equations, penalties, coefficients):
     """Standard errors of the coefficients `[P]`, for independent residuals of variance s^2.
 
     The roots of the diagonal of s^2 H^-1 A H^-1, with H the matrix A plus the penalty.
     """
-    factor, scale = _factor(equations, penalties, smoothing)
+    factor, scale = _factor(equations, penalties)
     inverse = scale[:, None] * linalg.cho_solve(factor, np.diag(scale))
     rest = equations.squares - 2 * coefficients @ equations.right + coefficients @ equations.matrix @ coefficients
     variance = max(float(rest), 0.0) / max(equations.weight, 1.0)
     return np.sqrt(variance * np.maximum(np.sum(inverse @ equations.matrix * inverse, axis=1), 0.0))
 
 
-def _factor(equations, penalties, smoothing):
+def _factor(equations, penalties):
     """Cholesky factor of the equations, scaled to a unit diagonal and with a tiny ridge, and the scale `[P]`."""
-    matrix = equations.matrix + smoothing * penalties
+    matrix = equations.matrix + penalties
     diagonal = np.diagonal(matrix)
     scale = 1 / np.sqrt(np.maximum(diagonal, 1e-14 * diagonal.max() + _TINY))
     scaled = matrix * scale[:, None] * scale

@@ -8,9 +8,28 @@ from socialmd_tf.fitting.integrator import continue_windows
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import penalty, residual_lengths, solve
 
-SMOOTHINGS = 10.0 ** np.arange(-12, 3)
+STRENGTHS = 10.0 ** np.arange(-12, 3)
+POWERS = (0, 2)
 _TINY = 1e-300
 _NEGLIGIBLE = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Smoothing:
+    """Which curves are smooth, and how much that counts."""
+
+    strength: float
+    """Weight of the penalty."""
+    power: int
+    """As for `penalty`."""
+
+    def penalties(self, basis, equations):
+        """The penalty with its weight `[P, P]`."""
+        return self.strength * penalty(basis, equations, self.power)
+
+    def __str__(self):
+        """As the log shows it."""
+        return f"{self.strength:.0e} of {'forces' if self.power else 'forces x r^2'}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +37,7 @@ class Chosen:
     """Coefficients, the smoothing that was chosen for them and their loss on the validation split."""
 
     coefficients: np.ndarray
-    smoothing: float
+    smoothing: Smoothing
     losses: np.ndarray
     """Mean of log(1 + |residual|^2 / scale^2) of each trajectory."""
 
@@ -26,17 +45,20 @@ class Chosen:
 def choose_smoothing(basis, equations, rows):
     """The smoothest solution whose loss is within one standard error of the best, see `Chosen`.
 
+    What is smooth, the force or the force times r^2, is that of the best.
+
     Args:
         basis: The `Basis`.
         equations: `NormalEquations` of the training split.
         rows: X and y of the validation split.
     """
-    penalties = penalty(basis, equations)
-    solutions = np.stack([solve(equations, penalties, smoothing) for smoothing in SMOOTHINGS], axis=-1)
+    tried = [Smoothing(float(strength), power) for power in POWERS for strength in STRENGTHS]
+    solutions = np.stack([solve(equations, each.penalties(basis, equations)) for each in tried], axis=-1)
     losses = row_losses(rows, solutions, equations.scale)
-    best = losses[:, np.argmin(losses.mean(axis=0))]
-    index = max(k for k in range(len(SMOOTHINGS)) if not is_worse(losses[:, k], best))
-    return Chosen(solutions[:, index], float(SMOOTHINGS[index]), losses[:, index])
+    best = int(np.argmin(losses.mean(axis=0)))
+    similar = [k for k, each in enumerate(tried) if each.power == tried[best].power]
+    index = max(k for k in similar if not is_worse(losses[:, k], losses[:, best]))
+    return Chosen(solutions[:, index], tried[index], losses[:, index])
 
 
 def row_losses(rows, coefficients, scale):
@@ -104,7 +126,7 @@ def eliminate(law, equations, smoothing, rollouts, required=()):
     Args:
         law: The `Law` with all terms.
         equations: Its `NormalEquations`.
-        smoothing: Its smoothing.
+        smoothing: Its `Smoothing`.
         rollouts: `Rollouts`.
         required: Kinds of terms, as in `FitConfig`, of which at least one stays.
 
@@ -137,7 +159,7 @@ def without(law, equations, smoothing, name):
     chosen = np.ones(law.basis.num_columns, bool)
     chosen[law.basis.blocks[name]] = False
     basis, fewer = law.basis.without(name), equations.of(np.nonzero(chosen)[0])
-    return Law(basis, solve(fewer, penalty(basis, fewer), smoothing)), fewer
+    return Law(basis, solve(fewer, smoothing.penalties(basis, fewer))), fewer
 
 
 def _explained(law, equations, smoothing, name):

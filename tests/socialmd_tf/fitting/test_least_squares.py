@@ -17,7 +17,7 @@ def problem(num_rows=400, num_columns=5, noise=0.1, seed=0):
 
 
 def plain(equations):
-    return solve(equations, np.zeros_like(equations.matrix), 0.0)
+    return solve(equations, np.zeros_like(equations.matrix))
 
 
 def test_without_weights_it_is_ordinary_least_squares_in_any_number_of_pieces():
@@ -60,18 +60,20 @@ def test_standard_errors_are_the_spread_of_the_estimates():
         y = x @ true + 0.1 * np.random.default_rng(seed + 1).normal(size=x.shape[:-1])
         equations = accumulate([(x, y)], np.zeros(5), np.inf)
         found.append(plain(equations))
-        errors.append(standard_errors(equations, np.zeros((5, 5)), 0.0, found[-1]))
+        errors.append(standard_errors(equations, np.zeros((5, 5)), found[-1]))
     # The spread of 200 estimates has a relative standard error of 5 %.
     np.testing.assert_allclose(np.std(found, axis=0), np.mean(errors, axis=0), rtol=0.2)
 
 
-def test_the_penalty_is_zero_for_straight_lines_only():
+@pytest.mark.parametrize("power", [0, 2])
+def test_the_penalty_is_zero_for_straight_lines_only(power):
     basis = candidate_basis(trajectories(2), 8)
     size = basis.num_columns
     equations = accumulate([(np.ones((1, 1, 1, 2, size)), np.ones((1, 1, 1, 2)))], np.zeros(size), np.inf)
-    matrix = penalty(basis, equations)
+    matrix = penalty(basis, equations, power)
     line, bend = np.zeros(size), np.zeros(size)
-    line[:8], bend[:8] = np.arange(8) - 3.0, np.arange(8) ** 2
+    scale = (basis.knots.distances / basis.knots.nearest) ** power
+    line[:8], bend[:8] = scale * (np.arange(8) - 3.0), scale * np.arange(8) ** 2
     assert line @ matrix @ line == pytest.approx(0.0, abs=1e-9)
     assert bend @ matrix @ bend > 1
     others = np.ones(size)
@@ -88,5 +90,5 @@ def test_a_column_without_data_is_filled_in_by_the_penalty():
     x[..., 4] = 0.0
     y = x @ (2.0 + np.arange(8.0))
     equations = accumulate([(x, y)], np.zeros(8), np.inf)
-    found = solve(equations, penalty(basis, equations), 1e-6)
+    found = solve(equations, 1e-6 * penalty(basis, equations))
     np.testing.assert_allclose(found, 2.0 + np.arange(8.0), rtol=1e-3)

@@ -8,8 +8,9 @@ from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import accumulate
 from socialmd_tf.fitting.selection import (
-    SMOOTHINGS,
+    STRENGTHS,
     Rollouts,
+    Smoothing,
     choose_smoothing,
     eliminate,
     is_worse,
@@ -34,16 +35,26 @@ def rows(curve, noise, seed, num_trajectories=20):
 @pytest.mark.parametrize(
     ("curve", "noise", "allowed"),
     [
-        (np.arange(10.0), 0.3, SMOOTHINGS[-1:]),  # a straight line cannot be too smooth
-        (np.cos(np.pi * np.arange(10)), 1e-3, SMOOTHINGS[SMOOTHINGS < 1e-3]),  # this can
+        (np.arange(10.0), 0.3, STRENGTHS[-1:]),  # a straight line cannot be too smooth
+        (np.cos(np.pi * np.arange(10)), 1e-3, STRENGTHS[STRENGTHS < 1e-3]),  # this can
     ],
 )
 def test_smoothing_is_the_largest_that_validation_does_not_mind(curve, noise, allowed):
     equations = accumulate(rows(curve, noise, 0), np.zeros(10), np.inf)
     equations = dataclasses.replace(equations, scale=1.0)
     chosen = choose_smoothing(small_basis(), equations, rows(curve, noise, 1))
-    assert chosen.smoothing in allowed
+    assert chosen.smoothing.strength in allowed
     assert chosen.losses.shape == (20,)
+
+
+@pytest.mark.parametrize("power", [0, 2])
+def test_what_is_smooth_is_what_validation_prefers(power):
+    """A force proportional to r^-2, or a constant one, whose size the data say little about."""
+    basis = small_basis()
+    curve = (basis.knots.distances / basis.knots.farthest) ** power
+    equations = dataclasses.replace(accumulate(rows(curve, 0.3, 0), np.zeros(10), np.inf), scale=1.0)
+    chosen = choose_smoothing(basis, equations, rows(curve, 0.3, 1))
+    assert chosen.smoothing == Smoothing(STRENGTHS[-1], power)
 
 
 def test_losses_by_hand():
@@ -74,7 +85,7 @@ def test_elimination_keeps_what_rollouts_need():
     coefficients[-1] = gamma
     x = np.random.default_rng(2).normal(size=(1, 1, 500, 2, basis.num_columns))
     equations = accumulate([(x, x @ coefficients)], coefficients, 1.0)
-    law, fewer, trials = eliminate(Law(basis, coefficients), equations, 1e-9, Rollouts(data, 5, 10))
+    law, fewer, trials = eliminate(Law(basis, coefficients), equations, Smoothing(1e-9, 0), Rollouts(data, 5, 10))
     assert list(law.basis.blocks) == ["friction: 1_i"]
     assert law.coefficients[-1] == pytest.approx(gamma, rel=1e-6)
     assert fewer.matrix.shape == (1, 1)
@@ -86,7 +97,7 @@ def test_without_a_term_the_others_are_solved_again():
     x = np.random.default_rng(0).normal(size=(1, 1, 200, 1, 11))
     y = x @ np.arange(11.0)
     equations = accumulate([(x, y)], np.zeros(11), np.inf)
-    law, fewer = without(Law(basis, np.arange(11.0)), equations, 0.0, "friction: 1_i")
+    law, fewer = without(Law(basis, np.arange(11.0)), equations, Smoothing(0.0, 0), "friction: 1_i")
     expected = np.linalg.lstsq(x[..., :10].reshape(-1, 10), y.ravel(), rcond=None)[0]
     np.testing.assert_allclose(law.coefficients, expected, rtol=1e-6, atol=1e-6)
     assert len(fewer.right) == 10
