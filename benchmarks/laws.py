@@ -6,8 +6,8 @@
 
 Every fit is written to `<output>/<law>-<D>d-<seed>.json` and is not made again. The last lines printed are the table of
 docs/forces.md, of all fits in `output`. The test split is looked at once per fit, at the end. The floor is the true
-law from the last two observed frames. The systems are those of `python -m socialmd_tf.simulate --law ...` with the same
-seed; positions are rounded to float32, as datasets store them.
+law from the last two observed frames, or with `--velocities` from the last one. The systems are those of
+`python -m socialmd_tf.simulate --law ...` with the same seed; numbers are rounded to float32, as datasets store them.
 """
 
 import argparse
@@ -76,6 +76,7 @@ def main():
     parser.add_argument("--dimensions", type=int, choices=[2, 3], help="of the law; its usual ones without")
     parser.add_argument("--num-train", type=int, help="training simulations, instead of those in CONFIGS")
     parser.add_argument("--temperature", type=float, help="of Langevin dynamics, for a law with friction")
+    parser.add_argument("--velocities", action="store_true", help="observe velocities too; not for the law `nbody`")
     parser.add_argument("--data", type=Path, help="an N-body dataset, for the law `nbody`")
     parser.add_argument("--output", type=Path, default=Path("runs/laws"), help="directory of the fits")
     arguments = parser.parse_args()
@@ -105,10 +106,10 @@ def cases(name, arguments):
             num_train=arguments.num_train or config.num_train,
             temperature=arguments.temperature or config.temperature,
         )
-        yield f"{name}-{dimensions}d-{seed}", lambda config=config: simulated(config)
+        yield f"{name}-{dimensions}d-{seed}", lambda config=config: simulated(config, arguments.velocities)
 
 
-def simulated(config):
+def simulated(config, with_velocities=False):
     """Data under a law of `pipelines.laws`."""
     law, interval = law_of(config), config.time_step * config.save_every
 
@@ -116,9 +117,13 @@ def simulated(config):
         generators = [generator(config.seed, name, index, 0) for index in range(getattr(config, f"num_{name}"))]
         simulations = simulate(config, generators)
         charges = simulations.charges[..., None] if simulations.charges.any() else None
-        positions = simulations.positions.astype(np.float32)
         return Trajectories.of(
-            positions, charges, ("charge",) if charges is not None else (), simulations.edges, box=law.box(config)
+            simulations.positions.astype(np.float32),
+            charges,
+            ("charge",) if charges is not None else (),
+            simulations.edges,
+            box=law.box(config),
+            velocities=interval * simulations.velocities.astype(np.float32) if with_velocities else None,
         )
 
     def on(features, edges, mask, cell):

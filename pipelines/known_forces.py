@@ -31,6 +31,7 @@ class KnownForces(Protocol):
         *,
         interval: float,
         num_frames: int,
+        velocities: Array | None = None,
     ) -> Array:
         """Integrate S systems from two frames `[S, 2, N, D]`; see `pipelines.nbody.two_frames.continue_from`.
 
@@ -41,6 +42,7 @@ class KnownForces(Protocol):
             edges: Types of the bonds `[S, N, N]`, 0 for none; None if the dataset has no bonds.
             interval: Time between frames.
             num_frames: T'.
+            velocities: Those at the last frame `[S, N, D]`, if they were observed; the first frame is then not used.
 
         Returns:
             Positions `[S, T', N, D]`; a system whose numbers overflow stays at its last frame.

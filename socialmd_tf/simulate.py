@@ -103,8 +103,14 @@ def command_line(config: SimulationConfig | LawConfig, law: str = "nbody") -> st
         One line, without the output directory: the content of a dataset does not depend on its place.
     """
     choice = [] if law == "nbody" else [f"--law {law}"]
-    flags = [f"--{name.replace('_', '-')} {value}" for name, value in dataclasses.asdict(config).items()]
+    flags = [_flag(name.replace("_", "-"), value) for name, value in dataclasses.asdict(config).items()]
     return " ".join([PROG, *choice, *flags])
+
+
+def _flag(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {value}"
 
 
 def main() -> None:

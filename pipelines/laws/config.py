@@ -36,6 +36,8 @@ class LawConfig:
     """Friction gamma: a free particle's velocity decays as exp(-gamma t)."""
     temperature: float = 0.0
     """Temperature of the random forces that accompany friction (Langevin dynamics); 0 for none."""
+    velocities: bool = False
+    """Write velocities beside the positions; models then observe them."""
     seed: int = 0
     """Random seed; the same seed gives the same bytes."""
 

@@ -1,8 +1,9 @@
 """A dataset simulated under a law; a run that was stopped resumes.
 
 A directory holds `simulation.json` (the configuration, written first), `<split>/00000.npy` for every simulation
-(positions, then the charge where there is one; `<split>/00000.edges.npy` beside it where the law has bonds, written
-before it), and `dataset.json` (written last). In a periodic box positions are stored unwrapped.
+(positions, velocities if they are asked for, the charge where there is one; `<split>/00000.edges.npy` beside it where
+the law has bonds, written before it), and `dataset.json` (written last). In a periodic box positions are stored
+unwrapped.
 """
 
 import dataclasses
@@ -65,6 +66,8 @@ def _simulate_pending(config: LawConfig, directory: Path) -> None:
 def _simulate_chunk(config: LawConfig, directory: Path, split: str, indices: list[int]) -> None:
     simulations = simulate(config, [generator(config.seed, split, index, 0) for index in indices])
     frames = simulations.positions
+    if config.velocities:
+        frames = np.concatenate([frames, simulations.velocities], axis=-1)
     if _has_charges(config):
         columns = np.broadcast_to(simulations.charges[:, None, :, None], (*frames.shape[:-1], 1))
         frames = np.concatenate([frames, columns], axis=-1)
@@ -72,6 +75,12 @@ def _simulate_chunk(config: LawConfig, directory: Path, split: str, indices: lis
         if _has_bonds(config):
             _save_edges(directory / _edge_file(split, index), edges)
         save_trajectory(directory / _file(split, index), trajectory)
+
+
+def features_of(config: LawConfig) -> tuple[str, ...]:
+    """Names of the columns after the positions."""
+    velocities = [f"velocity_{axis}" for axis in "xyz"[: config.num_dimensions]] if config.velocities else []
+    return (*velocities, *(["charge"] if _has_charges(config) else []))
 
 
 def _save_edges(path: Path, edges: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> None:
@@ -87,7 +96,7 @@ def _manifest(config: LawConfig, command: str) -> Manifest:
     return Manifest(
         name=name_of(config),
         num_dimensions=config.num_dimensions,
-        features=("charge",) if _has_charges(config) else (),
+        features=features_of(config),
         length_unit="1",
         time_between_frames=float(f"{config.time_step * config.save_every:.12g}"),
         splits={split: tuple(_file(split, index).as_posix() for index in indices) for split, indices in files.items()},

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from pipelines.errors import UserError
 from pipelines.laws.config import CoulombConfig, LawConfig, SpringsConfig
+from pipelines.laws.dataset import features_of
 from pipelines.laws.integrate import advance
 from pipelines.laws.simulate import LAWS, law_of
 from pipelines.laws.systems import Array, Systems
@@ -49,6 +50,7 @@ class KnownLaw:
         *,
         interval: float,
         num_frames: int,
+        velocities: Array | None = None,
     ) -> Array:
         """Positions `[S, T', N, D]`, integrated with friction and without the random forces that accompany it.
 
@@ -62,7 +64,8 @@ class KnownLaw:
             rows = np.flatnonzero(counts == count)
             bonds = None if edges is None else edges[rows, :count, :count]
             systems = self._systems(frames[rows, 1, :count], features[rows, :count], bonds)
-            predicted = self._continue(systems, frames[rows, 0, :count], interval, num_frames)
+            known = None if velocities is None else velocities[rows, :count]
+            predicted = self._continue(systems, frames[rows, 0, :count], known, interval, num_frames)
             usable = np.isfinite(predicted).all(axis=(1, 2, 3))
             result[rows[usable], :, :count] = predicted[usable]
         return result
@@ -82,7 +85,9 @@ class KnownLaw:
         charges = features[..., 0] if _has_charges(self.config) else np.zeros((num_systems, num_particles))
         return Systems(positions, np.zeros_like(positions), edges.astype(np.int64), charges)
 
-    def _continue(self, systems: Systems, previous: Array, interval: float, num_frames: int) -> Array:
+    def _continue(
+        self, systems: Systems, previous: Array, velocities: Array | None, interval: float, num_frames: int
+    ) -> Array:
         accelerations = law_of(self.config).accelerations(self.config, systems)
         num_steps = self._num_steps(interval)
 
@@ -102,7 +107,8 @@ class KnownLaw:
 
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             positions = systems.positions
-            velocities = velocities_at_the_end(previous.T, positions.T, flow, interval).T
+            if velocities is None:
+                velocities = velocities_at_the_end(previous.T, positions.T, flow, interval).T
             predicted = []
             for _ in range(num_frames):
                 positions, velocities = step(positions, velocities)
@@ -133,7 +139,7 @@ def known_law(manifest: Manifest) -> KnownLaw | None:
     box = law.box(config)
     fits = (
         config.num_dimensions == manifest.num_dimensions
-        and manifest.features == (("charge",) if _has_charges(config) else ())
+        and manifest.features == features_of(config)
         and _equal_boxes(manifest.box, box)
         and (manifest.edges is not None) == isinstance(config, SpringsConfig)
     )

@@ -56,10 +56,20 @@ class NBodyForces:
         *,
         interval: float,
         num_frames: int,
+        velocities: Array | None = None,
     ) -> Array:
         """Positions `[S, T', N, D]`."""
         masses, charges = self.masses(features), features[..., self.charge]
-        return continue_from(frames, masses, charges, mask, self.constants, interval=interval, num_frames=num_frames)
+        return continue_from(
+            frames,
+            masses,
+            charges,
+            mask,
+            self.constants,
+            interval=interval,
+            num_frames=num_frames,
+            velocities=velocities,
+        )
 
     def cost_of_frame(self, interval: float) -> float:
         """The unit of cost."""

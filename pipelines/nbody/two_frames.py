@@ -21,12 +21,13 @@ def continue_from(
     *,
     interval: float,
     num_frames: int,
+    velocities: Array | None = None,
 ) -> Array:
     """Integrate S systems from their last two frames under the true forces.
 
-    The velocity is unknown. At the earlier frame it is the velocity whose flow leads to the later frame: with
-    phi(x, v) the positions one interval h after the state (x, v), and x_{T-1} and x_T the frames, it is a fixed point
-    of
+    Unless it is given, the velocity is unknown. At the earlier frame it is the velocity whose flow leads to the later
+    frame: with phi(x, v) the positions one interval h after the state (x, v), and x_{T-1} and x_T the frames, it is a
+    fixed point of
 
         v -> v + (x_T - phi(x_{T-1}, v)) / h
 
@@ -42,6 +43,7 @@ def continue_from(
         constants: `coulomb_constant` and `gravitational_constant`.
         interval: Time between frames h, of the given and of the predicted ones.
         num_frames: Number of frames to predict.
+        velocities: Those at the later frame `[S, N, D]`, or None.
 
     Returns:
         Positions `[S, num_frames, N, D]`; a system whose numbers overflow stays at its last frame.
@@ -54,7 +56,10 @@ def continue_from(
         return flow(positions, velocities, masses, weights, interval)
 
     first, positions = _apart(frames, mask).transpose(1, 3, 2, 0)
-    velocities = velocities_at_the_end(first, positions, step, interval)
+    if velocities is None:
+        velocities = velocities_at_the_end(first, positions, step, interval)
+    else:
+        velocities = np.where(mask[..., None], velocities, 0.0).transpose(2, 1, 0).astype(np.float64)
     predicted = []
     for _ in range(num_frames):
         positions, velocities = step(positions, velocities)

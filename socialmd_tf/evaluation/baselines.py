@@ -87,12 +87,14 @@ def extrapolate(order, inputs, rollout_steps):
 def integrate(forces, interval, batch_size, inputs, rollout_steps):
     """Integrate the true equations of motion from the last two observed frames, see `KnownForces.continue_from`.
 
+    Where velocities are observed, from the last frame.
+
     Args:
         forces: The `KnownForces`.
         interval: Time between two of the model's frames.
         batch_size: Number of systems that the integrator is compiled for; smaller batches are filled up to it.
-        inputs: Input dictionary with `positions` `[B, T, N, D]`, `features` `[B, N, F]`, `mask` `[B, N]` and, if the
-            data have bonds, `edges` `[B, N, N]`.
+        inputs: Input dictionary with `positions` `[B, T, N, D]`, `features` `[B, N, F]`, `mask` `[B, N]` and, as far
+            as the data have them, `edges` `[B, N, N]` and `velocities` `[B, T, N, D]`, per frame.
         rollout_steps: T'.
 
     Returns:
@@ -100,6 +102,9 @@ def integrate(forces, interval, batch_size, inputs, rollout_steps):
     """
     count = len(inputs["mask"])
     filled = np.arange(max(count, batch_size)) % count
+    velocities = None
+    if "velocities" in inputs:
+        velocities = np.asarray(inputs["velocities"], np.float64)[filled, -1] / interval
     return forces.continue_from(
         np.asarray(inputs["positions"], np.float64)[filled, -2:],
         np.asarray(inputs["features"], np.float64)[filled],
@@ -107,4 +112,5 @@ def integrate(forces, interval, batch_size, inputs, rollout_steps):
         np.asarray(inputs["edges"])[filled] if "edges" in inputs else None,
         interval=interval,
         num_frames=rollout_steps,
+        velocities=velocities,
     )[:count]

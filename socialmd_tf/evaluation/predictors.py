@@ -60,7 +60,7 @@ def extrapolation(order, setting):
 
 
 def exact_integrator(setting):
-    """Integration of the true forces from the last two observed frames, with widths fitted on 64 training windows."""
+    """Integration of the true forces, see `baselines.integrate`, with widths fitted on 64 training windows."""
     forces, windows = known_forces(setting.manifest), setting.windows
     if forces is None:
         raise DoesNotApply("the dataset does not state its forces")

@@ -22,11 +22,11 @@ _ERROR = np.array([*_TABLEAU[-1], 0.0]) - _FOURTH
 
 
 def continue_windows(law, observed, num_frames, tolerance=1e-7):
-    """Roll out from the last two observed frames; the velocity is that of the path between them.
+    """Roll out from the last observed frame, with its velocity or, if none is observed, that of the path to it.
 
     Args:
         law: A `Law`.
-        observed: `Trajectories` `[W, T, N, D]`; T at least 2.
+        observed: `Trajectories` `[W, T, N, D]`; T at least 2, or 1 with velocities.
         num_frames: T'.
         tolerance: Error of a step, in the length of the law's basis.
 
@@ -35,7 +35,11 @@ def continue_windows(law, observed, num_frames, tolerance=1e-7):
     """
     accelerations = law.on(observed.features, observed.edges, observed.mask, observed.cell)
     positions = observed.positions[:, -1]
-    velocities = final_velocities(accelerations, observed.positions[:, -2], positions, tolerance * law.basis.length)
+    if observed.velocities is not None:
+        velocities = observed.velocities[:, -1]
+    else:
+        before = observed.positions[:, -2]
+        velocities = final_velocities(accelerations, before, positions, tolerance * law.basis.length)
     frames, steps = [], np.ones(len(positions))
     for _ in range(num_frames):
         positions, velocities, steps = advance(

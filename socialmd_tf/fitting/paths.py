@@ -6,7 +6,13 @@ Between two frames x0 and x1 a path is the solution of x'' = a with these ends, 
 
 by collocation in Gauss-Legendre nodes: a is the polynomial through its values in the nodes, found by iteration. The
 map contracts where h^2 |da/dx| < pi^2. A path errs less than the law that made it: an error da of accelerations moves
-it by da / 8 at most. So basis functions integrated along paths give better equations than the law they came from.
+it by da / 8 at most. So basis functions integrated along paths give better equations than the law they came from:
+
+    x(t+1) - 2 x(t) + x(t-1) = integral of s a(t-1 + s) ds + integral of (1 - s) a(t + s) ds,
+
+and where velocities v are observed, two in each interval instead,
+
+    x(t+1) - x(t) - v(t) = integral of (1 - s) a(t + s) ds,   v(t+1) - (x(t+1) - x(t)) = integral of s a(t + s) ds.
 """
 
 import dataclasses
@@ -90,24 +96,31 @@ def solve_paths(accelerations, first, last, collocation):
 
 
 def path_rows(law, trajectories):
-    """Equations of each trajectory's frames but the first and the last, integrated along paths under `law`.
+    """Equations of each trajectory, integrated along paths under `law`.
 
     Args:
         law: The present `Law`.
         trajectories: `Trajectories` of at least 3 frames.
 
     Yields:
-        X `[W, T - 2, N, D, P]` and y `[W, T - 2, N, D]` of a chunk; NaN for particles whose path was not found.
+        X `[W, E, N, D, P]` and y `[W, E, N, D]` of a chunk; NaN for particles whose path was not found. There are
+        E = T - 2 equations, one at each frame but the first and the last, or with velocities E = 2 (T - 1).
     """
     collocation = Collocation.of(NUM_NODES)
     for chunk in chunks(law.basis, trajectories, NUM_NODES):
         sums, found = _path_sums(law, chunk, collocation)
         after = np.einsum("q,wtqndr->wtndr", collocation.weights * collocation.nodes, sums)
         before = np.einsum("q,wtqndr->wtndr", collocation.weights * (1 - collocation.nodes), sums)
-        rows = law.basis.columns(after[:, :-1] + before[:, 1:], chunk.features[:, None])
-        targets = second_differences(chunk.positions)
-        both = (found[:, :-1] & found[:, 1:]) | ~chunk.mask[:, None]
-        yield masked(chunk, rows, np.where(both[..., None], targets, np.nan))
+        found = found | ~chunk.mask[:, None]
+        if chunk.velocities is None:
+            integrals, found = after[:, :-1] + before[:, 1:], found[:, :-1] & found[:, 1:]
+            targets = second_differences(chunk.positions)
+        else:
+            moves = np.diff(chunk.positions, axis=1)
+            integrals, found = np.concatenate([before, after], axis=1), np.concatenate([found, found], axis=1)
+            targets = np.concatenate([moves - chunk.velocities[:, :-1], chunk.velocities[:, 1:] - moves], axis=1)
+        rows = law.basis.columns(integrals, chunk.features[:, None])
+        yield masked(chunk, rows, np.where(found[..., None], targets, np.nan))
 
 
 def _path_sums(law, chunk, collocation):

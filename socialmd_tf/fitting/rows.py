@@ -4,7 +4,8 @@ In units of frames, and with the hat function w(s) = 1 - |s|,
 
     x(t+1) - 2 x(t) + x(t-1) = integral of w(s) a(t + s) ds from -1 to 1 = (a(t-1) + 10 a(t) + a(t+1)) / 12 + O(h^6),
 
-exactly and after Numerov. The velocity under the integral is taken from five frames with the same accuracy.
+exactly and after Numerov. The velocity under the integral is the observed one, or taken from five frames with the same
+accuracy.
 """
 
 import numpy as np
@@ -46,10 +47,12 @@ def numerov_rows(basis, trajectories):
     """
     for chunk in chunks(basis, trajectories):
         x = chunk.positions
-        sums = frame_sums(basis, chunk, np.zeros_like(x))[:, 1:-1]
+        is_observed = chunk.velocities is not None
+        sums = frame_sums(basis, chunk, chunk.velocities if is_observed else np.zeros_like(x))[:, 1:-1]
         rows = (sums[:, :-2] + 10 * sums[:, 1:-1] + sums[:, 2:]) / 12
-        near, far = (x[:, 3:-1] - x[:, 1:-3]) / 2, (x[:, 4:] - x[:, :-4]) / 2
-        rows[..., -1] = -(14 * near - far) / 12
+        if not is_observed:
+            near, far = (x[:, 3:-1] - x[:, 1:-3]) / 2, (x[:, 4:] - x[:, :-4]) / 2
+            rows[..., -1] = -(14 * near - far) / 12
         yield masked(chunk, basis.columns(rows, chunk.features[:, None]), second_differences(x)[:, 1:-1])
 
 

@@ -18,6 +18,7 @@ class Trajectories:
         edges: Type of the bond between two particles `[W, N, N]`, symmetric, 0 for none.
         mask: True for real particles, False for padding `[W, N]`.
         cell: Lattice vectors of a periodic box in rows `[D, D]`, or None. A diagonal matrix is an orthorhombic box.
+        velocities: Observed velocities `[W, T, N, D]`, per frame, or None.
     """
 
     positions: np.ndarray
@@ -26,9 +27,10 @@ class Trajectories:
     edges: np.ndarray
     mask: np.ndarray
     cell: np.ndarray | None = None
+    velocities: np.ndarray | None = None
 
     @classmethod
-    def of(cls, positions, features=None, feature_names=(), edges=None, mask=None, box=None):
+    def of(cls, positions, features=None, feature_names=(), edges=None, mask=None, box=None, velocities=None):
         """Trajectories of positions `[W, T, N, D]` with what else is known; `box` is `[D]` or a cell `[D, D]`."""
         positions = np.asarray(positions, np.float64)
         shape = positions.shape[0], positions.shape[2]
@@ -40,6 +42,7 @@ class Trajectories:
             np.zeros((*shape, shape[1]), np.int64) if edges is None else np.asarray(edges),
             np.ones(shape, bool) if mask is None else np.asarray(mask, bool),
             cell,
+            None if velocities is None else np.asarray(velocities, np.float64),
         )
 
     def __len__(self):
@@ -48,14 +51,19 @@ class Trajectories:
 
     def __getitem__(self, chosen):
         """Some of the trajectories."""
-        arrays = {name: getattr(self, name)[chosen] for name in ("positions", "features", "edges", "mask")}
-        return dataclasses.replace(self, **arrays)
+        names = ("positions", "features", "edges", "mask", "velocities")
+        arrays = {name: getattr(self, name) for name in names}
+        known = {name: values[chosen] for name, values in arrays.items() if values is not None}
+        return dataclasses.replace(self, **known)
 
     def windows(self, num_frames, shift):
         """All windows of `num_frames` frames, `shift` frames apart, as trajectories."""
         starts = range(0, self.positions.shape[1] - num_frames + 1, shift)
-        cut = [self.positions[:, start : start + num_frames] for start in starts]
         repeated = self[np.repeat(np.arange(len(self)), len(starts))]
-        return dataclasses.replace(
-            repeated, positions=np.stack(cut, axis=1).reshape(-1, num_frames, *self.positions.shape[2:])
-        )
+
+        def cut(values):
+            parts = np.stack([values[:, start : start + num_frames] for start in starts], axis=1)
+            return parts.reshape(-1, num_frames, *values.shape[2:])
+
+        velocities = None if self.velocities is None else cut(self.velocities)
+        return dataclasses.replace(repeated, positions=cut(self.positions), velocities=velocities)

@@ -37,7 +37,7 @@ def simulate(monkeypatch, capfd):
         ("springs", ["--num-dimensions", 2], ()),
         ("trap", ["--num-dimensions", 3, "--friction", 0.5, "--temperature", 0.2], ()),
         ("lennard-jones", ["--num-particles", 40, "--equilibration-steps", 3], ()),
-        ("coulomb", [], ("charge",)),
+        ("coulomb", ["--velocities"], ("velocity_x", "velocity_y", "velocity_z", "charge")),
     ],
 )
 def test_a_process_makes_a_dataset_of_each_law(tmp_path, law, flags, features):
@@ -54,6 +54,7 @@ def test_a_process_makes_a_dataset_of_each_law(tmp_path, law, flags, features):
     assert (manifest.edges is not None) == (law == "springs")
     written = str(manifest.provenance["command"])
     assert f"--law {law} " in written and "--num-frames 3 " in written and str(output) not in written
+    assert ("--velocities" in flags) == (" --velocities" in written) == ("--no-velocities" not in written)
 
 
 def test_a_killed_process_resumes_to_the_same_bytes(tmp_path, simulate):

@@ -29,6 +29,17 @@ def test_a_periodic_law_writes_its_box(tmp_path):
     assert write_dataset(config, tmp_path, command="simulate").box == pytest.approx([(64 / 0.7) ** 0.5] * 2)
 
 
+def test_velocities_are_written_if_asked_for(tmp_path):
+    config = CoulombConfig(num_train=1, num_validation=0, num_test=0, num_frames=5, save_every=1, max_force=1.0)
+    write_dataset(config, tmp_path / "without", command="simulate")
+    manifest = write_dataset(dataclasses.replace(config, velocities=True), tmp_path / "with", command="simulate")
+    assert manifest.features == ("velocity_x", "velocity_y", "velocity_z", "charge")
+    found, expected = (np.load(tmp_path / name / "train/00000.npy") for name in ("with", "without"))
+    np.testing.assert_array_equal(found[..., [0, 1, 2, 6]], expected)
+    differences = (expected[2:, :, :3] - expected[:-2, :, :3]) / (2 * manifest.time_between_frames)
+    np.testing.assert_allclose(found[1:-1, :, 3:6], differences, atol=2e-3)
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -36,7 +47,7 @@ def test_a_periodic_law_writes_its_box(tmp_path):
         dataclasses.replace(SPRINGS, edge_probability=0.0),
         TrapConfig(num_train=1, num_validation=1, num_test=0, num_frames=2, num_dimensions=3, temperature=1.0),
         LennardJonesConfig(num_train=1, num_validation=1, num_test=0, num_frames=2, equilibration_steps=5),
-        CoulombConfig(num_train=1, num_validation=1, num_test=0, num_frames=2),
+        CoulombConfig(num_train=1, num_validation=1, num_test=0, num_frames=2, velocities=True),
     ],
 )
 def test_datasets_are_valid(tmp_path, config):

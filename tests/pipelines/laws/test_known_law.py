@@ -37,10 +37,11 @@ def simulated(config, num_systems=2):
     return simulations.positions.astype(np.float32).astype(np.float64), features, edges
 
 
-def continued(config, frames, features, edges, mask=None, subsample=1, num_frames=5):
+def continued(config, frames, features, edges, mask=None, subsample=1, num_frames=5, velocities=None):
     mask = np.ones(features.shape[:2], bool) if mask is None else mask
     interval = config.time_step * config.save_every * subsample
-    return KnownLaw(config).continue_from(frames, features, mask, edges, interval=interval, num_frames=num_frames)
+    known = {"interval": interval, "num_frames": num_frames, "velocities": velocities}
+    return KnownLaw(config).continue_from(frames, features, mask, edges, **known)
 
 
 @pytest.mark.parametrize(("subsample", "num_frames"), [(1, 6), (2, 2)])
@@ -99,7 +100,17 @@ def test_random_forces_are_left_out():
     np.testing.assert_allclose(moves, [decay ** (2 + k) * np.array([1.0, 0.5]) for k in range(3)], rtol=1e-6)
 
 
-def test_datasets_tell_their_law(config, tmp_path):
+def test_observed_velocities_replace_the_frame_before(config):
+    simulations = simulate(config, [np.random.default_rng(seed) for seed in range(2)])
+    positions, features, edges = simulated(config)
+    nonsense = np.stack([np.zeros_like(positions[:, 1]), positions[:, 1]], axis=1)
+    found = continued(config, nonsense, features, edges, velocities=simulations.velocities[:, 1])
+    assert np.abs(found - positions[:, 2:7]).max() < 1e-4
+
+
+@pytest.mark.parametrize("velocities", [False, True])
+def test_datasets_tell_their_law(config, tmp_path, velocities):
+    config = dataclasses.replace(config, velocities=velocities)
     write_dataset(config, tmp_path, command="simulate")
     assert known_forces(Manifest.load(tmp_path)) == KnownLaw(config)
 

@@ -92,6 +92,22 @@ def test_two_frames_tell_the_motion(num_dimensions):
     assert np.abs(straight - frames[:, 2:]).max() > 1e-2
 
 
+def test_a_velocity_replaces_the_frame_before():
+    (system,) = draw_systems(1)
+    frames, velocities = (np.pad(values, [(0, 0), (0, 1), (0, 0)])[None] for values in true_frames(system, 5))
+    predicted = continue_from(
+        np.stack([0 * frames[:, 1], frames[:, 1]], axis=1),
+        np.pad(system.masses, (0, 1))[None],
+        np.pad(system.charges, (0, 1))[None],
+        np.arange(6)[None] < 5,
+        CONSTANTS,
+        interval=INTERVAL,
+        num_frames=3,
+        velocities=velocities[:, 1],
+    )
+    np.testing.assert_allclose(predicted, frames[:, 2:], atol=1e-4)
+
+
 def test_padding_changes_nothing_and_stays_where_it_is():
     (system,) = draw_systems(1)
     frames = true_frames(system, 2)[0][None]

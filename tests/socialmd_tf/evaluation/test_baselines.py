@@ -3,7 +3,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from socialmd_tf.evaluation.baselines import FittedGaussian, extrapolate
+from socialmd_tf.evaluation.baselines import FittedGaussian, extrapolate, integrate
 from socialmd_tf.layers import DensityLayout
 from tests import references
 
@@ -63,6 +63,22 @@ def test_constant_velocity_and_acceleration_by_hand():
     assert extrapolated(0, frames, 3).ravel().tolist() == [4.0, 4.0, 4.0]
     assert extrapolated(1, frames, 3).ravel().tolist() == [7.0, 10.0, 13.0]
     assert extrapolated(2, frames, 3).ravel().tolist() == [9.0, 16.0, 25.0]
+
+
+@pytest.mark.parametrize("with_velocities", [False, True])
+def test_the_integrator_gets_velocities_per_unit_of_time(with_velocities):
+    class Forces:
+        def continue_from(self, frames, *_, interval, num_frames, velocities=None):
+            velocities = (frames[:, 1] - frames[:, 0]) / interval if velocities is None else velocities
+            return frames[:, 1:] + interval * np.arange(1, num_frames + 1)[:, None, None] * velocities[:, None]
+
+    generator = np.random.default_rng(0)
+    positions, velocities = generator.normal(size=(2, 3, 2, 4, 2))
+    inputs = {"positions": positions, "features": np.zeros((3, 4, 0)), "mask": np.ones((3, 4))}
+    inputs |= {"velocities": velocities} if with_velocities else {}
+    found = integrate(Forces(), 0.1, 5, inputs, 2)
+    move = velocities[:, 1] if with_velocities else positions[:, 1] - positions[:, 0]
+    np.testing.assert_allclose(found, np.stack([positions[:, 1] + move, positions[:, 1] + 2 * move], axis=1))
 
 
 def test_widths_are_root_mean_squares_of_the_real_particles():

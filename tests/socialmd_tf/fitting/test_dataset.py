@@ -3,6 +3,7 @@ import pytest
 
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
+from pipelines.manifest import Manifest
 from socialmd_tf.fitting.dataset import read_split
 
 WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=1, rotations=0)
@@ -16,16 +17,20 @@ def walk(num_frames, num_particles, seed):
     return np.concatenate([moves.cumsum(axis=0), constant, moves], axis=-1).astype("float32")
 
 
-def test_every_nth_frame_of_all_systems_padded_and_without_velocities(write_dataset):
-    """And without anchors, which the rollout does not hand to forces."""
+def test_every_nth_frame_of_all_systems_padded(write_dataset):
+    """Without anchors, which the rollout does not hand to forces; velocities are no features."""
     files = [walk(20, 3, 0), walk(15, 2, 1)]
-    data = read_split(write_dataset({"train": files}, features=FEATURES), "train", WINDOWS)
+    directory = write_dataset({"train": files}, features=FEATURES)
+    data = read_split(directory, "train", WINDOWS)
     assert data.positions.shape == (2, 8, 3, 2) and data.positions.dtype == np.float64
     assert data.feature_names == ("mass", None, None)
     np.testing.assert_array_equal(data.positions[0], files[0][:16:2, :, :2])
     np.testing.assert_array_equal(data.positions[1, :, :2], files[1][::2, :, :2])
     np.testing.assert_array_equal(data.features[1, :2], files[1][0][:, [2, 5, 6]])
     np.testing.assert_array_equal(data.mask, [[True] * 3, [True, True, False]])
+    interval = 2 * Manifest.load(directory).time_between_frames
+    np.testing.assert_allclose(data.velocities[1, :, :2], interval * files[1][::2, :, -2:].astype(float), rtol=1e-12)
+    assert not data.velocities[1, :, 2].any()
     assert not data.positions[1, :, 2].any() and data.cell is None
 
 

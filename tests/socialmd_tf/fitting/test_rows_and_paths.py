@@ -37,29 +37,42 @@ def harmonic_law(num_dimensions=2):
     return Law(basis, coefficients)
 
 
-def oscillations(num_frames=8):
+def oscillations(num_frames=8, with_velocities=False):
     """Damped oscillations, exact: `Trajectories` of 2 systems of 3 particles in 2D."""
     rng = np.random.default_rng(0)
     amplitude, phase = rng.uniform(1, 2, (2, 1, 3, 2)), rng.uniform(0, 6, (2, 1, 3, 2))
     time = np.arange(num_frames)[None, :, None, None]
     omega = np.sqrt(FREQUENCY**2 - GAMMA**2 / 4)
-    return Trajectories.of(amplitude * np.exp(-GAMMA * time / 2) * np.cos(omega * time + phase))
+    size, angle = amplitude * np.exp(-GAMMA * time / 2), omega * time + phase
+    velocities = -size * (GAMMA / 2 * np.cos(angle) + omega * np.sin(angle)) if with_velocities else None
+    return Trajectories.of(size * np.cos(angle), velocities=velocities)
 
 
 def residuals(pairs, law):
     return np.concatenate([(y - x @ law.coefficients).ravel() for x, y in pairs])
 
 
-def test_numerov_rows_are_exact_to_sixth_order():
+@pytest.mark.parametrize("with_velocities", [False, True])
+def test_numerov_rows_are_exact_to_sixth_order(with_velocities):
     """The truncation error of the second difference is x^(6) h^6 / 240, and that of friction of the same order."""
-    data, law = oscillations(), harmonic_law()
+    data, law = oscillations(with_velocities=with_velocities), harmonic_law()
     error = np.abs(residuals(numerov_rows(law.basis, data), law)).max()
     assert 1e-7 < error < 2 * (FREQUENCY**6 / 240 + GAMMA * FREQUENCY**5 / 30) * 2
 
 
-def test_path_rows_are_exact():
-    data, law = oscillations(), harmonic_law()
-    assert np.abs(residuals(path_rows(law, data), law)).max() < 1e-10
+@pytest.mark.parametrize("with_velocities", [False, True])
+def test_path_rows_are_exact(with_velocities):
+    data, law = oscillations(with_velocities=with_velocities), harmonic_law()
+    found = residuals(path_rows(law, data), law)
+    assert np.abs(found).max() < 1e-10
+    assert found.size == (14 if with_velocities else 6) * data.positions[:, 0].size
+
+
+def test_observed_velocities_are_part_of_the_equations():
+    data, law = oscillations(with_velocities=True), harmonic_law()
+    wrong = dataclasses.replace(data, velocities=1.1 * data.velocities)
+    for rows in (numerov_rows(law.basis, wrong), path_rows(law, wrong)):
+        assert np.abs(residuals(rows, law)).max() > 1e-3
 
 
 def test_rows_of_padding_are_zero():
@@ -121,6 +134,24 @@ def test_rollouts_continue_the_motion():
     observed = dataclasses.replace(data, positions=data.positions[:, :5])
     predicted = continue_windows(law, observed, 25, tolerance=1e-9)
     np.testing.assert_allclose(predicted, data.positions[:, 5:], atol=1e-6)
+
+
+def test_rollouts_begin_with_the_observed_velocity():
+    """One frame is then enough, and frames before it do not matter."""
+    data, law = oscillations(30, with_velocities=True), harmonic_law()
+    observed = data.windows(1, 100)
+    predicted = continue_windows(law, observed, 25, tolerance=1e-9)
+    np.testing.assert_allclose(predicted, data.positions[:, 1:26], atol=1e-6)
+
+
+def test_windows_keep_velocities_beside_their_positions():
+    data = oscillations(with_velocities=True)
+    windows = data.windows(4, 2)
+    assert len(windows) == 6
+    for values, cut in ((data.positions, windows.positions), (data.velocities, windows.velocities)):
+        np.testing.assert_array_equal(cut[1], values[0, 2:6])
+        np.testing.assert_array_equal(cut[5], values[1, 4:])
+    np.testing.assert_array_equal(windows[5:].velocities[0], data.velocities[1, 4:])
 
 
 def test_steps_of_a_system_do_not_depend_on_the_others():
