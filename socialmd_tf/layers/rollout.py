@@ -7,6 +7,8 @@ from socialmd_tf.layers.build_once import build_once
 from socialmd_tf.layers.recomputed_scan import plain_scan, recomputed_scan
 from socialmd_tf.layers.static_shapes import has_static_shapes
 
+_KNOWN = ("box", "edges")
+
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
 class Rollout(keras.layers.Layer):
@@ -50,7 +52,9 @@ class Rollout(keras.layers.Layer):
         if self.anchor_start is not None:
             shapes["anchors"] = positions
         build_once(self.cell, shapes)
-        build_once(self.head, self.cell.compute_output_shape(shapes)[0], shapes)
+        outputs_shape = self.cell.compute_output_shape(shapes)[0]
+        self._output_width = outputs_shape[-1]
+        build_once(self.head, outputs_shape, shapes)
 
     def get_initial_state(self, positions):
         """The state before the first frame, given its positions `[B, N, D]`: the first move is zero."""
@@ -85,6 +89,13 @@ class Rollout(keras.layers.Layer):
         Returns:
             Parameters of the density of the next positions `[B, N, P]`, and the new state.
         """
+        inputs, state = self._read(positions, features, mask, state, known)
+        outputs, recurrent = self.cell(inputs, state["recurrent"])
+        parameters, head = self.head(outputs, inputs, state["head"])
+        return parameters, {"recurrent": recurrent, "head": head, "positions": positions}
+
+    def _read(self, positions, features, mask, state, known):
+        """Inputs of cell and head, and the state before the frame; arguments as of `step`."""
         velocities = positions - state["positions"]
         if "observed_velocities" in known:
             observed, is_observed = known["observed_velocities"], ops.convert_to_tensor(known["is_observed"])
@@ -93,10 +104,7 @@ class Rollout(keras.layers.Layer):
             if hasattr(self.head, "observe_velocities"):
                 state = self._with_head(state, is_observed, self.head.observe_velocities(state["head"], observed))
         known = {**self._without_anchors(features, positions.shape[-1]), **known}
-        inputs = {"positions": positions, "velocities": velocities, "mask": mask, **known}
-        outputs, recurrent = self.cell(inputs, state["recurrent"])
-        parameters, head = self.head(outputs, inputs, state["head"])
-        return parameters, {"recurrent": recurrent, "head": head, "positions": positions}
+        return {"positions": positions, "velocities": velocities, "mask": mask, **known}, state
 
     def _without_anchors(self, features, num_dimensions):
         """Dictionary of the other `features`, and of `anchors` if there are any."""
@@ -124,6 +132,8 @@ class Rollout(keras.layers.Layer):
         scan = _unrolled_scan if training and self.unroll else None
         num_steps = self.training_steps if training else self.validation_steps
         if num_steps == 0:
+            if hasattr(self.head, "remember"):
+                return self._run_forced(inputs, scan)
             return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
         horizon = num_steps or self.rollout_steps
         parameters = self.run(inputs, horizon, scan=scan)[0]
@@ -148,9 +158,8 @@ class Rollout(keras.layers.Layer):
             Parameters `[B, num_kept, N, P]`, and the positions fed back `[B, num_kept, N, D]`.
         """
         features, mask = inputs["features"], inputs["mask"]
-        known = {name: inputs[name] for name in ("box", "edges") if name in inputs}
+        known = {name: inputs[name] for name in _KNOWN if name in inputs}
         observed = ops.moveaxis(inputs["positions"], 1, 0)
-        seen_velocities = ops.moveaxis(inputs["velocities"], 1, 0) if "velocities" in inputs else None
         num_observed = ops.shape(observed)[0]
         last = num_observed - 1
         # No weight changes observed frames. Without gradients with respect to them, training is faster.
@@ -162,12 +171,7 @@ class Rollout(keras.layers.Layer):
             if is_forced:
                 frame = ops.stop_gradient(frame)
             state = self.observe(frame, ops.logical_or(is_observed, choose is not None), carry["state"])
-            moving = {}
-            if seen_velocities is not None:
-                # With teacher forcing there are more frames than velocities.
-                count = ops.shape(seen_velocities)[0]
-                velocities = ops.take(seen_velocities, ops.minimum(index, count - 1), axis=0)
-                moving = {"observed_velocities": velocities, "is_observed": index < count}
+            moving = _observed_velocities(inputs, index)
             parameters, state = self.step(frame, features, mask, state, **known, **moving)
             following = choose(parameters, index - last) if choose else self.head.mean(parameters)
             return {"state": state, "next": following * mask[..., None], "parameters": parameters}
@@ -180,6 +184,59 @@ class Rollout(keras.layers.Layer):
         carries = (scan or self._scan)(body, carry, num_observed + horizon - 1)
         first = last if num_kept is None else last + horizon - num_kept
         return tuple(ops.moveaxis(carries[name][first:], 0, 1) for name in ("parameters", "next"))
+
+    def _run_forced(self, inputs, scan=None):
+        """The last T' predictions after true frames: those of `run`, computed at once rather than one after the other.
+
+        The memory of the head and the states of the cell go from frame to frame. The rest of the head, most of the work,
+        then sees all frames as one batch.
+
+        Args:
+            inputs: As for `call`, with the T + T' - 1 frames before the last predicted one.
+            scan: As for `run`.
+
+        Returns:
+            Parameters `[B, T', N, P]`.
+        """
+        features, mask = inputs["features"], inputs["mask"]
+        known = {name: inputs[name] for name in _KNOWN if name in inputs}
+        frames = ops.stop_gradient(ops.moveaxis(inputs["positions"], 1, 0))
+        num_frames, batch_size = ops.shape(frames)[:2]
+
+        def read(index, state):
+            frame = ops.take(frames, index, axis=0)
+            return self._read(frame, features, mask, state, known | _observed_velocities(inputs, index))
+
+        def body(carry, index):
+            seen, state = read(index, carry["state"])
+            outputs, recurrent = self.cell(seen, state["recurrent"])
+            after = {"recurrent": recurrent, "head": self.head.remember(seen, state["head"])}
+            return {
+                "state": {**after, "positions": seen["positions"]},
+                "before": state["head"],
+                "velocities": seen["velocities"],
+                "outputs": outputs,
+            }
+
+        state = self.get_initial_state(frames[0])
+        outputs = ops.zeros((*ops.shape(mask), self._output_width))
+        carry = {"state": state, "before": state["head"], "velocities": frames[0], "outputs": outputs}
+        carries = (scan or self._scan)(body, carry, num_frames)
+
+        def flat(values):
+            """The last T' of `[T + T' - 1, B, ...]` as one batch."""
+            return ops.reshape(values[-self.rollout_steps :], (-1, *ops.shape(values)[2:]))
+
+        def repeated(values):
+            return flat(ops.repeat(values[None], self.rollout_steps, axis=0))
+
+        constant = {"mask": mask, **known, **self._without_anchors(features, frames.shape[-1])}
+        seen = {name: repeated(values) for name, values in constant.items()}
+        seen |= {"positions": flat(frames), "velocities": flat(carries["velocities"])}
+        before = keras.tree.map_structure(flat, carries["before"])
+        parameters, _ = self.head(flat(carries["outputs"]), seen, before)
+        parameters = ops.reshape(parameters, (self.rollout_steps, batch_size, *ops.shape(parameters)[1:]))
+        return ops.moveaxis(parameters, 0, 1)
 
     def _scan(self, body, carry, length):
         if has_static_shapes():
@@ -208,6 +265,16 @@ class Rollout(keras.layers.Layer):
         cell = keras.saving.deserialize_keras_object(config.pop("cell"))
         head = keras.saving.deserialize_keras_object(config.pop("head"))
         return cls(cell=cell, head=head, **config)
+
+
+def _observed_velocities(inputs, index):
+    """What `step` reads of the velocities that were observed in a frame, if any were."""
+    if "velocities" not in inputs:
+        return {}
+    velocities = inputs["velocities"]  # With teacher forcing there are more frames than velocities.
+    count = ops.shape(velocities)[1]
+    of_frame = ops.take(velocities, ops.minimum(index, count - 1), axis=1)
+    return {"observed_velocities": of_frame, "is_observed": index < count}
 
 
 def _unrolled_scan(body, carry, length):

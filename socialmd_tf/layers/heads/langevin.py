@@ -116,6 +116,10 @@ class LangevinHead(keras.layers.Layer):
         """The state, unchanged: `call` remembers every frame, whether it was observed or not."""
         return state
 
+    def remember(self, inputs, state):
+        """The state after a frame, all that `call` changes of it; arguments as of `call`."""
+        return inputs["velocities"], self._averages(inputs["positions"], state), state[2] + 1
+
     def call(self, outputs, inputs, state):
         """Predict the density of the next positions.
 
@@ -131,20 +135,23 @@ class LangevinHead(keras.layers.Layer):
             Parameters `[B, N, P]` in the order of `DensityLayout`, and the new state.
         """
         positions, features = inputs["positions"], inputs["features"]
-        last_move, averages, age = state
-        averages = averages + self._rates(age)[..., None] * (positions[..., None, :] - averages)
-        vectors = self._vectors(inputs, last_move, averages)
+        vectors = self._vectors(inputs, state[0], self._averages(positions, state))
         radius, direction = _length_and_direction(positions)
         kinds = ops.concatenate([features, ops.ones_like(features[..., :1])], axis=-1)
         counts, pulls = radial_sums(
             positions, kinds, inputs["mask"], self.cutoff, self.num_functions, inputs.get("box")
         )
-        numbers = [outputs, features, self._flat(compress(counts)), self._age_number(age)]
+        numbers = [outputs, features, self._flat(compress(counts)), self._age_number(state[2])]
         numbers += self._sizes(vectors, radius, direction)
         coefficients = self._coefficients(ops.concatenate(numbers, axis=-1))
         move = self._move(coefficients, vectors, pulls, direction)
         parameters = self._density(positions + move, features, direction)
-        return parameters, (inputs["velocities"], averages, age + 1)
+        return parameters, self.remember(inputs, state)
+
+    def _averages(self, positions, state):
+        """m_k with the positions of this frame, `[B, N, K, D]`."""
+        _, averages, age = state
+        return averages + self._rates(age)[..., None] * (positions[..., None, :] - averages)
 
     def _rates(self, age):
         """Share of the newest position in each average, `[B, N, K]`."""

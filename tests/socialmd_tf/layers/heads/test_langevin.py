@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers import LangevinHead, MemorylessCell, Rollout
+from socialmd_tf.layers import LangevinHead, MemorylessCell, PlainLSTMCell, Rollout
 from socialmd_tf.layers.static_shapes import static_shapes
 from tests import references
 from tests.socialmd_tf.layers import periodic
@@ -177,3 +177,35 @@ def test_xla_compiles_it_and_its_gradient():
         found = tf.function(gradients, jit_compile=True, autograph=False)()
     for values, wanted in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
         np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", [MemorylessCell(), PlainLSTMCell((4,), (3,), (3,), 0.0)], ids=["none", "plain"])
+@pytest.mark.parametrize("extras", [(), ("box", "velocities")], ids=["open", "box"])
+def test_true_frames_are_predicted_at_once_as_one_after_the_other(cell, extras):
+    """Teacher forcing: densities, and gradients of all weights, are those of `run`, the definition."""
+    inputs = frame()
+    inputs = {**inputs, "features": np.concatenate([inputs["features"], inputs["anchors"]], axis=-1)}
+    extra = {"box": np.tile(6 * np.eye(3, dtype="float32"), (2, 1, 1)), "velocities": 0.3 * draw(2, 4, 5, 3, seed=8)}
+    arguments = {
+        "features": inputs["features"],
+        "mask": inputs["mask"],
+        "positions": draw(2, 8, 5, 3, seed=5) * inputs["mask"][:, None, :, None],
+        **{name: extra[name] for name in extras},
+    }
+    rollout = Rollout(cell, LangevinHead(3, FLOOR, SCALE, CUTOFF, 3, 4, TIMES, True), 4, anchor_start=2)
+    rollout.build({name: np.shape(value) for name, value in arguments.items()})
+    generator = np.random.default_rng(3)
+    rollout.set_weights([generator.normal(scale=0.4, size=weight.shape) for weight in rollout.weights])
+    rollout.validation_steps = 0
+
+    def densities_and_gradients(predict):
+        with tf.GradientTape() as tape:
+            parameters = predict(arguments)
+            total = tf.reduce_sum(tf.sin(parameters))
+        return parameters, tape.gradient(total, rollout.trainable_variables)
+
+    expected = densities_and_gradients(lambda inputs: rollout.run(inputs, 1, num_kept=4)[0])
+    found = densities_and_gradients(rollout)
+    assert found[0].shape == (2, 4, 5, rollout.head.layout.size)
+    for values, wanted in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=2e-4)
