@@ -37,22 +37,23 @@ def radial_sums(positions, weights, mask, cutoff, num_functions, box=None):
     size, num_weights = positions.shape[-1], weights.shape[-1]
     cells = [] if box is None else [of_particles(box, ops.shape(positions)[1])]
     step = (_LAST - _FIRST) / (num_functions - 1)
-    centers = _FIRST + step * ops.arange(num_functions, dtype="float32")[:, None, None]
+    centers = [_FIRST + step * number for number in range(num_functions)]
 
     def sums(own, other, near):
         apart = displacements(own[0], other[0], *own[2:]) / cutoff
         distance = ops.sqrt(ops.sum(ops.square(apart), axis=0) + _TINY)
-        directions = ops.concatenate([ops.ones_like(distance)[None], apart / distance], axis=0)
         # Pairs beyond the cutoff are computed too, and a power of their distance could be infinite.
         fade = near * (1 - ops.minimum(distance, 1.0) ** _FADE)
-        values = ops.exp(-0.5 * ops.square((distance[:, None] - centers) / step)) * fade[:, None]
-        terms = values[:, :, None] * ops.moveaxis(directions, 0, 1)[:, None]  # [R, functions, 1 + D, n, m]
-        systems, _, _, num_own, num_other = ops.shape(terms)
-        terms = ops.reshape(terms, (systems, num_functions * (1 + size) * num_own, num_other))
-        found = product(terms, ops.moveaxis(other[1], 0, -1))
-        found = ops.reshape(found, (systems, num_functions * (1 + size), num_own, num_weights))
-        return ops.reshape(ops.moveaxis(found, 2, 1), (systems, num_own, num_functions * (1 + size) * num_weights))
+        along, seen = ops.unstack(apart / distance, size), ops.moveaxis(other[1], 0, -1)  # [R, n, m], [R, m, K]
+        # One function after the other: what all of them make of the pairs would fit into no cache.
+        found = []
+        for center in centers:
+            values = ops.exp(-0.5 * ops.square((distance - center) / step)) * fade
+            found += [product(each, seen) for each in (values, *(values * component for component in along))]
+        found = ops.stack(found, axis=2)  # [R, n, functions * (1 + D), K]
+        return ops.reshape(found, (*ops.shape(found)[:2], num_functions * (1 + size) * num_weights))
 
     found = on_pairs(lambda pairs: pairs.sum(sums, positions, weights, *cells), positions, mask, cutoff, box)
     found = ops.reshape(found, (*ops.shape(weights)[:2], num_functions, 1 + size, num_weights))
     return found[..., 0, :], found[..., 1:, :]
+

@@ -1,0 +1,75 @@
+"""Cost of a frame of a nanoparticle: molecular dynamics, and paths drawn from a model instead, each on one core.
+
+    python benchmarks/surrogate.py --model saved_models/nanoparticle --input data/nanoparticle/test/00000.npy
+
+Needs OpenMM. CPU time of the process, not wall-clock time, is compared: with one thread each, the two differ only by what
+other programs take away. Molecular dynamics is the stand-in of `python -m socialmd_tf.nanoparticle` with as many strands
+as the input has molecules, without relaxation and without writing files. Takes about a minute.
+"""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ[name] = "1"
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import socialmd_tf as smd
+from pipelines.molecules.nanoparticle.beads import build
+from pipelines.molecules.nanoparticle.config import NanoparticleConfig
+from pipelines.molecules.nanoparticle.dynamics import simulate
+
+REPEATS = 5
+OBSERVED, PREDICTED, SAMPLES = 25, 275, 64
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", default="saved_models/nanoparticle")
+    parser.add_argument("--input", default="data/nanoparticle/test/00000.npy")
+    parser.add_argument("--md-frames", type=int, default=60, help="frames of molecular dynamics per repeat")
+    arguments = parser.parse_args()
+    frames = smd.read(arguments.input)[:OBSERVED]
+    model = smd.load(arguments.model)
+    num_molecules = frames.positions.shape[-2]
+
+    def dynamics() -> int:
+        config = NanoparticleConfig(num_strands=num_molecules, num_frames=arguments.md_frames + 1, relaxation_steps=0)
+        return sum(1 for _ in simulate(config, build(config, 0), 0)) - 1
+
+    def ensemble() -> int:
+        model.sample(frames, num_steps=PREDICTED, num_samples=SAMPLES, seed=0)
+        return SAMPLES * PREDICTED
+
+    def path() -> int:
+        model.sample(frames, num_steps=PREDICTED, num_samples=1, seed=0)
+        return PREDICTED
+
+    print(f"{num_molecules} molecules; milliseconds of CPU per frame, median of {REPEATS} (smallest to largest)")
+    md = report("molecular dynamics", dynamics)
+    many = report(f"drawn, {SAMPLES} paths at a time", ensemble)
+    report("drawn, one path", path)
+    share = many * SAMPLES / md
+    print(f"a drawn frame costs 1/{md / many:.0f} of one of molecular dynamics")
+    print(f"{SAMPLES} paths of {PREDICTED} frames cost {share:.2f} times one such run of molecular dynamics")
+
+
+def report(name: str, run: Callable[[], int]) -> float:
+    """Print and return the median CPU time of a frame, in ms; the first run, which compiles, does not count."""
+    times = []
+    for _ in range(REPEATS + 1):
+        start = time.process_time()
+        num_frames = run()
+        times.append(1e3 * (time.process_time() - start) / num_frames)
+    times = np.sort(times[1:]).tolist()
+    print(f"{name:<28} {statistics.median(times):9.3f} ({times[0]:.3f} to {times[-1]:.3f})")
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
