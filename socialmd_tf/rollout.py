@@ -1,6 +1,7 @@
 """`python -m socialmd_tf.rollout`: predict the frames that follow a trajectory file."""
 
 import dataclasses
+import functools
 import tempfile
 from pathlib import Path
 from typing import Literal
@@ -56,7 +57,7 @@ class RolloutCommand:
     seed: int = 0
     """Seed of the drawn trajectories."""
     gif: bool = False
-    """Also write an animation, .gif."""
+    """Also write an animation, .gif, with time, trails and 90 % predictive regions."""
     wrap: bool = False
     """Write positions wrapped into the periodic box of the dataset, with a corner at the origin. By default they are
     unwrapped: particles continue across the faces of the box."""
@@ -224,6 +225,7 @@ def write(command, model, observed, mean, covariance, samples, truth, facts, tit
         title: Of the pictures.
     """
     from socialmd_tf.report import plots
+    from socialmd_tf.report.animation import animation
 
     box = facts["box"]
     arrays = {"observed": observed, "mean": mean, "truth": truth}
@@ -246,9 +248,12 @@ def write(command, model, observed, mean, covariance, samples, truth, facts, tit
     else:
         paths = [arrays.get(name, ()) for name in ("observed", "mean", "samples", "truth")]
         written, note = write_paths(output, *paths, times=times, **facts)
-    write_atomically(output.with_suffix(".png"), lambda file: plots.paths(file, observed, mean, covariance, **options))
+    pictures = {".png": functools.partial(plots.paths, samples=samples)}
     if command.gif:
-        write_atomically(output.with_suffix(".gif"), lambda file: plots.animation(file, observed, mean, **options))
+        pictures[".gif"] = functools.partial(animation, times=times, time_unit=facts["time_unit"])
+    for suffix, draw in pictures.items():
+        picture = functools.partial(draw, warm_up=observed, mean=mean, covariance=covariance, **options)
+        write_atomically(output.with_suffix(suffix), picture)
     shapes = ", ".join(f"{key} {list(value.shape)}" for key, value in arrays.items())
     print(f"wrote {', '.join(map(str, written))}: {shapes}")
     if note:

@@ -1,5 +1,6 @@
 """Pictures of predicted paths; of the report, this is the only file that imports matplotlib."""
 
+import contextlib
 import io
 import warnings
 
@@ -9,19 +10,17 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.patheffects import Normal, Stroke
-from PIL import Image
 
 from pipelines.atomic_files import write_atomically
 from socialmd_tf.report.number_format import with_unit
 from socialmd_tf.report.shown_box import ShownBox
 
 matplotlib.rcParams["svg.hashsalt"] = "socialmd_tf"
-TRUE, PREDICTED, OBSERVED = "#ffffff", "#ff5040", "#8d97ad"
+TRUE, PREDICTED, OBSERVED, DRAWN = "#ffffff", "#ff5040", "#8d97ad", "#ffb000"
 BACKGROUND = "#0a0c1a"
 _FAN = "#d55e00"
 _MOST_COLUMNS = 4
 _GRID = 400
-_MILLISECONDS_PER_FRAME = 125
 # Dark to medium blue, on which white and red lines stay readable, also for colour-blind readers.
 _DENSITY = LinearSegmentedColormap.from_list("density", [BACKGROUND, "#15264f", "#20508f", "#2f7fc4"])
 
@@ -69,8 +68,10 @@ def density_png(mean, covariance, extent):
     return file.getvalue()
 
 
-def paths(file, warm_up, mean, covariance, *, truth=None, unit="1", title="", box=None):
-    """Draw predicted paths (red) and true paths (white) over the predicted density; a dot ends each path.
+def paths(file, warm_up, mean, covariance, *, truth=None, samples=(), unit="1", title="", box=None):
+    """Draw predicted paths (red), drawn ones (orange) and true ones (white) over the predicted density.
+
+    A dot ends each predicted and each true path.
 
     In a periodic box all positions are wrapped into it, and paths are broken at its faces.
 
@@ -80,6 +81,7 @@ def paths(file, warm_up, mean, covariance, *, truth=None, unit="1", title="", bo
         mean: Predicted frames `[T', N, D]`.
         covariance: `[T', N, D, D]`.
         truth: True frames `[<= T', N, D]`, or None.
+        samples: Drawn trajectories `[S, T', N, D]`, or empty.
         unit: Length unit; "1" for none.
         title: Title of the picture.
         box: Lattice vectors of the periodic box in rows `[D, D]`, or None.
@@ -87,45 +89,19 @@ def paths(file, warm_up, mean, covariance, *, truth=None, unit="1", title="", bo
     figure = Figure(figsize=(9, 7.5), layout="constrained")
     axes = figure.add_subplot()
     shown = ShownBox.around(box, warm_up)
-    extent = square_around(shown.wrap(_joined(warm_up, mean, truth)), shown.outline())
+    extent = square_around(shown.wrap(joined(warm_up, mean, truth, *samples)), shown.outline())
     density = density_map(shown.wrap(mean), covariance, extent)
     image = axes.imshow(density, origin="lower", extent=extent, cmap=_DENSITY, vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="predicted density, relative to its maximum per frame", shrink=0.8)
-    _draw_outline(axes, shown)
+    draw_outline(axes, shown)
+    _draw_samples(axes, shown, warm_up[-1:], samples)
     _draw_lines(axes, shown.lines(warm_up), OBSERVED, "observed")
     if truth is not None:
         _draw_lines(axes, shown.lines(np.concatenate([warm_up[-1:], truth])), TRUE, "true", end="o")
     _draw_lines(axes, shown.lines(np.concatenate([warm_up[-1:], mean])), PREDICTED, "predicted", end="o")
-    _label(axes, unit, title)
+    label(axes, unit, title)
     axes.legend(loc="upper right", facecolor="0.15", labelcolor="white", framealpha=0.8).set_zorder(5)
-    _save(figure, file, format="png", dpi=110, metadata={"Software": None})
-
-
-def animation(file, warm_up, mean, *, truth=None, unit="1", title="", box=None):
-    """Draw observed, predicted and true frames one after the other as a GIF; arguments as for `paths`."""
-    figure = Figure(figsize=(6, 6), layout="constrained")
-    axes = figure.add_subplot()
-    shown = ShownBox.around(box, warm_up)
-    warm_up, mean, truth = (None if frames is None else shown.wrap(frames) for frames in (warm_up, mean, truth))
-    extent = square_around(_joined(warm_up, mean, truth), shown.outline())
-    _draw_outline(axes, shown)
-    axes.set_facecolor(BACKGROUND)
-    axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal")
-    _label(axes, unit, title)
-    (dots,) = axes.plot([], [], "o", color=PREDICTED, markersize=5, label="predicted")
-    (true_dots,) = axes.plot([], [], "o", color=TRUE, markersize=3, label="true")
-    axes.legend(loc="upper right", facecolor="0.15", labelcolor="white")
-    pictures = []
-    for index, frame in enumerate(np.concatenate([warm_up, mean])):
-        dots.set_data(frame[:, 0], frame[:, 1])
-        step = index - len(warm_up)
-        has_truth = truth is not None and 0 <= step < len(truth)
-        true_dots.set_data(*(truth[step, :, :2].T if has_truth else ([], [])))
-        buffer = io.BytesIO()
-        _save(figure, buffer, format="png")
-        pictures.append(Image.open(buffer).convert("RGB"))
-    first, *others = pictures
-    first.save(file, format="GIF", save_all=True, append_images=others, duration=_MILLISECONDS_PER_FRAME, loop=0)
+    save(figure, file, format="png", dpi=110, metadata={"Software": None})
 
 
 def fans(file, charts, title):
@@ -151,18 +127,26 @@ def fans(file, charts, title):
         axes.set_xlabel(x_title, parse_math=False)
         axes.set_ylabel(y_title, parse_math=False)
     figure.suptitle(title, fontsize=10, parse_math=False)
-    _save(figure, file, format="png", dpi=110)
+    save(figure, file, format="png", dpi=110)
 
 
-def _joined(warm_up, mean, truth):
-    return np.concatenate([warm_up, mean] + ([] if truth is None else [truth]))
+def joined(warm_up, mean, truth, *samples):
+    """All frames of a picture, one after the other; a truth that is None is left out."""
+    return np.concatenate([warm_up, mean, *samples] + ([] if truth is None else [truth]))
 
 
-def _save(figure, file, **options):
-    """Save a figure; characters that the font lacks become boxes without a warning."""
+def save(figure, file, **options):
+    """Save a figure, without warnings about the font."""
+    with no_glyph_warnings():
+        figure.savefig(file, **options)
+
+
+@contextlib.contextmanager
+def no_glyph_warnings():
+    """Let characters that the font lacks become boxes without a warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Glyph .* missing from font", category=UserWarning)
-        figure.savefig(file, **options)
+        yield
 
 
 def square_around(frames, outline=()):
@@ -190,12 +174,22 @@ def _draw_lines(axes, frames, color, label, end=None):
     axes.plot([], [], color=color, label=label)
 
 
-def _draw_outline(axes, shown):
+def _draw_samples(axes, shown, last, samples):
+    """Draw thin lines from the last observed frame `[1, N, D]` on, one per particle and drawn trajectory."""
+    for number, sample in enumerate(samples):
+        lines = shown.lines(np.concatenate([last, sample]))
+        first, *_ = axes.plot(lines[..., 0], lines[..., 1], color=DRAWN, linewidth=0.7, alpha=0.6)
+        if number == 0:
+            first.set_label(f"drawn ({len(samples)} of each)")
+
+
+def draw_outline(axes, shown):
+    """Draw the edges of the box of a `ShownBox`."""
     for edge in shown.outline():
         axes.plot(*edge.T, color=OBSERVED, linewidth=1.4, linestyle=":")
 
 
-def _label(axes, unit, title):
+def label(axes, unit, title):
     """Label the axes; names are plain text, not formulas between dollar signs."""
     axes.set_xlabel(with_unit("x", unit), parse_math=False)
     axes.set_ylabel(with_unit("y", unit), parse_math=False)

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageColor
 
 from socialmd_tf.report import plots
+from socialmd_tf.report.animation import animation
 
 EXTENT = (-2.0, 2.0, -2.0, 2.0)
 
@@ -96,7 +97,7 @@ def test_names_are_drawn_as_they_are(tmp_path, name):
     warm_up, mean = moving(2), moving(3)
     covariance = np.broadcast_to(0.01 * np.eye(2), (3, 3, 2, 2))
     plots.paths(tmp_path / "a.png", warm_up, mean, covariance, unit=name, title=name)
-    plots.animation(tmp_path / "a.gif", warm_up, mean, unit=name, title=name)
+    animation(tmp_path / "a.gif", warm_up, mean, covariance, times=np.arange(5), time_unit=name, unit=name, title=name)
     for file in ("a.png", "a.gif"):
         with Image.open(tmp_path / file) as picture:
             assert min(picture.size) > 300
@@ -128,9 +129,18 @@ def test_the_same_paths_give_the_same_bytes(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_the_animation_has_a_frame_for_every_observed_and_predicted_one(tmp_path):
-    warm_up, mean = moving(2), moving(3)
-    plots.animation(tmp_path / "a.gif", warm_up, mean, truth=mean[:2] + 0.1)
-    with Image.open(tmp_path / "a.gif") as picture:
-        assert picture.n_frames == 5
-        assert min(picture.size) > 300
+def test_drawn_paths_are_thin_lines_of_their_own_colour(tmp_path):
+    """Two drawn trajectories of three particles far from everything else: each leaves its colour where it ends."""
+    warm_up = np.array([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]])
+    mean = np.repeat(warm_up, 2, axis=0)
+    covariance = np.broadcast_to(1e-4 * np.eye(2), (2, 3, 2, 2))
+    samples = np.stack([mean + np.array([0.0, 1.0]), mean - np.array([0.0, 1.0])])
+    counts = []
+    for name, drawn in (("with.png", samples), ("without.png", ())):
+        plots.paths(tmp_path / name, warm_up, mean, covariance, samples=drawn)
+        picture = np.asarray(Image.open(tmp_path / name).convert("RGB")).astype(int)
+        red, green, blue = np.moveaxis(picture, -1, 0)
+        counts.append(((red > 130) & (green > 80) & (green < 160) & (blue < 60)).sum(axis=1))
+    half = len(counts[0]) // 2
+    assert counts[0][:half].sum() > 100 and counts[0][half:].sum() > 100
+    assert counts[1].sum() == 0

@@ -111,11 +111,3 @@ def test_pictures_of_other_images_are_the_same(tmp_path):
         pictures.append(np.asarray(Image.open(tmp_path / name).convert("RGB")))
     first, second, unwrapped = pictures
     assert (first != second).mean() < 1e-3 < (first != unwrapped).mean()
-
-
-def test_the_animation_is_of_the_box(tmp_path):
-    example = periodic_window()
-    mean = example.predictions["ours"][0][:2]
-    plots.animation(tmp_path / "a.gif", example.warm_up[:1], mean, truth=example.truth, box=example.box)
-    with Image.open(tmp_path / "a.gif") as picture:
-        assert picture.n_frames == 3
