@@ -210,7 +210,8 @@ class Basis:
 
     def strength(self, distances):
         """S(r) / max(r, core)^3."""
-        strength = np.maximum(distances, self.core) ** -3
+        divisor = np.maximum(distances, self.core)
+        strength = 1 / (divisor * divisor * divisor)  # much faster than a power
         return strength * switch(distances, self.cutoff) if np.isfinite(self.cutoff) else strength
 
 

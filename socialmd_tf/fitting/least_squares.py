@@ -6,6 +6,7 @@ import numpy as np
 from scipy import linalg
 
 _ROUNDS = 6
+_SETTLED = 0.01
 _CAUCHY = 2.385 * 1.4826 / 1.1774  # 95 % efficiency where residuals are normal; the median is that of a 2D length
 _TINY = 1e-300
 
@@ -118,7 +119,7 @@ def reweighted(rows, size, solver, start=None):
     above all, lose their weight to those that the model explains.
 
     Args:
-        rows: Iterable of X and y, read once per round and once before.
+        rows: Iterable of X and y, read twice per round and once before.
         size: P.
         solver: `NormalEquations` -> coefficients.
         start: Coefficients to begin with; None begins without weights.
@@ -131,7 +132,9 @@ def reweighted(rows, size, solver, start=None):
     for _ in range(_ROUNDS):
         equations = accumulate(rows, coefficients, scale)
         coefficients = solver(equations)
-        scale = typical_residual(rows, coefficients)
+        previous, scale = scale, typical_residual(rows, coefficients)
+        if abs(scale - previous) < _SETTLED * scale:
+            break
     return coefficients, equations
 
 

@@ -47,7 +47,7 @@ class PairSums:
         strength, displacements = basis.strength(distances), displacements[:, near]
         result = self._sums(self._i, on_i * strength * displacements, near, shape)
         result -= self._sums(self._j, on_j * strength * displacements, near, shape)
-        return np.clip(result, -basis.limit, basis.limit)
+        return result if np.isinf(basis.limit) else np.clip(result, -basis.limit, basis.limit)
 
     def _displacements(self, positions):
         """r_j - r_i of the pairs i < j of all systems `[D, M]`."""
