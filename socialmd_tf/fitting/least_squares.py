@@ -6,7 +6,6 @@ import numpy as np
 from scipy import linalg
 
 _ROUNDS = 6
-_SETTLED = 0.01
 _CAUCHY = 2.385 * 1.4826 / 1.1774  # 95 % efficiency where residuals are normal; the median is that of a 2D length
 _TINY = 1e-300
 
@@ -132,9 +131,7 @@ def reweighted(rows, size, solver, start=None):
     for _ in range(_ROUNDS):
         equations = accumulate(rows, coefficients, scale)
         coefficients = solver(equations)
-        previous, scale = scale, typical_residual(rows, coefficients)
-        if abs(scale - previous) < _SETTLED * scale:
-            break
+        scale = typical_residual(rows, coefficients)
     return coefficients, equations
 
 
