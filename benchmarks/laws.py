@@ -111,7 +111,7 @@ def cases(name, arguments):
 
 def simulated(config, with_velocities=False):
     """Data under a law of `pipelines.laws`."""
-    law, interval = law_of(config), config.time_step * config.save_every
+    law = law_of(config)
 
     def split(name):
         generators = [generator(config.seed, name, index, 0) for index in range(getattr(config, f"num_{name}"))]
@@ -126,15 +126,7 @@ def simulated(config, with_velocities=False):
             velocities=interval * simulations.velocities.astype(np.float32) if with_velocities else None,
         )
 
-    def on(features, edges, mask, cell):
-        def accelerations(positions, velocities, chosen=slice(None)):
-            charges = features[chosen, :, 0] if features.shape[-1] else np.zeros(positions.shape[:2])
-            systems = one_system(positions, velocities, edges=edges[chosen], charges=charges)
-            return law.accelerations(config, systems)(positions) * interval**2 - config.friction * interval * velocities
-
-        return accelerations
-
-    true = SimpleNamespace(on=on, basis=SimpleNamespace(length=1.0))
+    true = true_law(config)
     splits = [split(name) for name in ("train", "validation", "test")]
     curves = {
         "springs": ("pairs: bonds of type 1", lambda r: config.spring_constant * r),
@@ -143,7 +135,23 @@ def simulated(config, with_velocities=False):
         "coulomb": ("pairs: charge_i charge_j", lambda r: -config.coulomb_constant / r**2),
     }
     term, curve = curves[name_of(config)]
+    interval = config.time_step * config.save_every
     return Data(*splits, interval, lambda observed, count: continue_windows(true, observed, count), {term: curve})
+
+
+def true_law(config):
+    """A law of `pipelines.laws` as `continue_windows` takes it."""
+    law, interval = law_of(config), config.time_step * config.save_every
+
+    def on(features, edges, mask, cell):
+        def accelerations(positions, velocities, chosen=slice(None)):
+            charges = features[chosen, :, 0] if features.shape[-1] else np.zeros(positions.shape[:2])
+            systems = one_system(positions, velocities, edges=edges[chosen], charges=charges)
+            return law.accelerations(config, systems)(positions) * interval**2 - config.friction * interval * velocities
+
+        return accelerations
+
+    return SimpleNamespace(on=on, basis=SimpleNamespace(length=1.0))
 
 
 def nbody(directory, manifest):
