@@ -16,7 +16,7 @@ _LONG_MOVE = 0.4
 _MAX_LONG_MOVES = 0.01
 
 
-def jump_fault(trajectory: npt.NDArray[Any], axes: Iterable[int]) -> str | None:
+def jump_fault(trajectory: npt.NDArray[Any], axes: Iterable[int], first_frame: int = 0) -> str | None:
     """Look for the jumps that wrapping into a periodic box leaves in a trajectory.
 
     Along one axis let R be the range of all positions of the file. A move between two frames is a jump if it is
@@ -33,15 +33,16 @@ def jump_fault(trajectory: npt.NDArray[Any], axes: Iterable[int]) -> str | None:
     Args:
         trajectory: `[num_frames, N, D + F]`, finite.
         axes: The axes to look along: all without a box, otherwise those on which it is open.
+        first_frame: Number of the first frame, for the message.
 
     Returns:
         None, or the fault: frame, particle and length of the first jump, and the number of jumps.
     """
-    faults = (_axis_fault(trajectory[:, :, axis], axis) for axis in axes)
+    faults = (_axis_fault(trajectory[:, :, axis], axis, first_frame) for axis in axes)
     return next((fault for fault in faults if fault), None)
 
 
-def _axis_fault(coordinates: npt.NDArray[Any], axis: int) -> str | None:
+def _axis_fault(coordinates: npt.NDArray[Any], axis: int, first_frame: int) -> str | None:
     """As `jump_fault`, for coordinates `[num_frames, N]`."""
     extent = float(coordinates.max()) - float(coordinates.min())
     max_jumps = int(_MAX_SHARE * (coordinates.shape[0] - 1) * coordinates.shape[1])
@@ -52,9 +53,9 @@ def _axis_fault(coordinates: npt.NDArray[Any], axis: int) -> str | None:
         return None
     frame, particle, length = jumps[0]
     return (
-        f"frame {frame:.0f}, particle {particle:.0f}, column {axis} ({'xyz'[axis]}): expected positions that are not "
-        f"wrapped into a box, found a jump of {length:.4g} across their range of {extent:.4g}; other moves are at most "
-        f"{longest:.2g} ({len(jumps)} such jumps in the file); state the `box` in {MANIFEST_FILE}, or "
+        f"frame {first_frame + frame:.0f}, particle {particle:.0f}, column {axis} ({'xyz'[axis]}): expected positions "
+        f"that are not wrapped into a box, found a jump of {length:.4g} across their range of {extent:.4g}; other moves "
+        f"are at most {longest:.2g} ({len(jumps)} such jumps in the file); state the `box` in {MANIFEST_FILE}, or "
         "unwrap the positions"
     )
 

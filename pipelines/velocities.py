@@ -13,6 +13,26 @@ _SAME_DIRECTION = 0.9
 _RATIOS = (0.5, 2.0)
 
 
+def unit_ratio(moves: npt.NDArray[np.float64], expected: npt.NDArray[np.float64]) -> float | None:
+    """Ratio of moves to those that velocities imply, if the velocities have another unit or another sign.
+
+    Args:
+        moves: Moves between frames `[..., D]`.
+        expected: Means of the velocities at both frames times the time between them `[..., D]`.
+
+    Returns:
+        The median ratio along the velocity; None if the unit is right, or if the directions do not tell. See
+        `velocity_fault`.
+    """
+    projected, squared = np.sum(moves * expected, axis=-1), np.sum(expected**2, axis=-1)
+    moving = (squared > 0) & moves.any(axis=-1)
+    if not moving.any():
+        return None
+    projected, squared, lengths = projected[moving], squared[moving], np.linalg.norm(moves, axis=-1)[moving]
+    cosine, ratio = np.median(np.abs(projected) / (lengths * np.sqrt(squared))), float(np.median(projected / squared))
+    return None if cosine < _SAME_DIRECTION or _RATIOS[0] <= ratio <= _RATIOS[1] else ratio
+
+
 def velocity_fault(
     manifest: Manifest, trajectory: npt.NDArray[Any], boxes: npt.NDArray[np.float64] | None
 ) -> str | None:
@@ -44,13 +64,8 @@ def velocity_fault(
         moves = nearest_image(moves, boxes if len(boxes) == 1 else boxes[first + 1])
     columns = slice(size + start, 2 * size + start)
     expected = (before[..., columns] + after[..., columns]) / 2 * manifest.time_between_frames
-    projected, squared = np.sum(moves * expected, axis=-1), np.sum(expected**2, axis=-1)
-    moving = (squared > 0) & moves.any(axis=-1)
-    if not moving.any():
-        return None
-    projected, squared, lengths = projected[moving], squared[moving], np.linalg.norm(moves, axis=-1)[moving]
-    cosine, ratio = np.median(np.abs(projected) / (lengths * np.sqrt(squared))), np.median(projected / squared)
-    if cosine < _SAME_DIRECTION or _RATIOS[0] <= ratio <= _RATIOS[1]:
+    ratio = unit_ratio(moves, expected)
+    if ratio is None:
         return None
     unit = f"{manifest.length_unit} per {manifest.time_unit or 'unit of `time_between_frames`'}"
     return (

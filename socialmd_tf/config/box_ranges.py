@@ -28,6 +28,26 @@ def ranges(config: ModelConfig) -> dict[str, float]:
     return found
 
 
+def reach(config: ModelConfig) -> float:
+    """Largest distance at which particles of a trained model see each other, in units of length; 0 if they do not."""
+    return max(*ranges(config).values(), config.terms.cutoff, 0.0)
+
+
+def check_law(config: ModelConfig, half_height: float) -> None:
+    """Refuse a fitted law whose pair forces reach farther than half the smallest height of a box.
+
+    Raises:
+        UserError: They do. A law fitted to these data does not; it comes from initial weights.
+    """
+    cutoff = config.terms.cutoff or math.inf
+    if config.terms.pairs and cutoff > half_height * _ROUNDING:
+        raise UserError(
+            f"the law of the initial weights must not reach farther than {half_height:.4g}, half the smallest height "
+            f"of the periodic box. Found a cutoff of {cutoff:.4g}; fit a new law, without --initial-weights or "
+            "--initial-model"
+        )
+
+
 def sees_neighbors(settings: Mapping[str, Any]) -> bool:
     """Whether a box matters to a model: whether particles see each other.
 

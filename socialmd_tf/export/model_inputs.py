@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from pipelines.errors import UserError, require
+from pipelines.jumps import jump_fault
 from socialmd_tf.export.frames import floats
-from socialmd_tf.export.optional_inputs import check_optional_inputs, optional_inputs, unwrapped
+from socialmd_tf.export.optional_inputs import check_optional_inputs, check_unit, optional_inputs, unwrapped
 
 _TOLERANCE = 1e-6  # relative, of the ratio of two frame intervals
 
@@ -38,6 +39,8 @@ def model_inputs(frames, card):
     positions = _finite(frames, indices)
     batched = positions if positions.ndim == 4 else positions[None]
     known = optional_inputs(frames, card, indices)
+    if "velocities" in known:
+        check_unit(known["velocities"], batched, frames)
     return batched, _features(frames, card, len(batched)), _mask(frames, len(batched)), *([known] if known else [])
 
 
@@ -69,6 +72,8 @@ def _observed(frames, card):
 
 def _finite(frames, observed):
     """The positions of the observed frames; refused if they are not finite."""
+    if frames.box is None:
+        _check_jumps(frames, observed[-1] + 1)
     positions = np.asarray(unwrapped(frames, observed), np.float32)
     bad = np.argwhere(~np.isfinite(positions))
     if len(bad):
@@ -78,6 +83,15 @@ def _finite(frames, observed):
             f"{frames.first_frame + observed[frame]}, particle {particle}"
         )
     return positions
+
+
+def _check_jumps(frames, num_frames):
+    """Refuse positions that jump as in a periodic box, of which nothing is known."""
+    positions = frames.positions[..., :num_frames, :, :]
+    for system in positions if positions.ndim == 4 else positions[None]:
+        fault = np.isfinite(system).all() and jump_fault(system, range(system.shape[-1]), frames.first_frame)
+        if fault:
+            raise UserError(f"{frames.name}: {fault}")
 
 
 def _stride(frames, card):

@@ -5,8 +5,9 @@ import numpy as np
 from pipelines.boxes import half_height, lattice_vectors, unwrap
 from pipelines.errors import UserError, require
 from pipelines.side_files import edge_matrix
+from pipelines.velocities import unit_ratio
 from socialmd_tf.config import ModelConfig, from_dict
-from socialmd_tf.config.box_ranges import ranges, sees_neighbors
+from socialmd_tf.config.box_ranges import reach, sees_neighbors
 
 _FLAGS = {"box": "periodic", "edges": "num_edge_types", "velocities": "observed_velocities"}
 _ROUNDING = 1e-4
@@ -76,6 +77,23 @@ def optional_inputs(frames, card, observed):
     return inputs
 
 
+def check_unit(velocities, positions, frames):
+    """Refuse velocities in another unit than the positions and the frame interval imply.
+
+    Args:
+        velocities: `[B, T, N, D]`, in units of length per frame interval.
+        positions: `[B, T, N, D]`, unwrapped.
+        frames: The `Frames`, for their units.
+    """
+    ratio = unit_ratio(np.diff(positions, axis=1).astype(float), (velocities[:, 1:] + velocities[:, :-1]) / 2.0)
+    if ratio is not None:
+        unit = f"{frames.length_unit or 'units of length'} per {frames.time_unit or 'unit of time'}"
+        raise UserError(
+            f"`velocities` must be in {unit}. Received: positions move {ratio:.3g} times as far between frames as they "
+            "say (median)"
+        )
+
+
 def boxes_of(frames):
     """Lattice vectors `[T, D, D]` of every frame of `Frames` with a box."""
     size = frames.positions.shape[-1]
@@ -95,10 +113,9 @@ def unwrapped(frames, observed):
 
 
 def _check_height(box, settings):
-    reach = max(ranges(from_dict(ModelConfig, settings)).values(), default=0.0)
-    height = 2 * half_height(box)
-    if height < 2 * reach * (1 - _ROUNDING):
+    sight, height = reach(from_dict(ModelConfig, settings)), 2 * half_height(box)
+    if height < 2 * sight * (1 - _ROUNDING):
         raise UserError(
-            f"`box` must be at least {2 * reach:.4g} high, twice the distance at which particles of this model see "
+            f"`box` must be at least {2 * sight:.4g} high, twice the distance at which particles of this model see "
             f"each other. Received: {height:.4g}"
         )

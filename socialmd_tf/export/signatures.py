@@ -5,7 +5,7 @@ import functools
 
 import tensorflow as tf
 
-from socialmd_tf.config.box_ranges import ranges
+from socialmd_tf.config.box_ranges import reach
 from socialmd_tf.export import input_checks
 from socialmd_tf.layers.full_precision import on_any_device
 from socialmd_tf.layers.rollout import choose_rows
@@ -39,7 +39,7 @@ class Signatures(tf.Module):
         self._limits = {
             "horizon": max_horizon,
             "edges": model.config.num_edge_types,
-            "box": max(ranges(model.config).values(), default=0.0),
+            "box": reach(model.config),
         }
         self.weights = [weight.value for weight in model.weights]  # stored by the SavedModel
         num_dimensions, num_features = self._layout.num_dimensions, model.input["features"].shape[-1]

@@ -11,6 +11,7 @@ from socialmd_tf.serving.errors import InvalidRequest
 from socialmd_tf.serving.transport import Array, Floats
 
 NAMES = ("box", "edges", "velocities")
+_SAME_DIRECTION = 0.9
 
 
 def check(given: Mapping[str, Any], taken: Mapping[str, Any], positions: Floats) -> dict[str, Array]:
@@ -25,7 +26,8 @@ def check(given: Mapping[str, Any], taken: Mapping[str, Any], positions: Floats)
         Those of `box` `[B, D, D]`, `edges` `[B, N, N]` and `velocities` `[B, T, N, D]` that the model takes.
 
     Raises:
-        InvalidRequest: A value does not fit, is missing, or the model takes none.
+        InvalidRequest: A value does not fit, is missing, or the model takes none; or velocities have another unit than
+            the moves of the positions.
     """
     for name in NAMES:
         if name in taken and given[name] is None:
@@ -40,7 +42,20 @@ def check(given: Mapping[str, Any], taken: Mapping[str, Any], positions: Floats)
         known["edges"] = _matrix(given["edges"], batch_size, num_particles)
     if "velocities" in taken:
         known["velocities"] = inputs.numbers("velocities", given["velocities"], positions.shape)
+        _check_unit(known["velocities"], positions, known.get("box"))
     return known
+
+
+def _check_unit(velocities: Floats, positions: Floats, box: Array | None) -> None:
+    """Refuse velocities along the moves between frames that are less than half, or more than twice, as long."""
+    moves = np.diff(positions if box is None else unwrap(positions, box), axis=1).astype(float)
+    expected = (velocities[:, 1:] + velocities[:, :-1]) / 2.0
+    product, squares, lengths = np.sum(moves * expected), np.sum(moves**2), np.sum(expected**2)
+    if product**2 > (_SAME_DIRECTION**2) * squares * lengths and not 0.5 <= product / lengths <= 2:
+        raise InvalidRequest(
+            "`velocities` must be in length units per frame interval of the model. Received: positions move "
+            f"{product / lengths:.3g} times as far between frames as they say"
+        )
 
 
 def follow(frame: Floats, last: Floats, box: Array | None) -> Floats:

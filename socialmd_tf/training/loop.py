@@ -15,14 +15,14 @@ from pipelines.side_files import smallest_half_height
 from socialmd_tf import mixture
 from socialmd_tf.compilation import compile_errors, is_compiled
 from socialmd_tf.config import preset
-from socialmd_tf.config.box_ranges import box_notes
+from socialmd_tf.config.box_ranges import box_notes, check_law
 from socialmd_tf.config.terms import Terms
 from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
 from socialmd_tf.training.compiled_model import CompiledModel
 from socialmd_tf.training.initial import initial_weights
-from socialmd_tf.training.initial_spread import set_spread
+from socialmd_tf.training.initial_spread import set_noise, set_spread
 from socialmd_tf.training.law import law_of_run
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.optimizer import NonFiniteSkippingNadam
@@ -67,7 +67,7 @@ def fit(config, directory):
         print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
     elif config.is_fitted:
         if initial is None:
-            set_spread(model, *_some_windows(config, directory))
+            (set_noise if config.is_sampled else set_spread)(model, *_some_windows(config, directory))
         run.save_epoch(model, _validate(model, config, directory))
     if not run.is_finished:
         _train(model, run, directory)
@@ -86,7 +86,11 @@ def _validate(model, config, directory):
     batches = dataset.batches(
         directory, "validation", config.windows, batch_size=config.batch_size, seed=config.seed, shuffle=False
     )
-    values = model.evaluate(with_sample_weights(batches, len(visible_devices())), return_dict=True, verbose=0)
+    num_steps = 0 if config.is_sampled else None
+    rollout_layer(model).validation_steps = num_steps
+    weighted = with_sample_weights(batches, len(visible_devices()), num_steps)
+    values = model.evaluate(weighted, return_dict=True, verbose=0)
+    rollout_layer(model).validation_steps = None
     return {"calibration": False, **{f"val_{name}": value for name, value in values.items()}}
 
 
@@ -133,6 +137,7 @@ def new_model(config, manifest, scales, strategy, initial=None, directory=None, 
     settings = for_data(config.model, manifest, config.windows, scales, directory)
     if law is not None:
         settings = dataclasses.replace(settings, terms=law.terms)
+    check_law(settings, smallest_half_height(manifest, directory))
     with strategy.scope():
         model = build_model(settings, CompiledModel if is_compiled(config.compile) else keras.Model)
         model.samples_per_device = -(-config.batch_size // strategy.num_replicas_in_sync)  # read by `CompiledModel`

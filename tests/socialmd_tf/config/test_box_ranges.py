@@ -5,7 +5,8 @@ import pytest
 
 from pipelines.errors import UserError
 from socialmd_tf.config import PRESETS, ModelConfig
-from socialmd_tf.config.box_ranges import box_notes, ranges, within_box
+from socialmd_tf.config.box_ranges import box_notes, check_law, ranges, reach, within_box
+from socialmd_tf.config.terms import Channel, Terms
 
 
 def test_ranges_are_those_of_the_parts_chosen():
@@ -36,6 +37,19 @@ def test_a_shortened_default_is_said_and_a_choice_is_refused():
     assert box_notes(chosen, defaults, 4.0) == []
     with pytest.raises(UserError, match=r"`cutoff` must .* 3, .* 4, .*--model\.cutoff"):
         box_notes(chosen, defaults, 3.0)
+
+
+def test_a_law_reaches_as_far_as_its_cutoff():
+    config = dataclasses.replace(PRESETS["langevin"], force="basis", terms=Terms(pairs=(Channel(),), cutoff=4.0))
+    assert reach(PRESETS["langevin"]) == 2.5 and reach(config) == 4.0 and reach(PRESETS["lstm"]) == 0.0
+    check_law(config, 4.0)
+    with pytest.raises(UserError, match=r"law of the initial weights .* 3, .* cutoff of 4"):
+        check_law(config, 3.0)
+    everywhere = dataclasses.replace(config, terms=Terms(pairs=(Channel(),)))
+    check_law(everywhere, math.inf)
+    with pytest.raises(UserError, match="cutoff of inf"):
+        check_law(everywhere, 3.0)
+    check_law(dataclasses.replace(config, terms=Terms(num_bond_types=1, cutoff=4.0)), 3.0)  # bonds have no images
 
 
 def test_a_periodic_box_has_no_walls():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,38 @@ def test_positions_that_are_not_finite_are_named_by_frame_and_particle():
     model_inputs(frames, CARD)  # frame 7 is not observed
     with pytest.raises(UserError, match="found inf in frame 7, particle 2"):
         model_inputs(frames_of(np.stack([POSITIONS[0], positions]), FEATURES), CARD)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_velocities_in_another_unit_are_refused(stride):
+    """Straight motion with velocities per unit of time, at the model's interval and more often."""
+    card, interval = CARD | {"model": {"observed_velocities": True}}, CARD["time_between_frames"] / stride
+    velocities = np.random.default_rng(0).normal(size=(4, 2))
+    positions = velocities * interval * np.arange(3 * stride)[:, None, None]
+
+    def inputs(factor):
+        moving = np.repeat(factor * velocities[None], 3 * stride, axis=0).astype("float32")
+        known = {"velocities": moving, "time_between_frames": interval, "time_unit": "ps"}
+        return model_inputs(frames_of(positions.astype("float32"), **known), card)
+
+    np.testing.assert_allclose(inputs(1)[3]["velocities"][0, 0], velocities * card["time_between_frames"], rtol=1e-5)
+    for factor in (1e3, -1):
+        with pytest.raises(UserError, match=r"^`velocities` must be in .* per ps\. Received: positions move [^\n]+$"):
+            inputs(factor)
+
+
+@pytest.mark.parametrize("start", [0, 5])
+def test_jumps_without_a_box_are_named_by_frame_and_particle(start):
+    generator = np.random.default_rng(0)
+    walk = (0.2 * generator.normal(size=(60, 4, 2))).cumsum(axis=0).astype("float32")
+    frames = frames_of(walk, time_between_frames=0.03, name="a.npy")
+    model_inputs(frames, CARD)
+    wrapped = dataclasses.replace(frames, positions=walk % 2)
+    first = start + 1 + np.argmax((np.abs(np.diff(walk[start:] % 2, axis=0)) > 1)[..., 0].any(axis=1))
+    with pytest.raises(
+        UserError, match=rf"^a\.npy: frame {first}, particle \d, column 0 \(x\): .* not wrapped [^\n]+$"
+    ):
+        model_inputs(wrapped[start:], CARD)
 
 
 def test_masks_are_of_every_system():

@@ -151,6 +151,25 @@ def test_refuses_what_does_not_fit_in_one_line(changes, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("factor", "ratio"), [(10, "0.1"), (-1, "-1"), (1e-3, "1e\\+03"), (1.5, None)])
+def test_velocities_in_another_unit_are_refused(factor, ratio):
+    frames = np.arange(3)[:, None, None]
+    straight = POSITIONS[:, :1] + frames * np.ones((1, 3, 4, 2), np.float32)
+    given = {**KNOWN, "velocities": np.full(straight.shape, factor)}
+    wrapped = (straight % np.array(BOX)).astype(np.float32)
+    if ratio is None:
+        optional_inputs.check(given, dict.fromkeys(KNOWN), wrapped)
+    else:
+        with pytest.raises(
+            InvalidRequest, match=f"`velocities` must be in length units .* positions move {ratio} times"
+        ):
+            optional_inputs.check(given, dict.fromkeys(KNOWN), wrapped)
+
+
+def test_velocities_of_random_directions_say_nothing_of_their_unit():
+    optional_inputs.check({**KNOWN, "velocities": 100 * VELOCITIES}, dict.fromkeys(KNOWN), POSITIONS)
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_refuses_what_the_model_does_not_take(server, name):
     positions = POSITIONS[..., [0, 1]]
