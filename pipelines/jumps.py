@@ -54,9 +54,9 @@ def _axis_fault(coordinates: npt.NDArray[Any], axis: int, first_frame: int) -> s
     frame, particle, length = jumps[0]
     return (
         f"frame {first_frame + frame:.0f}, particle {particle:.0f}, column {axis} ({'xyz'[axis]}): expected positions "
-        f"that are not wrapped into a box, found a jump of {length:.4g} across their range of {extent:.4g}; other moves "
-        f"are at most {longest:.2g} ({len(jumps)} such jumps in the file); state the `box` in {MANIFEST_FILE}, or "
-        "unwrap the positions"
+        f"that are not wrapped into a box, found a jump of {length:.4g} across their range of {extent:.4g}; other "
+        f"moves are at most {longest:.2g} ({len(jumps)} such jumps in the file); state the `box` in {MANIFEST_FILE}, "
+        "or unwrap the positions"
     )
 
 

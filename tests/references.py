@@ -118,7 +118,7 @@ def radial_sums(positions, weights, mask, cutoff, num_functions):
     counts = np.zeros((num_systems, num_particles, num_functions, weights.shape[-1]))
     pulls = np.zeros((num_systems, num_particles, num_functions, num_dimensions, weights.shape[-1]))
     centers = np.linspace(0.16 * cutoff, 0.84 * cutoff, num_functions)
-    width = centers[1] - centers[0]
+    width = 0.68 * cutoff / max(num_functions - 1, 1)
     for b, i, j in itertools.product(range(num_systems), range(num_particles), range(num_particles)):
         displacement = positions[b, j] - positions[b, i]
         distance = math.hypot(*displacement)
@@ -131,7 +131,7 @@ def radial_sums(positions, weights, mask, cutoff, num_functions):
     return counts, pulls
 
 
-def langevin_step(inputs, outputs, state, weights, head):
+def langevin_step(inputs, outputs, state, weights, head, lawful_moves=None):
     """Means `[B, N, D]`, covariances `[B, N, D, D]` and the state after one frame, particle by particle.
 
     Args:
@@ -140,11 +140,13 @@ def langevin_step(inputs, outputs, state, weights, head):
         state: The last move, the averages and the age.
         weights: The head's, by name.
         head: The head, for its settings.
+        lawful_moves: Moves under the law of a head that has one, `[B, N, D]`.
     """
     x, v, features = (np.asarray(inputs[name], np.float64) for name in ("positions", "velocities", "features"))
     last_move, averages, age = (np.array(value, np.float64) for value in state)
-    kinds = np.concatenate([features, np.ones_like(features[..., :1])], axis=-1)
-    counts, pulls = radial_sums(x, kinds, inputs["mask"], head.cutoff, head.num_functions)
+    kinds = np.concatenate([features, np.ones_like(x[..., :1])], axis=-1)
+    num_functions = head.num_functions if lawful_moves is None else 0
+    counts, pulls = radial_sums(x, kinds, inputs["mask"], head.cutoff, num_functions)
     means, covariances = np.zeros_like(x), np.zeros((*x.shape, x.shape[-1]))
 
     def compress(value):
@@ -170,9 +172,12 @@ def langevin_step(inputs, outputs, state, weights, head):
             values = silu(values @ weights[f"{name}/kernel"] + weights[f"{name}/bias"])
         coefficients = list(values @ weights["coefficients/kernel"] + weights["coefficients/bias"])
         mean = x[b, i] + sum(coefficients.pop(0) * vector for vector in vectors)
-        for f, k in itertools.product(range(head.num_functions), range(kinds.shape[-1])):
+        mean = mean if lawful_moves is None else mean + lawful_moves[b, i]
+        for f, k in itertools.product(range(num_functions), range(kinds.shape[-1])):
             mean = mean + head.move_scale * coefficients.pop(0) * pulls[b, i, f, :, k]
-        raw = features[b, i] @ weights["deviations/kernel"] + weights["deviations/bias"]
+        raw = (features[b, i] if len(features[b, i]) else [1.0]) @ weights["deviations/kernel"] + weights[
+            "deviations/bias"
+        ]
         *radial, tangential = head.move_scale * softplus(raw)
         covariance = (tangential**2 + head.scale_floor**2) * np.eye(len(mean))
         if head.is_centered:

@@ -12,6 +12,9 @@ from socialmd_tf.config.terms import Terms
 from socialmd_tf.parts import CELLS, FORCES, HEADS, INTERACTIONS
 
 NO_INTERACTION = "none"
+_FORCE = (
+    "Forces of the head verlet, or with basis of the head langevin, which has radial functions of its own otherwise"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +83,8 @@ class ModelConfig:
     """Time constants of the average positions that particles remember, in frames (head langevin)."""
     centered: bool = True
     """Whether the system has a centre, at the origin (head langevin). Ignored in a periodic box."""
-    force: Annotated[str, tyro.conf.arg(help=FORCES.help("Forces of the head verlet"), metavar="NAME")] = "pair_mlp"
-    """Forces of the head verlet, one of `parts.FORCES`."""
+    force: Annotated[str, tyro.conf.arg(help=FORCES.help(_FORCE), metavar="NAME")] = "pair_mlp"
+    """Forces of the head verlet, one of `parts.FORCES`, or with basis of the head langevin."""
     terms: Annotated[Terms, tyro.conf.Suppress] = dataclasses.field(default_factory=Terms)
     """Structure of the fitted law (force basis). Training takes it from the fit."""
     charges: int = 4

@@ -95,7 +95,7 @@ class TrainConfig:
     @property
     def is_fitted(self) -> bool:
         """Whether a law is fitted before the epochs."""
-        return self.model.head == "verlet" and FORCES[self.model.force].is_fitted
+        return "force" in HEADS[self.model.head].reads and FORCES[self.model.force].is_fitted
 
     @property
     def is_sampled(self) -> bool:

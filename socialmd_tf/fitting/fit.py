@@ -1,6 +1,7 @@
 """The fit: least squares, knots, elimination, path rounds; every decision is made on the validation split."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 
@@ -9,10 +10,11 @@ from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import NormalEquations, reweighted, solve, standard_errors
 from socialmd_tf.fitting.paths import path_rows
-from socialmd_tf.fitting.rows import Kept, numerov_rows
+from socialmd_tf.fitting.rows import Kept, frame_rows, numerov_rows
 from socialmd_tf.fitting.selection import (
     Chosen,
     Rollouts,
+    SingleFrames,
     Smoothing,
     Trial,
     choose_smoothing,
@@ -94,28 +96,46 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
     """
     choices = choices or FitConfig()
     rollouts = Rollouts(validation, warm_up_steps, rollout_steps)
-    basis = candidate_basis(train, choices.knots or KNOTS[0], choices)
-    everything = _least_squares(basis, _enough(train, basis), validation)
     quick = Rollouts(validation, warm_up_steps, rollout_steps, max_windows=12, tolerance=1e-5)
-    law, _, trials = eliminate(everything.law, everything.equations, everything.chosen.smoothing, quick, choices.terms)
-    log(f"terms: {', '.join(law.basis.blocks)}")
-    counts = KNOTS if choices.knots is None else (choices.knots,)
-    best = _with_enough_knots(law.basis, counts, train, validation, log)
+    best, trials = _with_terms_and_knots(numerov_rows, _enough, train, validation, quick, choices, log)
     best = _with_paths(best, train, validation, rollouts, log)
     law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, rollouts, choices.terms)
     if choices.force_core is None and has_close_encounters(rollouts.errors(law)):
         law = choose_short_range(law, train, validation, warm_up_steps, rollout_steps, log)
+    return _result(best, law, equations, (*trials, *last), rollouts)
+
+
+def fit_random(train, validation, *, choices=None, log=print):
+    """Find the mean motion under random forces, from one frame to the next (`rows.frame_rows`).
+
+    Arguments, result and errors as of `fit`; the errors of the result are those of single frames, by trajectory.
+    """
+    choices, frames = choices or FitConfig(), SingleFrames(validation)
+    best, trials = _with_terms_and_knots(frame_rows, lambda data, _: data, train, validation, frames, choices, log)
+    log(_line("least squares", best, frames.losses(best.law)))
+    law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, frames, choices.terms)
+    return _result(best, law, equations, (*trials, *last), frames)
+
+
+def _with_terms_and_knots(make_rows, some, train, validation, measure, choices, log):
+    """Least squares with the terms that predictions need and as many knots as help, and the trials of terms."""
+    basis = candidate_basis(train, choices.knots or KNOTS[0], choices)
+    everything = _solve(basis, partial(make_rows, basis), some(train, basis), validation)
+    smoothing = everything.chosen.smoothing
+    law, _, trials = eliminate(everything.law, everything.equations, smoothing, measure, choices.terms)
+    log(f"terms: {', '.join(law.basis.blocks)}")
+    counts = KNOTS if choices.knots is None else (choices.knots,)
+    return _with_enough_knots(make_rows, some, law.basis, counts, train, validation, log), trials
+
+
+def _result(best, law, equations, trials, measure):
     return FittedLaw(
         law,
         standard_errors(equations, best.chosen.smoothing.penalties(law.basis, equations), law.coefficients),
         best.chosen.smoothing,
-        tuple({trial.name: trial for trial in (*trials, *last)}.values()),
-        rollouts.errors(law),
+        tuple({trial.name: trial for trial in trials}.values()),
+        measure.errors(law),
     )
-
-
-def _least_squares(basis, train, validation):
-    return _solve(basis, lambda data: numerov_rows(basis, data), train, validation)
 
 
 def _enough(trajectories, basis):
@@ -126,13 +146,13 @@ def _enough(trajectories, basis):
     return trajectories if every < 2 else trajectories[::every]
 
 
-def _with_enough_knots(basis, counts, train, validation, log):
+def _with_enough_knots(make_rows, some, basis, counts, train, validation, log):
     """As many knots as lower the validation loss."""
     best = None
     for count in counts:
         basis = dataclasses.replace(basis, knots=dataclasses.replace(basis.knots, count=count))
-        solved = _least_squares(basis, _enough(train, basis), validation)
-        if best is not None and not _is_better(solved, best, validation):
+        solved = _solve(basis, partial(make_rows, basis), some(train, basis), validation)
+        if best is not None and not _is_better(make_rows, solved, best, validation):
             log(f"{count} knots are not better")
             break
         log(f"{count} knots: smoothing {solved.chosen.smoothing}")
@@ -140,10 +160,10 @@ def _with_enough_knots(basis, counts, train, validation, log):
     return best
 
 
-def _is_better(solved, than, validation):
+def _is_better(make_rows, solved, than, validation):
     """Whether the loss of the validation equations is lower by more than a standard error, at the same scale."""
     ours, theirs = (
-        row_losses(numerov_rows(s.law.basis, validation), s.law.coefficients[:, None], than.equations.scale)[:, 0]
+        row_losses(make_rows(s.law.basis, validation), s.law.coefficients[:, None], than.equations.scale)[:, 0]
         for s in (solved, than)
     )
     return is_worse(theirs, ours)
@@ -181,7 +201,7 @@ def _with_paths(best, train, validation, rollouts, log):
 
 def _path_round(solved, train, validation):
     law = solved.law
-    return _solve(law.basis, lambda data: path_rows(law, data), train, validation, law.coefficients)
+    return _solve(law.basis, partial(path_rows, law), train, validation, law.coefficients)
 
 
 def _line(name, solved, losses):

@@ -56,6 +56,25 @@ def numerov_rows(basis, trajectories):
         yield masked(chunk, basis.columns(rows, chunk.features[:, None]), second_differences(x)[:, 1:-1])
 
 
+def frame_rows(basis, trajectories):
+    """Equations of random motion, one frame ahead of the last move: x(t+1) - 2 x(t) + x(t-1) = a(x(t)) - gamma v(t).
+
+    The velocity is v(t) = x(t) - x(t-1), also where velocities are observed, since drawn frames have none. Noise that
+    moves x(t+1) is in no column, so the least squares are not biased by it.
+
+    Args:
+        basis: The `Basis`.
+        trajectories: `Trajectories` of at least 3 frames.
+
+    Yields:
+        X `[W, T - 2, N, D, P]` and y `[W, T - 2, N, D]` of a chunk.
+    """
+    for chunk in chunks(basis, trajectories):
+        moves = np.diff(chunk.positions, axis=1, prepend=chunk.positions[:, :1])
+        sums = frame_sums(basis, chunk, moves)[:, 1:-1]
+        yield masked(chunk, basis.columns(sums, chunk.features[:, None]), second_differences(chunk.positions))
+
+
 def second_differences(positions):
     """x(t+1) - 2 x(t) + x(t-1) `[W, T - 2, N, D]` of positions `[W, T, N, D]`."""
     return np.diff(positions, n=2, axis=1)

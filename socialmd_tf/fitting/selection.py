@@ -7,11 +7,11 @@ import numpy as np
 from socialmd_tf.fitting.integrator import continue_windows
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import penalty, residual_lengths, solve
+from socialmd_tf.fitting.rows import frame_rows
 
 STRENGTHS = 10.0 ** np.arange(-12, 3)
 POWERS = (0, 2)
 _TINY = 1e-300
-_NEGLIGIBLE = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +89,9 @@ class Rollouts:
         tolerance: As for `continue_windows`.
     """
 
+    negligible = 0.01
+    """Loss that a term is not worth."""
+
     def __init__(self, trajectories, warm_up_steps, rollout_steps, max_windows=24, tolerance=1e-7):
         windows = trajectories.windows(warm_up_steps + rollout_steps, warm_up_steps)
         count = min(len(windows), max_windows)
@@ -108,6 +111,31 @@ class Rollouts:
         return np.log(self.errors(law) + _TINY)
 
 
+class SingleFrames:
+    """Predictions of one frame on the validation split, for random motion, where rollouts of means tell little.
+
+    Args:
+        trajectories: `Trajectories`.
+    """
+
+    negligible = 0.0
+    """As of `Rollouts`: where noise is large, even a strong force lowers the error of a single frame little."""
+
+    def __init__(self, trajectories):
+        self._trajectories = trajectories
+
+    def errors(self, law):
+        """Mean absolute error of the frames of each trajectory `[W]`, in units of length."""
+        rows = frame_rows(law.basis, self._trajectories)
+        errors = [np.abs(targets - columns @ law.coefficients).mean(axis=(1, 3)) for columns, targets in rows]
+        mask = self._trajectories.mask
+        return np.sum(np.concatenate(errors) * mask, axis=1) / mask.sum(axis=1)
+
+    def losses(self, law):
+        """Logarithms of the errors of each trajectory `[W]`."""
+        return np.log(self.errors(law) + _TINY)
+
+
 @dataclasses.dataclass(frozen=True)
 class Trial:
     """A term, and the median error of validation rollouts with it and without it."""
@@ -121,13 +149,13 @@ class Trial:
 def eliminate(law, equations, smoothing, rollouts, required=()):
     """Leave out the terms that rollouts do not need, the one that explains least first.
 
-    A term goes if rollouts without it are not worse by more than a standard error, and by more than 1 %.
+    A term goes if predictions without it are not worse by more than a standard error, and than what is negligible.
 
     Args:
         law: The `Law` with all terms.
         equations: Its `NormalEquations`.
         smoothing: Its `Smoothing`.
-        rollouts: `Rollouts`.
+        rollouts: `Rollouts` or `SingleFrames`.
         required: Kinds of terms, as in `FitConfig`, of which at least one stays.
 
     Returns:
@@ -142,7 +170,7 @@ def eliminate(law, equations, smoothing, rollouts, required=()):
             continue
         smaller, fewer = without(law, equations, smoothing, name)
         changed = rollouts.losses(smaller)
-        is_kept = is_worse(changed, losses, _NEGLIGIBLE)
+        is_kept = is_worse(changed, losses, rollouts.negligible)
         trials.append(Trial(name, float(np.exp(np.median(losses))), float(np.exp(np.median(changed))), bool(is_kept)))
         if not is_kept:
             law, equations, losses = smaller, fewer, changed

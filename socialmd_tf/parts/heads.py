@@ -76,7 +76,17 @@ def verlet(config: Any, name: str) -> Any:
 
 @register_head(
     "langevin",
-    reads=("move_scale", "cutoff", "pair_units", "pair_channels", "time_constants", "centered"),
+    reads=(
+        "move_scale",
+        "cutoff",
+        "pair_units",
+        "pair_channels",
+        "time_constants",
+        "centered",
+        "force",
+        "terms",
+        "acceleration_scale",
+    ),
     is_sampled=True,
 )
 def langevin(config: Any, name: str) -> Any:
@@ -85,6 +95,9 @@ def langevin(config: Any, name: str) -> Any:
 
     require(config.num_components == 1, "num_components", "1 for the head 'langevin'", config.num_components)
     require(config.pair_channels >= 2, "pair_channels", "at least 2 for the head 'langevin'", config.pair_channels)
+    is_fitted = FORCES[config.force].is_fitted
+    right = is_fitted or config.force == "pair_mlp"  # the default, which this head has not
+    require(right, "force", "basis, or absent, for the head 'langevin'", config.force)
     return LangevinHead(
         config.num_dimensions,
         config.scale_floor,
@@ -94,5 +107,6 @@ def langevin(config: Any, name: str) -> Any:
         units=config.pair_units,
         time_constants=config.time_constants,
         is_centered=config.centered and not config.periodic,
+        force=FORCES[config.force].build(config, "force") if is_fitted else None,
         name=name,
     )

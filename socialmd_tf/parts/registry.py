@@ -36,7 +36,10 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Force(Part):
-    """The accelerations that the head verlet integrates; `socialmd_tf.layers.heads.verlet` describes the layer."""
+    """Accelerations that the head verlet integrates; `socialmd_tf.layers.heads.verlet` describes the layer.
+
+    A fitted one can be that of the head langevin too.
+    """
 
     is_fitted: bool = False
     """Whether training fits the force in closed form before the epochs: the layer is then a `SumOfTerms`."""

@@ -1,4 +1,4 @@
-"""The spread around a fitted law before calibration: the mixture that the errors of its rollouts have."""
+"""The spread around a fitted law before it is trained: that of the errors of rollouts, or of single frames."""
 
 import math
 
@@ -39,6 +39,24 @@ def set_spread(model, inputs, targets):
         # The head's own widths are 1, 1/4, 1/16, ... times softplus(bias + log(e - 1)).
         widths = deviations / deviations[0] * 4.0 ** np.arange(len(weights))
         head.mixture.bias.assign([*np.log(weights), *(_inverse_softplus(widths) - math.log(math.e - 1))])
+
+
+def set_noise(model, inputs, targets):
+    """Set the bias of a `LangevinHead`'s deviations to the root mean square error of single frames.
+
+    Args:
+        model: A model with this head.
+        inputs: Inputs of a batch.
+        targets: True positions `[B, T', N, D]`.
+    """
+    rollout = rollout_layer(model)
+    frames = np.concatenate([inputs["positions"], targets[:, :-1]], axis=1)
+    parameters = rollout.run({**inputs, "positions": frames}, 1, num_kept=targets.shape[1])[0]
+    squares = np.square(np.asarray(rollout.head.mean(parameters) - targets, np.float64)).mean(axis=-1)
+    real = np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], squares.shape)
+    deviation = np.sqrt(squares[real].mean()) / rollout.head.move_scale
+    bias = rollout.head.deviations.bias
+    bias.assign(np.full(bias.shape, _inverse_softplus(deviation)))
 
 
 def normal_mixture(errors, num_components):

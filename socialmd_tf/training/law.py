@@ -13,7 +13,7 @@ from pipelines.errors import UserError
 from socialmd_tf.config import from_dict, load_json, to_dict
 from socialmd_tf.config.terms import Channel, Factor, Terms
 from socialmd_tf.fitting.dataset import read_split
-from socialmd_tf.fitting.fit import fit
+from socialmd_tf.fitting.fit import fit, fit_random
 from socialmd_tf.fitting.selection import kind_of
 from socialmd_tf.report.plots import draw_forces
 
@@ -76,21 +76,23 @@ def _fit(config, directory):
     train, validation = (read_split(directory, split, config.windows) for split in ("train", "validation"))
     num_frames = train.positions.shape[1]
     print(f"fitting forces to {len(train)} trajectories of {num_frames} frames", flush=True)
-    fitted = fit(
-        train,
-        validation,
-        warm_up_steps=config.windows.warm_up_steps,
-        rollout_steps=config.windows.rollout_steps,
-        choices=config.fitting,
-        log=lambda line: print(f"fitting forces, {time.monotonic() - start:.0f} s: {line}", flush=True),
-    )
-    for line in _found(fitted):
+    choices = {
+        "choices": config.fitting,
+        "log": lambda line: print(f"fitting forces, {time.monotonic() - start:.0f} s: {line}", flush=True),
+    }
+    if config.is_sampled:
+        fitted = fit_random(train, validation, **choices)
+    else:
+        windows = config.windows
+        steps = {"warm_up_steps": windows.warm_up_steps, "rollout_steps": windows.rollout_steps}
+        fitted = fit(train, validation, **steps, **choices)
+    for line in _found(fitted, "simulations, one frame ahead" if config.is_sampled else "windows"):
         print(line, flush=True)
     return fitted, time.monotonic() - start
 
 
-def _found(fitted):
-    """What was found, in lines."""
+def _found(fitted, whose):
+    """What was found, in lines; `whose` names what the validation errors are those of."""
     yield f"forces: {', '.join(fitted.terms)}"
     for name, (gamma, error) in fitted.frictions.items():
         yield f"  {name}: gamma {gamma:.4g} +- {error:.1g} per frame"
@@ -101,7 +103,7 @@ def _found(fitted):
             f"{trial.without_term:.3g} without it"
         )
     errors = fitted.rollout_errors
-    yield f"  validation MAE {errors.mean():.3g}, median {np.median(errors):.3g} over {len(errors)} windows"
+    yield f"  validation MAE {errors.mean():.3g}, median {np.median(errors):.3g} over {len(errors)} {whose}"
 
 
 def load_law(directory):

@@ -260,6 +260,18 @@ def langevin_head(num_dimensions):
     )
 
 
+def lawful_langevin_head(num_dimensions):
+    """With pairs, bonds and friction, the force of a fitted law."""
+    example = langevin_head(num_dimensions)
+
+    def make(dtype=None):
+        force = make_sum_of_terms(num_dimensions, dtype)
+        return layers.LangevinHead(num_dimensions, 0.1, 0.5, 2.5, 3, 4, (2.0, 8.0), True, force=force, dtype=dtype)
+
+    inputs = {**example.inputs["inputs"], "edges": edges()}
+    return Example(f"LangevinHead-law-{num_dimensions}d", make, {**example.inputs, "inputs": inputs})
+
+
 def periodic(make):
     """An example in a box."""
 
@@ -406,6 +418,7 @@ EXAMPLES = [
     friction(3),
     verlet_head_of_terms(2, fields=[{}], limit=0.05),
     rollout_of_terms(2),
+    lawful_langevin_head(2),
     head(2, 1, True),
     head(2, 3, False),
     head(3, 1, True),

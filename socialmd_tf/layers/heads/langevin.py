@@ -39,6 +39,13 @@ class LangevinHead(keras.layers.Layer):
     of the cell. s_r and s_t are functions of the features. So the density turns with the system, as far as the output
     of the cell does not depend on how the system lies. New weights give a random walk.
 
+    With a force, a law of motion takes the place of the sums over neighbours:
+
+        dx_i = v_t + a(x) - rate_i v_t + c_0 s0 r_hat + c_1 v_t + c_2 v_(t-1) + sum_k c_k (m_k - x) + c_a (a - x)
+
+    with accelerations a(x) and rates of friction of the force, fitted to moves of one frame (`socialmd_tf.fitting`) and
+    not trained. The sums are then no inputs of the MLP either. New weights give the mean motion under the law.
+
     Every frame that the head reads is a part of its memory, whether it was observed, drawn or predicted. The density is
     that of one frame after another: it does not widen when means are fed back. Draw paths to see how motion spreads.
 
@@ -52,6 +59,7 @@ class LangevinHead(keras.layers.Layer):
         time_constants: tau_k, in frames.
         is_centered: Whether the system has a centre, the origin. Without one, neither r_hat nor r are used, and the
             covariance is s_t^2 I.
+        force: Layer of a law, a `SumOfTerms`, or None.
     """
 
     state_names = ("last_move", "average_positions", "age")
@@ -69,6 +77,7 @@ class LangevinHead(keras.layers.Layer):
         units,
         time_constants,
         is_centered,
+        force=None,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -79,6 +88,9 @@ class LangevinHead(keras.layers.Layer):
         self.num_functions = num_functions
         self.time_constants = tuple(time_constants)
         self.is_centered = is_centered
+        self.force = force
+        if force is not None:
+            force.trainable = False
         self.hidden_layers = [Dense(units, "silu", name=f"hidden_{i}") for i in range(_HIDDEN_LAYERS)]
         self.deviations = FullPrecisionDense(
             1 + is_centered,
@@ -91,7 +103,9 @@ class LangevinHead(keras.layers.Layer):
         """Create the weights."""
         num_features = inputs_shape["features"][-1]
         num_vectors = 2 + len(self.time_constants) + ("anchors" in inputs_shape)
-        num_sums = self.num_functions * (num_features + 1)
+        num_sums = self.num_functions * (num_features + 1) if self.force is None else 0
+        if self.force is not None and not self.force.built:
+            self.force.build(inputs_shape["positions"], inputs_shape["features"])
         width = outputs_shape[-1] + num_features + num_vectors + num_sums + 1
         width += (1 + num_vectors) * self.is_centered
         for layer in self.hidden_layers:
@@ -101,7 +115,7 @@ class LangevinHead(keras.layers.Layer):
             num_vectors + num_sums + self.is_centered, kernel_initializer="zeros", name="coefficients"
         )
         self.coefficients.build((None, width))
-        self.deviations.build((None, num_features))
+        self.deviations.build((None, max(num_features, 1)))
 
     def mean(self, parameters):
         """Mean of the density: `[B, N, P]` -> `[B, N, D]`, in units of length."""
@@ -127,7 +141,7 @@ class LangevinHead(keras.layers.Layer):
             outputs: Output of the cell, `[B, N, C]`; C may be 0.
             inputs: Input of the cell: `positions` and `velocities` `[B, N, D]`, in units of length, `features`
                 `[B, N, F]`, `mask` `[B, N]` or None, and as far as there are, `anchors` `[B, N, D]`, in units of
-                length, and `box` `[B, D, D]`.
+                length, `box` `[B, D, D]` and, for a force with bonds, `edges` `[B, N, N]`.
             state: The last move `[B, N, D]`, the average positions `[B, N, K, D]`, in units of length, and the age
                 `[B, N, 1]`, in frames.
 
@@ -137,16 +151,30 @@ class LangevinHead(keras.layers.Layer):
         positions, features = inputs["positions"], inputs["features"]
         vectors = self._vectors(inputs, state[0], self._averages(positions, state))
         radius, direction = _length_and_direction(positions)
-        kinds = ops.concatenate([features, ops.ones_like(features[..., :1])], axis=-1)
+        counts, pulls = ([], []) if self.force is not None else self._sums_over_neighbours(inputs)
+        numbers = [outputs, features, *counts, self._age_number(state[2]), *self._sizes(vectors, radius, direction)]
+        coefficients = self._coefficients(ops.concatenate(numbers, axis=-1))
+        directed = [*pulls, direction[..., None]] if self.is_centered else pulls
+        move = self._move(coefficients, vectors, directed)
+        if self.force is not None:
+            move = move + self._lawful_move(inputs)
+        parameters = self._density(positions + move, features, direction)
+        return parameters, self.remember(inputs, state)
+
+    def _sums_over_neighbours(self, inputs):
+        """Numbers `[B, N, S]` and vectors `[B, N, D, S]`, each in a list of one."""
+        positions = inputs["positions"]
+        kinds = ops.concatenate([inputs["features"], ops.ones_like(positions[..., :1])], axis=-1)
         counts, pulls = radial_sums(
             positions, kinds, inputs["mask"], self.cutoff, self.num_functions, inputs.get("box")
         )
-        numbers = [outputs, features, self._flat(compress(counts)), self._age_number(state[2])]
-        numbers += self._sizes(vectors, radius, direction)
-        coefficients = self._coefficients(ops.concatenate(numbers, axis=-1))
-        move = self._move(coefficients, vectors, pulls, direction)
-        parameters = self._density(positions + move, features, direction)
-        return parameters, self.remember(inputs, state)
+        return [self._flat(compress(counts))], [self._flat(ops.moveaxis(pulls, -2, 2))]
+
+    def _lawful_move(self, inputs):
+        """The move under the law, v + a(x) - rate v, `[B, N, D]`."""
+        velocities, friction = inputs["velocities"], self.force.friction
+        move = velocities + self.force(inputs)
+        return move if friction is None else move + friction(velocities, inputs["features"], inputs["mask"])
 
     def _averages(self, positions, state):
         """m_k with the positions of this frame, `[B, N, K, D]`."""
@@ -188,19 +216,14 @@ class LangevinHead(keras.layers.Layer):
             numbers = layer(numbers)
         return self.coefficients(numbers)
 
-    def _move(self, coefficients, vectors, pulls, direction):
-        """The mean move `[B, N, D]`, in units of length."""
-        num_vectors, num_sums = vectors.shape[-2], math.prod(pulls.shape[-3::2])
-        of_vectors, of_sums, of_direction = ops.split(coefficients, [num_vectors, num_vectors + num_sums], axis=-1)
+    def _move(self, coefficients, vectors, directed):
+        """The mean move `[B, N, D]` along vectors `[B, N, M, D]` and, in units of s0, `[B, N, D, S]`, a list."""
+        of_vectors, of_directed = ops.split(coefficients, [vectors.shape[-2]], axis=-1)
         move = ops.sum(of_vectors[..., None] * vectors, axis=-2)
-        directed = ops.sum(of_sums[..., None, :] * self._flat_sums(pulls), axis=-1)
-        if self.is_centered:
-            directed = directed + of_direction * direction
-        return move + self.move_scale * directed
-
-    def _flat_sums(self, pulls):
-        """`[B, N, functions, D, F + 1]` -> `[B, N, D, functions * (F + 1)]`."""
-        return self._flat(ops.moveaxis(pulls, -2, 2))
+        if not directed:
+            return move
+        directed = ops.concatenate(directed, axis=-1)
+        return move + self.move_scale * ops.sum(of_directed[..., None, :] * directed, axis=-1)
 
     @staticmethod
     def _flat(values):
@@ -209,7 +232,9 @@ class LangevinHead(keras.layers.Layer):
 
     def _density(self, mean, features, direction):
         """Parameters `[B, N, P]` of the normal distribution around a mean."""
-        variances = ops.square(self.move_scale * ops.softplus(self.deviations(features)))[..., None]
+        # Without features, a number that all particles have: optimizers cannot update a kernel of no rows.
+        described = features if features.shape[-1] else ops.ones_like(mean[..., :1])
+        variances = ops.square(self.move_scale * ops.softplus(self.deviations(described)))[..., None]
         covariance = variances[..., -1:, :] * ops.eye(self.layout.num_dimensions)
         if self.is_centered:
             excess = variances[..., :1, :] - variances[..., -1:, :]
@@ -229,7 +254,14 @@ class LangevinHead(keras.layers.Layer):
             "units": self.hidden_layers[0].units,
             "time_constants": self.time_constants,
             "is_centered": self.is_centered,
+            "force": keras.saving.serialize_keras_object(self.force),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        force = keras.saving.deserialize_keras_object(config.pop("force", None))
+        return cls(force=force, **config)
 
 
 def _length_and_direction(vectors):

@@ -66,6 +66,17 @@ def test_equals_the_definition_over_several_frames(num_dimensions, is_centered, 
             np.testing.assert_allclose(values, wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_particles_without_features_see_each_other():
+    inputs = frame(anchors=False)
+    inputs["features"] = inputs["features"][..., :0]
+    head = make(inputs)
+    state, weights = head.get_initial_state(inputs["positions"]), references.weights_by_name(head)
+    *expected, _ = references.langevin_step(inputs, draw(2, 5, 3), state, weights, head)
+    for values, wanted in zip(moments(head, head(draw(2, 5, 3), inputs, state)[0]), expected, strict=True):
+        np.testing.assert_allclose(values, wanted, rtol=2e-4, atol=2e-5)
+    assert all(0 not in weight.shape for weight in head.weights)
+
+
 @pytest.mark.parametrize("anchors", [True, False])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_the_density_turns_with_the_system(num_dimensions, anchors):
