@@ -415,3 +415,23 @@ def test_what_does_not_fit_the_box_or_the_particles_is_refused(call, periodic_da
     code, _, error = call(data=periodic_data, **changes)
     assert code == 2 and message in error and len(error.splitlines()) == 1
     assert not (tmp_path / "run").exists() and not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize(
+    ("factor", "side", "message"),
+    [
+        (1000, None, "train/00000.npy: columns velocity_x, velocity_y: expected velocities in 1 per unit of"),
+        (1, 4.0, "train/00000.npy: frame 25, particle 3, column 0 (x): expected positions that are not wrapped"),
+    ],
+    ids=["velocities", "jumps"],
+)
+def test_velocities_in_another_unit_and_jumps_are_refused(call, write_dataset, tmp_path, factor, side, message):
+    velocities = np.ones((60, 4, 2))
+    positions = np.arange(4)[:, None] * 0.1 + 0.15 * np.arange(60)[:, None, None] * velocities
+    right = np.concatenate([positions, 1.5 * velocities], axis=-1).astype(np.float32)
+    positions = positions if side is None else positions % side
+    wrong = np.concatenate([positions, factor * 1.5 * velocities], axis=-1).astype(np.float32)
+    splits = {"train": [wrong], "validation": [right], "test": [right]}
+    code, _, error = call(data=write_dataset(splits, features=("velocity_x", "velocity_y"), name="fast"))
+    assert code == 2 and message in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()

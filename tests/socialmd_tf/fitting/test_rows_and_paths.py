@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.integrator import advance, continue_windows, final_velocities
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.paths import Collocation, path_rows, solve_paths
-from socialmd_tf.fitting.rows import Kept, chunks, numerov_rows
+from socialmd_tf.fitting.rows import Kept, chunks, frame_rows, numerov_rows
 from socialmd_tf.fitting.trajectories import Trajectories
 from tests.socialmd_tf.fitting.systems import CELL, trajectories
 
@@ -190,13 +191,20 @@ def test_equations_are_kept_only_if_they_fit(monkeypatch):
 
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
-def test_wrapped_and_unwrapped_trajectories_are_the_same(num_dimensions):
+def test_wrapped_and_unwrapped_trajectories_give_the_same_equations(num_dimensions):
     cell = CELL[num_dimensions]
     data = trajectories(num_dimensions, is_periodic=True)
     fractions = data.positions @ np.linalg.inv(cell)
     again = Trajectories.of((fractions - np.floor(fractions)) @ cell, box=cell)
     shift = np.round((again.positions - data.positions) @ np.linalg.inv(cell))[:, :1] @ cell
     np.testing.assert_allclose(again.positions - shift, data.positions, atol=1e-9)
+    again = dataclasses.replace(data, positions=again.positions)
+    basis = candidate_basis(data, 8)
+    law = Law(basis, np.random.default_rng(0).normal(scale=1e-3, size=basis.num_columns))
+    for make in (partial(numerov_rows, basis), partial(frame_rows, basis), partial(path_rows, law)):
+        (here,), (there,) = make(data), make(again)
+        for found, expected in zip(there, here, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
 
 
 def test_channel_names_are_readable():
