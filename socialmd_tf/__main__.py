@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "say what a dataset is, what is wrong with it, and what suits it",
     "train": "train a model, export it, and compare it with baselines",
     "evaluate": "evaluate exported models beside baselines",
+    "compositions": "predict how statistics depend on the share of a drug",
     "rollout": "predict the frames that follow a trajectory file",
     "tune": "search hyperparameters",
     "serve": "serve exported models on this machine, over REST and gRPC",

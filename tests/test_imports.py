@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
     f"socialmd_tf/{name}.py"
-    for name in "simulate simulate_charges nanoparticle prepare check train evaluate rollout tune serve".split()
+    for name in (
+        *"simulate simulate_charges nanoparticle prepare check train".split(),
+        *"evaluate compositions rollout tune serve".split(),
+    )
 ]
 
 

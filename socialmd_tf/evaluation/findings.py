@@ -48,7 +48,7 @@ class Findings:
 
         Numbers that do not exist, such as the standard error over one simulation, are None.
         """
-        return _json_ready(
+        return json_ready(
             {
                 "model": self.first_model,
                 "models": self.models,
@@ -94,10 +94,10 @@ class Findings:
         return "\n".join([self.description(), "", *lines, *ensembles])
 
 
-def _json_ready(value):
+def json_ready(value):
     """A copy of nested dictionaries and lists with None for every number that JSON cannot hold."""
     if isinstance(value, dict):
-        return {key: _json_ready(item) for key, item in value.items()}
+        return {key: json_ready(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_json_ready(item) for item in value]
+        return [json_ready(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import itertools
+import textwrap
 import warnings
 
 import matplotlib
@@ -19,6 +21,7 @@ matplotlib.rcParams["svg.hashsalt"] = "socialmd_tf"
 TRUE, PREDICTED, OBSERVED, DRAWN = "#ffffff", "#ff5040", "#8d97ad", "#ffb000"
 BACKGROUND = "#0a0c1a"
 _FAN = "#d55e00"
+_DRUGS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
 _MOST_COLUMNS = 4
 _GRID = 400
 # Dark to medium blue, on which white and red lines stay readable, also for colour-blind readers.
@@ -133,6 +136,39 @@ def fans(file, charts, title):
 def joined(warm_up, mean, truth, *samples):
     """All frames of a picture, one after the other; a truth that is None is left out."""
     return np.concatenate([warm_up, mean, *samples] + ([] if truth is None else [truth]))
+
+
+def compositions(file, panels, title):
+    """Draw statistics over the share of a drug: bands of predictions, and points of simulations over them.
+
+    Args:
+        file: Binary file or path to write the PNG to.
+        panels: See `socialmd_tf.report.compositions.panels`.
+        title: Title of the picture.
+    """
+    columns = min(len(panels), _MOST_COLUMNS - 1)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(5 * columns, 3.8 * rows + 0.5), layout="constrained")
+    for place, (y_title, curves) in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        for (drug, curve), color in zip(curves.items(), itertools.cycle(_DRUGS)):
+            fractions, quantiles = curve["fractions"], np.reshape(curve["quantiles"], (-1, 5)).T
+            for low, high, opacity in ((0, 4, 0.15), (1, 3, 0.3)):
+                axes.fill_between(fractions, quantiles[low], quantiles[high], color=color, alpha=opacity, linewidth=0)
+            axes.plot(fractions, quantiles[2], color=color, label=f"{drug}, predicted")
+            axes.plot(fractions, curve["regression"], color=color, linewidth=1, linestyle="--")
+            for kind, face in (("seen", "none"), ("unseen", color)):
+                points = np.reshape(curve[kind], (-1, 2)).T
+                axes.plot(*points, "o", color=color, markerfacecolor=face, markersize=5, linestyle="none")
+        axes.set_xlabel("share of the drug")
+        axes.set_title(textwrap.fill(y_title, 50), fontsize=9, parse_math=False)
+        axes.legend(fontsize=8)
+    note = (
+        "bands: middle 50 % and 90 % of single systems; circles: simulations, filled if not in the training split; "
+        "dashed: quadratic regression of the training simulations"
+    )
+    figure.suptitle(f"{title}\n{note}", fontsize=9, parse_math=False)
+    save(figure, file, format="png", dpi=110)
 
 
 def save(figure, file, **options):

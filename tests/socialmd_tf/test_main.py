@@ -17,6 +17,7 @@ PROMISED = [
     "check",
     "train",
     "evaluate",
+    "compositions",
     "rollout",
     "tune",
     "serve",

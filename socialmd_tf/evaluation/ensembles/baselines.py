@@ -47,7 +47,7 @@ class SameComposition:
         """Statistic -> members `[S, K, ...]` for a `Case`; empty where there is no such file."""
         ours = composition(case.features[:, self._setting.own_features])
         same = [found for _, own, found in self._training.statistics_from(case.frame) if np.array_equal(own, ours)]
-        return _members(same)
+        return members_of(same)
 
 
 class CompositionRegression:
@@ -71,18 +71,31 @@ class CompositionRegression:
         ours = np.bincount(self._setting.kinds(case.features), minlength=groups)
         files = self._training.statistics_from(case.frame)
         alike = [(counts, found) for counts, _, found in files if ((counts > 0) == (ours > 0)).all()]
-        if (ours > 0).sum() != 2 or len(alike) <= _COEFFICIENTS:
+        if (ours > 0).sum() != 2:
             return {}
         first = int(np.argmax(ours > 0))
-        shares = np.array([counts[first] / counts.sum() for counts, _ in alike])
-        if len(np.unique(shares)) < _COEFFICIENTS:
-            return {}
-        members = _members([found for _, found in alike])
-        whole = {name: values for name, values in members.items() if len(values) == len(alike)}
-        return {name: _fit(shares, values, ours[first] / ours.sum()) for name, values in whole.items()}
+        shares = [counts[first] / counts.sum() for counts, _ in alike]
+        return regression(shares, [found for _, found in alike], ours[first] / ours.sum())
 
 
-def _members(found):
+def regression(shares, found, share):
+    """A quadratic regression of every number of every curve on a share.
+
+    Args:
+        shares: The share in each of n simulations.
+        found: Statistic -> `[K, ...]` of each simulation.
+        share: The share at which to evaluate the fit.
+
+    Returns:
+        Statistic -> members `[n, K, ...]`, see `quadratic_fit`; empty for fewer than four simulations or three shares.
+    """
+    if len(found) <= _COEFFICIENTS or len(np.unique(shares)) < _COEFFICIENTS:
+        return {}
+    whole = {name: values for name, values in members_of(found).items() if len(values) == len(found)}
+    return {name: quadratic_fit(np.array(shares), values, share) for name, values in whole.items()}
+
+
+def members_of(found):
     """Curves of several files by statistic `[S, K, ...]`; files that lack a statistic are left out of it."""
     members = {}
     for each in found:
@@ -92,7 +105,17 @@ def _members(found):
     return {name: np.stack(values) for name, values in members.items()}
 
 
-def _fit(shares, values, share):
+def quadratic_fit(shares, values, share):
+    """A quadratic regression at one share, with the residuals of the fit as its spread.
+
+    Args:
+        shares: Share of a kind of particle in each of n simulations `[n]`, at least three different ones.
+        values: Numbers of each simulation `[n, ...]`.
+        share: Where to evaluate the fit.
+
+    Returns:
+        `[n, ...]`: the fitted value plus the residual of each simulation times sqrt(n / (n - 3)).
+    """
     count = len(shares)
     design = np.vander(shares, _COEFFICIENTS)
     flat = values.reshape(count, -1)

@@ -49,6 +49,25 @@ def crps_between(runs):
     return total / (count * (count - 1))
 
 
+def crps_of_pairs(runs):
+    """Half the mean distance of two runs of different starts, for every pair of starts.
+
+    Its average over pairs is the fair CRPS of simulations, each scored by an ensemble of those of other starts: what
+    an ensemble of simulations reaches that does not know the start.
+
+    Args:
+        runs: The runs of each of A starts, `[R, ...]`.
+
+    Returns:
+        `[A, A]`, zero on the diagonal, averaged over all axes but that of the runs.
+    """
+    found = np.zeros((len(runs), len(runs)))
+    for a, ours in enumerate(runs):
+        for b, others in enumerate(runs[:a]):
+            found[a, b] = found[b, a] = np.abs(ours[:, None] - others[None]).mean() / 2
+    return found
+
+
 def energy_score(members, observed):
     """Fair energy score, the CRPS of vectors: mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 S (S - 1)).
 

@@ -106,6 +106,14 @@ def _ratio(values, references, groups):
     rest = [(values[rows].sum(), references[rows].sum()) for rows in kept]
     if len(labels) < 2 or any(reference == 0 for _, reference in rest):
         return ratio, math.nan
-    others = np.array([value / reference for value, reference in rest])
-    count = len(labels)
-    return ratio, float(np.sqrt((count - 1) / count * np.square(others - others.mean()).sum()))
+    return ratio, jackknife([value / reference for value, reference in rest])
+
+
+def jackknife(others):
+    """Standard error of a number by the jackknife.
+
+    Args:
+        others: The number without each of the G groups in turn `[G]`; NaN without any.
+    """
+    others, count = np.array(others), len(others)
+    return float(np.sqrt((count - 1) / count * np.square(others - others.mean()).sum())) if count else math.nan

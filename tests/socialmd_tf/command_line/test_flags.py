@@ -2,6 +2,7 @@ import pytest
 import tyro
 
 from socialmd_tf.command_line.flags import field_texts, find_flags
+from socialmd_tf.compositions import CompositionsCommand
 from socialmd_tf.nanoparticle import NanoparticleCommand
 from socialmd_tf.prepare import PrepareCommand
 from socialmd_tf.rollout import RolloutCommand
@@ -67,6 +68,7 @@ COMMANDS = {
     SimulateChargesCommand: ["--output", "x"],
     PrepareCommand: ["--output", "x", "--trajectory", "x.pdb"],
     NanoparticleCommand: ["--output", "x"],
+    CompositionsCommand: ["--model", "x", "--data", "x", "--output", "x", "--drug", "D", "--background", "B"],
     RolloutCommand: ["--model", "x", "--input", "x", "--data", "x", "--output", "x.npz"],
     ServeCommand: [],
     ServingCommand: [],

@@ -92,12 +92,12 @@ def test_baselines_without_training_files_are_left_out_with_the_reason(write_rer
 
 
 def test_the_regression_is_exact_for_a_quadratic_law():
-    from socialmd_tf.evaluation.ensembles.baselines import _fit
+    from socialmd_tf.evaluation.ensembles.baselines import quadratic_fit
 
     shares = np.array([0.1, 0.2, 0.4, 0.5, 0.8])
     values = (3 - 2 * shares + 5 * shares**2)[:, None]
-    assert _fit(shares, values, 0.6) == pytest.approx(np.full((5, 1), 3 - 1.2 + 1.8))
-    noisy = _fit(shares, values + np.array([0.0, 1, -1, 1, 0])[:, None], 0.6)
+    assert quadratic_fit(shares, values, 0.6) == pytest.approx(np.full((5, 1), 3 - 1.2 + 1.8))
+    noisy = quadratic_fit(shares, values + np.array([0.0, 1, -1, 1, 0])[:, None], 0.6)
     assert noisy.std() > 0.3
 
 

@@ -64,3 +64,16 @@ def test_spread_and_error_by_hand():
     spread, error = scores.squared_spread_and_error(np.array([[0.0], [2.0]]), np.array([[4.0], [1.0]]))
     assert spread == pytest.approx(1.5 * 2.0)  # variance 2, times 1 + 1 / 2
     assert error == pytest.approx((9.0 + 0.0) / 2)
+
+
+def test_pairs_of_starts_are_those_of_a_slow_loop_and_of_re_runs_if_each_start_is_one_run():
+    generator = np.random.default_rng(0)
+    runs = [generator.normal(size=(count, 4)) for count in (2, 3, 1)]
+    found = scores.crps_of_pairs(runs)
+    for a in range(3):
+        for b in range(3):
+            distances = [np.abs(x - y).mean() / 2 for x in runs[a] for y in runs[b]]
+            assert found[a, b] == pytest.approx(np.mean(distances) if a != b else 0)
+    single = generator.normal(size=(5, 1, 4))
+    pairs = scores.crps_of_pairs(list(single))
+    assert pairs.sum() / 20 == pytest.approx(scores.crps_between(single[:, 0]).mean())
