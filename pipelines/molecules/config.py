@@ -62,6 +62,11 @@ class MoleculesConfig:
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     """Shares of the training, validation and test splits: the first 70 % of the frames (or simulations), and so on.
     Each frame is in one split, and no window crosses the border between two."""
+    validation: tuple[Path, ...] = ()
+    """With `--split-by file`, those of `--trajectory` that are for validation, instead of shares (`--fractions`).
+    All that neither `--validation` nor `--test` names are for training."""
+    test: tuple[Path, ...] = ()
+    """The same for testing, such as all simulations of some compositions."""
     min_frames: int = DataConfig.warm_up_steps + DataConfig.rollout_steps
     """Smallest number of frames in each split of a simulation: the length of one window.
     That is T + T' of the training, times its subsampling."""
@@ -130,9 +135,22 @@ class MoleculesConfig:
             "three shares of sum 1, the first positive and none negative",
             self.fractions,
         )
+        self._check_named()
         sizes = {0, 1, len(self.molecules)}
         right = len(self.radii) in sizes and all(0 < radius < math.inf for radius in self.radii)
         require(right, "radii", "one positive length, or one per name in `molecules`", self.radii)
+
+    def _check_named(self) -> None:
+        """Check the trajectories that are named for a split."""
+        for name in ("validation", "test"):
+            paths = getattr(self, name)
+            require(self.split_by == "file" or not paths, name, "left out without `--split-by file`", _texts(paths))
+            others = [path for path in paths if path not in self.trajectory]
+            require(not others, name, "of the files or directories of `--trajectory`", _texts(others))
+        both = [path for path in self.validation if path in self.test]
+        require(not both, "test", "other trajectories than `--validation`", _texts(both))
+        left = set(self.trajectory) - {*self.validation, *self.test}
+        require(bool(left), "test", "not all of `--trajectory`: some must be for training", _texts(self.test))
 
     @property
     def has_anchors(self) -> bool:
@@ -149,3 +167,7 @@ class MoleculesConfig:
     def units_in_angstrom(self) -> float:
         """The length unit of the dataset, in angstrom."""
         return 10.0 if self.length_unit == "nm" else 1.0
+
+
+def _texts(paths: tuple[Path, ...] | list[Path]) -> list[str]:
+    return [str(path) for path in paths]

@@ -51,6 +51,8 @@ def _settings(
         "box": "keep" if manifest.is_periodic else "drop",
         "split_by": "time",
         "fractions": (1.0, 0.0, 0.0),
+        "validation": (),
+        "test": (),
         "min_frames": 1,
         "reruns": (),
     }

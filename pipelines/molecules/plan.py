@@ -16,7 +16,7 @@ from pipelines.molecules.reading import holds_positions, read_frames, read_topol
 from pipelines.molecules.series import Simulation
 from pipelines.molecules.simulation_frames import Frame, SimulationFrames
 from pipelines.molecules.slices import Slice, cut_slice, slice_axes
-from pipelines.molecules.splits import cut_simulations
+from pipelines.molecules.splits import cut_simulations, named_splits
 from pipelines.molecules.units import check_units
 
 _GAP = 0.25
@@ -70,8 +70,11 @@ def make_plans(config: MoleculesConfig, simulations: Sequence[Simulation]) -> li
             unit is implausible, the time between frames is unknown, there are too few simulations, or one has no box
             to keep.
     """
-    by_file = config.split_by == "file"
-    splits = cut_simulations(len(simulations), config.fractions) if by_file else [None] * len(simulations)
+    splits: Sequence[str | None] = [None] * len(simulations)
+    if config.validation or config.test:
+        splits = named_splits(config)
+    elif config.split_by == "file":
+        splits = cut_simulations(len(simulations), config.fractions)
     plans = [_plan(config, simulation, split) for simulation, split in zip(simulations, splits, strict=True)]
     for kind, name in enumerate(config.molecules):
         if not any((plan.selection.kinds == kind).any() for plan in plans):

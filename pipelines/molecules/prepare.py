@@ -36,6 +36,7 @@ from pipelines.validation import check
 CONFIG_FILE = "prepare.json"
 RECORDS, RERUNS = "simulations", "reruns"
 _INPUTS = ("trajectory", "topology")
+_NAMED = ("validation", "test")
 
 
 def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summary:
@@ -58,7 +59,8 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
             `directory` stays as it was, except for simulations that are complete.
     """
     directory = Path(directory)
-    settings = {name: value for name, value in _as_json(config).items() if name not in _INPUTS}
+    settings = {name: value for name, value in _as_json(config).items() if name not in (*_INPUTS, *_NAMED)}
+    settings |= {name: numbers for name in _NAMED if (numbers := _numbers(config, getattr(config, name)))}
     ours = (directory, CONFIG_FILE, settings, "a dataset of molecules")
     was_there, was_claimed = directory.exists(), check_claim(*ours)
     simulations = find_simulations(config)
@@ -94,6 +96,11 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
 def _as_json(config: MoleculesConfig) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
     return values
+
+
+def _numbers(config: MoleculesConfig, named: tuple[Path, ...]) -> list[int]:
+    """The places of some of the trajectories, which stay the same when the files are moved."""
+    return sorted(config.trajectory.index(path) for path in named)
 
 
 def _write_rerun(

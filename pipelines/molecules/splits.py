@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipelines.errors import UserError
-from pipelines.molecules.config import SPLITS
+from pipelines.molecules.config import SPLITS, MoleculesConfig
 
 
 def cut(count: int, fractions: Sequence[float], splits: Sequence[str] = SPLITS) -> dict[str, range]:
@@ -78,3 +78,9 @@ def cut_simulations(num_simulations: int, fractions: Sequence[float]) -> list[st
                 f"gets none. Received: {fractions}"
             )
     return [split for split, members in parts.items() for _ in members]
+
+
+def named_splits(config: MoleculesConfig) -> list[str]:
+    """The split of each trajectory of a configuration that names those for validation or testing."""
+    named = dict.fromkeys(config.validation, "validation") | dict.fromkeys(config.test, "test")
+    return [named.get(path, "train") for path in config.trajectory]

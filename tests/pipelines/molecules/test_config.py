@@ -21,6 +21,16 @@ from tests.pipelines.molecules.systems import (
         ({"num_slices": 0}, "`num_slices` must be at least 1"),
         ({"radii": (0.3, 0.4, 0.5)}, "`radii` must be one positive length, or one per name"),
         ({"radii": (0.3, -0.4)}, "`radii` must be one positive length, or one per name"),
+        ({"test": (Path("a.pdb"),)}, "`test` must be left out without `--split-by file`"),
+        (
+            {"test": (Path("b.pdb"),), "split_by": "file"},
+            "`test` must be of the files or directories of `--trajectory`",
+        ),
+        ({"test": (Path("a.pdb"),), "split_by": "file"}, "`test` must be not all of `--trajectory`"),
+        (
+            {"test": (Path("a.pdb"),), "validation": (Path("a.pdb"),), "split_by": "file"},
+            "`test` must be other trajectories than `--validation`",
+        ),
     ],
 )
 def test_configurations_that_cannot_be(changes, message):

@@ -167,6 +167,24 @@ def test_whole_simulations_of_different_molecules_go_to_splits(tmp_path):
     assert [groups[name] for names in splits.values() for name in names] == ["00000", "00001", "00002", "00003"]
 
 
+def test_simulations_that_are_named_go_to_their_splits(tmp_path):
+    molecules, first = nanoparticle()
+    paths = [write_pdb(tmp_path / f"{index}.pdb", molecules, walk(first, 6, seed=index)) for index in range(4)]
+    named = {"split_by": "file", "validation": (paths[3],), "test": (paths[0], paths[2])}
+    prepare(config_of(*paths, **named), tmp_path / "data", command="")
+    expected = {
+        "train": ("train/00001.npy",),
+        "validation": ("validation/00003.npy",),
+        "test": ("test/00000.npy", "test/00002.npy"),
+    }
+    assert Manifest.load(tmp_path / "data").splits == expected
+    moved = [path.rename(path.with_stem(f"moved{path.stem}")) for path in paths]
+    again = {"split_by": "file", "validation": (moved[3],), "test": (moved[2], moved[0])}
+    assert "4 simulations" in str(prepare(config_of(*moved, **again), tmp_path / "data", command=""))
+    with pytest.raises(UserError, match="test"):
+        prepare(config_of(*moved, **again | {"test": (moved[0],)}), tmp_path / "data", command="")
+
+
 def test_a_dataset_with_faults_has_no_manifest(tmp_path):
     """Positions that were wrapped into a box that the file does not state."""
     molecules = [Molecule("AU", 1, ["AU"]), *(Molecule("OQL", number, ["C"]) for number in range(2, 22))]
