@@ -50,6 +50,19 @@ class SameComposition:
         return members_of(same)
 
 
+class TrainingStretches:
+    """Stretches of the training part of the same simulation, where simulations are split in time."""
+
+    reason = "no file of the training split is a part of the same simulation and long enough"
+
+    def __init__(self, training):
+        self._training = training
+
+    def curves(self, case):
+        """Statistic -> members `[S, K, ...]` for a `Case`; empty where there is no such file."""
+        return members_of(self._training.stretches_of(case.group))
+
+
 class CompositionRegression:
     """Quadratic regression of the curves on the share of the first of two groups, over training files.
 

@@ -77,6 +77,7 @@ class Ensembles:
             "constant_position": baselines.ConstantPosition(windows.num_steps),
             "random_walk": baselines.RandomWalk(training, self._setting, settings.num_samples),
             "same_composition": baselines.SameComposition(training, self._setting),
+            "training_stretches": baselines.TrainingStretches(training),
             "composition_regression": baselines.CompositionRegression(training, self._setting),
         }
         self._statistics = statistics(self._setting, self._names)

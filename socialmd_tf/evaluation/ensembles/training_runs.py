@@ -10,6 +10,7 @@ from pipelines.side_files import open_file
 from socialmd_tf.evaluation.ensembles.curves import System, curves
 
 _MOST_FILES = 64
+_MOST_STRETCHES = 64
 
 
 class TrainingRuns:
@@ -29,6 +30,7 @@ class TrainingRuns:
         spread = np.unique(np.linspace(0, len(files) - 1, min(len(files), _MOST_FILES)).round().astype(int))
         self._files = [files[place] for place in spread]
         self.statistics_from = lru_cache(maxsize=4)(self._statistics_from)
+        self.stretches_of = lru_cache(maxsize=1)(self._stretches_of)
 
     def move_variances(self):
         """Variance of a coordinate of a move over one step, per group `[G]`; NaN for groups that never occur."""
@@ -56,13 +58,36 @@ class TrainingRuns:
             trajectory = open_file(self._manifest, self._directory, file)
             if len(trajectory) <= frame + self._frames[-1]:
                 continue
-            path, features, box = self._split(trajectory, frame + self._frames)
-            kinds = self._setting.kinds(features)
-            system = System(kinds, features, box)
-            counts = np.bincount(kinds, minlength=len(self._setting.groups.names))
-            own = composition(features[:, self._setting.own_features])
-            found.append((counts, own, curves(path, system, self._setting, self._names)))
+            system, statistics = self._curves(trajectory, frame)
+            counts = np.bincount(system.kinds, minlength=len(self._setting.groups.names))
+            own = composition(system.features[:, self._setting.own_features])
+            found.append((counts, own, statistics))
         return found
+
+    def _stretches_of(self, group):
+        """The curves of up to 64 stretches of the training files of a simulation, evenly spread over each file.
+
+        Args:
+            group: As `Case.group`.
+
+        Returns:
+            List of curves; stretches overlap if there are many.
+        """
+        files = [file for file in self._manifest.splits["train"] if self._manifest.group_of(file) == group]
+        found = []
+        for file in files:
+            trajectory = open_file(self._manifest, self._directory, file)
+            last = len(trajectory) - 1 - self._frames[-1]
+            most = max(_MOST_STRETCHES // len(files), 1)
+            starts = np.linspace(0, last, min(last + 1, most)).round().astype(int) if last >= 0 else ()
+            found += [self._curves(trajectory, start)[1] for start in starts]
+        return found
+
+    def _curves(self, trajectory, frame):
+        """The `System` of a file and its curves from a stored frame on."""
+        path, features, box = self._split(trajectory, frame + self._frames)
+        system = System(self._setting.kinds(features), features, box)
+        return system, curves(path, system, self._setting, self._names)
 
     def _split(self, trajectory, frames):
         """Unwrapped positions `[K, n, D]`, `particle_features` `[n, F]` and box `[D, D]` or None."""

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -78,7 +79,23 @@ def test_same_composition_and_regression_apply_where_training_files_do(write_rer
     same = found.predictors["same_composition"]
     assert same["statistics"]["move_A"]["num_starts"] == 6 and "configuration" not in same["statistics"]
     assert found.predictors["composition_regression"]["statistics"]["move_A"]["num_starts"] == 6
-    assert found.left_out.keys() == {"radius", "accessible_area", "radial_distribution"}
+    assert found.left_out.keys() == {"radius", "accessible_area", "radial_distribution", "training_stretches"}
+
+
+def test_simulations_that_are_split_in_time_are_compared_with_their_training_part(write_reruns):
+    directory = write_reruns(num_files=3, num_reruns=0)
+    manifest = Manifest.load(directory)
+    assert "training_stretches" in evaluated(directory, horizon=10).left_out
+    group = {file: file.split("/")[1] for file in manifest.files} | {"train/0.npy": "1.npy", "train/2.npy": "3.npy"}
+    dataclasses.replace(manifest, group=group).save(directory)
+    ensembles = Ensembles(EnsembleSettings(4, horizon=10), {"redrawn": Redrawn()}, directory, "test")
+    members = [ensembles._predictors["training_stretches"].curves(case) for case in ensembles._cases]
+    assert [len(each.get("move_A", ())) for each in members] == [10, 10, 0]  # from frames 0 to 9 of 20
+    path = np.load(directory / "train/0.npy").astype(float)
+    moves = np.linalg.norm(np.diff(path[3:14, path[0, :, 2] > 0, :2], axis=0), axis=-1).mean(axis=1)
+    assert members[0]["move_A"][3] == pytest.approx(moves)
+    found = ensembles.evaluate().predictors["training_stretches"]["statistics"]
+    assert found["move_A"]["num_starts"] == 2 and found["move_A"]["crps"] > 0
 
 
 def test_baselines_without_training_files_are_left_out_with_the_reason(write_reruns):
