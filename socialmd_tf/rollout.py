@@ -29,6 +29,8 @@ class RolloutCommand:
 
     The file is read at the frame interval of the model, for example every 20th stored frame. The model warms up on
     the first frames. Frames of the file after these are drawn as the true paths beside the predicted ones.
+
+    Of random motion (preset langevin), mean and covariance are those of the drawn trajectories, of at least 16.
     """
 
     model: Path
@@ -123,6 +125,7 @@ def predict(command, name):
     require(manifest.is_periodic or not command.wrap, "wrap", f"left out for {command.data}, which has no box", True)
     commands.load_tensorflow()
     from socialmd_tf.evaluation.compatibility import check_data
+    from socialmd_tf.export.drawn_paths import NUM_PATHS, draw_paths, moments
     from socialmd_tf.export.saved_model import load
 
     model = load(command.model, command.compile)
@@ -139,12 +142,11 @@ def predict(command, name):
         )
     observed = frames[:warm_up_steps]
     known = known_inputs(command, model, warm_up_steps)
-    mean, covariance = model.moments(observed[None], features[None], command.num_steps, known=known)
-    samples = ()
-    if command.num_samples:
-        copies = [np.repeat(array[None], command.num_samples, axis=0) for array in (observed, features)]
-        known = {name: np.repeat(array, command.num_samples, axis=0) for name, array in known.items()}
-        samples = model.paths(*copies, command.num_steps, (command.seed, 0), known=known)
+    inputs = observed[None], features[None], command.num_steps
+    count = max(command.num_samples, NUM_PATHS) if model.is_random else command.num_samples
+    samples = draw_paths(model, *inputs, count, command.seed, known=known) if count else ()
+    mean, covariance = moments(samples) if model.is_random else model.moments(*inputs, known=known)
+    samples = samples[0][: command.num_samples] if count else ()
     truth = frames[warm_up_steps:][: command.num_steps]
     box = None if boxes is None else boxes[warm_up_steps - 1]
     title = f"{name}: {command.num_steps} frames predicted from {warm_up_steps} by {model.name}"

@@ -45,9 +45,10 @@ def evaluate(models, data, split, windows=None, ensembles=None):
     drawn = ensembles and Ensembles(ensembles, dict(zip(names, models, strict=True)), directory, split)
     baselines, left_out = predictors.make_all(_setting(scored, manifest))
     everything = dict(zip(names, map(models_.predictor_of, models), strict=True)) | baselines
+    random = [name for name, model in zip(names, models, strict=True) if models_.is_random(model)]
     results, totals, errors = {}, {}, None
     for name, predictor in everything.items():
-        scores, results[name] = scored.score(predictor)
+        scores, results[name] = scored.score(predictor, single_frames=bool(random))
         totals[name] = paired_bootstrap.totals_of(scores, scored.simulations)
         errors = scores.window_mae() if errors is None else errors
     return Findings(
@@ -61,6 +62,7 @@ def evaluate(models, data, split, windows=None, ensembles=None):
         left_out=left_out | scored.left_out({name: everything[name] for name in names}),
         comparisons=paired_bootstrap.compare(totals, names),
         examples=scored.examples(everything, errors),
+        random=random,
         ensembles=drawn and drawn.evaluate(),
     )
 

@@ -35,6 +35,8 @@ class Findings:
     """Paired differences between predictors, see `paired_bootstrap.compare`."""
     examples: list[ExampleWindow]
     """Windows to look at: the best, the median, the worst and some others."""
+    random: list[str] = dataclasses.field(default_factory=list)
+    """Names of the models of random motion, which are rolled out by draws."""
     ensembles: EnsembleFindings | None = None
     """Scores of ensembles, if there were any."""
 
@@ -71,7 +73,16 @@ class Findings:
             f"{models} on the {self.split} split of {self.data}: {self.num_windows} windows, each a free rollout of "
             f"{self.windows.num_steps} frames after {self.windows.reference.warm_up_steps} observed ones, "
             f"{self.windows.spacing} stored frame{'s' * (self.windows.spacing > 1)} apart."
-            f"{self._samplings()}{left_out_sentence(self.left_out)}"
+            f"{self._samplings()}{self._random_motion()}{left_out_sentence(self.left_out)}"
+        )
+
+    def _random_motion(self):
+        if not self.random:
+            return ""
+        return (
+            f" Models of random motion: {', '.join(self.random)}. They are meant for drawn paths: their rollout of "
+            "means has errors, but no NLL, no coverage and no statistics. Their one-frame NLL is that of single frames "
+            "after true ones; their statistics, regions and pictures are those of drawn paths."
         )
 
     def _samplings(self):
@@ -86,12 +97,22 @@ class Findings:
     def __str__(self):
         """The description and a table: a predictor per line."""
         width = max(map(len, self.results))
-        lines = [f"{'':{width}}  {'NLL':>10}  {'MAE':>10}  {'coverage 50 %':>13}  {'coverage 90 %':>13}"]
+        keys = {"NLL": "nll", "MAE": "mae", "coverage 50 %": "coverage_50", "coverage 90 %": "coverage_90"}
+        keys = {"one-frame NLL": "one_frame_nll", **keys} if self.random else keys
+        lines = ["  ".join([f"{'':{width}}", *(f"{title:>13}" for title in keys)])]
         for name, result in self.results.items():
-            coverage = [f"{100 * result[key]:11.1f} %" for key in ("coverage_50", "coverage_90")]
-            lines.append(f"{name:{width}}  {result['nll']:10.3f}  {result['mae']:10.4g}  {'  '.join(coverage)}")
+            cells = [_cell(result.get(key), key) for key in keys.values()]
+            lines.append("  ".join([f"{name:{width}}", *cells]))
         ensembles = [] if self.ensembles is None else ["", str(self.ensembles)]
         return "\n".join([self.description(), "", *lines, *ensembles])
+
+
+def _cell(value, key):
+    if value is None or not math.isfinite(value):
+        return f"{'n/a':>13}"
+    if key.startswith("coverage"):
+        return f"{100 * value:11.1f} %"
+    return f"{value:13.3f}" if key.endswith("nll") else f"{value:13.4g}"
 
 
 def json_ready(value):

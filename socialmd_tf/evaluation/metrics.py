@@ -130,6 +130,13 @@ def summary(scores, simulations, mean_move):
     }
 
 
+def without_density(found):
+    """A summary without what is said of the density, for models whose density is not that of a rollout of means."""
+    lists = ("nll_per_step", "coverage_50_per_step", "coverage_90_per_step")
+    numbers = ("nll", "nll_standard_error", "nll_per_move", "coverage_50", "coverage_90")
+    return found | {key: [] for key in lists} | dict.fromkeys(numbers, math.nan) | {"calibration": {}}
+
+
 def stratum(scores, chosen):
     """Summarize the scores of some particles of some windows.
 

@@ -1,6 +1,7 @@
 """Exported and in-memory models behind one interface, and their names in the results."""
 
 import dataclasses
+from functools import partial
 
 import keras
 
@@ -10,6 +11,7 @@ from socialmd_tf.config import from_dict, to_dict
 from socialmd_tf.evaluation import predictors
 from socialmd_tf.evaluation.compatibility import check_data
 from socialmd_tf.model import rollout_layer
+from socialmd_tf.parts.heads import is_sampled
 
 
 class InMemoryModel:
@@ -33,7 +35,9 @@ class InMemoryModel:
         self._model = model
         self.name = model.name
         self.layout = rollout.head.layout
-        self.card = {"windows": to_dict(dataclasses.replace(windows, rollout_steps=rollout.rollout_steps))}
+        windows = dataclasses.replace(windows, rollout_steps=rollout.rollout_steps)
+        config = getattr(model, "config", None)  # that of `build_model`
+        self.card = {"windows": to_dict(windows), "model": to_dict(config) if config else {}}
         num_features = model.input["features"].shape[-1]
         require(
             self.layout.num_dimensions == manifest.num_dimensions,
@@ -82,7 +86,15 @@ def windows_of(model):
 
 def predictor_of(model):
     """The `Predictor` of a model that `prepare` returned."""
-    return predictors.Predictor(model.density, model.layout, windows_of(model), model.draw)
+    first_frame = partial(model.density, horizon=1) if model.path else None
+    return predictors.Predictor(
+        model.density, model.layout, windows_of(model), model.draw, is_random(model), first_frame
+    )
+
+
+def is_random(model):
+    """Whether a model that `prepare` returned is one of random motion, which is rolled out by draws."""
+    return is_sampled(model.card.get("model", {}).get("head", ""))
 
 
 def names_of(models):

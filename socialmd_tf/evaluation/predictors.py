@@ -50,6 +50,15 @@ class Predictor:
     draw: Callable | None = None
     """Function of a batch's input dictionary and a seed (two integers) that returns one drawn path per window
     `[B, T', N, D]`; None if the predictor has only a density per frame."""
+    is_sampled: bool = False
+    """Whether it is a model of random motion, which is rolled out by draws: likelihood, coverage and statistics of its
+    rollout of means then mean nothing."""
+    first_frame: Callable | None = None
+    """As `predict`, of at least the next frame alone; None for `predict`."""
+
+    def next_frame(self, inputs):
+        """Parameters of the density of the next frame `[B, 1, N, P]` after a batch's input dictionary."""
+        return (self.first_frame or self.predict)(inputs)[:, :1]
 
 
 def extrapolation(order, setting):

@@ -1,12 +1,17 @@
 """The windows of a split on which all predictors are scored."""
 
+import dataclasses
+import math
+
 import numpy as np
 
 from pipelines.manifest import Manifest
-from socialmd_tf.evaluation import example_windows, metrics
+from socialmd_tf.evaluation import example_windows, metrics, one_frame
 from socialmd_tf.evaluation.close_encounters import Encounters, encounters
 from socialmd_tf.evaluation.example_windows import ExampleWindow
 from socialmd_tf.evaluation.path_statistics import PathStatistics
+
+_PATHS = 16
 
 
 class ScoredWindows:
@@ -48,33 +53,45 @@ class ScoredWindows:
         self.mean_move = self._truth.trajectories.moves.mean()
         """Mean Euclidean distance between two common frames of a true window, in units of length."""
 
-    def score(self, predictor):
+    def score(self, predictor, single_frames=False):
         """Score a `Predictor` on every window.
+
+        Args:
+            predictor: The `Predictor`.
+            single_frames: Whether to score densities of single frames after true ones, too.
 
         Returns:
             Its `Scores`, and a dictionary of `metrics.summary`, `strata` (`Encounters.strata`, if a system has two
             particles) and `observables` (`trajectory_statistics.compare`). Datasets of molecules add `molecules`
             (`molecule_statistics.compare`) of predicted means, and `molecules_drawn` of drawn paths if the predictor
-            draws paths.
+            draws paths. Of a model of random motion, everything but the errors is that of drawn paths.
         """
         parts, means = [], PathStatistics(self._manifest, self.windows)
-        draws = means.molecules is not None and predictor.draw is not None
+        draws = predictor.draw is not None and (means.molecules is not None or predictor.is_sampled)
         drawn = PathStatistics(self._manifest, self.windows) if draws else None
+        singles = []
         for number, batch in enumerate(self._batches()):
             parameters = self._predict(predictor, batch)
             parts.append(metrics.score(parameters, predictor.layout, batch.targets, batch.mask))
             means.add(batch, np.asarray(predictor.layout.mean(parameters)))
             if draws:
                 drawn.add(batch, self._draw(predictor, batch, number))
+            singles += [one_frame.score(predictor, batch, self.windows)] if single_frames else []
         scores = metrics.Scores.concatenate(parts)
         result = metrics.summary(scores, self.simulations, self.mean_move)
+        if predictor.is_sampled:
+            scores = dataclasses.replace(scores, nll=np.full_like(scores.nll, math.nan))
+            result = metrics.without_density(result)
         if self.num_particles > 1:
             result["strata"] = self._encounters.strata(scores, self.mean_move)
-        result["observables"] = means.compare(self._truth)
-        if means.molecules is not None:
+        shown = drawn if predictor.is_sampled else means
+        result["observables"] = shown.compare(self._truth) if shown else {}
+        if means.molecules is not None and not predictor.is_sampled:
             result["molecules"] = means.compare_molecules(self._truth, self.simulations)
-        if draws:
+        if draws and means.molecules is not None:
             result["molecules_drawn"] = drawn.compare_molecules(self._truth, self.simulations)
+        if singles and None not in singles:
+            result |= one_frame.summary(metrics.Scores.concatenate(singles), self.simulations)
         return scores, result
 
     def left_out(self, models):
@@ -142,5 +159,10 @@ class ScoredWindows:
         return drawn[:, self.windows.steps_of(predictor.windows)]
 
     def _moments(self, predictor, batch):
+        """Mean and covariance of every predicted frame; of random motion, those of several drawn paths."""
+        if predictor.is_sampled and predictor.draw is not None:
+            drawn = np.stack([self._draw(predictor, batch, number) for number in range(_PATHS)])
+            apart = drawn - drawn.mean(axis=0)
+            return drawn.mean(axis=0), np.einsum("s...i,s...j->...ij", apart, apart) / (_PATHS - 1)
         parameters, layout = self._predict(predictor, batch), predictor.layout
         return np.asarray(layout.mean(parameters)), np.asarray(layout.covariance(parameters))

@@ -1,12 +1,12 @@
 """Exported models: load one and predict with it. Writing them is in write.py."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from pipelines.errors import UserError, require
 from socialmd_tf.compilation import SETTINGS, compile_errors, is_compiled
 from socialmd_tf.config import ModelConfig, from_dict
+from socialmd_tf.export.drawn_paths import NUM_PATHS, draw_paths, moments
 from socialmd_tf.export.forecast import Forecast, Samples
 from socialmd_tf.export.frames import read
 from socialmd_tf.export.model_card import CARD, PREDICTION_FIELDS, read_card
@@ -16,6 +16,7 @@ from socialmd_tf.export.versions import find_version
 from socialmd_tf.export.write import WEIGHTS
 from socialmd_tf.layers import DensityLayout
 from socialmd_tf.model import build_model
+from socialmd_tf.parts.heads import is_sampled
 from socialmd_tf.weights import load_weights
 
 
@@ -72,6 +73,7 @@ class ExportedModel:
         name: NAME.
         card: The model card, a dictionary.
         layout: The `DensityLayout` of the predicted parameters.
+        is_random: Whether it is a model of random motion, which is rolled out by draws.
 
     Raises:
         UserError: As for `load`.
@@ -82,6 +84,7 @@ class ExportedModel:
         self.path = path = find_version(path)
         self.name = path.absolute().parent.name  # "." has no name
         self.card = read_card(path)
+        self.is_random = is_sampled(self.card.get("model", {}).get("head", ""))
         missing = [name for name in PREDICTION_FIELDS if name not in self.card]
         if missing:
             raise UserError(f"{path / CARD}: expected the field `{missing[0]}`; the card is not whole")
@@ -103,6 +106,9 @@ class ExportedModel:
     def rollout(self, frames, num_steps=30):
         """Predict the frames that follow; the mean of every predicted frame is fed back.
 
+        Means of random motion do not move as it does. A model with `is_random` therefore predicts mean and covariance
+        of 16 drawn paths.
+
         Args:
             frames: `Frames`, or anything that `socialmd_tf.read` takes. Frames of a dataset are read at the model's
                 frame interval, and the first T of them are observed, T as in training; other frames are all observed.
@@ -116,7 +122,11 @@ class ExportedModel:
         """
         frames = read(frames)
         positions, features, mask, *known = model_inputs(frames, self.card)
-        mean, covariance = self.moments(positions, features, self._horizon(num_steps), mask, *known)
+        if self.is_random:
+            drawn = draw_paths(self, positions, features, self._horizon(num_steps), NUM_PATHS, 0, mask, *known)
+            mean, covariance = moments(drawn)
+        else:
+            mean, covariance = self.moments(positions, features, self._horizon(num_steps), mask, *known)
         if frames.positions.ndim == 3:
             mean, covariance = mean[0], covariance[0]
         return Forecast(**self._facts(frames, positions, num_steps), mean=mean, covariance=covariance)
@@ -139,14 +149,11 @@ class ExportedModel:
         require(_is_integer(num_samples) and num_samples >= 1, "num_samples", "an integer of at least 1", num_samples)
         require(_is_integer(seed) and 0 <= seed < 2**31, "seed", "an integer from 0 to 2^31 - 1", seed)
         frames = read(frames)
-        inputs = model_inputs(frames, self.card)
-        positions, features, mask, *known = keras.tree.map_structure(
-            lambda value: None if value is None else np.repeat(value, num_samples, axis=0), inputs
-        )
-        drawn = self.paths(positions, features, self._horizon(num_steps), (seed, 0), mask, *known)
-        if frames.positions.ndim == 4:
-            drawn = drawn.reshape(-1, num_samples, *drawn.shape[1:])
-        return Samples(**self._facts(frames, inputs[0], num_steps), positions=drawn)
+        positions, features, mask, *known = model_inputs(frames, self.card)
+        horizon = self._horizon(num_steps)
+        drawn = draw_paths(self, positions, features, horizon, num_samples, seed, mask, *known)
+        drawn = drawn if frames.positions.ndim == 4 else drawn[0]
+        return Samples(**self._facts(frames, positions, num_steps), positions=drawn)
 
     def moments(self, positions, features, horizon, mask=None, known=None):
         """Mean `[B, horizon, N, D]` and covariance `[B, horizon, N, D, D]` after frames `[B, T, N, D]`.
@@ -195,13 +202,13 @@ class ExportedModel:
         """One drawn trajectory `[B, T', N, D]` after a batch's input dictionary; `seed` is two integers."""
         return self.paths(inputs["positions"], inputs["features"], self._trained_steps, seed, inputs["mask"], inputs)
 
-    def density(self, inputs):
-        """Parameters `[B, T', N, P]` of the densities after a batch's input dictionary."""
+    def density(self, inputs, horizon=None):
+        """Parameters `[B, horizon, N, P]` of the densities after a batch's inputs; T' of the training by default."""
         called = self._call(
             "density",
             inputs["positions"],
             inputs["features"],
-            self._trained_steps,
+            horizon or self._trained_steps,
             mask=_floats(inputs["mask"]),
             **self._known(inputs),
         )

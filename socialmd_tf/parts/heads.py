@@ -2,13 +2,21 @@
 
 from typing import Any
 
-from pipelines.errors import require
+from pipelines.errors import UserError, require
 from socialmd_tf.parts.forces import FORCES
 from socialmd_tf.parts.registry import Head, Registry
 
 HEADS = Registry("head", Head)
 
 register_head = HEADS.register
+
+
+def is_sampled(name: str) -> bool:
+    """Whether a head is rolled out by draws, see `Head`; False for one that is not known here."""
+    try:
+        return HEADS[name].is_sampled
+    except UserError:
+        return False
 
 
 @register_head("absolute", reads=("correlated",))

@@ -26,7 +26,9 @@ def html(findings):
     def table(key, figures=""):
         return (key, found[key].title, html_tables.render(found[key]) + figures) if key in found else (key, "", "")
 
+    drawn = [table("ensembles", ensemble_sections.fans(findings)), table("ensemble_calibration")]
     sections = [
+        *(drawn if findings.random else ()),
         table("predictors"),
         table("comparisons"),
         ("steps", "Error per step", html_sections.steps(results, unit)),
@@ -34,8 +36,7 @@ def html(findings):
         table("strata", html_sections.strata(results, unit)),
         table("statistics", html_sections.statistics(results, unit)),
         table("molecules", html_sections.molecules(results, unit)),
-        table("ensembles", ensemble_sections.fans(findings)),
-        table("ensemble_calibration"),
+        *(() if findings.random else drawn),
         ("examples", "Example windows", html_sections.examples(examples, unit)),
         ("player", "Player of rollouts", html_sections.play(examples, unit)),
     ]

@@ -25,8 +25,9 @@ def tables(findings):
         "molecules": molecules(results, unit),
     }
     if ensembles is not None:
-        found["ensembles"] = ensemble_tables.scores(ensembles, unit)
-        found["ensemble_calibration"] = ensemble_tables.calibration(ensembles, findings.models)
+        drawn = {"ensembles": ensemble_tables.scores(ensembles, unit)}
+        drawn["ensemble_calibration"] = ensemble_tables.calibration(ensembles, findings.models)
+        found = {**drawn, **found} if findings.random else {**found, **drawn}
     return {key: table for key, table in found.items() if table is not None}
 
 
@@ -45,6 +46,8 @@ def predictors(results, unit):
         (with_unit("ADE", unit), "ade", None),
         (with_unit("FDE", unit), "fde", None),
     ]
+    if any("one_frame_nll" in result for result in results.values()):
+        columns.insert(0, ("one-frame NLL (nats)", "one_frame_nll", "one_frame_nll_standard_error"))
     cells = [_column(results, key, error_key) for _, key, error_key in columns]
     cells += [[Cell(percent(result[key])) for result in results.values()] for key in ("coverage_50", "coverage_90")]
     header = ["predictor", *(name for name, *_ in columns), "coverage 50 %", "coverage 90 %"]
@@ -55,6 +58,11 @@ def predictors(results, unit):
         "step. ±: standard error over simulations, because windows of one simulation are not independent. Coverage: "
         "share of true positions inside the 50 % and the 90 % predictive region (ideal: 50 % and 90 %)."
     )
+    if columns[0][1] == "one_frame_nll":
+        note += (
+            " One-frame NLL: that of single frames after true ones, at up to eight frames of each window. Models of "
+            "random motion have no NLL and no coverage of a rollout of means."
+        )
     return Table("Predictors", header, _rows(results, cells), note, bold="lowest value of the column")
 
 
@@ -175,7 +183,7 @@ def _rows(names, columns):
 def _column(results, key, error_key):
     """Cells of one number of every predictor, all with the same decimals."""
     values = [result.get(key) for result in results.values()]
-    decimals = _NLL_DECIMALS if key.startswith("nll") else decimals_for(values)
+    decimals = _NLL_DECIMALS if "nll" in key else decimals_for(values)
     lowest = min(filter(is_number, values), default=None)
     cells = []
     for value, result in zip(values, results.values(), strict=True):

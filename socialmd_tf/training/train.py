@@ -10,6 +10,7 @@ from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
 from pipelines.output_directory import DirectoryLock
 from socialmd_tf.config import TrainConfig, load_json, to_dict
+from socialmd_tf.evaluation.ensembles.evaluate import EnsembleSettings
 from socialmd_tf.evaluation.evaluate import evaluate
 from socialmd_tf.export.model_card import CARD, add_metrics, model_card, read_card
 from socialmd_tf.export.saved_model import ExportedModel
@@ -22,6 +23,7 @@ from socialmd_tf.training.run import Run
 
 DEMO_DATA = Path("data/demo")
 DEMO_SIMULATION = SimulationConfig(num_train=32, num_validation=4, num_test=4)
+_SAMPLES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +121,17 @@ def _evaluate(run, path, split):
 
 
 def _write_report(run, path, split):
-    findings = evaluate([ExportedModel(path, run.config.compile)], run.config.data, split)
+    model = ExportedModel(path, run.config.compile)
+    findings = _findings(model, run.config, split)
     write(findings, run.directory)
     add_metrics(path, split, findings.results[findings.first_model])
+
+
+def _findings(model, config, split):
+    """The evaluation; of random motion with ensembles, if the data can have any."""
+    if config.is_sampled:
+        try:
+            return evaluate([model], config.data, split, ensembles=EnsembleSettings(_SAMPLES))
+        except UserError as error:
+            print(f"no ensembles in the report: {error}", flush=True)
+    return evaluate([model], config.data, split)

@@ -13,7 +13,7 @@ from pipelines.manifest import Manifest
 from socialmd_tf import commands
 from socialmd_tf.export.saved_model import load
 from socialmd_tf.rollout import main
-from tests.socialmd_tf.evaluation.small_model import exported_model
+from tests.socialmd_tf.evaluation.small_model import RANDOM, exported_model
 
 WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=0)
 
@@ -268,3 +268,23 @@ def test_a_file_without_its_box_is_refused(call, data, tmp_path):
     elsewhere = shutil.copy(data / "test/00000.npy", tmp_path / "elsewhere.npy")
     code, _, error = call(input=elsewhere)
     assert code == 2 and "elsewhere.npy: expected a file" in error and "box" in error
+
+
+def test_mean_and_covariance_of_random_motion_are_those_of_drawn_paths(call, tmp_path):
+    model = exported_model(tmp_path / "random", WINDOWS, network=RANDOM)
+    few, many = tmp_path / "few.npz", tmp_path / "many.npz"
+    for output, number in ((few, 0), (many, 20)):
+        assert call(model=model.path.parent, output=output, num_samples=number)[0] == 0
+    with np.load(few) as file:
+        less = dict(file)
+    with np.load(many) as file:
+        found = dict(file)
+    assert set(less) == {"observed", "mean", "covariance", "truth", "times"}
+    assert found["samples"].shape == (20, 3, 3, 2)
+    np.testing.assert_allclose(found["mean"], found["samples"].mean(axis=0), rtol=1e-5)
+    for step, particle in ((0, 0), (2, 1)):
+        drawn = found["samples"][:, step, particle]
+        np.testing.assert_allclose(found["covariance"][step, particle], np.cov(drawn.T), rtol=1e-4)
+    first, last = (np.trace(found["covariance"][step].mean(axis=0)) for step in (0, 2))
+    assert last > 1.5 * first  # drawn paths spread; the density of a frame does not
+    assert np.trace(less["covariance"][0].mean(axis=0)) == pytest.approx(first, rel=0.5)

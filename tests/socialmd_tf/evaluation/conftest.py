@@ -2,12 +2,18 @@
 
 import pytest
 
-from tests.socialmd_tf.evaluation.small_model import exported_model
+from tests.socialmd_tf.evaluation.small_model import RANDOM, exported_model
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
     return exported_model(tmp_path_factory.mktemp("saved") / "small")
+
+
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory):
+    """A model of random motion."""
+    return exported_model(tmp_path_factory.mktemp("saved") / "random", network=RANDOM)
 
 
 @pytest.fixture
