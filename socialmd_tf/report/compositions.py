@@ -9,7 +9,7 @@ from pathlib import Path
 from pipelines.atomic_files import write_atomically, write_json, write_text
 from socialmd_tf.report.ensemble_tables import unit_of
 from socialmd_tf.report.markdown_page import render
-from socialmd_tf.report.number_format import decimals_for, is_number, with_error, with_unit
+from socialmd_tf.report.number_format import decimals_for, is_number, readable_time, with_error, with_unit
 from socialmd_tf.report.table import Cell, Table
 
 _NUMBERS = ("mean", "standard_deviation", "q05", "q25", "q50", "q75", "q95")
@@ -188,5 +188,6 @@ def _name(found):
 
 
 def _moment(findings):
-    time = f"{findings.duration:g} {findings.time_unit}" if findings.time_unit else f"{findings.num_steps} frames"
+    factor, unit = readable_time(findings.duration, findings.time_unit)
+    time = f"{factor * findings.duration:g} {unit}" if unit else f"{findings.num_steps} frames"
     return f"{time} after the last observed frame"

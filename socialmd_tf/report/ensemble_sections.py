@@ -1,9 +1,11 @@
 """The figures of ensembles: fans over what was observed, in the HTML report and as a picture."""
 
+import dataclasses
+
 from socialmd_tf.report import charts
 from socialmd_tf.report.ensemble_tables import unit_of
 from socialmd_tf.report.html_figures import figure, row
-from socialmd_tf.report.number_format import with_unit
+from socialmd_tf.report.number_format import readable_time, with_unit
 
 
 def fans(findings):
@@ -48,10 +50,12 @@ def drawn(ensembles):
 
 def described(fans, ensembles, unit):
     """Each fan with its words: (heading, `Fan`, title of the x axis, title of the y axis)."""
-    times = ensembles.time_unit or "1"
+    largest = max((fan.x[-1] for fan in fans if fan.axis == "time"), default=0.0)
+    factor, times = readable_time(largest, ensembles.time_unit or "1")
     axes = {"time": with_unit("time", times), "lag": with_unit("lag", times), "distance": with_unit("distance", unit)}
     found = []
     for fan in fans:
+        fan = fan if fan.axis == "distance" else dataclasses.replace(fan, x=fan.x * factor)
         statistic = ensembles.statistics[fan.statistic]
         value = with_unit(statistic["family"].replace("_", " "), unit_of(statistic["power"], unit))
         found.append((statistic["title"][:1].upper() + statistic["title"][1:], fan, axes[fan.axis], value))

@@ -46,3 +46,8 @@ def percent(share):
 def with_unit(name, unit):
     """The name of a length with its unit; "1" means dimensionless."""
     return name if unit == "1" else f"{name} ({unit})"
+
+
+def readable_time(largest, unit):
+    """Factor and unit for times up to `largest`: picoseconds become nanoseconds from 1000 on."""
+    return (1e-3, "ns") if unit == "ps" and largest >= 1000 else (1.0, unit)

@@ -1,16 +1,22 @@
 """What an evaluation says of models of random motion, which are rolled out by draws."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from pipelines.common_windows import CommonWindows
+from pipelines.manifest import Manifest
+from pipelines.npy_files import save_trajectory
+from socialmd_tf.config import TrainConfig
 from socialmd_tf.evaluation import models as models_
 from socialmd_tf.evaluation import one_frame
 from socialmd_tf.evaluation.ensembles.evaluate import EnsembleSettings
 from socialmd_tf.evaluation.evaluate import evaluate
 from socialmd_tf.report import html_page, markdown_page
+from socialmd_tf.training import train
+from tests.socialmd_tf.evaluation.small_model import RANDOM
 
 
 @pytest.fixture
@@ -71,6 +77,17 @@ def test_the_report_begins_with_the_ensembles(findings):
     assert row.count("n/a") >= 4
     page = html_page.html(findings)
     assert page.index('id="ensembles"') < page.index('id="predictors"')
+
+
+def test_a_training_reports_ensembles_where_the_data_can_have_them(random_model, data, capsys):
+    config = TrainConfig(data=str(data), model=RANDOM)
+    assert train._findings(random_model, config, "test").ensembles.num_samples == 16
+    manifest = Manifest.load(data)
+    save_trajectory(data / "again.npy", np.load(data / "test/00000.npy"))
+    reruns = {"again.npy": {"of": "test/00000.npy", "frame": 0}}  # before the model has observed its frames
+    dataclasses.replace(manifest, reruns=reruns).save(data)
+    assert train._findings(random_model, config, "test").ensembles is None
+    assert "no ensembles in the report: `model` must name models that begin by frame 0" in capsys.readouterr().out
 
 
 def test_other_models_have_no_single_frames(model, data):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 
@@ -21,6 +22,16 @@ def test_fans_have_bands_runs_and_axes_in_the_units_of_the_data():
     names = [trace.get("name") for trace in first["data"]]
     assert names == [None, "middle 90 %", None, "middle 50 %", "re-runs", "re-runs", "median", "file"]
     assert ensemble_sections.fans(findings()) == ""
+
+
+def test_long_times_are_in_nanoseconds():
+    found = ensembles()
+    slow = [fan if fan.axis == "distance" else dataclasses.replace(fan, x=1000 * fan.x) for fan in found.fans]
+    before = ensemble_sections.described(found.fans, found, "nm")
+    after = ensemble_sections.described(slow, found, "nm")
+    for (_, fan, title, _), (_, longer, slow_title, _) in zip(before, after, strict=True):
+        assert longer.x.tolist() == pytest.approx(fan.x.tolist())
+        assert slow_title == title.replace("ps", "ns")
 
 
 @pytest.mark.parametrize("name", ["ours", HOSTILE])
