@@ -2,6 +2,7 @@
 
 import textwrap
 
+from pipelines.counts import count, counted
 from pipelines.description import Description
 from pipelines.motion import Moves
 
@@ -24,11 +25,6 @@ def entry(label: str, text: str) -> str:
     return textwrap.fill(
         text, WIDTH, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-
-
-def count(number: int) -> str:
-    """A whole number with spaces between thousands."""
-    return f"{number:,}".replace(",", " ")
 
 
 def page(description: Description) -> list[str]:
@@ -64,7 +60,7 @@ def _data_lines(description: Description) -> list[str]:
 def _split_text(split: str, frames: tuple[int, ...]) -> str:
     if not frames:
         return f"{split}: none"
-    files = f"{count(len(frames))} file{'s' if len(frames) > 1 else ''}"
+    files = counted(len(frames), "file")
     each = " each" if min(frames) == max(frames) and len(frames) > 1 else ""
     total = f", {count(sum(frames))} in all" if len(frames) > 1 else ""
     return f"{split}: {files} of {_span((min(frames), max(frames)))} frames{each}{total}"

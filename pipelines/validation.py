@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.counts import counted
 from pipelines.errors import UserError
 from pipelines.jumps import image_fault, jump_fault
 from pipelines.manifest import Manifest
@@ -141,7 +142,7 @@ def _finite_fault(trajectory: npt.NDArray[Any], columns: list[str]) -> str | Non
                 f"expected a finite number, found {frames[frame, particle, column]}"
             )
         count += int(wrong.sum())
-    return f"{first} ({count} such number{'s' if count > 1 else ''} in the file)" if count else None
+    return f"{first} ({counted(count, 'such number')} in the file)" if count else None
 
 
 def _constant_fault(trajectory: npt.NDArray[Any], columns: list[str], constant: list[int]) -> str | None:
@@ -174,6 +175,6 @@ def check(directory: Path, *, min_frames: int = 1, splits: Sequence[str] | None 
     """
     faults = validate(directory, min_frames=min_frames, splits=splits)
     if len(faults) > 1:
-        raise UserError(f"{faults[0]} ... and {len(faults) - 1} more fault{'s' if len(faults) > 2 else ''}")
+        raise UserError(f"{faults[0]} ... and {counted(len(faults) - 1, 'more fault')}")
     if faults:
         raise UserError(faults[0])

@@ -7,8 +7,9 @@ from pathlib import Path
 import tyro
 
 from pipelines.config import DataConfig
+from pipelines.counts import counted
 from pipelines.description import Description, describe
-from pipelines.description_page import WIDTH, count, entry, page
+from pipelines.description_page import WIDTH, entry, page
 from pipelines.resolution import resolution_warnings
 from pipelines.validation import validate
 from pipelines.window_counts import count_windows
@@ -69,7 +70,7 @@ def advice_lines(description: Description, advice: Advice) -> list[str]:
         entry(
             "windows",
             f"{windows.warm_up_steps} observed and {windows.rollout_steps} predicted frames; the next window begins "
-            f"{windows.window_shift} frame{'s' if windows.window_shift > 1 else ''} later",
+            f"{counted(windows.window_shift, 'frame')} later",
         ),
         entry("", _window_counts(description, windows)),
         entry("preset", f"{advice.preset}: {advice.reason}"),
@@ -81,7 +82,7 @@ def advice_lines(description: Description, advice: Advice) -> list[str]:
 
 def _step(description: Description, windows: DataConfig) -> str:
     """How many stored frames a step has, and how far paths bend within it, or what speaks for every frame."""
-    step = f"{windows.subsample} stored frame{'s' if windows.subsample > 1 else ''} per step of the model"
+    step = f"{counted(windows.subsample, 'stored frame')} per step of the model"
     motion = description.motion
     if windows.subsample < motion.subsample:
         return f"{step}; {motion.subsample} would suit the motion, but the files are too short for it"
@@ -95,7 +96,7 @@ def _window_counts(description: Description, windows: DataConfig) -> str:
         split: sum(count_windows(num_frames, windows) for num_frames in frames)
         for split, frames in description.num_frames.items()
     }
-    return ", ".join(f"{split}: {count(number)} windows" for split, number in counts.items())
+    return ", ".join(f"{split}: {counted(number, 'window')}" for split, number in counts.items())
 
 
 def _command(words: list[str]) -> list[str]:

@@ -22,7 +22,7 @@ class NanoparticleCommand:
     A stand-in for the all-atom simulations of the thesis, which are not public. A gold core (AU) carries strands that
     end in a drug (OCQ, OQL; hydrophilic: OCP, PAN) or a background molecule (OCN, ONC). The solvent is implicit: beads
     attract each other in proportion to their hydrophobicity. All heads are equal at first; then hydrophobic drugs sink
-    in and the background comes to the surface. Needs the extra `openmm`: pip install 'socialmd_tf[openmm]'. The same
+    in and the background comes to the surface. Needs OpenMM (pip install openmm). The same
     command completes a run that was stopped. A simulation of 2 000 beads takes minutes on one core.
 
     With --restart-from, simulations are run again from one of their frames, with other random numbers: their

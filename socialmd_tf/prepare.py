@@ -21,8 +21,8 @@ class PrepareCommand:
     The atom nearest to the geometric centre of a molecule in the first frame represents the molecule in all frames.
     Positions are relative to the centre (the gold core of a nanoparticle; none with --center-on nothing), without
     periodic jumps. Datasets of liquids have the periodic box of the trajectory. Molecules are told apart by chain,
-    residue number and residue name. XTC and other formats need the extra `md`:
-    pip install 'socialmd_tf[md]'. The same command completes a run that was stopped.
+    residue number and residue name. XTC and other formats need MDAnalysis
+    (pip install MDAnalysis). The same command completes a run that was stopped.
 
     Example: --topology md.gro --trajectory md.xtc --molecules OQL ONC --output data/nanoparticle
     """

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipelines.atomic_files import write_atomically
 from pipelines.boxes import unwrap, wrap
+from pipelines.counts import counted
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from pipelines.molecules.known_molecules import particle_names
@@ -137,8 +138,8 @@ def predict(command, name):
     if len(frames) < warm_up_steps:
         raise UserError(
             f"{command.input}: expected at least {warm_up_steps} frames to warm up on, "
-            f"{model.card['windows']['subsample']} stored frames apart from frame {command.first_frame} on; found "
-            f"{len(frames)}. Change --first-frame or --warm-up-steps"
+            f"{counted(model.card['windows']['subsample'], 'stored frame')} apart from frame {command.first_frame} on; "
+            f"found {len(frames)}. Change --first-frame or --warm-up-steps"
         )
     observed = frames[:warm_up_steps]
     known = known_inputs(command, model, warm_up_steps)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from pipelines.errors import UserError, require
+from pipelines.extras import install_command
 from socialmd_tf import commands
 from socialmd_tf.serving.server.source import Source, find_source
 
@@ -39,7 +40,7 @@ class ServeCommand:
     rest_port: int = 8501
     """Port for REST; 0 takes a free one."""
     grpc_port: int = 8500
-    """Port for gRPC; 0 takes a free one. gRPC needs pip install 'socialmd_tf[serving]'."""
+    """Port for gRPC; 0 takes a free one. gRPC needs the libraries grpcio and tensorflow-serving-api."""
     all_versions: bool = False
     """Serve all versions of each model, not only the newest."""
 
@@ -101,7 +102,7 @@ def _start(models: "Models", command: ServeCommand) -> "list[RestServer | GrpcSe
     rest.start()
     print(f"REST at http://127.0.0.1:{rest.port}")
     if not _has_grpc():
-        print("no gRPC: it needs pip install 'socialmd_tf[serving]'")
+        print(f"no gRPC: it needs {install_command('serving')}")
         return [rest]
     from socialmd_tf.serving.server.grpc_server import GrpcServer
 

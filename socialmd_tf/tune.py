@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from pipelines.errors import UserError, require
+from pipelines.extras import install_command
 from pipelines.manifest import Manifest
 from pipelines.output_directory import DirectoryLock
 from socialmd_tf import commands
@@ -86,7 +87,7 @@ def main():
     config = parse(sys.argv[1:], TuneConfig, PROG, left_out=("epochs",))
     for module, distribution in _DISTRIBUTIONS.items():
         if importlib.util.find_spec(module) is None:
-            raise UserError(f"tune needs {distribution}, which is not installed: pip install 'socialmd_tf[tuning]'")
+            raise UserError(f"tune needs {distribution}, which is not installed: {install_command('tuning')}")
     if config.data is not None:
         Manifest.load(Path(config.data))  # before TensorFlow, which starts slowly
     require(not config.is_fitted, "model.force", "pair_mlp: a fitted law has nothing to search", config.model.force)

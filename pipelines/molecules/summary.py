@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.counts import counted
 from pipelines.molecules.config import SPLITS, MoleculesConfig
 from pipelines.molecules.records import Record
 
@@ -68,10 +69,9 @@ class Summary:
     def __str__(self) -> str:
         lines = ["The dataset was complete already; nothing was done."] if self.was_complete else []
         first = self.records[0]
-        plural = "s" if len(self.records) > 1 else ""
         lines += [
-            f"{self.directory}: {len(self.records)} simulation{plural}, {self.config.num_dimensions}D, positions in "
-            f"{self.config.length_unit}",
+            f"{self.directory}: {counted(len(self.records), 'simulation')}, {self.config.num_dimensions}D, "
+            f"positions in {self.config.length_unit}",
             *self._molecule_lines(),
             f"frames: {sum(record.num_frames for record in self.records)}, {first.time_between_frames:g} ps apart; "
             "files: " + ", ".join(f"{split} {self._num_files(split)}" for split in SPLITS),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.counts import counted
 from pipelines.errors import UserError
 
 
@@ -63,7 +64,8 @@ class Summary:
         errors = np.quantile([record.energy_error for record in self.records], [0.5, 0.9, 1.0])
         closest = min(record.closest_approach for record in self.records)
         lines = [
-            f"{self.directory}: {len(self.records)} simulations accepted, {self.redrawn} draws redrawn",
+            f"{self.directory}: {counted(len(self.records), 'simulation')} accepted, "
+            f"{counted(self.redrawn, 'draw')} redrawn",
             "max |E - E0| / K0: median {:.1e}, 90 % quantile {:.1e}, largest {:.1e}".format(*errors),
             f"closest approach in the stored frames: {closest:.3f}",
         ]

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from pipelines.common_windows import CommonWindows
+from pipelines.counts import counted
 from socialmd_tf.evaluation.ensembles.findings import EnsembleFindings, left_out_sentence
 from socialmd_tf.evaluation.example_windows import ExampleWindow
 
@@ -70,9 +71,9 @@ class Findings:
         """Sentences that say which models were evaluated, on which windows, and what was left out."""
         models = ", ".join(path if path != "in memory" else f"{name} (in memory)" for name, path in self.models.items())
         return (
-            f"{models} on the {self.split} split of {self.data}: {self.num_windows} windows, each a free rollout of "
-            f"{self.windows.num_steps} frames after {self.windows.reference.warm_up_steps} observed ones, "
-            f"{self.windows.spacing} stored frame{'s' * (self.windows.spacing > 1)} apart."
+            f"{models} on the {self.split} split of {self.data}: {counted(self.num_windows, 'window')}, each a free "
+            f"rollout of {self.windows.num_steps} frames after {self.windows.reference.warm_up_steps} observed ones, "
+            f"{counted(self.windows.spacing, 'stored frame')} apart."
             f"{self._samplings()}{self._random_motion()}{left_out_sentence(self.left_out)}"
         )
 

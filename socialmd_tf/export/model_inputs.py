@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from pipelines.counts import counted
 from pipelines.errors import UserError, require
 from pipelines.jumps import jump_fault
 from socialmd_tf.export.frames import floats
@@ -64,7 +65,7 @@ def _observed(frames, card):
     available = len(range(0, len(frames), stride))
     if available < number:
         raise UserError(
-            f"{frames.name}: expected at least {number} frames to observe, {stride} stored frames apart, "
+            f"{frames.name}: expected at least {number} frames to observe, {counted(stride, 'stored frame')} apart, "
             f"found {available}"
         )
     return np.arange(0, number * stride, stride)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import UserError, require
+from pipelines.extras import install_command
 from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
@@ -108,7 +109,7 @@ def _export_once(model, run, manifest):
     path = export(model, directory, card, config.max_horizon)
     print(f"exported the weights of epoch {run.state.best_epoch + 1} to {path}", flush=True)
     if not warmup.is_possible():
-        print("no warm-up requests for a model server in it; they need pip install 'socialmd_tf[serving]'")
+        print(f"no warm-up requests for a model server in it; they need {install_command('serving')}")
     return path
 
 

@@ -9,6 +9,7 @@ from keras_tuner import oracles
 
 from pipelines.atomic_files import write_json
 from pipelines.errors import UserError
+from pipelines.extras import install_command
 from socialmd_tf.config import load_json
 from socialmd_tf.tuning.tpe import TPEOracle
 
@@ -228,7 +229,7 @@ def build_oracle(tuner, space, *, max_trials, epochs, seed, worker_timeout=60.0,
         try:
             return _Bayesian(num_initial_points=_RANDOM_TRIALS, **shared)
         except ImportError:
-            raise UserError("the tuner bayesian needs scikit-learn: pip install 'socialmd_tf[tuning]'") from None
+            raise UserError(f"the tuner bayesian needs scikit-learn: {install_command('tuning')}") from None
     if tuner == "tpe":
         return _TPE(num_startup_trials=_RANDOM_TRIALS, **shared)
     return {"random": _Random, "grid": _Grid}[tuner](**shared)

@@ -55,5 +55,5 @@ def test_simulates_and_runs_again(tmp_path):
     restart = ["--restart-from", str(tmp_path / "a/simulations/00001"), "--frame", "4", "--num-reruns", "2"]
     result = subprocess.run([*words, str(tmp_path / "b"), *restart], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert "2 re-runs of each of 1 simulations from frame 4 on" in result.stdout
+    assert "2 re-runs of 1 simulation from frame 4 on" in result.stdout
     assert sorted(path.name for path in (tmp_path / "b/simulations").iterdir()) == ["00001_004_00", "00001_004_01"]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import UserError
+from pipelines.extras import install_command
 from pipelines.molecules.formats.boxes import OPEN, cell_vectors
 from pipelines.molecules.formats.frame import (
     IncompleteFileError,
@@ -22,10 +23,6 @@ from pipelines.molecules.formats.frame import (
 )
 from pipelines.molecules.formats.lines import format_suffix, numbered_lines
 
-MISSING = (
-    "reading molecular trajectories of this format needs MDAnalysis, which is not installed; "
-    "expected: pip install 'socialmd_tf[md]'"
-)
 _AMBER_TEXT = (".mdcrd", ".crdbox", ".trj")
 Result = TypeVar("Result")
 
@@ -152,11 +149,19 @@ def _labels(path: Path, num_atoms: int) -> Labels | None:
     return Labels(path.suffix.lower(), *encoded)
 
 
+def missing() -> UserError:
+    """The error for files that only MDAnalysis reads, where it is not installed."""
+    return UserError(
+        "reading molecular trajectories of this format needs MDAnalysis, which is not installed; "
+        f"expected: {install_command('md')}"
+    )
+
+
 def _mdanalysis() -> Any:
     try:
         import MDAnalysis
     except ImportError:
-        raise UserError(MISSING) from None
+        raise missing() from None
     return MDAnalysis
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import checked_vectors
 from pipelines.molecules.formats.frame import IncompleteFileError, RawFrame, as_float64, wrong_number_of_atoms
-from pipelines.molecules.formats.mdanalysis import MISSING
+from pipelines.molecules.formats.mdanalysis import missing
 
 _DECODER = Path(__file__).with_name("xtc_decoder.py")
 _MAGIC = 1995
@@ -45,7 +45,7 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
         IncompleteFileError: The last frame is cut off.
     """
     if importlib.util.find_spec("MDAnalysis") is None:
-        raise UserError(MISSING)
+        raise missing()
     size = path.stat().st_size
     with path.open("rb") as file:
         index = 0

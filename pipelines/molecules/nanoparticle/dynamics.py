@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import UserError
+from pipelines.extras import install_command
 from pipelines.molecules.nanoparticle.beads import BOND_LENGTH, Beads
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.nanoparticle.forces import HYDROPHOBICITY, MASS, RELAXED_HYDROPHOBICITY, forces
@@ -194,6 +195,6 @@ def _openmm() -> Any:
         import openmm
     except ImportError:
         raise UserError(
-            "simulating nanoparticles needs OpenMM, which is not installed; expected: pip install 'socialmd_tf[openmm]'"
+            f"simulating nanoparticles needs OpenMM, which is not installed; expected: {install_command('openmm')}"
         ) from None
     return openmm

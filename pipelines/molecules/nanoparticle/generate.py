@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.atomic_files import write_atomically, write_json
+from pipelines.counts import counted
 from pipelines.molecules.nanoparticle.beads import GROUPS, Beads, build
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.nanoparticle.dynamics import Snapshot, State, is_stored, simulate
@@ -48,9 +49,8 @@ class Summary:
         config = self.config
         last = config.num_frames - 1
         chosen = sorted({0, last // 4, last // 2, 3 * last // 4, last})
-        plural = "s" if config.num_simulations > 1 else ""
         lines = [
-            f"{self.directory}: {config.num_simulations} simulation{plural} of {self.num_beads} beads, "
+            f"{self.directory}: {counted(config.num_simulations, 'simulation')} of {self.num_beads} beads, "
             f"{config.num_frames} frames {config.time_between_frames:g} ps apart",
             "a coarse-grained stand-in: its times and distances are not those of a real nanoparticle",
         ]

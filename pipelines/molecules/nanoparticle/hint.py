@@ -34,7 +34,8 @@ def prepare_command(config: NanoparticleConfig, folder: Path) -> str:
         words.append(f"--min-frames {max(min(lengths), 1)}")
     if min(lengths) < 1:
         words.append("--fractions 1 0 0")
-    names = dict.fromkeys(name for drug in config.drugs for name in GROUPS[drug][:2])
+    drugs = dict.fromkeys(map(config.drug_of, range(config.num_simulations)))  # of `both`, few have one
+    names = dict.fromkeys(name for drug in drugs for name in GROUPS[drug][:2])
     words.append(f"--molecules {' '.join(names)} --anchor {TETHER}")
     words.append(f"--time-between-frames {config.time_between_frames:g} --output DIR")
     return " ".join(words)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.atomic_files import write_json
+from pipelines.counts import counted
 from pipelines.errors import UserError, require
 from pipelines.molecules.nanoparticle.beads import Beads, build
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
@@ -75,9 +76,10 @@ class RerunSummary:
     """Its configuration."""
 
     def __str__(self) -> str:
+        each = "each of " if self.num_simulations > 1 else ""
         return (
-            f"{self.directory}: {self.config.num_reruns} re-runs of each of {self.num_simulations} simulations from "
-            f"frame {self.config.frame} on\n"
+            f"{self.directory}: {counted(self.config.num_reruns, 're-run')} of "
+            f"{each}{counted(self.num_simulations, 'simulation')} from frame {self.config.frame} on\n"
             f"next: the `prepare` command of the simulations, with --reruns {self.directory / RERUNS_FILE}"
         )
 

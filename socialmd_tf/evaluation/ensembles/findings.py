@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from pipelines.counts import counted
+
 
 @dataclasses.dataclass(frozen=True)
 class Fan:
@@ -74,8 +76,9 @@ class EnsembleFindings:
         reruns = f"{self.num_reruns} re-runs begin there" if self.num_reruns else "the data have no re-runs of them"
         spacing = self.stored_frames_between_steps
         return (
-            f"Ensembles of {self.num_samples} drawn paths of {self.num_steps} frames, {spacing} stored "
-            f"frame{'s' * (spacing > 1)} apart, after {where} of {len(self.frames)} files ({starts} in all); {reruns}."
+            f"Ensembles of {self.num_samples} drawn paths of {self.num_steps} frames, "
+            f"{counted(spacing, 'stored frame')} apart, after {where} of {counted(len(self.frames), 'file')} "
+            f"({starts} in all); {reruns}."
             f"{left_out_sentence(self.left_out)}"
         )
 

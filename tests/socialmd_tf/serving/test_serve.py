@@ -18,6 +18,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from pipelines.errors import UserError
+from pipelines.extras import install_command
 from socialmd_tf import serve
 from socialmd_tf.serving import Client
 from socialmd_tf.serving.errors import Unavailable
@@ -180,7 +181,7 @@ def roll_out_for_long(address, answers):
 def test_rest_works_without_the_libraries_for_grpc(saved_models):
     without = "import sys; sys.modules['grpc'] = sys.modules['tensorflow_serving'] = None\n"
     with serving(saved_models / "1", program=("-c", without + LAUNCH)) as server:
-        assert "\nno gRPC: it needs pip install 'socialmd_tf[serving]'\n" in server.printed
+        assert f"\nno gRPC: it needs {install_command('serving')}\n" in server.printed
         assert set(server.ports) == {"rest"}
         with Client(server.address("rest"), "tiny", protocol="rest") as client:  # the only version that was named
             assert client.metadata().version == 1

@@ -15,11 +15,10 @@ from socialmd_tf.prepare import PrepareCommand
 
 @pytest.mark.parametrize("num_simulations", [1, 2, 4, 5, 12])
 @pytest.mark.parametrize("num_frames", [1, 2, 5, 40])
-def test_prepare_accepts_the_command(tmp_path, num_simulations, num_frames):
+def test_prepare_accepts_the_command(tmp_path, num_simulations, num_frames, drug="hydrophobic"):
     """Without OpenMM: all frames are the initial positions."""
-    config = NanoparticleConfig(
-        num_simulations=num_simulations, num_frames=num_frames, num_strands=4, chain_beads=1, head_beads=2
-    )
+    size = {"num_strands": 4, "chain_beads": 1, "head_beads": 2}
+    config = NanoparticleConfig(num_simulations=num_simulations, num_frames=num_frames, drug=drug, **size)
     for index in range(num_simulations):
         beads = build(config, index)
         folder = tmp_path / "simulations" / f"{index:05d}"
@@ -33,4 +32,10 @@ def test_prepare_accepts_the_command(tmp_path, num_simulations, num_frames):
     command = parse(PrepareCommand, prog="prepare", args=flags)
     summary = prepare(command.config, command.output, command="")
     assert sum(record.num_frames for record in summary.records) == num_simulations * num_frames
-    assert np.load(tmp_path / "data" / "train" / "00000.npy").shape[1:] == (4, 8)
+    assert np.load(tmp_path / "data" / "train" / "00000.npy").shape[1:] == (4, 3 + len(command.config.features))
+
+
+def test_of_both_drugs_only_those_that_were_simulated_are_named(tmp_path):
+    test_prepare_accepts_the_command(tmp_path, 1, 40, "both")
+    config = NanoparticleConfig(num_simulations=4, drug="both")
+    assert "--molecules OQL ONC PAN" in prepare_command(config, tmp_path)

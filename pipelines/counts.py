@@ -1,0 +1,16 @@
+"""Numbers for messages: with spaces between thousands, and with their nouns."""
+
+
+def count(number: int) -> str:
+    """A whole number with spaces between thousands."""
+    return f"{number:,}".replace(",", " ")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as "1 file" or "2 000 files".
+
+    Args:
+        number: How many.
+        noun: The noun in the singular, whose plural takes an s.
+    """
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
