@@ -61,8 +61,11 @@ def main() -> None:
 
     models = [load(path, command.compile) for path in paths]
     chosen = {name: getattr(command, name) for name in ("num_samples", "horizon", "statistics")}
-    write(evaluate(models, command.data, command.split, **chosen), command.output)
+    findings = evaluate(models, command.data, command.split, **chosen)
+    write(findings, command.output)
     print((command.output / "report.md").read_text(), end="")
+    if findings.verdict:
+        print(f"\nverdict: {findings.verdict}")
 
 
 def _check_samples(command):

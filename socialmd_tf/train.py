@@ -67,6 +67,9 @@ def main():
         sys.exit(1)
     print(f"\n{(result.run_directory / 'report.md').read_text()}\nmodel: {result.model}")
     print(f"picture: {result.run_directory / 'paths.png'}")
+    print(f"report: {result.run_directory / 'report.html'}")
+    if result.verdict:
+        print(f"verdict: {result.verdict}")
 
 
 if __name__ == "__main__":

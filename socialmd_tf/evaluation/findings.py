@@ -7,6 +7,7 @@ from pipelines.common_windows import CommonWindows
 from pipelines.counts import counted
 from socialmd_tf.evaluation.ensembles.findings import EnsembleFindings, left_out_sentence
 from socialmd_tf.evaluation.example_windows import ExampleWindow
+from socialmd_tf.evaluation.verdict import verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Findings:
         """Name of the first model."""
         return next(iter(self.models))
 
+    @property
+    def verdict(self):
+        """A sentence: whether the first model is better than the baselines, and whether its uncertainty is true."""
+        return verdict(self.results, self.comparisons, self.first_model, self.length_unit, self.first_model in self.random)
+
     def metrics(self):
         """All numbers as JSON-ready dictionaries and lists, the content of `metrics.json`.
 
@@ -60,6 +66,7 @@ class Findings:
                 "num_windows": self.num_windows,
                 "num_steps": self.windows.num_steps,
                 "stored_frames_between_steps": self.windows.spacing,
+                "verdict": self.verdict,
                 "predictors": self.results,
                 "left_out": self.left_out,
                 "comparisons": self.comparisons,
@@ -104,8 +111,9 @@ class Findings:
         for name, result in self.results.items():
             cells = [_cell(result.get(key), key) for key in keys.values()]
             lines.append("  ".join([f"{name:{width}}", *cells]))
-        ensembles = [] if self.ensembles is None else ["", str(self.ensembles)]
-        return "\n".join([self.description(), "", *lines, *ensembles])
+        lines += ["", self.verdict] if self.verdict else []
+        lines += [] if self.ensembles is None else ["", str(self.ensembles)]
+        return "\n".join([self.description(), "", *lines])
 
 
 def _cell(value, key):

@@ -39,6 +39,8 @@ class TrainingResult:
     """The split that it was evaluated on."""
     metrics: dict[str, Any]
     """Its metrics, as `metrics.json` holds them: `nll`, `mae`, `coverage_90` and so on."""
+    verdict: str | None = None
+    """Better or worse than the baselines, by how much, and whether the uncertainty is true, in one sentence."""
 
 
 def train(config):
@@ -70,7 +72,7 @@ def train(config):
         if not run.has_evaluated(path.resolve(), split):
             _evaluate(run, path, split)
         metrics = load_json(run.directory / "metrics.json")
-    return TrainingResult(run.directory, path, split, metrics["predictors"][metrics["model"]])
+    return TrainingResult(run.directory, path, split, metrics["predictors"][metrics["model"]], metrics.get("verdict"))
 
 
 def demo_data():

@@ -23,3 +23,11 @@ def test_the_text_is_a_table_of_predictors():
 
 def test_models_in_memory_are_named():
     assert findings(models={"socialmd": "in memory"}).description().startswith("socialmd (in memory) on the test split")
+
+
+def test_the_verdict_is_in_the_text_and_in_the_metrics():
+    rows = [{**COMPARISONS[0], "first": "ours", "second": "constant_velocity"}]
+    found = findings(results={"ours": full_result(), "constant_velocity": result()}, comparisons=rows)
+    assert found.verdict.startswith("ours is ") and found.metrics()["verdict"] == found.verdict
+    assert str(found).splitlines()[-1] == found.verdict
+    assert findings(results={"ours": full_result()}, comparisons=[]).metrics()["verdict"] is None

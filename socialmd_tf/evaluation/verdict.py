@@ -1,0 +1,81 @@
+"""One sentence about an evaluation: better or worse than the baselines, by how much, and whether the spread is true."""
+
+import math
+
+BASELINES = ("constant_position", "constant_velocity", "constant_acceleration")
+"""Predictors that anyone can have without training. The true forces are no baseline, but what cannot be known."""
+
+TOLERANCES = {"coverage_50": 0.05, "coverage_90": 0.03}
+"""Largest difference of a coverage from its ideal with which the spread counts as true."""
+
+
+def verdict(results, comparisons, model, unit="1", is_sampled=False):
+    """The sentence.
+
+    For the MAE and the NLL each, the baseline with the lowest value counts. The model is better or worse than it if the
+    95 % interval of the paired difference over simulations excludes zero. The spread is true if the coverages of the
+    50 % and 90 % regions are within 5 and 3 percentage points of these numbers.
+
+    Args:
+        results: Name of a predictor -> its numbers, as in `Findings`.
+        comparisons: Paired differences, see `paired_bootstrap.compare`.
+        model: Name of the model.
+        unit: Length unit of the data.
+        is_sampled: Whether the model is rolled out by draws: its density is that of one frame, and not of a rollout.
+
+    Returns:
+        The sentence; None if no baseline was evaluated.
+    """
+    rows = {row["second"]: row for row in comparisons if row["first"] == model and row["second"] in BASELINES}
+    if not rows:
+        return None
+    words, numbers = [], []
+    for kind in ("mae", "nll"):
+        best = min(rows, key=lambda name: _or_inf(results[name][kind]))
+        words.append(_word(rows[best][f"{kind}_difference"], rows[best][f"{kind}_interval"]))
+        numbers.append(_numbers(kind, results[model][kind], results[best][kind], rows[best], best, unit))
+    if words[0] == words[1]:
+        judgement = f"{words[0]} than the best baseline"
+    else:
+        judgement = f"{words[0]} than the best baseline in MAE and {words[1]} in NLL"
+    return f"{model} is {judgement}: {', '.join(numbers)}; {_spread(results[model], is_sampled)}."
+
+
+def _word(difference, interval):
+    low, high = interval
+    if math.isfinite(low) and low <= 0 <= high:
+        return "neither better nor worse"
+    return "better" if difference < 0 else "worse"  # also where one simulation gives no interval
+
+
+def _numbers(kind, ours, theirs, row, baseline, unit):
+    low, high = row[f"{kind}_interval"]
+    interval = f"95 % interval {low:.3g} to {high:.3g}" if math.isfinite(low) else "one simulation gives no interval"
+    unit = "" if kind == "nll" or unit == "1" else f" {unit}"
+    name = "NLL (nats)" if kind == "nll" else "MAE"
+    return (
+        f"{name} {ours:.3g}{unit} against {theirs:.3g}{unit} of {baseline} (difference "
+        f"{row[f'{kind}_difference']:+.3g}, {interval})"
+    )
+
+
+def _spread(result, is_sampled):
+    if is_sampled:
+        return "its spread is that of single frames, which --num-samples judges by drawn paths"
+    excess = [result[name] - ideal for name, ideal in (("coverage_50", 0.5), ("coverage_90", 0.9))]
+    within = all(abs(each) <= limit for each, limit in zip(excess, TOLERANCES.values(), strict=True))
+    if within:
+        word = "true"
+    elif max(excess) <= 0 or min(excess) >= 0:
+        word = "too narrow" if min(excess) < 0 else "too wide"
+    else:
+        word = "of the wrong shape"
+    shares = [100 * result[name] for name in TOLERANCES]
+    return (
+        f"its uncertainty is {word}: {shares[0]:.1f} % of the true positions are in the 50 % region, {shares[1]:.1f} % "
+        "in the 90 % region"
+    )
+
+
+def _or_inf(value):
+    return value if math.isfinite(value) else math.inf

@@ -1,0 +1,82 @@
+import math
+
+import pytest
+
+from socialmd_tf.evaluation.verdict import verdict
+
+WALK = {"mae": 0.5, "nll": 1.0}
+STILL = {"mae": 0.4, "nll": 2.0}
+
+
+def row(second, mae, nll, width=0.01, first="ours"):
+    differences = {"mae_difference": mae, "nll_difference": nll}
+    intervals = {f"{kind}_interval": [value - width, value + width] for kind, value in (("mae", mae), ("nll", nll))}
+    return {"first": first, "second": second, **differences, **intervals}
+
+
+def judge(mae=-0.3, nll=-0.7, coverage=(0.5, 0.9), width=0.01, **changes):
+    """Of a model whose MAE and NLL differ so much from those of the best baselines."""
+    ours = {"mae": 0.4 + mae, "nll": 1.0 + nll, "coverage_50": coverage[0], "coverage_90": coverage[1]}
+    results = {
+        "ours": ours,
+        "constant_position": STILL,
+        "constant_velocity": WALK,
+        "exact_integrator": {"mae": 0, "nll": -9},
+    }
+    rows = [
+        row("constant_position", mae, nll - 1, width),
+        row("constant_velocity", mae - 0.1, nll, width),
+        row("exact_integrator", 1.0, 1.0, width),
+        row("constant_position", 9.0, 9.0, width, first="other"),
+    ]
+    return verdict(results, rows, "ours", **changes)
+
+
+def test_the_best_baseline_of_each_metric_counts():
+    assert judge(unit="nm") == (
+        "ours is better than the best baseline: MAE 0.1 nm against 0.4 nm of constant_position (difference -0.3, 95 % "
+        "interval -0.31 to -0.29), NLL (nats) 0.3 against 1 of constant_velocity (difference -0.7, 95 % interval -0.71 "
+        "to -0.69); its uncertainty is true: 50.0 % of the true positions are in the 50 % region, 90.0 % in the 90 % "
+        "region."
+    )
+
+
+@pytest.mark.parametrize(
+    ("mae", "nll", "words"),
+    [
+        (0.3, 0.7, "ours is worse than the best baseline: "),
+        (-0.3, 0.7, "ours is better than the best baseline in MAE and worse in NLL: "),
+        (0.005, -0.005, "ours is neither better nor worse than the best baseline: "),
+        (0.005, -0.7, "ours is neither better nor worse than the best baseline in MAE and better in NLL: "),
+    ],
+)
+def test_only_an_interval_without_zero_decides(mae, nll, words):
+    assert judge(mae, nll).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("coverage", "word"),
+    [
+        ((0.46, 0.92), "true"),
+        ((0.44, 0.90), "too narrow"),
+        ((0.48, 0.85), "too narrow"),
+        ((0.60, 0.95), "too wide"),
+        ((0.70, 0.85), "of the wrong shape"),
+    ],
+)
+def test_coverages_decide_on_the_uncertainty(coverage, word):
+    assert f"; its uncertainty is {word}: {100 * coverage[0]:.1f} % of" in judge(coverage=coverage)
+
+
+def test_the_spread_of_a_sampled_model_is_that_of_frames():
+    text = judge(coverage=(0.1, 0.2), is_sampled=True)
+    assert "drawn paths" in text and "narrow" not in text
+
+
+def test_one_simulation_gives_no_interval():
+    text = judge(width=math.nan)
+    assert text.startswith("ours is better than") and "one simulation gives no interval" in text
+
+
+def test_without_baselines_there_is_no_verdict():
+    assert verdict({"ours": {}}, [row("theirs", 1.0, 1.0)], "ours") is None
