@@ -6,11 +6,12 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun, such as "1 file" or "2 000 files".
 
     Args:
         number: How many.
-        noun: The noun in the singular, whose plural takes an s.
+        noun: The noun in the singular.
+        plural: Its plural; with an s by default.
     """
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+    return f"{count(number)} {noun if number == 1 else plural or f'{noun}s'}"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
-from pipelines.boxes import wraps
+from pipelines.boxes import wrap, wraps
 from pipelines.errors import UserError
 from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.motion import Motion, measure
@@ -20,6 +21,8 @@ MAX_FILES = 12
 MAX_FRAMES = 1000
 MAX_PARTICLES = 100
 """Largest sample: these many files, successive frames of each, and particles, so that memory is bounded."""
+
+_OFF_CENTER = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +64,14 @@ class Description:
     crossing: tuple[str, int, int] | None
     """File, frame and particle of the first position that was wrapped into the box; None if there is none."""
     motion: Motion
+    spacing: float | None
+    """Median distance of a particle from its nearest neighbour, in the length unit; None for single particles."""
+
+    @property
+    def is_around_origin(self) -> bool:
+        """Whether the origin is in the middle of the positions: off by at most a fifth of their range, in no box."""
+        axes = [self.ranges[name] for name in "xyz"[: self.manifest.num_dimensions]]
+        return self.boxes is None and all(abs(low + high) <= _OFF_CENTER * (high - low) for low, high in axes)
 
     @property
     def min_frames(self) -> int:
@@ -82,6 +93,7 @@ class _FileFacts:
     """Lattice vectors `[num_frames or 1, D, D]` of all frames of the file."""
     num_bonds: int
     crossing: tuple[int, int] | None
+    spacing: float | None
 
 
 def describe(directory: Path) -> Description:
@@ -122,6 +134,9 @@ def describe(directory: Path) -> Description:
         num_bonds=None if manifest.edges is None else (min(bonds), max(bonds)),
         crossing=next(((file, *fact.crossing) for file, fact in found.items() if fact.crossing), None),
         motion=measure(paths),
+        spacing=float(np.median(spacings))
+        if (spacings := [f.spacing for f in facts if f.spacing is not None])
+        else None,
     )
 
 
@@ -133,8 +148,9 @@ def _spread(count: int, most: int) -> list[int]:
 def _file_facts(manifest: Manifest, directory: Path, file: str) -> _FileFacts:
     stored, size = open_file(manifest, directory, file), manifest.num_dimensions
     start = max(0, (len(stored) - MAX_FRAMES) // 2)
+    whole = open_trajectory(directory / file, manifest.num_columns)
+    frames = whole[start : start + MAX_FRAMES]
     # A slice of a memory map, then some particles: the others are not copied.
-    frames = open_trajectory(directory / file, manifest.num_columns)[start : start + MAX_FRAMES]
     sample = np.asarray(frames[:, _spread(stored.shape[1], MAX_PARTICLES)], np.float64)
     path, boxes, crossing = sample[..., :size], stored.boxes, None
     if boxes is not None:
@@ -147,7 +163,18 @@ def _file_facts(manifest: Manifest, directory: Path, file: str) -> _FileFacts:
         boxes=boxes,
         num_bonds=0 if stored.edges is None else len(stored.edges),
         crossing=crossing,
+        spacing=_spacing(whole[len(whole) // 2, :, :size], boxes),
     )
+
+
+def _spacing(positions: npt.NDArray[np.float32], boxes: Array | None) -> float | None:
+    """Median distance of a particle `[N, D]` from its nearest neighbour; across the faces of a box, none is seen."""
+    inside = np.asarray(positions, np.float64)
+    if boxes is not None:
+        inside = wrap(inside, boxes[len(boxes) // 2])
+    if len(inside) < 2 or not np.isfinite(inside).all():
+        return None
+    return float(np.median(cKDTree(inside).query(inside, k=2)[0][:, 1]))
 
 
 def _first_crossing(added: Array, start: int, num_particles: int) -> tuple[int, int] | None:

@@ -1,33 +1,41 @@
 """`python -m socialmd_tf.train`: train a model, export it, and compare it with the baselines."""
 
 import argparse
+import dataclasses
+import shlex
 import sys
 from pathlib import Path
 
+from pipelines.description import describe
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
 from socialmd_tf.command_line import flag_names
 from socialmd_tf.command_line.train_groups import train_groups
 from socialmd_tf.config import TrainConfig, from_dict, load_json
+from socialmd_tf.config.advice import Advice, advise
 from socialmd_tf.training.initial import settings_of_export
 
+PROG = "python -m socialmd_tf.train"
+_OF_DEMO = Advice("forces", "the simulated particles move smoothly, as under forces")
+_NETWORK = ("preset", "model", "initial_model", "initial_weights")
 
-def parse(args, config_type=TrainConfig, prog="python -m socialmd_tf.train", left_out=()):
+
+def parse(args, config_type=TrainConfig, prog=PROG, left_out=(), advice=None):
     """Flags -> `TrainConfig`.
 
-    Defaults come from the preset; the settings of an --initial-model replace them, then those of a --config file, then
-    the flags.
+    Defaults come from the preset, or from advice; the settings of an --initial-model replace them, then those of a
+    --config file, then the flags.
 
     Args:
         args: The flags.
         config_type: `TrainConfig`, or a class with more fields.
         prog: The name that the help text shows.
         left_out: Fields that are not taken from the --config file.
+        advice: The result of `suggestion`.
     """
     flag_names.remember(config_type)
-    given = _early_flags(args)
-    values = load_json(Path(given.config)) if given.config else {}
+    given, values = _early(args)
     if isinstance(values, dict):
         values = {key: value for key, value in values.items() if key not in left_out}
         source = given.initial_model or values.get("initial_model")
@@ -36,26 +44,72 @@ def parse(args, config_type=TrainConfig, prog="python -m socialmd_tf.train", lef
         if given.preset:
             values = {key: value for key, value in values.items() if key not in ("preset", "model")}
     name = given.preset or (values.get("preset") if isinstance(values, dict) else None) or TrainConfig.preset
-    default = from_dict(config_type, values, config_type.of_preset(name))
+    default = config_type.of_preset(name) if advice is None else _advised(advice, given.data or values.get("data"))
+    default = from_dict(config_type, values, _fewer_epochs(default, given, values))
     return commands.parse(config_type, prog=prog, default=default, args=args, groups=train_groups)
 
 
-def _early_flags(args):
-    """The flags that decide on the defaults of the others."""
+def _fewer_epochs(default, given, values):
+    """Defaults with no more epochs of calibration after the fit of a law than --epochs leaves."""
+    text = values.get("epochs") if given.epochs is None and isinstance(values, dict) else given.epochs
+    if not default.is_fitted or not str(text).isdecimal() or int(text) < 1:
+        return default
+    calibration_epochs = min(default.calibration_epochs, int(text) - 1)
+    return dataclasses.replace(default, epochs=int(text), calibration_epochs=calibration_epochs)
+
+
+def suggestion(args):
+    """What suits the data, if neither the flags nor a --config file choose a network.
+
+    Args:
+        args: The flags.
+
+    Returns:
+        The `Advice` that `check` gives for the data, or that for the data of the demo; None if a network is chosen.
+
+    Raises:
+        UserError: Nothing can be trained on the data.
+    """
+    given, values = _early(args)
+    if not isinstance(values, dict) or any(getattr(given, name, None) or name in values for name in _NETWORK):
+        return None
+    data = given.data or values.get("data")
+    if not isinstance(data, str):
+        return _OF_DEMO
+    advice = advise(describe(Path(data)))
+    if advice.preset is None:
+        raise UserError(f"{data}: {advice.reason}")
+    return advice
+
+
+def _advised(advice, data):
+    """The `TrainConfig` of the command that `check` prints."""
+    if data is None:
+        return TrainConfig.of_preset(advice.preset)
+    return parse(shlex.split(" ".join(advice.words(Path(data), PROG)[1:])))
+
+
+def _early(args):
+    """The flags that decide on the defaults of the others, and the content of the --config file."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for flag in ("--config", "--preset", "--initial-model"):
+    for flag in ("--config", "--data", "--preset", "--epochs", "--initial-model", "--initial-weights"):
         early.add_argument(flag)
     try:
-        return early.parse_known_args(args)[0]
+        given = early.parse_known_args(args)[0]
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from None
+    return given, load_json(Path(given.config)) if given.config else {}
 
 
 def main():
     """Run the command."""
-    config = parse(sys.argv[1:])
+    advice = suggestion(sys.argv[1:])
+    config = parse(sys.argv[1:], advice=advice)
     if config.data is not None:
         Manifest.load(Path(config.data))  # refused before the slow start
+    if advice is not None:
+        print(f"preset {advice.preset}, since {advice.reason} (--preset chooses another)")
+    print("starting TensorFlow", flush=True)
     commands.load_tensorflow()
     from socialmd_tf.training.callbacks import TrainingDiverged
     from socialmd_tf.training.train import train

@@ -63,8 +63,6 @@ class TuneConfig(TrainConfig):
         """Check every field."""
         super().__post_init__()
         require(self.max_trials >= 1, "max_trials", "at least 1", self.max_trials)
-        positive = self.minutes is None or (math.isfinite(self.minutes) and self.minutes > 0)
-        require(positive, "minutes", "positive", self.minutes)
         require(0 < self.worker_timeout < math.inf, "worker_timeout", "positive", self.worker_timeout)
 
     def given_ranges(self) -> dict[str, Any]:
@@ -79,7 +77,8 @@ class TuneConfig(TrainConfig):
 
     def base(self) -> TrainConfig:
         """The `TrainConfig` of everything that is not searched."""
-        return TrainConfig(**{field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)})
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)}
+        return TrainConfig(**{**values, "minutes": None})
 
 
 def main():

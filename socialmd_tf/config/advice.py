@@ -13,6 +13,8 @@ from socialmd_tf.config.presets import PRESETS
 _MANY_PARTICLES = 100
 _MIN_STARTS = 4
 _MIN_FLOORS_PER_MOVE = 100
+_SPACINGS = 3.5
+"""Distance at which randomly moving particles see each other, in distances of nearest neighbours: several shells."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ def advise(description: Description) -> Advice:
     """Suggest windows, a preset and flags.
 
     Smooth motion is that of forces, which the preset `forces` fits. It also suits motion with random kicks, whose
-    spread it learns. Diffusive motion is best predicted by small corrections of standing still
+    spread it learns. Of random motion, only drawn paths are like the true ones, and `langevin` draws them
     (docs/experiments/molecules.md).
 
     Args:
@@ -95,16 +97,20 @@ def _shift(num_frames: int, config: DataConfig) -> int:
 def _preset(description: Description) -> Advice:
     kind = description.motion.kind
     if kind == "random":
-        reason = (
-            "moves are random: this head predicts corrections of standing still, and how far they may be off; for the "
-            "statistics of drawn paths, --preset langevin"
+        return Advice(
+            "langevin", "moves are random: drift and noise are learned, and paths drawn", _ranges(description)
         )
-        return Advice("molecules-lstm", reason, ("--model.head displacement",))
     if kind == "unknown":
         return Advice("pairwise", "the frames do not tell smooth from random motion: straight motion, corrected")
     if not description.is_box_constant:
         return Advice("verlet", "learned pair forces; `forces` would need one box, the same in all files and frames")
     return Advice("forces", _law(description))
+
+
+def _ranges(description: Description) -> tuple[str, ...]:
+    """The flags of `langevin` that belong to the data: how far particles see, and whether there is a centre."""
+    seen = [] if description.spacing is None else [f"--model.cutoff {_SPACINGS * description.spacing:.2g}"]
+    return (*seen, *([] if description.is_around_origin or description.boxes is not None else ["--model.no-centered"]))
 
 
 def _floor_flags(advice: Advice, description: Description) -> list[str]:

@@ -21,11 +21,13 @@ class TrainConfig:
     config: str | None = None
     """JSON file of settings, such as the config.json of another run. Flags override it."""
     data: str | None = None
-    """Directory of the dataset. By default, 40 small N-body simulations are made once in data/demo."""
+    """Directory of the dataset. By default, 24 small N-body simulations are made once in data/demo."""
     preset: str = "thesis"
-    """Network: thesis, thesis-mixture, thesis-monogrid, lstm (no neighbours), kinematic, pairwise, verlet, forces
-    (fitted in closed form, for any law of motion), langevin (random motion, rolled out by sampling), or molecules-lstm
-    (the thesis's first experiment). The --model flags change its settings."""
+    """Network. Motion under forces: forces (fitted in closed form, for any law of motion), verlet (forces learned by
+    gradients, also in changing boxes), pairwise and kinematic (no forces are assumed). Random motion, as of molecules
+    in a solvent: langevin (rolled out by drawing). The thesis's networks: thesis, thesis-mixture, thesis-monogrid, lstm
+    (no neighbours), molecules-lstm (its first experiment). By default the one that suits the data, as `check` says. The
+    --model flags change its settings."""
     run_directory: str = "runs/thesis"
     """Directory of the run: checkpoints, logs, table and picture. The same command, run again, resumes it."""
     export_directory: str = "saved_models/thesis"
@@ -39,6 +41,9 @@ class TrainConfig:
     """Largest number of frames per request that the SavedModel accepts; at least --rollout-steps."""
     final: bool = False
     """Evaluate the exported model on the test split instead of the validation split. The run counts how often."""
+    minutes: float | None = None
+    """Time limit of the whole command, in minutes: there are fewer and shorter epochs, those of calibration at the end,
+    and export and evaluation follow in time. The fit of forces is not shortened. By default, no limit."""
     epochs: int = 50
     """Largest number of epochs."""
     curriculum: tuple[int, ...] = ()
@@ -79,7 +84,8 @@ class TrainConfig:
         A fitted law is the result of the first epoch. The others calibrate the spread around it. The drift of random
         motion is small beside its noise: weights settle only as the learning rate falls to zero, without an early stop.
         """
-        config = cls(preset=name, model=preset(name))
+        places = {"run_directory": f"runs/{name}", "export_directory": f"saved_models/{name}"}
+        config = cls(preset=name, model=preset(name), **places)
         windows = dataclasses.replace(config.windows, rotations=0)  # for networks that turn with the particles
         if config.is_sampled:
             patience = config.epochs
@@ -131,6 +137,8 @@ class TrainConfig:
             self.max_horizon,
         )
         self._check_fitting()
+        limit = self.minutes
+        require(limit is None or (math.isfinite(limit) and limit > 0), "minutes", "positive", limit)
         require(
             self.model.walls == 0 or self.windows.rotations == 0,
             "rotations",

@@ -1,15 +1,13 @@
-"""Callbacks after every batch and epoch of training: schedule, seeds, counts, checkpoints, plain progress."""
+"""Callbacks after every batch and epoch of training: schedule, seeds, counts, checkpoints."""
 
 import math
 import sys
-import time
 
 import keras
 import numpy as np
 
 from socialmd_tf.model import rollout_layer
 
-_SECONDS = 10.0
 _MANY_SKIPPED = 0.05
 
 
@@ -155,35 +153,3 @@ class Checkpoint(keras.callbacks.Callback):
 
 def _first_calibration_epoch(config):
     return config.epochs - config.calibration_epochs
-
-
-class PlainProgress(keras.callbacks.Callback):
-    """Print a line every ten seconds and after every epoch, where there is no terminal for a progress bar.
-
-    Args:
-        num_epochs: Number of epochs of the whole training; Keras knows only those of a stage.
-    """
-
-    def __init__(self, num_epochs):
-        super().__init__()
-        self.num_epochs = num_epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock."""
-        self.epoch = epoch
-        self.started = self.last = time.monotonic()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Print a line if the last one is old."""
-        if time.monotonic() - self.last >= _SECONDS:
-            self.last = time.monotonic()
-            self._print(f"batch {batch + 1} of {self.params['steps']}", logs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Print the losses of the epoch."""
-        self._print("done", logs)
-
-    def _print(self, where, logs):
-        losses = ", ".join(f"{name} {value:.5g}" for name, value in logs.items())
-        seconds = time.monotonic() - self.started
-        print(f"epoch {self.epoch + 1} of {self.num_epochs}, {where}, {seconds:.0f} s: {losses}", flush=True)

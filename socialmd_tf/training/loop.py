@@ -1,14 +1,16 @@
 """The training loop: stages of epochs on all devices, from new or given weights or from the last checkpoint."""
 
 import dataclasses
-import itertools
 import sys
+import time
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from pipelines import dataset, validation
+from pipelines.counts import count, counted
+from pipelines.description_page import entry
 from pipelines.manifest import Manifest
 from pipelines.resolution import resolution_warnings
 from pipelines.side_files import smallest_half_height
@@ -26,10 +28,14 @@ from socialmd_tf.training.initial_spread import set_noise, set_spread
 from socialmd_tf.training.law import law_of_run
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.optimizer import NonFiniteSkippingNadam
+from socialmd_tf.training.phases import phases
+from socialmd_tf.training.progress import PhaseNames, TimeEstimate, header, num_batches, progress
 from socialmd_tf.training.run import Run
 from socialmd_tf.training.sample_weights import with_sample_weights
+from socialmd_tf.training.time_limit import EndEpochsInTime, TimeLimit
 
 _NUM_WINDOWS = 64
+_SPLITS = ("train", "validation")
 
 
 def fit(config, directory):
@@ -47,8 +53,10 @@ def fit(config, directory):
             run directory holds something else.
         TrainingDiverged: The loss is no longer a number, or no gradient is; the last good weights are kept.
     """
+    limit = None if config.minutes is None else TimeLimit(config.minutes)
     directory = Path(directory)
     manifest = Manifest.load(directory)
+    print(f"reading {counted(len(manifest.files), 'file')} of {directory} to check them", flush=True)
     # The test split too: a fault there would show only after the training.
     validation.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
     settings = dataclasses.replace(config.model, num_dimensions=manifest.num_dimensions)
@@ -59,9 +67,12 @@ def fit(config, directory):
     scales = run.begin(directory, manifest, lambda: initial.scales if initial else motion_scales(directory, config))
     for line in resolution_warnings(directory, ["train"], config.windows):
         print(f"warning: {line}", file=sys.stderr, flush=True)
+    if not run.is_finished:
+        print("\n".join(header(config, directory)), flush=True)
     law = law_of_run(run, directory) if config.is_fitted and config.model.terms == Terms() else None
     strategy = tf.distribute.MirroredStrategy(visible_devices())
     model = new_model(config, manifest, scales, strategy, initial, directory, law)
+    print(entry("parameters", count(model.count_params())), flush=True)
     if run.epochs:
         run.load_weights(model, len(run.epochs) - 1)
         print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
@@ -70,7 +81,7 @@ def fit(config, directory):
             (set_noise if config.is_sampled else set_spread)(model, *_some_windows(config, directory))
         run.save_epoch(model, _validate(model, config, directory))
     if not run.is_finished:
-        _train(model, run, directory)
+        _train(model, run, directory, [] if limit is None else _limited(run, model, directory, limit))
     run.load_weights(model)
     return model, run
 
@@ -150,18 +161,31 @@ def new_model(config, manifest, scales, strategy, initial=None, directory=None, 
     return model
 
 
-def _train(model, run, directory):
+def _limited(run, model, directory, limit):
+    """Plan the epochs for which there is time. Returns the callbacks that keep the plan."""
+    start, epochs = time.monotonic(), run.config.epochs
+    _validate(model, run.config, directory)
+    seconds = time.monotonic() - start
+    run.config = limit.planned(run.config, run.epochs, seconds)
+    if run.config.epochs < epochs:
+        print(f"{run.config.minutes:g} minutes are enough for {run.config.epochs} of {epochs} epochs", flush=True)
+    return [EndEpochsInTime(limit, range(len(run.epochs), run.config.epochs), seconds)]
+
+
+def _train(model, run, directory, limits):
     config = run.config
     if model.config.terms.fields and config.windows.rotations:
         print("the law has a field, which does not rotate with the particles: windows are not rotated", flush=True)
         config = dataclasses.replace(config, windows=dataclasses.replace(config.windows, rotations=0))
-    on_terminal = sys.stdout.isatty()
+    first = len(run.epochs)
+    sizes = [num_batches(config, dataset.num_windows(directory, split, config.windows)) for split in _SPLITS]
+    shown = [PhaseNames(config, first), progress(config.epochs)]
+    shown += [] if limits else [TimeEstimate(config, sizes[1] / sizes[0])]
     saving = [callbacks.Checkpoint(run), keras.callbacks.TensorBoard(run.directory / "tensorboard")]
-    progress = [] if on_terminal else [callbacks.PlainProgress(run.config.epochs)]
-    run_epochs(model, config, directory, len(run.epochs), [*saving, *progress], verbose=1 if on_terminal else 0)
+    run_epochs(model, config, directory, first, [*limits, *saving, *shown])
 
 
-def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose=0):
+def run_epochs(model, config, directory, first_epoch, further_callbacks):
     """Train for the epochs `first_epoch`, ..., `config.epochs - 1` (from 0) on all visible devices.
 
     Args:
@@ -170,7 +194,6 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose
         directory: The dataset.
         first_epoch: Number of the first epoch.
         further_callbacks: Keras callbacks.
-        verbose: As for `keras.Model.fit`.
 
     Returns:
         Keras's `History`.
@@ -178,17 +201,17 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks, verbose
     history, rollout = None, rollout_layer(model)
     rollout.unroll = config.unroll
     rollout.validation_steps = 0 if config.is_sampled else None
-    for epochs, num_steps, calibrates in _stages(config, first_epoch):
-        rollout.training_steps = num_steps
-        frozen = _motion_layers(rollout) if calibrates else []
+    for phase in phases(config, first_epoch):
+        rollout.training_steps = phase.num_steps
+        frozen = _motion_layers(rollout) if phase.calibrates else []
         for layer in frozen:
             layer.trainable = False
         model.make_train_function(force=True)
         with compile_errors("the training step"):
-            stage = _run_stage(model, config, directory, epochs, num_steps, further_callbacks, verbose)
+            part = _run_phase(model, config, directory, phase, further_callbacks)
         for layer in frozen:
             layer.trainable = True
-        history = stage if history is None else _joined(history, stage)
+        history = part if history is None else _joined(history, part)
         if model.stop_training:
             break
     rollout.validation_steps = None
@@ -200,22 +223,8 @@ def _motion_layers(rollout):
     return [*([rollout.cell] if rollout.head.is_moved_by_cell else []), *rollout.head.motion_layers]
 
 
-def _stages(config, first_epoch):
-    """Ranges of epochs that are trained alike, with the number of predicted frames and whether they calibrate."""
-
-    def settings(epoch):
-        if config.is_sampled:
-            return 0, False
-        if epoch >= config.epochs - config.calibration_epochs:
-            return config.windows.rollout_steps, True
-        return dict(enumerate(config.curriculum)).get(epoch, config.windows.rollout_steps), False
-
-    for (num_steps, calibrates), group in itertools.groupby(range(first_epoch, config.epochs), key=settings):
-        epochs = list(group)
-        yield range(epochs[0], epochs[-1] + 1), num_steps, calibrates
-
-
-def _run_stage(model, config, directory, epochs, num_steps, further_callbacks, verbose):
+def _run_phase(model, config, directory, phase, further_callbacks):
+    epochs = phase.epochs
     options = {"batch_size": config.batch_size, "seed": config.seed}
     training = dataset.batches(
         directory,
@@ -229,7 +238,7 @@ def _run_stage(model, config, directory, epochs, num_steps, further_callbacks, v
     validation = dataset.batches(directory, "validation", config.windows, shuffle=False, **options)
     num_replicas = len(visible_devices())
     return model.fit(
-        with_sample_weights(training, num_replicas, num_steps),
+        with_sample_weights(training, num_replicas, phase.num_steps),
         validation_data=with_sample_weights(validation, num_replicas, 0 if config.is_sampled else None),
         initial_epoch=epochs.start,
         epochs=epochs.stop,
@@ -241,7 +250,7 @@ def _run_stage(model, config, directory, epochs, num_steps, further_callbacks, v
             callbacks.SeedDropout(config.seed),
             *further_callbacks,
         ],
-        verbose=verbose,
+        verbose=0,
     )
 
 

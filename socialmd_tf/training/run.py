@@ -28,6 +28,7 @@ MAY_CHANGE = (
     "export_directory",
     "final",
     "max_horizon",
+    "minutes",
     "model.step_fraction",
     "model.substeps",
     "patience",
@@ -64,6 +65,7 @@ class Run:
         self.directory = Path(config.run_directory)
         self._refuse_other()
         self.state = RunState(self._read_epochs(), config.monitor)
+        self._is_complete = self._was_completed()
 
     @classmethod
     def load(cls, directory):
@@ -109,8 +111,14 @@ class Run:
 
     @property
     def is_finished(self):
-        """Whether no epoch is left to train."""
-        return self.state.is_finished(self.config)
+        """Whether no epoch is left to train: with a limit of `minutes`, if that ended the run."""
+        return self.state.is_finished(self.config) or (self._is_complete and self.config.minutes is not None)
+
+    def _was_completed(self):
+        """Whether the reports in the directory are about the last epoch."""
+        path = self.directory / _FINISHED
+        found = load_json(path) if path.exists() else None
+        return isinstance(found, dict) and found.get("epochs") == len(self.epochs)
 
     def begin(self, data_directory, manifest, compute_scales):
         """Write what the run begins with, or refuse a dataset that has changed since it began.

@@ -23,7 +23,10 @@ from socialmd_tf.training import loop
 from socialmd_tf.training.run import Run
 
 DEMO_DATA = Path("data/demo")
-DEMO_SIMULATION = SimulationConfig(num_train=32, num_validation=4, num_test=4)
+DEMO_SIMULATION = SimulationConfig(
+    num_train=16, num_validation=4, num_test=4, num_steps=500_000, time_step=2e-7, save_every=500
+)
+"""Half a minute of two cores: twice the time step of the thesis, with the same limit to the error of the energy."""
 _SAMPLES = 16
 
 
@@ -108,6 +111,7 @@ def _export_once(model, run, manifest):
         found = read_card(path) if (path / CARD).exists() else {}
         if all(found.get(name) == value for name, value in wanted.items()):
             return path
+    print("exporting", flush=True)
     path = export(model, directory, card, config.max_horizon)
     print(f"exported the weights of epoch {run.state.best_epoch + 1} to {path}", flush=True)
     if not warmup.is_possible():

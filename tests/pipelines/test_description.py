@@ -26,6 +26,20 @@ def test_sizes_are_those_of_the_files(write_dataset, random_trajectory):
     assert found.boxes is None and found.crossing is None and found.num_bonds is None
 
 
+def test_spacing_and_centre_of_a_square(write_dataset):
+    square = (
+        0.5 * np.array([[1, 1, 1], [1, -1, 1], [-1, 1, 1], [-1, -1, 1]], np.float32) * np.ones((20, 1, 1), np.float32)
+    )
+    found = describe(write_dataset({"train": [square]}))
+    assert found.spacing == 1.0 and found.is_around_origin
+    moved = square + np.array([0.3, 0, 0], np.float32)
+    assert not describe(write_dataset({"train": [moved]}, name="moved")).is_around_origin
+    assert describe(write_dataset({"train": [square[:, :1]]}, name="single")).spacing is None
+    apart = np.concatenate([square[:, :1], square[:, :1] + np.array([6.0, 0, 0], np.float32)], axis=1)
+    boxed = describe(write_dataset({"train": [apart]}, box=(4.0, 4.0), name="boxed"))
+    assert boxed.spacing == 2.0 and not boxed.is_around_origin
+
+
 def test_wrapped_positions_in_a_box_are_named(write_dataset, random_trajectory):
     straight = 0.5 * np.arange(30)[:, None, None] * np.ones((1, 2, 2)) + np.array([[1.0, 1.0], [3.0, 0.0]])
     mass = np.ones((30, 2, 1))

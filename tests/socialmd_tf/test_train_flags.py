@@ -1,14 +1,19 @@
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipelines.config import DataConfig
+from pipelines.description import describe
 from pipelines.errors import UserError
 from socialmd_tf.config import PRESETS, ModelConfig, TrainConfig, to_dict
-from socialmd_tf.train import parse
+from socialmd_tf.config.advice import advise
+from socialmd_tf.train import PROG, parse, suggestion
 
 
 def test_help_says_what_every_flag_is_without_tensorflow():
@@ -66,6 +71,47 @@ def test_a_part_of_a_model_changes_only_that_part(tmp_path):
     assert config.model == dataclasses.replace(PRESETS["thesis-mixture"], units=16)
     # Another preset by flag fills in the whole model anew.
     assert parse(["--config", str(path), "--preset", "thesis"]).model == ModelConfig()
+
+
+def test_without_a_preset_the_data_choose_as_check_does(write_dataset, random_trajectory, tmp_path):
+    straight = np.arange(60)[:, None, None] * np.float32(0.1) + random_trajectory(num_frames=1)
+    for frames, preset in ((straight, "forces"), (random_trajectory(num_frames=60), "langevin")):
+        data = str(write_dataset({"train": [frames], "validation": [frames]}, name=preset))
+        args = ["--data", data, "--epochs=3"]
+        advice = suggestion(args)
+        words = shlex.split(" ".join(advise(describe(Path(data))).words(Path(data), PROG)[1:]))
+        assert advice.preset == preset
+        assert parse(args, advice=advice) == dataclasses.replace(parse(words), epochs=3)
+    network = tmp_path / "network.json"
+    network.write_text('{"model": {"units": 16}}')
+    for chosen in (["--preset=thesis"], ["--config", str(network)], ["--initial-model", "m"], ["--initial-weights=r"]):
+        assert suggestion([*args, *chosen]) is None
+    network.write_text(json.dumps({"data": data, "seed": 7}))
+    args = ["--config", str(network)]
+    config = parse(args, advice=suggestion(args))
+    assert (config.preset, config.seed, config.run_directory) == ("langevin", 7, "runs/langevin-langevin")
+
+
+def test_what_cannot_be_trained_on_is_refused_at_once(write_dataset, random_trajectory):
+    data = write_dataset({"train": [random_trajectory()]})
+    with pytest.raises(UserError, match=f"{data}: training needs files in the splits train and validation"):
+        suggestion([f"--data={data}"])
+
+
+def test_the_demo_fits_forces():
+    config = parse(["--epochs=2"], advice=suggestion(["--epochs=2"]))
+    assert config == dataclasses.replace(TrainConfig.of_preset("forces"), epochs=2, calibration_epochs=1)
+
+
+def test_the_epochs_of_a_fitted_law_calibrate_after_the_first(tmp_path):
+    assert parse(["--preset=forces", "--epochs=1"]).calibration_epochs == 0
+    assert parse(["--preset=forces", "--epochs", "3", "--calibration-epochs=1"]).calibration_epochs == 1
+    path = tmp_path / "run.json"
+    path.write_text('{"preset": "forces", "epochs": 4}')
+    assert parse(["--config", str(path)]).calibration_epochs == 3
+    for wrong in ("0", "two"):
+        with pytest.raises(UserError, match="epochs"):
+            parse(["--preset=forces", f"--epochs={wrong}"])
 
 
 def test_a_flag_without_value_is_refused():

@@ -62,9 +62,20 @@ def test_smooth_motion_gets_fitted_forces(advice):
     assert "--force-cutoff" in advice(circle(num_particles=101)).reason
 
 
-def test_random_motion_gets_a_head_that_corrects_standing_still(advice):
-    found = advice(walk())
-    assert (found.preset, found.flags) == ("molecules-lstm", ("--model.head displacement",))
+def lattice(side=3, spacing=2.0):
+    """Particles that walk at random, a little around the places of a square lattice whose centre is the origin."""
+    places = spacing * (np.stack(np.meshgrid(*[np.arange(side)] * 2), axis=-1).reshape(-1, 2) - (side - 1) / 2)
+    return places + 0.02 * np.random.default_rng(0).normal(size=(60, side**2, 2)).cumsum(axis=0)
+
+
+def test_random_motion_gets_drift_and_noise_with_ranges_from_the_data(advice):
+    found = advice(lattice())
+    (cutoff,) = found.flags
+    assert found.preset == "langevin"
+    assert float(cutoff.removeprefix("--model.cutoff ")) == pytest.approx(3.5 * 2.0, rel=0.2)
+    assert advice(lattice() + 100).flags == (cutoff, "--model.no-centered")
+    assert advice(lattice() + 100, box=(300.0, 300.0)).flags == (cutoff,)  # a box has no centre
+    assert "--model.cutoff" not in " ".join(advice(lattice(side=1)).flags)
 
 
 def test_single_particles_have_no_pair_forces(advice):

@@ -1,6 +1,5 @@
 import dataclasses
 import math
-import re
 
 import keras
 import numpy as np
@@ -13,7 +12,6 @@ from socialmd_tf.model import build_model
 from socialmd_tf.training import callbacks, loop
 from socialmd_tf.training.callbacks import (
     Checkpoint,
-    PlainProgress,
     SeedDropout,
     SkippedGradients,
     TrainingDiverged,
@@ -210,25 +208,3 @@ def test_the_learning_rate_stays_or_falls_as_half_a_cosine():
     model = ModelConfig(head="kinematic")
     anew = TrainConfig(learning_rate=0.2, decay="cosine", epochs=5, calibration_epochs=2, model=model)
     assert [callbacks.learning_rate(anew, epoch) for epoch in range(5)] == pytest.approx([0.2, 0.15, 0.05, 0.2, 0.1])
-
-
-def fit_plainly(callback, epochs):
-    data = np.ones((6, 2), np.float32), np.ones((6, 1), np.float32)
-    linear_model().fit(
-        *data, validation_data=data, batch_size=2, epochs=epochs, initial_epoch=1, verbose=0, callbacks=[callback]
-    )
-
-
-def test_one_line_per_epoch_where_epochs_are_short(capsys):
-    fit_plainly(PlainProgress(7), 3)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    for number, line in zip((2, 3), lines, strict=True):
-        assert re.fullmatch(rf"epoch {number} of 7, done, \d+ s: loss [\d.e-]+, val_loss [\d.e-]+", line)
-
-
-def test_a_line_every_few_seconds_where_epochs_are_long(capsys, monkeypatch):
-    monkeypatch.setattr(callbacks, "_SECONDS", 0.0)
-    fit_plainly(PlainProgress(2), 2)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(", ")[1] for line in lines] == ["batch 1 of 3", "batch 2 of 3", "batch 3 of 3", "done"]

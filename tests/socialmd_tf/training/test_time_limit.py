@@ -1,0 +1,78 @@
+import dataclasses
+import types
+
+import pytest
+
+from socialmd_tf.config import TrainConfig
+from socialmd_tf.training import loop, time_limit
+from socialmd_tf.training.run import Run
+from socialmd_tf.training.time_limit import TimeLimit
+from tests.socialmd_tf.training.small import SMALL, WINDOWS
+
+# HDF5 files are written by Keras through an old NumPy interface.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+FORCES = TrainConfig.of_preset("forces")
+KINEMATIC = TrainConfig(
+    model=dataclasses.replace(SMALL, head="kinematic", interaction="none"), epochs=50, calibration_epochs=10
+)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is set, or ticks at every look."""
+    clock = types.SimpleNamespace(now=0.0, tick=0.0)
+
+    def monotonic():
+        clock.now += clock.tick
+        return clock.now
+
+    for module in (time_limit, loop):
+        monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=monotonic))
+    return clock
+
+
+FIT, MAIN, CALIBRATION = {"calibration": 0.0}, {"calibration": 0.0}, {"calibration": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("config", "epochs", "validation", "planned"),
+    [
+        (FORCES, [FIT], 0.1, (FORCES.epochs, FORCES.calibration_epochs)),  # time for all
+        (FORCES, [FIT], 16.0, (3, 2)),  # 255 s less 5 validations, in epochs of 4 validations
+        (FORCES, [FIT], 60.0, (1, 0)),  # only the closed form
+        (FORCES, [FIT, CALIBRATION], 16.0, (4, 3)),
+        (KINEMATIC, [], 1.0, (50, 10)),
+        (KINEMATIC, [], 5.0, (11, 3)),
+        (KINEMATIC, [], 1000.0, (2, 1)),  # never without calibration
+        (KINEMATIC, [MAIN] * 3 + [CALIBRATION], 5.0, (14, 11)),
+        (dataclasses.replace(KINEMATIC, calibration_epochs=0), [MAIN], 1000.0, (2, 0)),
+    ],
+)
+def test_as_many_epochs_as_there_is_time_for(clock, config, epochs, validation, planned):
+    found = TimeLimit(5.0).planned(config, epochs, validation)
+    assert (found.epochs, found.calibration_epochs) == planned
+    assert dataclasses.replace(found, epochs=config.epochs, calibration_epochs=config.calibration_epochs) == config
+
+
+def test_a_run_ends_in_time_calibrated_and_is_then_complete(clock, mixed_data, tmp_path, capsys):
+    """Every look at the clock takes a second; without a limit there would be 100 batches a epoch or more."""
+    config = dataclasses.replace(
+        KINEMATIC,
+        windows=dataclasses.replace(WINDOWS, rotations=100),
+        minutes=2.0,
+        batch_size=8,
+        run_directory=str(tmp_path / "run"),
+    )
+    clock.tick = 1.0
+    model, run = loop.fit(config, mixed_data)
+    left = 120.0 - time_limit._START - time_limit._EXPORT
+    assert clock.now <= left and len(run.epochs) == run.config.epochs < 50
+    calibrations = [epoch["calibration"] for epoch in run.epochs]
+    assert calibrations == sorted(calibrations) and 1 <= sum(calibrations) < len(calibrations)
+    assert 2 * len(run.epochs) <= int(model.optimizer.iterations) < left
+    assert f"2 minutes are enough for {len(run.epochs)} of 50 epochs" in capsys.readouterr().out
+    assert not Run(config).is_finished  # as if it was killed before the export
+    run.finish(tmp_path / "model", "validation")
+    assert Run(config).is_finished and not Run(dataclasses.replace(config, minutes=None)).is_finished
+    assert len(loop.fit(config, mixed_data)[1].epochs) == len(run.epochs)
