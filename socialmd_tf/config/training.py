@@ -81,8 +81,9 @@ class TrainConfig:
     def of_preset(cls, name: str) -> Self:
         """The defaults with a preset's network.
 
-        A fitted law is the result of the first epoch. The others calibrate the spread around it. The drift of random
-        motion is small beside its noise: weights settle only as the learning rate falls to zero, without an early stop.
+        A fitted law is the result of the first epoch. The second calibrates the spread around it, which begins close to
+        right. The drift of random motion is small beside its noise: weights settle only as the learning rate falls to
+        zero, without an early stop.
         """
         places = {"run_directory": f"runs/{name}", "export_directory": f"saved_models/{name}"}
         config = cls(preset=name, model=preset(name), **places)
@@ -95,7 +96,14 @@ class TrainConfig:
         if not config.is_fitted:
             return config
         return dataclasses.replace(
-            config, windows=windows, epochs=9, calibration_epochs=8, monitor="mae", learning_rate=3e-3, decay="cosine"
+            config,
+            windows=windows,
+            epochs=2,
+            calibration_epochs=1,
+            monitor="mae",
+            batch_size=8,
+            learning_rate=3e-3,
+            decay="cosine",
         )
 
     @property
@@ -180,6 +188,11 @@ class TrainConfig:
         """Check the choices of the fit against the others."""
         is_chosen = self.fitting != FitConfig()
         require(self.is_fitted or not is_chosen, "model.force", "basis with --terms and --knots", self.model.force)
+        for name in ("initial_weights", "initial_model"):
+            started = getattr(self, name)
+            require(
+                not is_chosen or started is None, name, "absent with --terms and --knots: it brings its law", started
+            )
         require(
             not self.is_fitted or self.calibration_epochs < self.epochs,
             "calibration_epochs",

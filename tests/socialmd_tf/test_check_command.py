@@ -55,7 +55,7 @@ def test_one_screen_of_facts_and_advice(call, write_dataset):
         "none in 4 files",
         "ballistic and smooth",
         "preset        forces: ",
-        "up to 9 epochs, the first of which is the fit; batches of 32 windows\n",
+        "up to 2 epochs, the first of which is the fit; batches of 8 windows\n",
     ):
         assert part in out
     assert len(out.splitlines()) <= 45

@@ -1,19 +1,25 @@
 import dataclasses
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
+from pipelines.atomic_files import write_json
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
 from pipelines.laws.config import SpringsConfig
 from pipelines.laws.dataset import write_dataset
 from pipelines.manifest import Manifest
-from socialmd_tf.config import FitConfig, TrainConfig
+from socialmd_tf.config import FitConfig, TrainConfig, to_dict
+from socialmd_tf.export.model_card import model_card
+from socialmd_tf.export.write import export
 from socialmd_tf.model import rollout_layer
+from socialmd_tf.train import parse
 from socialmd_tf.training import law as law_module
 from socialmd_tf.training import loop
 from socialmd_tf.training.law import load_law
@@ -103,10 +109,54 @@ def test_a_run_that_was_killed_after_the_fit_does_not_fit_again(fitted, springs,
     assert resumed.epochs[0]["val_mae"] == run.epochs[0]["val_mae"]
 
 
+@pytest.mark.slow
+def test_a_run_that_is_killed_after_the_fit_resumes_to_the_same_model(fitted, springs, tmp_path, capsys):
+    unbroken, _, _ = fitted
+    config = settings(tmp_path / "run", data=str(springs), export_directory=str(tmp_path / "saved"))
+    write_json(tmp_path / "settings.json", to_dict(config))
+    command = [sys.executable, "-m", "socialmd_tf.train", "--config", str(tmp_path / "settings.json")]
+    found = tmp_path / "run" / "law.json"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not found.exists():
+            assert process.poll() is None, process.stderr.read().decode()[-2000:]
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL and not list((tmp_path / "run").glob("checkpoints/[0-9]*"))
+    fitted_at = found.stat().st_mtime_ns
+    model, run = loop.fit(config, springs)
+    assert found.stat().st_mtime_ns == fitted_at and "fitting" not in capsys.readouterr().out
+    assert len(run.epochs) == 2
+    for weight, expected in zip(model.get_weights(), unbroken.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_an_exported_law_is_fine_tuned_on_other_data_without_another_fit(fitted, springs, tmp_path, monkeypatch):
+    """The spread is trained; the law stays the exported one, whose springs are those of the other data too."""
+    model, run, _ = fitted
+    card = model_card(run.config, model, Manifest.load(springs), run.state)
+    exported = export(model, tmp_path / "saved", card, run.config.max_horizon)
+    write_dataset(dataclasses.replace(SPRINGS, seed=1), tmp_path / "data", command="test")
+    flags = ["--initial-model", exported, "--data", tmp_path / "data", "--run-directory", tmp_path / "run"]
+    config = parse([str(flag) for flag in (*flags, "--epochs", 2, "--calibration-epochs", 1, "--subsample", 1)])
+    assert config.windows == dataclasses.replace(run.config.windows, subsample_phases=config.windows.subsample_phases)
+    monkeypatch.setattr(law_module, "fit", None)  # calling it would fail
+    tuned, second = loop.fit(config, tmp_path / "data")
+    assert tuned.config.terms == model.config.terms
+    before, after = (rollout_layer(each).head for each in (model, tuned))
+    for weight, expected in zip(after.force.get_weights(), before.force.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    assert not np.array_equal(after.scale.bias, before.scale.bias)
+    start, end = second.epochs
+    assert start["val_mae"] < 1e-4 and end["val_loss"] < start["val_loss"]
+    assert not (tmp_path / "run" / "law.json").exists()
+
+
 def test_another_run_can_begin_with_the_law_of_this_one(fitted, springs, tmp_path, monkeypatch):
     _, run, _ = fitted
     monkeypatch.setattr(law_module, "fit", None)
-    model, second = loop.fit(settings(tmp_path / "second", initial_weights=str(run.directory)), springs)
+    config = dataclasses.replace(settings(tmp_path / "second"), fitting=FitConfig(), initial_weights=str(run.directory))
+    model, second = loop.fit(config, springs)
     assert model.config.terms == load_law(run.directory).terms
     assert second.epochs[0]["val_loss"] == pytest.approx(run.epochs[-1]["val_loss"], rel=1e-4)
 
@@ -135,6 +185,7 @@ def test_terms_can_be_forced(springs, tmp_path, capsys):
         (["--terms", "field", "--rotations", "10"], "rotations"),
         (["--terms", "pairs", "pairs"], "terms"),
         (["--knots", "3"], "knots"),
+        (["--terms", "pairs", "--initial-weights", "runs/first"], "initial-weights"),
         (["--force-cutoff", "-1"], "force_cutoff"),
         (["--calibration-epochs", "9"], "calibration_epochs"),
     ],
