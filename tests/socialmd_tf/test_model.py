@@ -16,9 +16,11 @@ from socialmd_tf.layers import (
     PairwiseInteraction,
     StackedPoolingInteraction,
 )
+from socialmd_tf.layers.forces import SumOfTerms
 from socialmd_tf.layers.pairs import neighbor_list, on_pairs
 from socialmd_tf.mixture import NegativeLogLikelihood
 from socialmd_tf.model import build_model, for_data, rollout_layer
+from socialmd_tf.parts import FORCES, Force
 
 SMALL = ModelConfig(
     rollout_steps=2,
@@ -138,6 +140,15 @@ def test_unknown_preset():
 def test_a_langevin_head_is_one_gaussian_and_has_functions_that_lie_apart(field, value):
     with pytest.raises(UserError, match=rf"`{field}` .* for the head 'langevin'\. Received: {value}"):
         build_model(dataclasses.replace(preset("langevin"), **{field: value}))
+
+
+def test_a_langevin_head_takes_a_fitted_law_and_no_other_force(monkeypatch):
+    config = dataclasses.replace(preset("langevin"), force="basis")
+    head = rollout_layer(build_model(config)).head
+    assert isinstance(head.force, SumOfTerms) and rollout_layer(build_model("langevin")).head.force is None
+    monkeypatch.setitem(FORCES._parts, "own", Force("own", lambda config, name: None))
+    with pytest.raises(UserError, match=r"`force` must be basis, or absent, for the head 'langevin'\. Received: 'own'"):
+        build_model(dataclasses.replace(config, force="own"))
 
 
 @pytest.mark.parametrize(("centered", "periodic"), [(True, True), (False, False)])

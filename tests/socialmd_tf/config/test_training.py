@@ -61,6 +61,8 @@ def test_random_motion_is_learned_frame_by_frame_until_the_learning_rate_is_zero
     assert config.patience >= config.epochs
     assert not TrainConfig.of_preset("kinematic").is_sampled
     assert dataclasses.replace(config, curriculum=(0, 0)).curriculum == (0, 0)
+    assert not config.is_fitted
+    assert dataclasses.replace(config, model=dataclasses.replace(config.model, force="basis")).is_fitted
     with pytest.raises(UserError, match=r"`curriculum` must be 0, or nothing, for the head 'langevin'"):
         dataclasses.replace(config, curriculum=(0, 5))
 

@@ -6,7 +6,7 @@ import pytest
 from socialmd_tf.config import preset
 from socialmd_tf.mixture import NegativeLogLikelihood
 from socialmd_tf.model import build_model, rollout_layer
-from socialmd_tf.training.initial_spread import normal_mixture, set_spread
+from socialmd_tf.training.initial_spread import normal_mixture, set_noise, set_spread
 
 DEVIATION, SCALE = 0.02, 5.0
 
@@ -30,6 +30,21 @@ def normal_accelerations(num_components):
     mask[:, 10:] = 0
     inputs = {"positions": frames[:, :4], "features": np.zeros((8, 20, 0), "float32"), "mask": mask}
     return build_model(config), inputs, frames[:, 4:]
+
+
+def test_noise_is_as_wide_as_single_frames_err():
+    """A random walk, with padding that moves more."""
+    config = dataclasses.replace(preset("langevin"), num_features=0, rollout_steps=6, move_scale=SCALE)
+    frames = np.random.default_rng(0).normal(scale=DEVIATION, size=(8, 10, 20, 2)).cumsum(axis=1).astype("float32")
+    frames[:, 5:, 10:] += 100
+    mask = np.ones((8, 20), "float32")
+    mask[:, 10:] = 0
+    model = build_model(config)
+    set_noise(
+        model, {"positions": frames[:, :4], "features": np.zeros((8, 20, 0), "float32"), "mask": mask}, frames[:, 4:]
+    )
+    found = np.log1p(np.exp(np.asarray(rollout_layer(model).head.deviations.bias))) * SCALE
+    np.testing.assert_allclose(found, [DEVIATION, DEVIATION], rtol=0.1)
 
 
 def test_one_component_is_as_wide_as_accelerations_err():

@@ -97,6 +97,32 @@ def test_the_weights_are_those_of_the_law(fitted):
     )
 
 
+@pytest.mark.slow
+def test_a_langevin_head_begins_with_the_fitted_mean_and_noise_and_keeps_the_law(tmp_path):
+    data = tmp_path / "data"
+    write_dataset(dataclasses.replace(SPRINGS, temperature=0.2), data, command="test")
+    config = TrainConfig.of_preset("langevin")
+    config = dataclasses.replace(
+        config,
+        windows=settings(tmp_path).windows,
+        model=dataclasses.replace(config.model, force="basis", pair_units=4),
+        fitting=FitConfig(terms=("bonds", "friction"), knots=8),
+        epochs=3,
+        run_directory=str(tmp_path / "run"),
+    )
+    model, run = loop.fit(config, data)
+    head, law = rollout_layer(model).head, load_law(run.directory)
+    assert (law.terms.num_bond_types, law.terms.fields, len(law.terms.frictions)) == (1, (), 1)
+    np.testing.assert_allclose(head.force.friction.gamma, law.arrays["friction"], rtol=1e-6)
+    scale = head.force.acceleration_scale
+    np.testing.assert_allclose(head.force.bonds.splines.coefficients, law.arrays["bonds"] / scale, rtol=1e-5)
+    # Normal noise of the fitted width: log(2 pi sigma^2) + 1 in 2D, where |x| has the mean sigma (2 / pi)^(1/2).
+    error = json.loads((run.directory / "law.json").read_text())["validation_mae"]
+    expected = np.log(2 * np.pi * (error * np.sqrt(np.pi / 2)) ** 2) + 1
+    assert run.epochs[0]["val_loss"] == pytest.approx(expected, abs=0.2)
+    assert run.epochs[-1]["val_loss"] < run.epochs[0]["val_loss"] + 0.2
+
+
 def test_a_run_that_was_killed_after_the_fit_does_not_fit_again(fitted, springs, tmp_path, monkeypatch):
     _, run, _ = fitted
     config = settings(tmp_path / "run")

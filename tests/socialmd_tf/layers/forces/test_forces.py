@@ -88,10 +88,11 @@ def test_pairs_in_a_box_equal_the_loops(num_dimensions, is_triclinic, held):
     np.testing.assert_allclose(force(moved, features, mask, box), expected, rtol=1e-2, atol=2e-3)
 
 
+@pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("cell", [None, "box"])
-def test_gradients_are_those_of_the_loops(cell):
-    force, (positions, features, mask) = pair_force(cutoff=1.2), system(2)
-    cells = (None, None) if cell is None else np.stack([CELL[2], CELL[2]])
+def test_gradients_are_those_of_the_loops(cell, num_dimensions):
+    force, (positions, features, mask) = pair_force(cutoff=1.2), system(num_dimensions)
+    cells = (None, None) if cell is None else np.stack([CELL[num_dimensions]] * 2)
     box = None if cell is None else cells.astype("float32")
     direction = np.random.default_rng(1).normal(size=positions.shape)
     variables = [tf.Variable(positions), force.splines.coefficients.value]
@@ -115,18 +116,61 @@ def test_gradients_are_those_of_the_loops(cell):
         assert of_coefficients[index] == pytest.approx(slope, rel=1e-3, abs=1e-3)
 
 
-@pytest.mark.parametrize("num_dimensions", [2, 3])
-def test_bonds_equal_the_loops(num_dimensions):
-    force = randomized(BondForce(2, KNOTS, NEAREST, FARTHEST, CORE))
-    positions = 0.3 * system(num_dimensions)[0]
-    coefficients = np.asarray(force.splines.coefficients, np.float64)
-    expected = []
-    for x, edges in zip(positions.astype(float), EDGES, strict=True):
+def slow_bonds(positions, coefficients):
+    results = []
+    for x, edges in zip(np.asarray(positions, np.float64), EDGES, strict=True):
         weights = np.zeros((2, 5, 5))
         for i, j, kind in edges:
             weights[kind - 1, i, j] = weights[kind - 1, j, i] = kind > 0
         settings = NEAREST, FARTHEST, CORE
-        expected.append(laws_reference.pair_accelerations(x, np.ones(5), weights, coefficients, *settings))
+        results.append(laws_reference.pair_accelerations(x, np.ones(5), weights, coefficients, *settings))
+    return np.stack(results)
+
+
+def slow_field(positions, coefficients, features, mask):
+    result = np.zeros(positions.shape)
+    for b, i in zip(*np.nonzero(mask), strict=True):
+        for block, factor in zip(coefficients, (1.0, 1 / features[b, i, 0]), strict=True):
+            result[b, i] += factor * laws_reference.field(
+                positions[b, i].astype(float), block, [0.3] * positions.shape[-1], 2.0
+            )
+    return result
+
+
+@pytest.mark.parametrize("name", ["bonds", "field"])
+def test_gradients_of_bonds_and_fields_are_those_of_the_loops(name):
+    positions, features, mask = system(2)
+    positions = 0.5 * positions
+    layer, rest = randomized(BondForce(2, KNOTS, NEAREST, FARTHEST, CORE)), (EDGES,)
+    if name == "field":
+        layer, rest = field_layer(2), (features, mask)
+    weights = layer.splines.coefficients if name == "bonds" else layer.coefficients
+    direction = np.random.default_rng(1).normal(size=positions.shape)
+    variables = [tf.Variable(positions), weights.value]
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(tf.cast(layer(variables[0], *rest), "float64") * direction)
+    gradients = [np.asarray(gradient) for gradient in tape.gradient(total, variables)]
+    start = [positions.astype(float), np.asarray(weights, np.float64)]
+
+    def value(x, c):
+        return np.sum((slow_bonds(x, c) if name == "bonds" else slow_field(x, c, features, mask)) * direction)
+
+    generator = np.random.default_rng(2)
+    for place in [0, 0, 0, 1, 1, 1]:
+        index = tuple(int(generator.integers(size)) for size in start[place].shape)
+        around = []
+        for sign in (1, -1):
+            moved = [values.copy() for values in start]
+            moved[place][index] += sign * 1e-5
+            around.append(value(*moved))
+        assert gradients[place][index] == pytest.approx((around[0] - around[1]) / 2e-5, rel=2e-3, abs=2e-3)
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_bonds_equal_the_loops(num_dimensions):
+    force = randomized(BondForce(2, KNOTS, NEAREST, FARTHEST, CORE))
+    positions = 0.3 * system(num_dimensions)[0]
+    expected = slow_bonds(positions, np.asarray(force.splines.coefficients, np.float64))
     found = force(positions, EDGES)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(np.sum(found, axis=1), 0.0, atol=1e-3)
@@ -136,17 +180,17 @@ def test_bonds_equal_the_loops(num_dimensions):
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("num_dimensions", [2, 3])
-def test_field_equals_the_loops(num_dimensions):
+def field_layer(num_dimensions):
     field = randomized(PolynomialField([ONE, PER_MASS], num_dimensions))
     field.center.assign([0.3] * num_dimensions)
     field.log_length.assign(np.log(2.0))
-    positions, features, mask = system(num_dimensions)
-    coefficients = np.asarray(field.coefficients, np.float64)
-    expected = np.zeros(positions.shape)
-    for b, i in zip(*np.nonzero(mask), strict=True):
-        for block, factor in zip(coefficients, (1.0, 1 / features[b, i, 0]), strict=True):
-            expected[b, i] += factor * laws_reference.field(positions[b, i], block, [0.3] * num_dimensions, 2.0)
+    return field
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_field_equals_the_loops(num_dimensions):
+    field, (positions, features, mask) = field_layer(num_dimensions), system(num_dimensions)
+    expected = slow_field(positions, np.asarray(field.coefficients, np.float64), features, mask)
     np.testing.assert_allclose(field(positions, features, mask), expected, rtol=1e-4, atol=1e-5)
 
 
