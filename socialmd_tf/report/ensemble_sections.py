@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from socialmd_tf.report import charts
+from socialmd_tf.report import charts, html_figures
 from socialmd_tf.report.ensemble_tables import unit_of
-from socialmd_tf.report.html_figures import figure, row
+from socialmd_tf.report.html_figures import row
 from socialmd_tf.report.number_format import readable_time, with_unit
 
 
@@ -23,6 +23,27 @@ def fans(findings):
         "last step."
     )
     return row([_figure(*each) for each in described(ensembles.fans, ensembles, findings.length_unit)], note)
+
+
+def ranks(findings):
+    """Chart of the rank histograms of the models, averaged over statistics; empty without ensembles of models.
+
+    Args:
+        findings: `Findings`.
+    """
+    series = {}
+    for name in findings.models if findings.ensembles else ():
+        statistics = findings.ensembles.predictors.get(name, {"statistics": {}})["statistics"].values()
+        histograms = [found["rank_histogram"] for found in statistics if "rank_histogram" in found]
+        if histograms:
+            shares = [sum(each) / len(histograms) for each in zip(*histograms, strict=True)]
+            series[name] = [(place + 0.5) / len(shares) for place in range(len(shares))], shares
+    if not series:
+        return ""
+    flat = ("ideal", [0, 1], [1 / len(shares)] * 2)
+    figure = charts.lines(series, "rank among the members", "share of true values", references=[flat], linear_y=True)
+    heading = "Rank histogram, mean over statistics (U-shaped: too narrow; humped: too wide)"
+    return html_figures.figure(heading, figure)
 
 
 def picture(file, findings):
@@ -63,4 +84,4 @@ def described(fans, ensembles, unit):
 
 
 def _figure(heading, fan, x_title, y_title):
-    return figure(f"{heading}, {fan.file}", charts.fan(fan.x, fan.quantiles, fan.runs, x_title, y_title))
+    return html_figures.figure(f"{heading}, {fan.file}", charts.fan(fan.x, fan.quantiles, fan.runs, x_title, y_title))

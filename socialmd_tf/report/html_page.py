@@ -26,7 +26,10 @@ def html(findings):
     def table(key, figures=""):
         return (key, found[key].title, html_tables.render(found[key]) + figures) if key in found else (key, "", "")
 
-    drawn = [table("ensembles", ensemble_sections.fans(findings)), table("ensemble_calibration")]
+    drawn = [
+        table("ensembles", ensemble_sections.fans(findings)),
+        table("ensemble_calibration", ensemble_sections.ranks(findings)),
+    ]
     sections = [
         *(drawn if findings.random else ()),
         table("predictors"),

@@ -1,13 +1,20 @@
+import base64
 import dataclasses
 import json
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from socialmd_tf.report import ensemble_sections, html_page, markdown_page, plots, write
 from tests.socialmd_tf.report.ensemble_examples import ensembles
 from tests.socialmd_tf.report.report_examples import HOSTILE, findings
+
+
+def numbers_of(encoded):
+    """An array in plotly's JSON."""
+    return np.frombuffer(base64.b64decode(encoded["bdata"]), encoded["dtype"]).tolist()
 
 
 def test_fans_have_bands_runs_and_axes_in_the_units_of_the_data():
@@ -22,6 +29,19 @@ def test_fans_have_bands_runs_and_axes_in_the_units_of_the_data():
     names = [trace.get("name") for trace in first["data"]]
     assert names == [None, "middle 90 %", None, "middle 50 %", "re-runs", "re-runs", "median", "file"]
     assert ensemble_sections.fans(findings()) == ""
+
+
+def test_the_rank_histogram_is_the_mean_over_the_statistics_of_a_model():
+    found = ensembles()
+    numbers = found.predictors["ours"]["statistics"]
+    numbers["radius_OQL"] = {**numbers["radius_OQL"], "rank_histogram": [0.4, *[0.1] * 6, 0, 0, 0]}
+    page = ensemble_sections.ranks(findings(ensembles=found, models={"ours": "m", "silent": "m"}))
+    (figure,) = [json.loads(each) for each in re.findall(r'class="figure">(.*?)</script>', page)]
+    ideal, ours = figure["data"]
+    assert ours["name"] == "ours" and numbers_of(ideal["y"]) == pytest.approx([0.1, 0.1])
+    assert numbers_of(ours["y"]) == pytest.approx([0.2, *[0.1] * 6, *[0.2 / 3] * 3], rel=1e-5)
+    assert numbers_of(ours["x"]) == pytest.approx([0.05 + 0.1 * place for place in range(10)], rel=1e-5)
+    assert ensemble_sections.ranks(findings()) == ""
 
 
 def test_long_times_are_in_nanoseconds():
