@@ -1,14 +1,13 @@
 """Tables and picture of the comparisons made by `comparisons.sh`.
 
-    python docs/experiments/summary.py
-
-Reads runs/comparisons, writes comparisons.png (training curves and errors per step) beside this file, and prints the
-tables in Markdown.
+python docs/experiments/summary.py           # prints the tables of runs/comparisons in Markdown
+python docs/experiments/summary.py --draw    # draws the table of models in README.md as comparisons.png
 """
 
-import csv
 import json
+import re
 import statistics
+import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from socialmd_tf.report.number_format import number, with_error
 
 RUNS = Path("runs/comparisons")
+PAGE = Path(__file__).with_name("README.md")
 MODELS = {
     "stacked": "four stacked grids, 4 x 4 filters, one Gaussian, every 20th frame",
     "single-grid": "one 64 x 64 grid",
@@ -33,13 +33,14 @@ BASELINES = ("constant_position", "constant_velocity", "exact_integrator")
 
 
 def main():
+    if sys.argv[1:] == ["--draw"]:
+        draw(table_rows(PAGE.read_text()))
+        return
     reports = {path.parent.name: json.loads(path.read_text()) for path in sorted(RUNS.glob("reports/*/metrics.json"))}
     trained = [name for name in MODELS if num_parameters(name)]
-    curves = {name: list(csv.DictReader((RUNS / name / "history.csv").open())) for name in trained}
     print_models(reports, trained)
     print_seeds(reports)
     print_pairs(reports)
-    draw(reports, curves)
 
 
 def print_models(reports, trained):
@@ -98,37 +99,52 @@ def print_pairs(reports):
                     print(f"| `{pair['first']}` minus `{pair['second']}` | {key.upper()} | {difference} |")
 
 
-def draw(reports, curves):
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, epochs in curves.items():
-        errors = [float(epoch["val_mae"]) for epoch in epochs]
-        left.plot(range(1, len(epochs) + 1), errors, marker=".", label=name, **style(name))
-    left.set(xlabel="epoch (100 steps of 8 windows)", ylabel="MAE (length unit of the data)")
-    left.set(title="validation split, rollout of 30 frames")
-    drawn = set()
-    for report in reports.values():
-        frames = [report["stored_frames_between_steps"] * (step + 1) for step in range(report["num_steps"])]
-        for name, result in report["predictors"].items():
-            if name not in drawn and (name in MODELS or name in BASELINES):
-                drawn.add(name)
-                right.plot(frames, result["mae_per_step"], **style(name))
-                if name in BASELINES:
-                    right.annotate(name, (frames[-1], result["mae_per_step"][-1]), ha="right", va="bottom", fontsize=8)
-    right.set(xlabel="stored frames after the last observed one", title="test split")
-    for axes in (left, right):
-        axes.set_ylim(bottom=0)
-    figure.legend(loc="outside lower center", ncols=5)
-    figure.savefig(Path(__file__).with_name("comparisons.png"), dpi=110, metadata={"Software": None})
+def table_rows(page):
+    """Rows of the table that `print_models` made: name -> mean and error of NLL and MAE, and coverages in percent."""
+    table = re.search(r"^\| model \| description .*\n\|[-:| ]+\n((?:\|.*\n)+)", page, re.MULTILINE)[1]
+    rows = {}
+    for line in table.splitlines():
+        name, _, _, *numbers = (cell.strip() for cell in line.strip("|").split("|"))
+        found = [[float(number) for number in re.findall(r"-?[\d.]+", cell)] for cell in numbers]
+        rows[name.split("`")[1]] = {"nll": found[0], "mae": found[1], "50": found[4], "90": found[5]}
+    return rows
 
 
-def style(name):
-    """Colour by model, line style by seed."""
-    if name in BASELINES:
-        return {"color": "0.4", "linestyle": (0, (1, 1))}
-    model, _, seed = name.partition("-seed-")
-    models = list(dict.fromkeys(without_seed(name) for name in MODELS))
-    return {"color": f"C{models.index(model)}", "linestyle": ("-", "--", ":")[int(seed or 0)]}
+def draw(rows):
+    """Draw one row per model, with a dot per seed, for MAE, NLL and coverage."""
+    names = list(dict.fromkeys(without_seed(name) for name in rows))
+    figure = Figure(figsize=(5.2, 7.6), layout="constrained")
+    panels = (
+        ("MAE (length unit of the data)", ("mae",), ()),
+        ("NLL (nats per particle and step)", ("nll",), ()),
+        ("coverage (%) of the 50 % region (circles) and the 90 % region (squares)", ("50", "90"), (50, 90)),
+    )
+    for axes, (title, keys, ideals) in zip(figure.subplots(3, 1, sharey=True), panels, strict=True):
+        for ideal in ideals:
+            axes.axvline(ideal, color="0.6", linewidth=1, linestyle=":")
+        for name, row in rows.items():
+            for key, marker in zip(keys, "os", strict=False):
+                value, *error = row[key]
+                place = names.index(without_seed(name)) + 0.2 * (seed(name) - 1) * is_repeated(name, rows)
+                color = "0.35" if name in BASELINES else "C0"
+                axes.errorbar(value, place, xerr=error or None, fmt=marker, color=color, markersize=4, capsize=2)
+        axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_xlabel(title)
+        axes.grid(axis="x", color="0.9")
+        axes.set_axisbelow(True)
+    figure.suptitle(
+        "rollouts of 30 frames, test split; bars: standard error\nover 20 simulations; three dots: three seeds", size=9.5
+    )
+    figure.savefig(Path(__file__).with_name("comparisons.png"), dpi=150, metadata={"Software": None})
+
+
+def seed(name):
+    return int(name.partition("-seed-")[2] or 0)
+
+
+def is_repeated(name, rows):
+    return sum(without_seed(other) == without_seed(name) for other in rows) > 1
 
 
 if __name__ == "__main__":
