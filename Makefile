@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-slow lint clean
+.PHONY: train test test-slow test-docs docs lint clean
 
 train: .venv/installed
 	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo \
@@ -14,6 +14,13 @@ test: .venv/developed lint
 
 test-slow: .venv/developed
 	$(BIN)/python -m pytest -m slow
+
+# The documentation as a site, in build/site; open build/site/index.html.
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
+
+test-docs: .venv/docs
+	$(BIN)/python -m pytest -m docs
 
 lint: .venv/developed
 	$(BIN)/ruff check .
@@ -35,5 +42,9 @@ lint: .venv/developed
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+.venv/docs: .venv/developed
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev,docs]'
+	touch $@
+
 clean:
-	rm -rf .venv data runs saved_models/demo
+	rm -rf .venv build data runs saved_models/demo

@@ -22,6 +22,8 @@ MAKEFILE = ROOT / "Makefile"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FLAG = r"(?<![\w-])--[a-z][a-z0-9.-]*[a-z0-9]"
 DOCKER = {"--detach", "--wait", "--profile"}
+SLURM = {f"--{flag}" for flag in "job-name time cpus-per-task mem requeue signal array ntasks exact gres".split()}
+OURS = {"--draw"}  # of docs/experiments/summary.py
 
 
 def names(paths):
@@ -86,7 +88,7 @@ def test_commands_exist_and_take_the_flags_given(page):
 
 def test_every_flag_that_a_document_names_exists():
     called = {name for page in [*PAGES, *SCRIPTS] for name, _ in commands(page.read_text()) if name != "X"}
-    known = set().union(*map(flags, called), flags(""), DOCKER)
+    known = set().union(*map(flags, called), flags(""), DOCKER, SLURM, OURS)
     found = {
         (page, flag) for page in [*PAGES, *SCRIPTS] for flag in re.findall(FLAG, page.read_text()) if flag not in known
     }

@@ -134,7 +134,8 @@ def draw(rows):
         axes.grid(axis="x", color="0.9")
         axes.set_axisbelow(True)
     figure.suptitle(
-        "rollouts of 30 frames, test split; bars: standard error\nover 20 simulations; three dots: three seeds", size=9.5
+        "rollouts of 30 frames, test split; bars: standard error\nover 20 simulations; three dots: three seeds",
+        size=9.5,
     )
     figure.savefig(Path(__file__).with_name("comparisons.png"), dpi=150, metadata={"Software": None})
 

@@ -10,6 +10,7 @@ import pytest
 from tests.socialmd_tf.serving.running import ROOT
 
 TEXT = (ROOT / "docs" / "serving.md").read_text()
+COUPLING = (ROOT / "docs" / "how-to" / "couple.md").read_text()
 
 
 def blocks(heading, language):
@@ -42,6 +43,14 @@ def test_the_first_python_example_runs(server):
     names = {}
     exec(against(server, example), names)
     assert names["covariance"].shape == (1, 30, 2, 2, 2)
+
+
+def test_the_page_on_coupling_runs(server):
+    """Eleven frames after the fifth, of which one is missing: six surprises of two particles."""
+    (example,) = re.findall(r"^```python\n(.*?)^```$", COUPLING, re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(against(server, example), names)
+    assert [surprise.shape for surprise in names["surprises"]] == [(2,)] * 6
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

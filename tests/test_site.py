@@ -1,0 +1,139 @@
+"""The documentation as a site: it builds strictly, its links resolve, and it needs no network."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from pipelines.config import DataConfig
+from socialmd_tf.__main__ import COMMANDS
+from socialmd_tf.command_line.flags import find_flags
+from socialmd_tf.config import FitConfig, ModelConfig, TrainConfig
+
+ROOT = Path(__file__).parents[1]
+MISSING = [name for name in ("material", "mkdocstrings", "nbconvert") if importlib.util.find_spec(name) is None]
+pytestmark = [
+    pytest.mark.docs,
+    pytest.mark.skipif(bool(MISSING), reason=f"needs pip install -e '.[docs]': {', '.join(MISSING)} missing"),
+]
+NO_NETWORK = """
+import socket, sys
+def refused(*arguments, **options):
+    raise OSError("the build of the site may not use the network")
+socket.socket.connect = socket.getaddrinfo = socket.create_connection = refused
+from mkdocs.__main__ import cli
+cli(sys.argv[1:])
+"""
+LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
+"""Attributes of tags whose target a browser fetches by itself."""
+
+
+class Page(HTMLParser):
+    """What an HTML file fetches, what it links to, and the ids that it has."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.fetched, self.links, self.ids = [], [], set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids |= {given[name] for name in ("id", "name") if given.get(name)}
+        if LOADED.get(tag) in given and given.get("rel") not in ("canonical", "prev", "next"):
+            self.fetched.append(given[LOADED[tag]])
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The directory of the built site."""
+    directory = tmp_path_factory.mktemp("site")
+    command = [
+        sys.executable,
+        "-c",
+        NO_NETWORK,
+        "build",
+        "--strict",
+        "-f",
+        "docs/site/mkdocs.yml",
+        "-d",
+        str(directory),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return directory
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    """All pages but that of a server's error 404, whose links begin with a slash."""
+    return {path: Page(path) for path in sorted(site.rglob("*.html")) if path.name != "404.html"}
+
+
+def is_local(target):
+    return not urlsplit(target).scheme and not target.startswith("//")
+
+
+def test_nothing_is_fetched_from_elsewhere(site, pages):
+    assert len(pages) > 20
+    found = {(path.name, target) for path, page in pages.items() for target in page.fetched if not is_local(target)}
+    assert {each for each in found if not each[1].startswith("data:")} == set()
+    styles = "".join(path.read_text() for path in site.rglob("*.css"))
+    assert [url for url in re.findall(r"url\(([^)]*)\)", styles) if "//" in url and "data:" not in url] == []
+
+
+def test_links_and_pictures_lead_to_files_and_places_of_the_site(pages):
+    broken = []
+    for path, page in pages.items():
+        for target in (*page.links, *page.fetched):
+            if not is_local(target):
+                continue
+            parts = urlsplit(target)
+            file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            is_there = file.is_file() and (
+                not parts.fragment or file.suffix != ".html" or parts.fragment in ids(pages, file)
+            )
+            if not is_there:
+                broken.append((path.name, target))
+    assert broken == []
+
+
+def ids(pages, file):
+    return pages[file].ids | {"__top"}
+
+
+def test_every_field_and_every_command_is_in_the_reference(site):
+    configuration, commands = ((site / f"{name}.html").read_text() for name in ("configuration", "commands"))
+    for config_type, prefix in (
+        (TrainConfig, ""),
+        (DataConfig, "windows."),
+        (FitConfig, "fitting."),
+        (ModelConfig, "model."),
+    ):
+        for flag in find_flags(config_type):
+            if prefix or "." not in flag.field:
+                assert f"<code>{prefix}{flag.field}</code>" in configuration, flag.field
+    for name in COMMANDS:
+        assert f'id="{name}"' in commands and f"usage: socialmd-tf {name}" in commands
+
+
+def test_search_finds_the_pages(site):
+    index = json.loads((site / "search" / "search_index.js").read_text().partition("=")[2])
+    found = {entry["location"].partition("#")[0] for entry in index["docs"]}
+    assert {"tutorials/own-data.html", "configuration.html", "notebooks/rollouts.html", "python.html"} <= found
+
+
+def test_notebooks_are_pages_with_their_pictures(site):
+    for name in ("own-data", "rollouts"):
+        assert (site / "notebooks" / f"{name}.ipynb").is_file()
+        pictures = Page(site / "notebooks" / f"{name}.html").fetched
+        assert any(re.search(rf"{name}/.*\.png$", target) for target in pictures), pictures
