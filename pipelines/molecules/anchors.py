@@ -18,10 +18,13 @@ from pipelines.molecules.simulation_frames import Frame
 
 _CHUNK_PAIRS = 1 << 20
 
+BY_BONDS = "anchors were found by the bonds of the topology"
+NEAREST = "anchors are the nearest atoms, because the topology states no bonds"
+
 
 def find_anchors(
     topology: Topology, molecules: Molecules, chosen: Indices, atoms: Indices, first: Frame, config: MoleculesConfig
-) -> Indices | None:
+) -> tuple[Indices | None, tuple[str, ...]]:
     """Find the anchor of every selected molecule.
 
     Args:
@@ -33,26 +36,28 @@ def find_anchors(
         config: `anchor`, `anchor_by` and `center`.
 
     Returns:
-        Atoms `[N]`; None if no anchors are asked for. With bonds, the anchor is the one to which the fewest bonds lead
-        from any atom of the molecule; otherwise, it is the one nearest to the centre atom.
+        Atoms `[N]`, None if no anchors are asked for, and notes for the user: how they were found, if `anchor_by`
+        leaves that open. With bonds, the anchor is the one to which the fewest bonds lead from any atom of the molecule;
+        otherwise, it is the one nearest to the centre atom.
 
     Raises:
         UserError: No atom outside the selected molecules has one of the names, the topology has no bonds, or a
             molecule no bonds to an anchor.
     """
     if not config.has_anchors:
-        return None
+        return None, ()
     names = config.anchor or config.center
     anchors = _named(topology, molecules, chosen, names)
     bonds = np.zeros((0, 2), np.intp) if config.anchor_by == "nearest" else read_bonds(topology)
     if config.anchor_by == "bonds" and not len(bonds):
         raise UserError(
             f"{topology.path}: states no bonds; expected a `--topology` with bonds (PDB with CONECT records, PSF, "
-            "prmtop, TPR), or `--anchor-by nearest`"
+            "prmtop, TPR), or, for `prepare`, `--anchor-by nearest`"
         )
+    notes = ((BY_BONDS if len(bonds) else NEAREST),) if config.anchor_by == "auto" else ()
     if len(bonds):
-        return _by_bonds(topology, molecules, chosen, anchors, bonds, names)
-    return anchors[_nearest(first.finite_positions(atoms), first.finite_positions(anchors), first.box)]
+        return _by_bonds(topology, molecules, chosen, anchors, bonds, names), notes
+    return anchors[_nearest(first.finite_positions(atoms), first.finite_positions(anchors), first.box)], notes
 
 
 def _named(topology: Topology, molecules: Molecules, chosen: Indices, names: Sequence[str]) -> Indices:

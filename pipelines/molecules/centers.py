@@ -95,14 +95,15 @@ def select(topology: Topology, first: Frame, config: MoleculesConfig) -> Selecti
     nearest = nearest_to_centers(first.positions[molecules.order], molecules.starts, first.box)
     atoms = molecules.order[nearest]
     sizes = {name: molecules.sizes[molecules.names == name] for name in selected}
+    anchors, anchor_notes = find_anchors(topology, molecules, chosen, atoms[chosen], first, config)
     return Selection(
         atoms[chosen],
         kinds[chosen],
         _center_atoms(topology, molecules, first, config, counts),
         counts,
         {name: (int(each.min()), int(each.max())) for name, each in sizes.items()},
-        _notes(molecules, selected),
-        find_anchors(topology, molecules, chosen, atoms[chosen], first, config),
+        (*_notes(molecules, selected), *anchor_notes),
+        anchors,
     )
 
 

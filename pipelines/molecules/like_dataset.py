@@ -7,6 +7,7 @@ from typing import Any
 
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
+from pipelines.molecules.anchors import BY_BONDS
 from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.known_molecules import known_molecules
 from pipelines.molecules.prepare import prepare
@@ -56,4 +57,7 @@ def _settings(
         "min_frames": 1,
         "reruns": (),
     }
+    notes = manifest.provenance.get("notes")
+    if isinstance(notes, list) and any(str(note).endswith(BY_BONDS) for note in notes):
+        one_file["anchor_by"] = "bonds"  # the nearest atom may be another one
     return MoleculesConfig(**{**kept, **one_file})

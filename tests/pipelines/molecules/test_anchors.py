@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
+from pipelines.molecules.like_dataset import prepare_like
 from pipelines.molecules.prepare import prepare
 from tests.pipelines.molecules.systems import Molecule, config_of, walk, write_pdb
 
@@ -151,3 +152,20 @@ def test_refuses_anchors_that_cannot_be_found(tmp_path, bonds, changes, message)
 def test_the_nearest_needs_a_name():
     with pytest.raises(UserError, match=r"^`anchor` must be given with `--anchor-by nearest`"):
         config_of("md.pdb", anchor_by="nearest")
+
+
+def test_a_further_trajectory_has_its_anchors_found_as_those_of_the_dataset(tmp_path):
+    """Without bonds it would get the nearest atoms, which are others here."""
+    bonded, bare = pdb(tmp_path / "bonded.pdb", BONDS), pdb(tmp_path / "bare.pdb")
+    command = "python -m socialmd_tf.prepare"
+    for path, name in ((bonded, "by_bonds"), (bare, "nearest")):
+        prepare(config_of(path, anchor=("S",)), tmp_path / name, command=command)
+    manifest = Manifest.load(tmp_path / "by_bonds")
+    assert manifest.provenance["notes"] == [f"{bonded}: anchors were found by the bonds of the topology"]
+    same = np.load(prepare_like(manifest, bonded, None, tmp_path / "again"))
+    np.testing.assert_array_equal(
+        same[: len(same) // 2], np.load(tmp_path / "by_bonds/train/00000.npy")[: len(same) // 2]
+    )
+    with pytest.raises(UserError, match=r"bare\.pdb: states no bonds"):
+        prepare_like(manifest, bare, None, tmp_path / "refused")
+    prepare_like(Manifest.load(tmp_path / "nearest"), bare, None, tmp_path / "allowed")
