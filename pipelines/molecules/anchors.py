@@ -36,8 +36,8 @@ def find_anchors(
         config: `anchor`, `anchor_by` and `center`.
 
     Returns:
-        Atoms `[N]`, None if no anchors are asked for, and notes for the user: how they were found, if `anchor_by`
-        leaves that open. With bonds, the anchor is the one to which the fewest bonds lead from any atom of the molecule;
+        Atoms `[N]`, None if no anchors are asked for, and notes: how they were found, if `anchor_by` leaves
+        that open. With bonds, the anchor is the one to which the fewest bonds lead from any atom of the molecule;
         otherwise, it is the one nearest to the centre atom.
 
     Raises:
