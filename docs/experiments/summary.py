@@ -117,7 +117,7 @@ def draw(rows):
     panels = (
         ("MAE (length unit of the data)", ("mae",), ()),
         ("NLL (nats per particle and step)", ("nll",), ()),
-        ("coverage (%) of the 50 % region (circles) and the 90 % region (squares)", ("50", "90"), (50, 90)),
+        ("coverage (%): 50 % region (circles), 90 % region (squares)", ("50", "90"), (50, 90)),
     )
     for axes, (title, keys, ideals) in zip(figure.subplots(3, 1, sharey=True), panels, strict=True):
         for ideal in ideals:
