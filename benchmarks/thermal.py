@@ -28,11 +28,10 @@ from socialmd_tf.evaluation.ensembles.scores import fair_crps
 from socialmd_tf.model import rollout_layer
 from socialmd_tf.training import loop
 
-SIZES = {"num_train": 20, "num_validation": 10, "num_test": 0}
 CONFIGS = {
-    "trap": TrapConfig(**SIZES, temperature=0.5),
+    "trap": TrapConfig(num_train=20, num_validation=10, num_test=0, temperature=0.5),
     "lennard-jones": LennardJonesConfig(
-        **SIZES, num_particles=36, save_every=25, friction=1.0, temperature=1.0, num_frames=50
+        num_train=8, num_validation=6, num_test=0, num_particles=36, save_every=25, friction=1.0, temperature=1.0
     ),
 }
 WINDOWS = DataConfig(subsample=1, subsample_phases=1, warm_up_steps=5, rollout_steps=30, window_shift=5, rotations=0)

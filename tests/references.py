@@ -172,7 +172,6 @@ def langevin_step(inputs, outputs, state, weights, head, lawful_moves=None):
             values = silu(values @ weights[f"{name}/kernel"] + weights[f"{name}/bias"])
         coefficients = list(values @ weights["coefficients/kernel"] + weights["coefficients/bias"])
         mean = x[b, i] + sum(coefficients.pop(0) * vector for vector in vectors)
-        mean = mean if lawful_moves is None else mean + lawful_moves[b, i]
         for f, k in itertools.product(range(num_functions), range(kinds.shape[-1])):
             mean = mean + head.move_scale * coefficients.pop(0) * pulls[b, i, f, :, k]
         raw = (features[b, i] if len(features[b, i]) else [1.0]) @ weights["deviations/kernel"] + weights[
@@ -184,6 +183,8 @@ def langevin_step(inputs, outputs, state, weights, head, lawful_moves=None):
             mean = mean + head.move_scale * coefficients.pop(0) * direction
             covariance += (radial[0] ** 2 - tangential**2) * np.outer(direction, direction)
         assert not coefficients
+        if lawful_moves is not None:
+            mean = x[b, i] + float(head.correction_scale) * (mean - x[b, i]) + lawful_moves[b, i]
         means[b, i], covariances[b, i] = mean, covariance
     return means, covariances, (v, averages, age + 1)
 

@@ -50,7 +50,9 @@ class Findings:
     @property
     def verdict(self):
         """A sentence: whether the first model is better than the baselines, and whether its uncertainty is true."""
-        return verdict(self.results, self.comparisons, self.first_model, self.length_unit, self.first_model in self.random)
+        return verdict(
+            self.results, self.comparisons, self.first_model, self.length_unit, self.first_model in self.random
+        )
 
     def metrics(self):
         """All numbers as JSON-ready dictionaries and lists, the content of `metrics.json`.

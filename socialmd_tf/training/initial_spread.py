@@ -42,7 +42,7 @@ def set_spread(model, inputs, targets):
 
 
 def set_noise(model, inputs, targets):
-    """Set the bias of a `LangevinHead`'s deviations to the root mean square error of single frames.
+    """Set the deviations, and the size of corrections, of a `LangevinHead` with a law to the error of single frames.
 
     Args:
         model: A model with this head.
@@ -55,6 +55,7 @@ def set_noise(model, inputs, targets):
     squares = np.square(np.asarray(rollout.head.mean(parameters) - targets, np.float64)).mean(axis=-1)
     real = np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], squares.shape)
     deviation = np.sqrt(squares[real].mean()) / rollout.head.move_scale
+    rollout.head.correction_scale.assign(deviation)
     bias = rollout.head.deviations.bias
     bias.assign(np.full(bias.shape, _inverse_softplus(deviation)))
 

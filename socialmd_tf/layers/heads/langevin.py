@@ -41,10 +41,12 @@ class LangevinHead(keras.layers.Layer):
 
     With a force, a law of motion takes the place of the sums over neighbours:
 
-        dx_i = v_t + a(x) - rate_i v_t + c_0 s0 r_hat + c_1 v_t + c_2 v_(t-1) + sum_k c_k (m_k - x) + c_a (a - x)
+        dx_i = v_t + a(x) - rate_i v_t
+               + s_n (c_0 s0 r_hat + c_1 v_t + c_2 v_(t-1) + sum_k c_k (m_k - x) + c_a (a - x))
 
     with accelerations a(x) and rates of friction of the force, fitted to moves of one frame (`socialmd_tf.fitting`) and
-    not trained. The sums are then no inputs of the MLP either. New weights give the mean motion under the law.
+    not trained, and s_n, the ratio of the noise around the law to s0 (`correction_scale`): near the truth, corrections
+    are small. The sums are then no inputs of the MLP either. New weights give the mean motion under the law.
 
     Every frame that the head reads is a part of its memory, whether it was observed, drawn or predicted. The density is
     that of one frame after another: it does not widen when means are fed back. Draw paths to see how motion spreads.
@@ -106,6 +108,10 @@ class LangevinHead(keras.layers.Layer):
         num_sums = self.num_functions * (num_features + 1) if self.force is None else 0
         if self.force is not None and not self.force.built:
             self.force.build(inputs_shape["positions"], inputs_shape["features"])
+        if self.force is not None:
+            self.correction_scale = self.add_weight(
+                (), "ones", trainable=False, dtype="float32", autocast=False, name="correction_scale"
+            )
         width = outputs_shape[-1] + num_features + num_vectors + num_sums + 1
         width += (1 + num_vectors) * self.is_centered
         for layer in self.hidden_layers:
@@ -157,7 +163,7 @@ class LangevinHead(keras.layers.Layer):
         directed = [*pulls, direction[..., None]] if self.is_centered else pulls
         move = self._move(coefficients, vectors, directed)
         if self.force is not None:
-            move = move + self._lawful_move(inputs)
+            move = self.correction_scale * move + self._lawful_move(inputs)
         parameters = self._density(positions + move, features, direction)
         return parameters, self.remember(inputs, state)
 

@@ -56,4 +56,3 @@ def radial_sums(positions, weights, mask, cutoff, num_functions, box=None):
     found = on_pairs(lambda pairs: pairs.sum(sums, positions, weights, *cells), positions, mask, cutoff, box)
     found = ops.reshape(found, (*ops.shape(weights)[:2], num_functions, 1 + size, num_weights))
     return found[..., 0, :], found[..., 1:, :]
-

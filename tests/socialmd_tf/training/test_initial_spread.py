@@ -33,9 +33,10 @@ def normal_accelerations(num_components):
 
 
 def test_noise_is_as_wide_as_single_frames_err():
-    """A random walk, with padding that moves more."""
-    config = dataclasses.replace(preset("langevin"), num_features=0, rollout_steps=6, move_scale=SCALE)
-    frames = np.random.default_rng(0).normal(scale=DEVIATION, size=(8, 10, 20, 2)).cumsum(axis=1).astype("float32")
+    """Straight motion, the law without terms, and normal accelerations; with padding that moves more."""
+    config = dataclasses.replace(preset("langevin"), force="basis", num_features=0, rollout_steps=6, move_scale=SCALE)
+    frames = np.random.default_rng(0).normal(scale=DEVIATION, size=(8, 10, 20, 2)).cumsum(axis=1).cumsum(axis=1)
+    frames = frames.astype("float32")
     frames[:, 5:, 10:] += 100
     mask = np.ones((8, 20), "float32")
     mask[:, 10:] = 0
@@ -43,8 +44,10 @@ def test_noise_is_as_wide_as_single_frames_err():
     set_noise(
         model, {"positions": frames[:, :4], "features": np.zeros((8, 20, 0), "float32"), "mask": mask}, frames[:, 4:]
     )
-    found = np.log1p(np.exp(np.asarray(rollout_layer(model).head.deviations.bias))) * SCALE
-    np.testing.assert_allclose(found, [DEVIATION, DEVIATION], rtol=0.1)
+    head = rollout_layer(model).head
+    found = np.log1p(np.exp(np.asarray(head.deviations.bias)))
+    np.testing.assert_allclose(found * SCALE, [DEVIATION, DEVIATION], rtol=0.1)
+    assert float(head.correction_scale) == pytest.approx(found[0], rel=1e-4)
 
 
 def test_one_component_is_as_wide_as_accelerations_err():

@@ -51,8 +51,8 @@ def system(num_dimensions, *, is_periodic=False, is_random=True, **changes):
     head.build((None, None, 3), {name: np.shape(value) for name, value in inputs.items()})
     if is_random:
         generator = np.random.default_rng(3)
-        for layer in (*head.hidden_layers, head.coefficients, head.deviations):
-            layer.set_weights([generator.normal(scale=0.4, size=weight.shape) for weight in layer.weights])
+        for weight in (head.correction_scale, *head.trainable_variables):
+            weight.assign(generator.normal(scale=0.4, size=weight.shape))
     of_model.set_weights(head.force)
     return inputs, law, head, data
 
