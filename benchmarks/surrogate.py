@@ -2,15 +2,10 @@
 
     python benchmarks/surrogate.py --model saved_models/nanoparticle --input data/nanoparticle/test/00000.npy
 
-Needs OpenMM. CPU time of the process, not wall-clock time, is compared: with one thread each, the two differ only by what
-other programs take away. Molecular dynamics is the stand-in of `python -m socialmd_tf.nanoparticle` with as many strands
-as the input has molecules, without relaxation and without writing files. Takes about a minute.
+Needs OpenMM. CPU time of the process is compared, not wall-clock time: with one thread each, they differ only by what
+other programs take away. Molecular dynamics is the stand-in of `python -m socialmd_tf.nanoparticle`, with as many
+strands as the input has molecules, without relaxation and without writing files. Takes about a minute.
 """
-
-import os
-
-for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-    os.environ[name] = "1"
 
 import argparse
 import statistics
@@ -18,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 
 import socialmd_tf as smd
 from pipelines.molecules.nanoparticle.beads import build
@@ -34,6 +30,8 @@ def main() -> None:
     parser.add_argument("--input", default="data/nanoparticle/test/00000.npy")
     parser.add_argument("--md-frames", type=int, default=60, help="frames of molecular dynamics per repeat")
     arguments = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     frames = smd.read(arguments.input)[:OBSERVED]
     model = smd.load(arguments.model)
     num_molecules = frames.positions.shape[-2]

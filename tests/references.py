@@ -155,28 +155,29 @@ def langevin_step(inputs, outputs, state, weights, head, lawful_moves=None):
     for b, i in itertools.product(*map(range, x.shape[:2])):
         for k, tau in enumerate(head.time_constants):
             averages[b, i, k] += max(1 / (age[b, i, 0] + 1), 1 / tau) * (x[b, i] - averages[b, i, k])
-        vectors = [v[b, i], last_move[b, i], *(average - x[b, i] for average in averages[b, i])]
+        vectors = [v[b, i] / head.move_scale, last_move[b, i] / head.move_scale]
+        memory = [x[b, i], *averages[b, i]]
+        for tau, newer, older in zip(head.time_constants, memory[:-1], memory[1:], strict=True):
+            vectors.append((older - newer) / (head.move_scale * math.sqrt(tau)))
         if "anchors" in inputs:
-            vectors.append(np.asarray(inputs["anchors"][b, i], np.float64) - x[b, i])
+            vectors.append((np.asarray(inputs["anchors"][b, i], np.float64) - x[b, i]) / head.cutoff)
         radius = math.hypot(*x[b, i])
         direction = x[b, i] / radius
         longest = max(head.time_constants)
         numbers = [*outputs[b, i], *features[b, i], *(compress(count) for count in counts[b, i].reshape(-1))]
         numbers.append(math.log(min(age[b, i, 0] + 1, longest)) / math.log(longest + 1))
-        numbers += [math.log1p(math.hypot(*vector) / head.move_scale) for vector in vectors]
+        numbers += [math.log1p(math.hypot(*vector)) for vector in vectors]
         if head.is_centered:
-            numbers += [compress(vector @ direction / head.move_scale) for vector in vectors]
+            numbers += [compress(vector @ direction) for vector in vectors]
             numbers.append(radius / head.cutoff)
         values = np.array(numbers)
         for name in ("hidden_0", "hidden_1"):
             values = silu(values @ weights[f"{name}/kernel"] + weights[f"{name}/bias"])
         coefficients = list(values @ weights["coefficients/kernel"] + weights["coefficients/bias"])
-        mean = x[b, i] + sum(coefficients.pop(0) * vector for vector in vectors)
+        mean = x[b, i] + head.move_scale * sum(coefficients.pop(0) * vector for vector in vectors)
         for f, k in itertools.product(range(num_functions), range(kinds.shape[-1])):
             mean = mean + head.move_scale * coefficients.pop(0) * pulls[b, i, f, :, k]
-        raw = (features[b, i] if len(features[b, i]) else [1.0]) @ weights["deviations/kernel"] + weights[
-            "deviations/bias"
-        ]
+        raw = values @ weights["deviations/kernel"] + weights["deviations/bias"]
         *radial, tangential = head.move_scale * softplus(raw)
         covariance = (tangential**2 + head.scale_floor**2) * np.eye(len(mean))
         if head.is_centered:

@@ -186,10 +186,10 @@ class Rollout(keras.layers.Layer):
         return tuple(ops.moveaxis(carries[name][first:], 0, 1) for name in ("parameters", "next"))
 
     def _run_forced(self, inputs, scan=None):
-        """The last T' predictions after true frames: those of `run`, computed at once rather than one after the other.
+        """The last T' predictions after true frames: those of `run`, at once rather than one after the other.
 
-        The memory of the head and the states of the cell go from frame to frame. The rest of the head, most of the work,
-        then sees all frames as one batch.
+        The memory of the head and the states of the cell go from frame to frame. The rest of the head, which is most of
+        the work, then sees all frames as one batch.
 
         Args:
             inputs: As for `call`, with the T + T' - 1 frames before the last predicted one.

@@ -22,22 +22,24 @@ class LangevinHead(keras.layers.Layer):
 
     The move of particle i to the next frame is normally distributed. Its mean is
 
-        dx_i = c_0 s0 r_hat + c_1 v_t + c_2 v_(t-1) + sum_k c_k (m_k - x) + c_a (a - x)
-               + s0 sum_(b, f) c_bf sum_j g_b(d_ij) f_j e_ij
+        dx_i / s0 = c_0 r_hat + c_1 v_t / s0 + c_2 v_(t-1) / s0 + sum_k c_k (m_k - m_(k-1)) / (s0 sqrt(tau_k))
+                    + c_a (a - x) / c + sum_(b, f) c_bf sum_j g_b(d_ij) f_j e_ij
 
     and its covariance s_r^2 r_hat r_hat^T + s_t^2 (I - r_hat r_hat^T). Here s0 is the typical move, r_hat the direction
-    from the origin, v_t and v_(t-1) the last two moves, a the anchor of the particle, if there are anchors, and g_b and
-    e_ij the functions and directions of `radial_sums`; f_j are the features of neighbour j, and 1. m_k are running
-    averages of the particle's positions, a memory of where it has been:
+    from the origin, v_t and v_(t-1) the last two moves, a the anchor of the particle, if there are anchors, c the
+    cutoff, and g_b and e_ij the functions and directions of `radial_sums`; f_j are the features of neighbour j, and 1.
+    m_k are running averages of the particle's positions, a memory of where it has been, after m_0 = x:
 
         m_k <- m_k + max(1 / (age + 1), 1 / tau_k) (x - m_k)
 
-    with the number of frames before this one as the age, so that m_k is the mean until that is tau_k.
+    with the number of frames before this one as the age, so that m_k is the mean until that is tau_k. All vectors are
+    divided by about their size. Otherwise steps of an optimizer that are right for one coefficient would be wrong for
+    another, and it is the small coefficients of long vectors that hold particles where they are.
 
-    All c are outputs of an MLP, whose inputs do not change when the system turns about the origin: the particle's
-    features, r, the lengths and radial components of all vectors above, the sums sum_j g_b f_j, the age, and the output
-    of the cell. s_r and s_t are functions of the features. So the density turns with the system, as far as the output
-    of the cell does not depend on how the system lies. New weights give a random walk.
+    All c, s_r and s_t are outputs of an MLP, whose inputs do not change when the system turns about the origin: the
+    particle's features, r, the lengths and radial components of all vectors above, the sums sum_j g_b f_j, the age, and
+    the output of the cell. So the density turns with the system, as far as the output of the cell does not depend on
+    how the system lies. New weights give a random walk.
 
     With a force, a law of motion takes the place of the sums over neighbours:
 
@@ -121,7 +123,7 @@ class LangevinHead(keras.layers.Layer):
             num_vectors + num_sums + self.is_centered, kernel_initializer="zeros", name="coefficients"
         )
         self.coefficients.build((None, width))
-        self.deviations.build((None, max(num_features, 1)))
+        self.deviations.build((None, width))
 
     def mean(self, parameters):
         """Mean of the density: `[B, N, P]` -> `[B, N, D]`, in units of length."""
@@ -159,12 +161,12 @@ class LangevinHead(keras.layers.Layer):
         radius, direction = _length_and_direction(positions)
         counts, pulls = ([], []) if self.force is not None else self._sums_over_neighbours(inputs)
         numbers = [outputs, features, *counts, self._age_number(state[2]), *self._sizes(vectors, radius, direction)]
-        coefficients = self._coefficients(ops.concatenate(numbers, axis=-1))
+        hidden = self._hidden(ops.concatenate(numbers, axis=-1))
         directed = [*pulls, direction[..., None]] if self.is_centered else pulls
-        move = self._move(coefficients, vectors, directed)
+        move = self._move(self.coefficients(hidden), vectors, directed)
         if self.force is not None:
             move = self.correction_scale * move + self._lawful_move(inputs)
-        parameters = self._density(positions + move, features, direction)
+        parameters = self._density(positions + move, self.deviations(hidden), direction)
         return parameters, self.remember(inputs, state)
 
     def _sums_over_neighbours(self, inputs):
@@ -197,50 +199,48 @@ class LangevinHead(keras.layers.Layer):
         return ops.log(ops.minimum(age + 1, longest)) / math.log(longest + 1)
 
     def _vectors(self, inputs, last_move, averages):
-        """v_t, v_(t-1), m_k - x and a - x, `[B, N, M, D]`, in units of length."""
-        positions = inputs["positions"][..., None, :]
-        vectors = [inputs["velocities"][..., None, :], last_move[..., None, :], averages - positions]
+        """v_t, v_(t-1), m_k - m_(k-1) and a - x, `[B, N, M, D]`, each divided by about its size."""
+        positions = inputs["positions"]
+        steps = averages - ops.concatenate([positions[..., None, :], averages[..., :-1, :]], axis=-2)
+        sizes = ops.sqrt(ops.convert_to_tensor(self.time_constants, dtype="float32"))[:, None]
+        moves = ops.stack([inputs["velocities"], last_move], axis=-2)
+        vectors = [moves / self.move_scale, steps / (self.move_scale * sizes)]
         if "anchors" in inputs:
-            to_anchor = inputs["anchors"] - inputs["positions"]
+            to_anchor = inputs["anchors"] - positions
             if "box" in inputs:
                 to_anchor = nearest_displacements(to_anchor, of_particles(inputs["box"], ops.shape(to_anchor)[1]))
-            vectors.append(to_anchor[..., None, :])
+            vectors.append(to_anchor[..., None, :] / self.cutoff)
         return ops.concatenate(vectors, axis=-2)
 
     def _sizes(self, vectors, radius, direction):
         """Lengths and radial components of vectors, and the radius: numbers of about 1, a list of `[B, N, ...]`."""
-        scaled = vectors / self.move_scale
-        lengths = compress(_length_and_direction(scaled)[0][..., 0])
+        lengths = compress(_length_and_direction(vectors)[0][..., 0])
         if not self.is_centered:
             return [lengths]
-        radial = compress(ops.sum(scaled * direction[..., None, :], axis=-1))
+        radial = compress(ops.sum(vectors * direction[..., None, :], axis=-1))
         return [lengths, radial, radius / self.cutoff]
 
-    def _coefficients(self, numbers):
-        """All c of the mean, `[B, N, C]`."""
+    def _hidden(self, numbers):
+        """The last hidden layer of the MLP, `[B, N, units]`."""
         for layer in self.hidden_layers:
             numbers = layer(numbers)
-        return self.coefficients(numbers)
+        return numbers
 
     def _move(self, coefficients, vectors, directed):
-        """The mean move `[B, N, D]` along vectors `[B, N, M, D]` and, in units of s0, `[B, N, D, S]`, a list."""
+        """The mean move `[B, N, D]` along vectors `[B, N, M, D]` and `[B, N, D, S]`, a list, all in units of s0."""
         of_vectors, of_directed = ops.split(coefficients, [vectors.shape[-2]], axis=-1)
         move = ops.sum(of_vectors[..., None] * vectors, axis=-2)
-        if not directed:
-            return move
-        directed = ops.concatenate(directed, axis=-1)
-        return move + self.move_scale * ops.sum(of_directed[..., None, :] * directed, axis=-1)
+        move = move + ops.sum(of_directed[..., None, :] * ops.concatenate(directed, axis=-1), axis=-1) if directed else move
+        return self.move_scale * move
 
     @staticmethod
     def _flat(values):
         """The last two axes as one."""
         return ops.reshape(values, (*ops.shape(values)[:-2], values.shape[-2] * values.shape[-1]))
 
-    def _density(self, mean, features, direction):
+    def _density(self, mean, deviations, direction):
         """Parameters `[B, N, P]` of the normal distribution around a mean."""
-        # Without features, a number that all particles have: optimizers cannot update a kernel of no rows.
-        described = features if features.shape[-1] else ops.ones_like(mean[..., :1])
-        variances = ops.square(self.move_scale * ops.softplus(self.deviations(described)))[..., None]
+        variances = ops.square(self.move_scale * ops.softplus(deviations))[..., None]
         covariance = variances[..., -1:, :] * ops.eye(self.layout.num_dimensions)
         if self.is_centered:
             excess = variances[..., :1, :] - variances[..., -1:, :]
