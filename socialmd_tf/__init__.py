@@ -68,6 +68,7 @@ _HOMES = {
     "read": "socialmd_tf.export.frames",
     "train": "socialmd_tf.training.train",
 }
+_WITH_TENSORFLOW = {"ExportedModel", "build_model", "evaluate", "layers", "load", "load_keras_model", "train"}
 
 
 class _Package(ModuleType):
@@ -88,6 +89,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("socialmd_tf")
+    if name in _WITH_TENSORFLOW and "tensorflow" not in sys.modules:
+        from socialmd_tf.commands import import_tensorflow
+
+        import_tensorflow()
     if name == "layers":
         return importlib.import_module("socialmd_tf.layers")
     if name not in _HOMES:

@@ -10,7 +10,7 @@ from socialmd_tf import os_errors
 from socialmd_tf.command_line import flag_names
 from socialmd_tf.command_line.parse import parse
 
-__all__ = ["load_tensorflow", "parse", "run"]
+__all__ = ["import_tensorflow", "load_tensorflow", "parse", "run"]
 
 
 def run(main: Callable[[], None]) -> NoReturn:
@@ -52,7 +52,18 @@ def _flush_output() -> None:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and look for devices without the start-up messages, which no setting hides."""
+    """Import TensorFlow quietly, and show its errors only."""
+    import_tensorflow()
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and look for devices without the start-up messages, which no setting hides.
+
+    They are about the instructions of the processor, drivers that are not there, and the rounding of sums.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors are raised; their log lines add nothing
     stderr = os.dup(2)
     try:
@@ -61,7 +72,6 @@ def load_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-        tf.get_logger().setLevel("ERROR")
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

@@ -85,8 +85,9 @@ class TrainConfig:
         right. The drift of random motion is small beside its noise: weights settle only as the learning rate falls to
         zero, without an early stop.
         """
-        places = {"run_directory": f"runs/{name}", "export_directory": f"saved_models/{name}"}
-        config = cls(preset=name, model=preset(name), **places)
+        config = cls(
+            preset=name, model=preset(name), run_directory=f"runs/{name}", export_directory=f"saved_models/{name}"
+        )
         windows = dataclasses.replace(config.windows, rotations=0)  # for networks that turn with the particles
         if config.is_sampled:
             patience = config.epochs

@@ -81,7 +81,7 @@ def test_without_a_preset_the_data_choose_as_check_does(write_dataset, random_tr
         advice = suggestion(args)
         words = shlex.split(" ".join(advise(describe(Path(data))).words(Path(data), PROG)[1:]))
         assert advice.preset == preset
-        assert parse(args, advice=advice) == dataclasses.replace(parse(words), epochs=3)
+        assert parse(args, advice=advice) == parse([*words, "--epochs=3"])
     network = tmp_path / "network.json"
     network.write_text('{"model": {"units": 16}}')
     for chosen in (["--preset=thesis"], ["--config", str(network)], ["--initial-model", "m"], ["--initial-weights=r"]):
