@@ -1,5 +1,6 @@
 """The documents hold: links resolve, commands and flags exist, figures are those of the shipped model."""
 
+import importlib.util
 import json
 import os
 import re
@@ -186,3 +187,28 @@ def test_no_file_names_a_machine_path_or_a_package_registry():
     ]
     assert found == []
     assert pattern.search(b"see /" + b"home/you/x") and pattern.search(b"https://pypi" + b".org/simple")
+
+
+def script(path):
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_picture_of_the_models_gives_every_preset_its_parts():
+    picture = script("docs/models.py")
+    shown = {preset for *_, parts in picture.STAGES for _, _, presets in parts for preset in presets}
+    assert shown == set(PRESETS)
+    for name in shown:
+        picture.check(name)
+    parts = {part for *_, parts in picture.STAGES for part, _, _ in parts}
+    assert {config.head for config in PRESETS.values()} | {config.interaction for config in PRESETS.values()} <= parts
+
+
+def test_the_picture_of_the_comparisons_draws_the_table_of_its_page():
+    summary = script("docs/experiments/summary.py")
+    rows = summary.table_rows((ROOT / "docs/experiments/README.md").read_text())
+    assert set(rows) == {*summary.MODELS, *summary.BASELINES} - {"single-grid"}  # which was not trained again
+    assert rows["lstm-seed-2"] == {"nll": [2.044, 0.141], "mae": [0.3495, 0.0084], "50": [45.1], "90": [70.8]}
