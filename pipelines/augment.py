@@ -10,11 +10,8 @@ AXES = ("x", "y", "z")
 _VECTOR_INPUTS = ("positions", "velocities", "box")
 
 
-def random_rotations(num_rotations: int, num_dimensions: int, seed: Any) -> Any:
-    """Draw proper rotation matrices, uniform over all rotations; the same seed gives the same matrices.
-
-    In 2D the angle is uniform in [0, 2 pi); in 3D the matrix belongs to a quaternion that is uniform on the unit
-    sphere in four dimensions (Shoemake 1992).
+def rotation_draws(num_rotations: int, num_dimensions: int, seed: Any) -> Any:
+    """Draw the random numbers of which `rotations` makes matrices; the same seed gives the same numbers.
 
     Args:
         num_rotations: R.
@@ -22,13 +19,23 @@ def random_rotations(num_rotations: int, num_dimensions: int, seed: Any) -> Any:
         seed: Two integers `[2]`.
 
     Returns:
-        Matrices `[R, D, D]` with determinant +1, float32.
+        In 2D angles `[R, 1]`, uniform in [0, 2 pi); in 3D quaternions `[R, 4]`, normally distributed.
     """
     if num_dimensions == 2:
-        angles = tf.random.stateless_uniform([num_rotations], seed, maxval=2 * math.pi)
+        return tf.random.stateless_uniform([num_rotations], seed, maxval=2 * math.pi)[:, None]
+    return tf.random.stateless_normal([num_rotations, 4], seed)
+
+
+def rotations(draws: Any) -> Any:
+    """Proper rotation matrices `[R, D, D]`, uniform over all rotations, of `rotation_draws`.
+
+    In 2D the draw is the angle; in 3D the matrix belongs to a quaternion that is uniform on the unit sphere in four
+    dimensions (Shoemake 1992).
+    """
+    if draws.shape[-1] == 1:
+        angles = draws[:, 0]
         return _stack_rows([[tf.cos(angles), -tf.sin(angles)], [tf.sin(angles), tf.cos(angles)]])
-    quaternions = tf.random.stateless_normal([num_rotations, 4], seed)
-    w, x, y, z = tf.unstack(tf.math.l2_normalize(quaternions, axis=-1), axis=-1)
+    w, x, y, z = tf.unstack(tf.math.l2_normalize(draws, axis=-1), axis=-1)
     return _stack_rows(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],

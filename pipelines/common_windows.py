@@ -19,8 +19,8 @@ from pipelines.config import DataConfig
 from pipelines.dataset import open_split
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
-from pipelines.npy_files import StoredTrajectory
 from pipelines.side_files import edge_matrix
+from pipelines.stored_trajectory import StoredTrajectory
 from pipelines.window_counts import phase_starts
 
 Array = npt.NDArray[np.float32]
@@ -197,9 +197,9 @@ class CommonWindows:
 def read_unwrapped(trajectory: StoredTrajectory, frames: npt.NDArray[np.int64], num_dimensions: int) -> Array:
     """Frames `[len(frames), N, D + F]` in order; in a periodic box, unwrapped from the first of them."""
     if trajectory.boxes is None:
-        return trajectory.read(frames)
-    every = np.arange(frames[0], frames[-1] + 1)  # particles are followed from stored frame to stored frame
-    stored = trajectory.read(every)
+        return trajectory[frames]
+    every = slice(frames[0], frames[-1] + 1)  # particles are followed from stored frame to stored frame
+    stored = trajectory[every]
     boxes = trajectory.boxes[0] if len(trajectory.boxes) == 1 else trajectory.boxes[every]
     stored[..., :num_dimensions] = unwrap(stored[..., :num_dimensions], boxes)
     return stored[frames - frames[0]]

@@ -1,5 +1,6 @@
 """From a dataset on disk and a `DataConfig` to a `tf.data.Dataset` of batches."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ from pipelines import augment
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
-from pipelines.npy_files import StoredTrajectory
 from pipelines.side_files import open_file
+from pipelines.stored_trajectory import StoredTrajectory
 from pipelines.validation import SHORTER_WINDOWS
 from pipelines.window_counts import count_windows
-from pipelines.windows import dense_edges, read, slide, subsample
+from pipelines.windows import Windows, dense_edges
+
+_WAITING_BYTES = 1 << 28
+_READ_TOGETHER = 256
+_MOST_BYTES = 1 << 23
 
 
 def num_windows(directory: Path, split: str, config: DataConfig) -> int:
@@ -53,9 +58,9 @@ def windows(directory: Path, split: str, config: DataConfig) -> Any:
         config: Subsampling and window sizes.
 
     Returns:
-        A dataset, cached in memory, of ({"positions" `[T, N, D]`, "features" `[N, F]`, "mask" `[N]`}, target
-        positions `[T', N, D]`), float32, in the units of the dataset. N is that of the largest system of the
-        split; positions and features of padded particles are zero. The inputs also have, where the dataset has them:
+        A dataset of ({"positions" `[T, N, D]`, "features" `[N, F]`, "mask" `[N]`}, target positions `[T', N, D]`),
+        float32, in the units of the dataset. N is that of the largest system of the split; positions and features of
+        padded particles are zero. The inputs also have, where the dataset has them:
 
         - "box" `[D, D]`: lattice vectors in rows at the last observed frame, zeros for an open axis. The positions of
           a window are then unwrapped: they continue across the faces of the box.
@@ -66,11 +71,10 @@ def windows(directory: Path, split: str, config: DataConfig) -> Any:
         UserError: The manifest or the header of a file is faulty, the split is unknown or empty, or a file
             is too short for one window of every phase.
     """
-    manifest = Manifest.load(directory)
-    trajectories = open_split(manifest, Path(directory), split, config)
-    return _deterministic(
-        _windows(trajectories, manifest, config).map(lambda inputs, targets: (dense_edges(inputs), targets)).cache()
-    )
+    whole = dataclasses.replace(config, rotations=0)
+    one_by_one = batches(directory, split, whole, batch_size=1, seed=0, shuffle=False)
+    count = len(one_by_one)
+    return one_by_one.unbatch().apply(tf.data.experimental.assert_cardinality(count))
 
 
 def batches(
@@ -87,7 +91,7 @@ def batches(
     """Stream the batches of the epochs `first_epoch`, ..., `num_epochs - 1`.
 
     Order and rotations of epoch e depend on (seed, e) only: a stream that begins at epoch e continues one that
-    was interrupted there. The files are read once.
+    was interrupted there.
 
     Args:
         directory: The directory of the dataset.
@@ -114,33 +118,41 @@ def batches(
     if not 0 <= first_epoch <= num_epochs:
         raise UserError(f"`first_epoch` must be in [0, {num_epochs}]. Received: {first_epoch}")
     manifest = Manifest.load(directory)
-    trajectories = open_split(manifest, Path(directory), split, config)
-    count = _count(trajectories, config)
-    num_samples = count * max(1, config.rotations)
-    vectors = augment.vector_starts(manifest.particle_features, manifest.num_dimensions)
+    found = Windows(open_split(manifest, Path(directory), split, config), manifest, config)
+    num_samples = len(found) * max(1, config.rotations)
+    size, vectors = manifest.num_dimensions, augment.vector_starts(manifest.particle_features, manifest.num_dimensions)
+    kept = found.kept()
+    # A call of Python costs as much as reading many windows: small batches are read several at a time.
+    num_together = batch_size * max(1, min(_READ_TOGETHER, _MOST_BYTES // found.num_bytes) // batch_size)
 
-    def epoch_batches(stacked: Any, epoch: Any) -> Any:
+    def epoch_batches(epoch: Any) -> Any:
         order_seed, rotation_seed = _epoch_seeds(seed, epoch)
         samples = tf.range(num_samples)
         order = tf.random.experimental.stateless_shuffle(samples, order_seed) if shuffle else samples
-        rotations = augment.random_rotations(num_samples, manifest.num_dimensions, rotation_seed)
+        draws = augment.rotation_draws(num_samples if config.rotations else 0, size, rotation_seed)
 
-        def gather(indices: Any, rotations: Any) -> Any:
-            batch = tf.nest.map_structure(lambda values: tf.gather(values, indices), stacked)
-            batch = (dense_edges(batch[0]), batch[1])
-            return augment.rotate(batch, rotations, vectors) if config.rotations else batch
+        def read(start: Any) -> Any:
+            numbers = order[start : start + num_together] % len(found)
+            rotations = augment.rotations(draws[start : start + num_together])
+            return numbers if kept else found.read(numbers), rotations
 
-        dataset = tf.data.Dataset.from_tensor_slices((order % count, rotations)).batch(batch_size)
-        return dataset.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+        starts = tf.data.Dataset.range(0, num_samples, num_together)
+        return starts.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def all_epochs(*stacked: Any) -> Any:
-        epochs = tf.data.Dataset.range(first_epoch, num_epochs)
-        return epochs.flat_map(lambda epoch: epoch_batches(stacked, epoch))
+    def in_batches(windows: Any, rotations: Any) -> Any:
+        starts = tf.data.Dataset.range(0, tf.shape(tf.nest.flatten(windows)[0], tf.int64)[0], batch_size)
+        tensors = windows, rotations
+        return starts.map(lambda k: tf.nest.map_structure(lambda values: values[k : k + batch_size], tensors))
 
-    # With all windows in one tensor a batch is one gather, many times faster than element by element.
-    dataset = _windows(trajectories, manifest, config).batch(count).cache().flat_map(all_epochs)
-    num_batches = -(-num_samples // batch_size) * (num_epochs - first_epoch)
-    return _deterministic(dataset.apply(tf.data.experimental.assert_cardinality(num_batches)))
+    def rotate(windows: Any, rotations: Any) -> Any:
+        inputs, targets = tf.nest.map_structure(lambda values: tf.gather(values, windows), kept) if kept else windows
+        batch = dense_edges(inputs), targets
+        return augment.rotate(batch, rotations, vectors) if config.rotations else batch
+
+    dataset = tf.data.Dataset.range(first_epoch, num_epochs).flat_map(epoch_batches).flat_map(in_batches)
+    dataset = dataset.map(rotate, num_parallel_calls=tf.data.AUTOTUNE)
+    length = -(-num_samples // batch_size) * (num_epochs - first_epoch)
+    return _bounded(dataset.apply(tf.data.experimental.assert_cardinality(length)))
 
 
 def _epoch_seeds(seed: int, epoch: Any) -> tuple[Any, Any]:
@@ -168,18 +180,9 @@ def open_split(manifest: Manifest, directory: Path, split: str, config: DataConf
     return trajectories
 
 
-def _count(trajectories: list[StoredTrajectory], config: DataConfig) -> int:
-    return sum(count_windows(len(trajectory), config) for trajectory in trajectories)
-
-
-def _windows(trajectories: list[StoredTrajectory], manifest: Manifest, config: DataConfig) -> Any:
-    interval = manifest.time_between_frames * config.subsample
-    cut = slide(config, manifest.num_dimensions, manifest.velocity_start, interval)
-    dataset = read(trajectories).apply(subsample(config)).apply(cut)
-    return dataset.apply(tf.data.experimental.assert_cardinality(_count(trajectories, config)))
-
-
-def _deterministic(dataset: Any) -> Any:
+def _bounded(dataset: Any) -> Any:
+    """The dataset in its order, prefetched, with a limit for the batches that wait to be used."""
     options = tf.data.Options()
     options.deterministic = True
+    options.autotune.ram_budget = _WAITING_BYTES
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -12,8 +12,8 @@ from pipelines.boxes import wrap, wraps
 from pipelines.errors import UserError
 from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.motion import Motion, measure
-from pipelines.npy_files import StoredTrajectory, open_trajectory
 from pipelines.side_files import open_file
+from pipelines.stored_trajectory import StoredTrajectory
 
 Array = npt.NDArray[np.float64]
 
@@ -108,7 +108,7 @@ def describe(directory: Path) -> Description:
     directory = Path(directory)
     manifest = Manifest.load(directory)
     shapes = {
-        split: [StoredTrajectory.check(directory / file, manifest.num_columns).shape for file in files]
+        split: [StoredTrajectory.check(directory / file, manifest).shape for file in files]
         for split, files in manifest.splits.items()
     }
     split = next((name for name in ("train", *shapes) if shapes.get(name)), None)
@@ -148,7 +148,7 @@ def _spread(count: int, most: int) -> list[int]:
 def _file_facts(manifest: Manifest, directory: Path, file: str) -> _FileFacts:
     stored, size = open_file(manifest, directory, file), manifest.num_dimensions
     start = max(0, (len(stored) - MAX_FRAMES) // 2)
-    whole = open_trajectory(directory / file, manifest.num_columns)
+    whole = stored.open()
     frames = whole[start : start + MAX_FRAMES]
     # A slice of a memory map, then some particles: the others are not copied.
     sample = np.asarray(frames[:, _spread(stored.shape[1], MAX_PARTICLES)], np.float64)

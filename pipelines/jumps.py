@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from pipelines.boxes import inverse
 from pipelines.manifest import MANIFEST_FILE
-from pipelines.npy_files import frame_chunks
+from pipelines.stored_trajectory import frame_chunks
 
 _MIN_JUMPS = 3
 _MAX_SHARE = 0.1
@@ -16,7 +16,28 @@ _LONG_MOVE = 0.4
 _MAX_LONG_MOVES = 0.01
 
 
-def jump_fault(trajectory: npt.NDArray[Any], axes: Iterable[int], first_frame: int = 0) -> str | None:
+class Moves:
+    """Range of the positions and longest move along every axis, collected chunk by chunk.
+
+    Args:
+        num_dimensions: D.
+    """
+
+    def __init__(self, num_dimensions: int) -> None:
+        self.lowest = np.full(num_dimensions, np.inf)
+        self.highest = np.full(num_dimensions, -np.inf)
+        self.longest = np.zeros(num_dimensions)
+
+    def add(self, positions: npt.NDArray[Any]) -> None:
+        """Add frames `[k, N, D]`, of which the first one is the last one of the chunk before."""
+        self.lowest = np.minimum(self.lowest, positions.min(axis=(0, 1)))
+        self.highest = np.maximum(self.highest, positions.max(axis=(0, 1)))
+        # In the precision of the file: a rounding error makes no jump of an ordinary move.
+        moves = np.abs(positions[1:] - positions[:-1])
+        self.longest = np.maximum(self.longest, moves.max(axis=(0, 1), initial=0.0))
+
+
+def jump_fault(trajectory: Any, axes: Iterable[int], moves: Moves, first_frame: int = 0) -> str | None:
     """Look for the jumps that wrapping into a periodic box leaves in a trajectory.
 
     Along one axis let R be the range of all positions of the file. A move between two frames is a jump if it is
@@ -28,25 +49,27 @@ def jump_fault(trajectory: npt.NDArray[Any], axes: Iterable[int], first_frame: i
 
     The second condition spares noise without correlation in time, the third one particles that hop between two
     places, and the first one single extreme moves, such as a close encounter that ejects a particle. Not found are
-    coordinates whose typical move exceeds a tenth of the box.
+    coordinates whose typical move exceeds a tenth of the box. The file is read only if a move is longer than R / 2.
 
     Args:
         trajectory: `[num_frames, N, D + F]`, finite.
         axes: The axes to look along: all without a box, otherwise those on which it is open.
+        moves: The `Moves` of all its frames.
         first_frame: Number of the first frame, for the message.
 
     Returns:
         None, or the fault: frame, particle and length of the first jump, and the number of jumps.
     """
-    faults = (_axis_fault(trajectory[:, :, axis], axis, first_frame) for axis in axes)
+    extents = moves.highest - moves.lowest
+    suspicious = [axis for axis in axes if moves.longest[axis] > 0.499 * extents[axis]]
+    faults = (_axis_fault(trajectory, axis, float(extents[axis]), first_frame) for axis in suspicious)
     return next((fault for fault in faults if fault), None)
 
 
-def _axis_fault(coordinates: npt.NDArray[Any], axis: int, first_frame: int) -> str | None:
-    """As `jump_fault`, for coordinates `[num_frames, N]`."""
-    extent = float(coordinates.max()) - float(coordinates.min())
-    max_jumps = int(_MAX_SHARE * (coordinates.shape[0] - 1) * coordinates.shape[1])
-    jumps, num_between, longest = _split_moves(coordinates, extent, max_jumps)
+def _axis_fault(trajectory: Any, axis: int, extent: float, first_frame: int) -> str | None:
+    """As `jump_fault`, along one axis."""
+    max_jumps = int(_MAX_SHARE * (trajectory.shape[0] - 1) * trajectory.shape[1])
+    jumps, num_between, longest = _split_moves(trajectory, axis, extent, max_jumps)
     if not _MIN_JUMPS <= len(jumps) <= max_jumps or num_between > _MAX_SHARE * len(jumps):
         return None
     if longest == 0 or np.mean(extent - np.abs(jumps[:, 2]) > longest) > _MAX_SHARE:
@@ -61,15 +84,15 @@ def _axis_fault(coordinates: npt.NDArray[Any], axis: int, first_frame: int) -> s
 
 
 def _split_moves(
-    coordinates: npt.NDArray[Any], extent: float, max_jumps: int
+    trajectory: Any, axis: int, extent: float, max_jumps: int
 ) -> tuple[npt.NDArray[np.float64], int, float]:
     """Jumps as rows (last frame, particle, length), the number of moves of R / 3 to R / 2, the longest ordinary move.
 
     With more than `max_jumps` the search ends early.
     """
     jumps, num_between, longest = np.empty((0, 3)), 0, 0.0
-    for start, frames in frame_chunks(coordinates, overlap=1):
-        moves = np.diff(frames.astype(np.float64), axis=0)
+    for start, frames in frame_chunks(trajectory, overlap=1):
+        moves = np.diff(frames[:, :, axis].astype(np.float64), axis=0)
         lengths = np.abs(moves)
         is_jump, is_ordinary = lengths > extent / 2, lengths <= extent / 3
         frame, particle = np.nonzero(is_jump)
@@ -81,29 +104,34 @@ def _split_moves(
     return jumps, num_between, longest
 
 
-def image_fault(trajectory: npt.NDArray[Any], boxes: npt.NDArray[np.float64]) -> str | None:
-    """Look for moves in a periodic box that are too long to tell to which image a particle moved.
+class LongMoves:
+    """Moves in a periodic box that are too long to tell to which image a particle moved, counted chunk by chunk.
 
     Along every lattice vector, moves between nearest images are at most half of it. Too many are long if more than 1 %
     exceed 0.4 of it; of moves without any correlation, 20 % would.
 
     Args:
-        trajectory: `[num_frames, N, D + F]`, finite.
         boxes: `[num_frames, D, D]`, or `[1, D, D]`.
-
-    Returns:
-        None, or the fault: the share of long moves.
     """
-    size, num_long, num_moves = boxes.shape[-1], 0, 0
-    for start, frames in frame_chunks(trajectory, overlap=1):
-        moves = np.diff(frames[..., :size].astype(np.float64), axis=0)
-        chosen = boxes if len(boxes) == 1 else boxes[start + 1 : start + 1 + len(moves)]
+
+    def __init__(self, boxes: npt.NDArray[np.float64]) -> None:
+        self._boxes = boxes
+        self._num_long = self._num_moves = 0
+
+    def add(self, first: int, positions: npt.NDArray[Any]) -> None:
+        """Add frames `[k, N, D]`, of which the first one, number `first`, is the last one of the chunk before."""
+        moves = np.diff(positions.astype(np.float64), axis=0)
+        chosen = self._boxes if len(self._boxes) == 1 else self._boxes[first + 1 : first + 1 + len(moves)]
         turns = moves @ inverse(chosen)
-        num_long += int(np.sum(np.abs(turns - np.round(turns)).max(axis=-1) > _LONG_MOVE))
-        num_moves += moves.shape[0] * moves.shape[1]
-    if num_long <= _MAX_LONG_MOVES * num_moves:
-        return None
-    return (
-        f"expected moves between frames of less than {_LONG_MOVE:g} of the box, to follow particles through its faces; "
-        f"found {100 * num_long / num_moves:.0f} % longer ones; check the `box`, or store frames more often"
-    )
+        self._num_long += int(np.sum(np.abs(turns - np.round(turns)).max(axis=-1) > _LONG_MOVE))
+        self._num_moves += moves.shape[0] * moves.shape[1]
+
+    def fault(self) -> str | None:
+        """None, or the fault: the share of long moves."""
+        if self._num_long <= _MAX_LONG_MOVES * self._num_moves:
+            return None
+        return (
+            f"expected moves between frames of less than {_LONG_MOVE:g} of the box, to follow particles through its "
+            f"faces; found {100 * self._num_long / self._num_moves:.0f} % longer ones; check the `box`, or store "
+            "frames more often"
+        )

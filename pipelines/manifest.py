@@ -141,6 +141,11 @@ class Manifest:
         return self.num_dimensions + len(self.features)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of a trajectory file."""
+        return ("x", "y", "z")[: self.num_dimensions] + tuple(self.features)
+
+    @property
     def is_periodic(self) -> bool:
         """Whether positions are in a periodic box."""
         return self.box is not None or self.box_files is not None

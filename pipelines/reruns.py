@@ -39,8 +39,8 @@ def check_reruns(reruns: Mapping[str, Mapping[str, str | int]], files: Sequence[
 
 
 def rerun_fault(
-    rerun: npt.NDArray[Any],
-    original: npt.NDArray[Any],
+    rerun: Any,
+    original: Any,
     frame: int,
     num_dimensions: int,
     boxes: npt.NDArray[np.float64] | None,
@@ -50,7 +50,7 @@ def rerun_fault(
     Positions may differ, because files round them, by a tenth of the root mean square move between frames there.
 
     Args:
-        rerun: `[num_frames, N, D + F]`.
+        rerun: Trajectory or array `[num_frames, N, D + F]`.
         original: The same of the simulation that it restarts.
         frame: The frame of `original` at which it begins.
         num_dimensions: D.

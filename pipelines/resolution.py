@@ -11,8 +11,8 @@ import numpy.typing as npt
 from pipelines.boxes import nearest_image
 from pipelines.config import DataConfig
 from pipelines.manifest import Manifest
-from pipelines.npy_files import StoredTrajectory
 from pipelines.side_files import open_file
+from pipelines.stored_trajectory import StoredTrajectory
 
 Array = npt.NDArray[np.float64]
 
@@ -80,14 +80,14 @@ def _measure(stored: StoredTrajectory, num_dimensions: int, subsample: int) -> _
     chunks = [chosen[start : start + step + 1] for start in range(0, max(1, len(chosen) - 1), step)]
     bounds, sums = [], np.zeros(num_dimensions)
     for frames in chunks:  # each begins with the last frame of the one before it
-        positions = np.asarray(stored.read(frames)[..., :num_dimensions], np.float64)
+        positions = np.asarray(stored[frames][..., :num_dimensions], np.float64)
         bounds.append((positions.min(axis=(0, 1)), positions.max(axis=(0, 1))))
         moves = np.diff(positions, axis=0)
         if stored.boxes is not None:
             moves = nearest_image(moves, stored.boxes if len(stored.boxes) == 1 else stored.boxes[frames[1:]])
         sums += np.abs(moves).sum(axis=(0, 1))
     lowest, highest = np.min([low for low, _ in bounds], axis=0), np.max([high for _, high in bounds], axis=0)
-    features = stored.read(chosen[:1])[0, :, num_dimensions:]
+    features = stored[0][:, num_dimensions:]
     return _Scales(
         largest=np.maximum(np.abs(lowest), np.abs(highest)),
         extent=(highest - lowest).max(),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pipelines.boxes import half_height, lattice_vectors
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
-from pipelines.npy_files import StoredTrajectory
+from pipelines.stored_trajectory import StoredTrajectory
 
 
 def open_file(manifest: Manifest, directory: Path, file: str) -> StoredTrajectory:
@@ -27,7 +27,7 @@ def open_file(manifest: Manifest, directory: Path, file: str) -> StoredTrajector
     Raises:
         UserError: As `pipelines.npy_files.open_trajectory`, `load_boxes` and `load_edges`.
     """
-    trajectory = StoredTrajectory.check(Path(directory) / file, manifest.num_columns)
+    trajectory = StoredTrajectory.check(Path(directory) / file, manifest)
     num_frames, num_particles, _ = trajectory.shape
     return dataclasses.replace(
         trajectory,

@@ -33,9 +33,7 @@ def unit_ratio(moves: npt.NDArray[np.float64], expected: npt.NDArray[np.float64]
     return None if cosine < _SAME_DIRECTION or _RATIOS[0] <= ratio <= _RATIOS[1] else ratio
 
 
-def velocity_fault(
-    manifest: Manifest, trajectory: npt.NDArray[Any], boxes: npt.NDArray[np.float64] | None
-) -> str | None:
+def velocity_fault(manifest: Manifest, trajectory: Any, boxes: npt.NDArray[np.float64] | None) -> str | None:
     """Compare observed velocities with the first differences of the positions.
 
     A particle that moves smoothly goes on by about (v(t) + v(t + 1)) / 2 times the time between two stored frames. The
@@ -48,7 +46,8 @@ def velocity_fault(
 
     Args:
         manifest: The manifest of the dataset.
-        trajectory: `[num_frames, N, D + F]`, finite; at most 200 moves, evenly spaced, are compared.
+        trajectory: Trajectory or array `[num_frames, N, D + F]`, finite; at most 200 moves, evenly spaced, are
+            compared.
         boxes: Lattice vectors `[num_frames, D, D]` or `[1, D, D]`, or None.
 
     Returns:

@@ -14,8 +14,8 @@ from pipelines.counts import counted
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from pipelines.molecules.known_molecules import particle_names
-from pipelines.npy_files import open_trajectory
 from pipelines.side_files import load_boxes, name_in
+from pipelines.stored_trajectory import StoredTrajectory
 from socialmd_tf import commands
 from socialmd_tf.export.formats.files import check_format, check_suffix, write_paths
 from socialmd_tf.export.versions import find_version
@@ -122,7 +122,7 @@ def predict(command, name):
         UserError: The file and the model do not fit.
     """
     manifest = Manifest.load(command.data)
-    open_trajectory(command.input, manifest.num_columns)  # refused before the slow start
+    StoredTrajectory.check(command.input, manifest)  # refused before the slow start
     require(manifest.is_periodic or not command.wrap, "wrap", f"left out for {command.data}, which has no box", True)
     commands.load_tensorflow()
     from socialmd_tf.evaluation.compatibility import check_data
@@ -133,8 +133,8 @@ def predict(command, name):
     check_data(model.card, manifest)
     limit = model.card["max_horizon"]
     require(command.num_steps <= limit, "num_steps", f"at most {limit}, the limit of {model.path}", command.num_steps)
-    frames, features, boxes = read(command, model, manifest)
     warm_up_steps = command.warm_up_steps or model.card["warm_up_steps"]
+    frames, features, boxes = read(command, model, manifest, warm_up_steps + command.num_steps)
     if len(frames) < warm_up_steps:
         raise UserError(
             f"{command.input}: expected at least {warm_up_steps} frames to warm up on, "
@@ -175,36 +175,36 @@ def known_inputs(command, model, warm_up_steps):
     return optional_inputs(frames, model.card, observed)
 
 
-def read(command, model, manifest):
-    """Frames `[num_frames, N, D]` at the interval of the model, features `[N, F]`, and lattice vectors or None.
+def read(command, model, manifest, num_frames):
+    """Frames `[<= num_frames, N, D]` at the interval of the model, features `[N, F]`, and lattice vectors or None.
 
-    In a periodic box the frames are unwrapped, and there are lattice vectors `[num_frames, D, D]`.
+    Later frames of the file are not read. In a periodic box the frames are unwrapped, and there are lattice vectors
+    `[<= num_frames, D, D]`.
 
     Raises:
         UserError: The file is not a trajectory of the dataset, or contains NaN or infinity.
     """
-    num_dimensions = manifest.num_dimensions
-    stored = open_trajectory(command.input, manifest.num_columns)
-    chosen = slice(command.first_frame, None, model.card["windows"]["subsample"])
-    trajectory = np.array(stored[chosen])
+    size, step, first = manifest.num_dimensions, model.card["windows"]["subsample"], command.first_frame
+    stored = StoredTrajectory.check(command.input, manifest)
+    last = first + (num_frames - 1) * step
+    trajectory = stored[first : last + 1 : step].astype(np.float32)
     bad = np.argwhere(~np.isfinite(trajectory))
     if len(bad):
         frame, particle, column = bad[0]
         raise UserError(
             f"{command.input}: expected finite numbers, found {trajectory[tuple(bad[0])]} in frame "
-            f"{command.first_frame + frame * model.card['windows']['subsample']}, particle {particle}, column {column}"
+            f"{first + frame * step}, particle {particle}, column {column}"
         )
     if not len(trajectory):
         return trajectory, None, None
-    columns = [num_dimensions + manifest.features.index(name) for name in manifest.particle_features]
-    positions, features = trajectory[:, :, :num_dimensions], trajectory[0][:, columns]
+    columns = [size + manifest.features.index(name) for name in manifest.particle_features]
+    positions, features = trajectory[:, :, :size], trajectory[0][:, columns]
     if not manifest.is_periodic:
         return positions, features, None
     # Particles are followed from stored frame to stored frame.
-    boxes = np.broadcast_to(_boxes(command, manifest, len(stored)), (len(stored), num_dimensions, num_dimensions))
-    followed = slice(command.first_frame, None)
-    unwrapped = unwrap(stored[followed, :, :num_dimensions], boxes[followed])[:: chosen.step]
-    return unwrapped.astype(np.float32), features, boxes[chosen]
+    followed = stored[first : last + 1][..., :size]
+    boxes = np.broadcast_to(_boxes(command, manifest, len(stored)), (len(stored), size, size))[first : last + 1]
+    return unwrap(followed, boxes)[::step].astype(np.float32), features, boxes[::step]
 
 
 def _boxes(command, manifest, num_frames):

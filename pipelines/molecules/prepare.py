@@ -133,7 +133,7 @@ def _write_rerun(
             raise UserError(f"{directory}: holds other re-runs; expected the same `--reruns`, or a new directory")
         return
     trajectory = open_trajectory(directory / file, 3 + len(config.features))
-    start = np.array(trajectory[frame, :, :3], np.float64)
+    start = np.array(trajectory[frame][:, :3], np.float64)
     again = dataclasses.replace(plan, simulation=rerun.simulation, split=RERUNS, notes=(), start=start)
     record = write_simulation(config, again, index, directory, num_reruns)
     written = directory / record.files[RERUNS][0]

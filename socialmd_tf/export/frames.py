@@ -10,8 +10,8 @@ from pipelines.boxes import lattice_vectors
 from pipelines.errors import UserError, require
 from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.molecules.known_molecules import particle_names
-from pipelines.npy_files import open_trajectory
 from pipelines.side_files import edge_matrix, load_boxes, load_edges, name_in
+from pipelines.stored_trajectory import StoredTrajectory
 
 _LARGEST_ROUNDING = 1e-3
 """Share of a typical move that float32 may take from the positions without a warning."""
@@ -175,7 +175,7 @@ def _read_file(path, data):
         raise UserError(f"{path}: no such file")
     directory = _dataset_of(path) if data is None else Path(data)
     manifest = Manifest.load(directory)
-    stored = open_trajectory(path, manifest.num_columns)
+    stored = StoredTrajectory.check(path, manifest).open()
     size, start, file = manifest.num_dimensions, manifest.velocity_start, name_in(directory, path)
     columns = dict(zip(manifest.features, stored[0, :, size:].T, strict=True))
     boxes = load_boxes(manifest, directory, file, len(stored))

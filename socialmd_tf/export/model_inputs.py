@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.counts import counted
 from pipelines.errors import UserError, require
-from pipelines.jumps import jump_fault
+from pipelines.jumps import Moves, jump_fault
 from socialmd_tf.export.frames import floats
 from socialmd_tf.export.optional_inputs import check_optional_inputs, check_unit, optional_inputs, unwrapped
 
@@ -90,7 +90,11 @@ def _check_jumps(frames, num_frames):
     """Refuse positions that jump as in a periodic box, of which nothing is known."""
     positions = frames.positions[..., :num_frames, :, :]
     for system in positions if positions.ndim == 4 else positions[None]:
-        fault = np.isfinite(system).all() and jump_fault(system, range(system.shape[-1]), frames.first_frame)
+        if not np.isfinite(system).all():
+            continue
+        moves = Moves(system.shape[-1])
+        moves.add(system)
+        fault = jump_fault(system, range(system.shape[-1]), moves, frames.first_frame)
         if fault:
             raise UserError(f"{frames.name}: {fault}")
 

@@ -14,7 +14,7 @@ _SMALLEST = 1e-9
 _TINY = 1e-60
 
 
-def set_spread(model, inputs, targets):
+def set_spread(model, batches):
     """Set the biases of the head's spread from the errors of rollouts.
 
     With independent errors of the acceleration of variance s^2, the error of frame n has the variance
@@ -23,15 +23,11 @@ def set_spread(model, inputs, targets):
 
     Args:
         model: A model whose head is a `KinematicHead`.
-        inputs: Inputs of a batch.
-        targets: True positions `[B, T', N, D]`.
+        batches: Batches of (inputs, true positions `[B, T', N, D]`).
     """
     head = rollout_layer(model).head
-    means = np.asarray(head.mean(model.predict_on_batch(inputs)), np.float64)
-    steps = np.arange(1, means.shape[1] + 1)
-    errors = (means - np.asarray(targets)) / np.sqrt(np.cumsum(steps**2))[:, None, None]
-    real = np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], means.shape[:-1])
-    weights, deviations = normal_mixture(errors[real], head.layout.num_components)
+    errors = np.concatenate([_errors(model, head, inputs, targets) for inputs, targets in batches])
+    weights, deviations = normal_mixture(errors, head.layout.num_components)
     bias = keras.ops.convert_to_numpy(head.scale.bias).copy()
     bias[: head.layout.num_dimensions] = _inverse_softplus(deviations[0] / head.acceleration_scale)
     head.scale.bias.assign(bias)
@@ -41,23 +37,35 @@ def set_spread(model, inputs, targets):
         head.mixture.bias.assign([*np.log(weights), *(_inverse_softplus(widths) - math.log(math.e - 1))])
 
 
-def set_noise(model, inputs, targets):
+def _errors(model, head, inputs, targets):
+    """Errors of the real particles of a batch at all steps, divided by the root of the sum `[M, D]`."""
+    means = np.asarray(head.mean(model.predict_on_batch(inputs)), np.float64)
+    steps = np.arange(1, means.shape[1] + 1)
+    errors = (means - np.asarray(targets)) / np.sqrt(np.cumsum(steps**2))[:, None, None]
+    return errors[np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], means.shape[:-1])]
+
+
+def set_noise(model, batches):
     """Set the deviations, and the size of corrections, of a `LangevinHead` with a law to the error of single frames.
 
     Args:
         model: A model with this head.
-        inputs: Inputs of a batch.
-        targets: True positions `[B, T', N, D]`.
+        batches: As for `set_spread`.
     """
+    head = rollout_layer(model).head
+    squares = np.concatenate([_one_frame_squares(model, inputs, targets) for inputs, targets in batches])
+    deviation = np.sqrt(squares.mean()) / head.move_scale
+    head.correction_scale.assign(deviation)
+    head.deviations.bias.assign(np.full(head.deviations.bias.shape, _inverse_softplus(deviation)))
+
+
+def _one_frame_squares(model, inputs, targets):
+    """Mean squares over coordinates of the errors of single frames after true ones, of real particles `[M]`."""
     rollout = rollout_layer(model)
     frames = np.concatenate([inputs["positions"], targets[:, :-1]], axis=1)
     parameters = rollout.run({**inputs, "positions": frames}, 1, num_kept=targets.shape[1])[0]
     squares = np.square(np.asarray(rollout.head.mean(parameters) - targets, np.float64)).mean(axis=-1)
-    real = np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], squares.shape)
-    deviation = np.sqrt(squares[real].mean()) / rollout.head.move_scale
-    rollout.head.correction_scale.assign(deviation)
-    bias = rollout.head.deviations.bias
-    bias.assign(np.full(bias.shape, _inverse_softplus(deviation)))
+    return squares[np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], squares.shape)]
 
 
 def normal_mixture(errors, num_components):

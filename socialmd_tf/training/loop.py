@@ -78,7 +78,7 @@ def fit(config, directory):
         print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
     elif config.is_fitted:
         if initial is None:
-            (set_noise if config.is_sampled else set_spread)(model, *_some_windows(config, directory))
+            (set_noise if config.is_sampled else set_spread)(model, _some_windows(config, directory))
         run.save_epoch(model, _validate(model, config, directory))
     if not run.is_finished:
         _train(model, run, directory, [] if limit is None else _limited(run, model, directory, limit))
@@ -87,9 +87,10 @@ def fit(config, directory):
 
 
 def _some_windows(config, directory):
-    """A batch of the training split."""
-    options = {"batch_size": _NUM_WINDOWS, "seed": config.seed, "shuffle": True}
-    return next(iter(dataset.batches(directory, "train", config.windows, **options)))
+    """Batches of the training split, of 64 windows together or a few more."""
+    size = min(config.batch_size, _NUM_WINDOWS)
+    batches = dataset.batches(directory, "train", config.windows, batch_size=size, seed=config.seed, shuffle=True)
+    return batches.take(-(-_NUM_WINDOWS // size))
 
 
 def _validate(model, config, directory):

@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from pipelines.augment import random_rotations, rotate, vector_starts
+from pipelines import augment
+from pipelines.augment import rotate, rotation_draws, vector_starts
 
 NUM_ROTATIONS = 20_000
 
 
 @pytest.fixture(params=[2, 3], scope="module")
 def rotations(request):
-    return random_rotations(NUM_ROTATIONS, request.param, [3, 7]).numpy()
+    return augment.rotations(rotation_draws(NUM_ROTATIONS, request.param, [3, 7])).numpy()
 
 
 def test_rotations_are_proper(rotations):
@@ -40,7 +41,7 @@ def test_rotation_angles_have_the_uniform_distribution(rotations):
 
 
 def test_seed_decides_the_rotations():
-    first, again, other = (random_rotations(5, 2, seed).numpy() for seed in ([1, 2], [1, 2], [1, 3]))
+    first, again, other = (augment.rotations(rotation_draws(5, 2, seed)).numpy() for seed in ([1, 2], [1, 2], [1, 3]))
     np.testing.assert_array_equal(first, again)
     assert np.all(np.abs(first - other).max(axis=(1, 2)) > 1e-4)
 

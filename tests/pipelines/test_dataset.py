@@ -1,13 +1,15 @@
 import os
 import re
 import resource
-import shutil
 from collections import Counter
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import pipelines.dataset
+import pipelines.windows
+from pipelines import augment
 from pipelines.config import DataConfig
 from pipelines.dataset import batches, num_windows, windows
 from pipelines.errors import UserError
@@ -210,27 +212,33 @@ def test_order_and_rotations_both_change_with_the_epoch(write_dataset):
     assert not np.allclose(*angles, atol=1e-3)
 
 
-def test_files_are_read_once(directory):
-    dataset = batches(directory, "train", SMALL, batch_size=9, seed=0, shuffle=True, num_epochs=3)
-    iterator = dataset.as_numpy_iterator()
-    next(iterator)
-    shutil.rmtree(directory / "train")
-    assert sum(1 for _ in iterator) == 17
-    assert len(flat(dataset)) == 18
+@pytest.mark.parametrize(("batch_size", "together"), [(1, 256), (7, 256), (64, 256), (7, 16), (4, 1)])
+def test_windows_that_stay_on_disk_give_the_same_batches(directory, monkeypatch, batch_size, together):
+    options = {"batch_size": batch_size, "seed": 5, "shuffle": True, "num_epochs": 3, "first_epoch": 1}
+    expected = flat(batches(directory, "train", SMALL, **options))
+    monkeypatch.setattr(pipelines.windows, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(pipelines.dataset, "_READ_TOGETHER", together)
+    found = flat(batches(directory, "train", SMALL, **options))
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        for values, others in zip(one, other, strict=True):
+            # The sine of an angle may differ in its last bit by how many are computed together.
+            np.testing.assert_allclose(
+                values, others, rtol=0 if together == 256 else 1e-5, atol=0 if together == 256 else 1e-6
+            )
 
 
-def test_windows_are_read_once(directory):
-    dataset = windows(directory, "train", SMALL).batch(5)
-    first = flat(dataset)
-    shutil.rmtree(directory / "train")
-    assert_equal(flat(dataset), first)
-
-
-def test_reading_waits_until_the_first_batch(directory):
-    dataset = batches(directory, "train", SMALL, batch_size=9, seed=0, shuffle=True)
-    shutil.rmtree(directory / "train")
-    with pytest.raises(tf.errors.NotFoundError):
-        next(iter(dataset))
+def test_order_is_that_of_a_shuffle_of_all_numbers(directory):
+    """The definition: window order[i] % W in the order of epoch e, turned by rotation i."""
+    whole = joined(windows(directory, "train", SMALL).batch(18))
+    stream = joined(batches(directory, "train", SMALL, batch_size=7, seed=3, shuffle=True, num_epochs=2, first_epoch=1))
+    order_seed, rotation_seed = tf.unstack(tf.random.split(tf.constant([3, 1], tf.int64), 2))
+    order = tf.random.experimental.stateless_shuffle(tf.range(54), order_seed).numpy() % 18
+    turns = augment.rotations(augment.rotation_draws(54, 2, rotation_seed)).numpy()
+    for place in range(54):
+        for values in (0, 3):
+            expected = whole[values][order[place]] @ turns[place].T
+            np.testing.assert_allclose(stream[values][place], expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -267,8 +275,8 @@ def test_trajectory_must_hold_a_window_of_every_phase(write_dataset, random_traj
 
 
 def test_faulty_header_is_refused_before_anything_is_read(directory):
-    np.save(directory / "train/00001.npy", np.zeros((40, 3, 3)))
-    with pytest.raises(UserError, match=r"train/00001\.npy: expected dtype float32, found float64"):
+    np.save(directory / "train/00001.npy", np.zeros((40, 3, 3), np.int16))
+    with pytest.raises(UserError, match=r"train/00001\.npy: expected dtype float32 or float64, found int16"):
         windows(directory, "train", SMALL)
 
 

@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 
-from pipelines import npy_files
-from pipelines.jumps import jump_fault
+from pipelines import jumps, stored_trajectory
+from pipelines.jumps import Moves
 from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
 
 BOX = 10.0
+
+
+def jump_fault(trajectory, axes):
+    moves = Moves(2)
+    moves.add(trajectory[..., :2])
+    return jumps.jump_fault(trajectory, axes, moves)
 
 
 def walk(generator, num_frames=300, num_particles=5, step=0.2):
@@ -37,7 +43,7 @@ def test_wrapped_motion_is_found_and_unwrapped_motion_is_not(move, seed):
 
 @pytest.mark.parametrize("chunk_numbers", [1, 50, 1 << 22])
 def test_the_first_jump_is_named_whatever_the_chunks(monkeypatch, chunk_numbers):
-    monkeypatch.setattr(npy_files, "_CHUNK_NUMBERS", chunk_numbers)
+    monkeypatch.setattr(stored_trajectory, "_CHUNK_NUMBERS", chunk_numbers)
     positions = np.zeros((100, 3, 2), np.float32)
     # Particle 1 moves by 0.5 along y in a box from 0 to 8: it enters anew at frames 16, 32, ..., 96.
     positions[:, 1, 1] = 0.5 * np.arange(100) % 8

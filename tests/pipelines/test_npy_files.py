@@ -3,9 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from pipelines import npy_files
 from pipelines.errors import UserError
-from pipelines.npy_files import frame_chunks, open_trajectory, save_chunks, save_trajectory
+from pipelines.npy_files import open_trajectory, save_chunks, save_trajectory
 
 
 def test_saved_trajectory_is_float32_in_c_order_and_alone_in_its_directory(tmp_path):
@@ -40,14 +39,3 @@ def test_pieces_that_do_not_fit_leave_no_file(tmp_path, random_trajectory, shape
     with pytest.raises(UserError, match=message):
         save_chunks(tmp_path / "pieces.npy", shape, [random_trajectory(num_frames=7)])
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("overlap", "starts"), [(0, [0, 2, 4, 6]), (1, [0, 2, 4])])
-def test_chunks_cover_a_trajectory_and_share_the_overlap(monkeypatch, random_trajectory, overlap, starts):
-    monkeypatch.setattr(npy_files, "_CHUNK_NUMBERS", 2 * 3 * 3)
-    trajectory = random_trajectory(num_frames=7)
-    chunks = list(frame_chunks(trajectory, overlap))
-    assert [start for start, _ in chunks] == starts
-    for start, frames in chunks:
-        np.testing.assert_array_equal(frames, trajectory[start : start + 2 + overlap])
-    assert chunks[-1][0] + len(chunks[-1][1]) == 7

@@ -91,7 +91,7 @@ class Cases:
         size, names = self.manifest.num_dimensions, list(self.manifest.features)
         chosen = [size + names.index(name) for name in self.manifest.particle_features]
         files = (open_file(self.manifest, self._directory, file) for file in self.manifest.splits["train"])
-        return [file.read(np.zeros(1, np.int64))[0][:, chosen] for file in files]
+        return [file[0][:, chosen] for file in files]
 
     @property
     def frames(self):

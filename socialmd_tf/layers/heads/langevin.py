@@ -230,7 +230,8 @@ class LangevinHead(keras.layers.Layer):
         """The mean move `[B, N, D]` along vectors `[B, N, M, D]` and `[B, N, D, S]`, a list, all in units of s0."""
         of_vectors, of_directed = ops.split(coefficients, [vectors.shape[-2]], axis=-1)
         move = ops.sum(of_vectors[..., None] * vectors, axis=-2)
-        move = move + ops.sum(of_directed[..., None, :] * ops.concatenate(directed, axis=-1), axis=-1) if directed else move
+        if directed:
+            move = move + ops.sum(of_directed[..., None, :] * ops.concatenate(directed, axis=-1), axis=-1)
         return self.move_scale * move
 
     @staticmethod

@@ -52,7 +52,7 @@ def test_noise_is_as_wide_as_single_frames_err():
 
 def test_one_component_is_as_wide_as_accelerations_err():
     model, inputs, targets = normal_accelerations(1)
-    set_spread(model, inputs, targets)
+    set_spread(model, [(inputs, targets)])
     found = np.log1p(np.exp(np.asarray(rollout_layer(model).head.scale.bias)[:2])) * SCALE
     np.testing.assert_allclose(found, DEVIATION, rtol=0.1)
 
@@ -60,7 +60,7 @@ def test_one_component_is_as_wide_as_accelerations_err():
 @pytest.mark.parametrize("num_components", [1, 3])
 def test_the_likelihood_is_that_of_the_true_deviations(num_components):
     model, inputs, targets = normal_accelerations(num_components)
-    set_spread(model, inputs, targets)
+    set_spread(model, [(inputs, targets)])
     parameters = model.predict_on_batch(inputs)
     values = NegativeLogLikelihood(rollout_layer(model).head.layout).call(targets, parameters)
     variances = DEVIATION**2 * np.cumsum(np.arange(1, 7) ** 2)
