@@ -41,9 +41,8 @@ def test_noise_is_as_wide_as_single_frames_err():
     mask = np.ones((8, 20), "float32")
     mask[:, 10:] = 0
     model = build_model(config)
-    set_noise(
-        model, {"positions": frames[:, :4], "features": np.zeros((8, 20, 0), "float32"), "mask": mask}, frames[:, 4:]
-    )
+    inputs = {"positions": frames[:, :4], "features": np.zeros((8, 20, 0), "float32"), "mask": mask}
+    set_noise(model, [(inputs, frames[:, 4:])])
     head = rollout_layer(model).head
     found = np.log1p(np.exp(np.asarray(head.deviations.bias)))
     np.testing.assert_allclose(found * SCALE, [DEVIATION, DEVIATION], rtol=0.1)
