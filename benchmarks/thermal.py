@@ -3,18 +3,21 @@
     python benchmarks/thermal.py --laws trap lennard-jones --seed 0
 
 For each law with friction and temperature, both models are trained on the same data and compared on the validation
-split: the negative log likelihood (NLL) of single frames, and the fair CRPS of drawn paths, per coordinate. The floor
-are paths under the true law with other random numbers, from the true positions and velocities; the models see positions
-only. Runs are kept in `output` and not repeated; the last lines printed are the table of docs/forces.md.
+split: the negative log likelihood (NLL) of single frames per particle, and the fair CRPS of drawn paths per coordinate.
+The floor are paths under the true law with other random numbers, from the true positions and velocities; the models see
+positions only. The fitted law is compared as it is, with normal noise, and after training. Results are kept in `output`
+and not computed again; the last lines printed are the table of docs/forces.md.
 """
 
 import argparse
 import dataclasses
-import time
+import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.atomic_files import write_json
 from pipelines.config import DataConfig
 from pipelines.laws.config import LennardJonesConfig, TrapConfig
 from pipelines.laws.dataset import write_dataset
@@ -23,8 +26,10 @@ from pipelines.laws.simulate import law_of, simulate
 from pipelines.laws.systems import one_system
 from pipelines.nbody.initial_conditions import generator
 from socialmd_tf import mixture
-from socialmd_tf.config import TrainConfig
+from socialmd_tf.config import PRESETS, TrainConfig
 from socialmd_tf.evaluation.ensembles.scores import fair_crps
+from socialmd_tf.fitting.dataset import read_split
+from socialmd_tf.layers.pairs.radial_sums import radial_sums
 from socialmd_tf.model import rollout_layer
 from socialmd_tf.training import loop
 
@@ -35,7 +40,6 @@ CONFIGS = {
     ),
 }
 WINDOWS = DataConfig(subsample=1, subsample_phases=1, warm_up_steps=5, rollout_steps=30, window_shift=5, rotations=0)
-MODELS = {"radial functions": "pair_mlp", "fitted law": "basis"}
 STEPS = (1, 10, 30)
 NUM_SAMPLES = 16
 
@@ -43,29 +47,92 @@ NUM_SAMPLES = 16
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--laws", nargs="*", choices=list(CONFIGS), default=list(CONFIGS))
+    parser.add_argument("--models", nargs="*", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--output", type=Path, default=Path("runs/thermal"), help="directory of data and runs")
+    parser.add_argument("--output", type=Path, default=Path("runs/thermal"), help="directory of data, runs and results")
     arguments = parser.parse_args()
-    heads = [f"CRPS, step {step}" for step in STEPS]
-    lines = [f"| law | model | NLL | {' | '.join(heads)} | CPU s |", "|---|---|" + "--:|" * (len(STEPS) + 2)]
     for name in arguments.laws:
         config = dataclasses.replace(CONFIGS[name], seed=arguments.seed)
         data = arguments.output / f"{name}-{config.seed}"
         write_dataset(config, data, command="benchmarks/thermal.py")
-        for model, force in MODELS.items():
-            start = time.process_time()
-            run = arguments.output / f"{name}-{config.seed}-{force}"
-            rollout = rollout_layer(loop.fit(training(force, arguments.epochs, run), data)[0])
-            seconds = time.process_time() - start
-            inputs, futures, _ = windows(config)
-            scores = [one_frame_nll(rollout, inputs, futures), *crps(drawn(rollout, inputs), futures)]
-            lines.append(f"| {name} | {model} | {' | '.join(f'{score:.4g}' for score in scores)} | {seconds:.0f} |")
-            print(lines[-1], flush=True)
-        _, futures, states = windows(config)
-        scores = crps(truly_continued(config, *states), futures)
-        lines.append(f"| {name} | true law, knows velocities | | {' | '.join(f'{s:.4g}' for s in scores)} | |")
-    print("\n".join(lines))
+        for model in arguments.models:
+            path = arguments.output / f"{name}-{config.seed}-{model.replace(' ', '-')}.json"
+            if not path.exists():
+                print(path, flush=True)
+                write_json(path, {"law": name, "model": model, **MODELS[model](config, data, arguments)})
+    results = [json.loads(path.read_text()) for path in sorted(arguments.output.glob("*.json"))]
+    print(table(sorted(results, key=lambda result: (result["law"], list(MODELS).index(result["model"])))))
+
+
+def table(results):
+    """Markdown."""
+    heads = [f"CRPS, step {step}" for step in STEPS]
+    lines = [f"| law | model | NLL | {' | '.join(heads)} |", "|---|---|" + "--:|" * (len(STEPS) + 1)]
+    for result in results:
+        numbers = [result.get("nll"), *result.get("crps", [None] * len(STEPS))]
+        cells = ["" if number is None else f"{number:.3g}" for number in numbers]
+        lines.append(f"| {result['law']} | {result['model']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def trained(config, data, arguments, force, epoch=None):
+    """Scores of a trained model: with its best weights, or with those of an epoch."""
+    directory = arguments.output / f"{data.name}-{force}"
+    model, run = loop.fit(training(force, arguments.epochs, directory), data)
+    if epoch is not None:
+        run.load_weights(model, epoch)
+    rollout = rollout_layer(model)
+    inputs, futures, _ = windows(config)
+    return {
+        "nll": one_frame_nll(rollout, inputs, futures),
+        "crps": crps(drawn(rollout, inputs), futures),
+        "best_epoch": run.state.best_epoch + 1,
+    }
+
+
+def true_law(config, *_):
+    """Scores of paths under the true law, which begins with the true velocities."""
+    _, futures, states = windows(config)
+    return {"crps": crps(truly_continued(config, *states), futures)}
+
+
+def least_squares(config, data, _):
+    """NLL of the head's radial functions with coefficients that are constant and fitted in closed form.
+
+    The second difference is linear in the last two moves, the sums over neighbours, and, without a box, the position
+    and the direction from the origin. The noise is normal, of the width of the residuals of the training split.
+    """
+    cutoff, num_functions = PRESETS["langevin"].cutoff, PRESETS["langevin"].pair_channels
+    splits = []
+    for split in ("train", "validation"):
+        frames = read_split(data, split, WINDOWS).positions
+        moves, places = np.diff(frames, axis=1), frames[:, 2:-1].reshape(-1, *frames.shape[2:])
+        box = law_of(config).box(config)
+        cells = None if box is None else np.repeat(np.diag(box)[None], len(places), axis=0).astype("float32")
+        sums = radial_sums(
+            places.astype("float32"), np.ones((*places.shape[:2], 1), "float32"), None, cutoff, num_functions, cells
+        )[1]
+        columns = [moves[:, 1:-1], moves[:, :-2], *np.moveaxis(np.asarray(sums)[..., 0], 2, 0)]
+        if box is None:
+            columns += [places, places / np.linalg.norm(places, axis=-1, keepdims=True)]
+        columns = [values.reshape(moves[:, 2:].shape) for values in columns]
+        splits.append((np.stack(columns, axis=-1), moves[:, 2:] - moves[:, 1:-1]))
+    (x, y), (x_new, y_new) = splits
+    coefficients = np.linalg.lstsq(x.reshape(-1, x.shape[-1]), y.ravel(), rcond=None)[0]
+    variance = np.mean((y - x @ coefficients) ** 2)
+    squares = np.sum((y_new - x_new @ coefficients) ** 2, axis=-1)
+    return {"nll": float(np.mean(squares / variance + y.shape[-1] * np.log(2 * np.pi * variance)) / 2)}
+
+
+MODELS = {
+    "radial functions, trained": partial(trained, force="pair_mlp"),
+    "radial functions, least squares": least_squares,
+    "fitted law": partial(trained, force="basis", epoch=0),
+    "fitted law, trained": partial(trained, force="basis"),
+    "true law": true_law,
+}
+"""Name -> function of the configuration, the directory of the data and the flags; it returns the scores."""
 
 
 def training(force, epochs, directory):
@@ -112,14 +179,12 @@ def one_frame_nll(rollout, inputs, futures):
 def drawn(rollout, inputs):
     """Paths `[S, B, T', N, D]`."""
     noise, count = np.random.default_rng(0), len(inputs["mask"])
-    repeated = {name: np.repeat(values[None], NUM_SAMPLES, axis=0) for name, values in inputs.items()}
-    repeated = {name: values.reshape(-1, *values.shape[2:]) for name, values in repeated.items()}
+    repeated = {name: np.tile(values, (NUM_SAMPLES, *[1] * (values.ndim - 1))) for name, values in inputs.items()}
     shape = (WINDOWS.rollout_steps, NUM_SAMPLES * count, *inputs["positions"].shape[2:])
     normal = noise.normal(size=shape).astype("float32")
 
     def choose(parameters, step):
-        place = rollout.head.layout
-        return place.draw(parameters, 0 * parameters[..., 0], np.asarray(normal)[max(int(step), 0)])
+        return rollout.head.layout.draw(parameters, 0 * parameters[..., 0], normal[max(int(step), 0)])
 
     paths = np.asarray(rollout.run(repeated, WINDOWS.rollout_steps, choose)[1])
     return paths.reshape(NUM_SAMPLES, count, *paths.shape[1:])
