@@ -11,6 +11,9 @@ from socialmd_tf.evaluation import metrics
 CLOSEST_APPROACH_EDGES = (0.0, 1.0, 2.0, 4.0, 8.0, np.inf)
 """Edges of the strata of closest approach, in mean moves per frame."""
 _BLOCK = 2_000_000
+MOST_PARTICLES = 1000
+"""Number of particles up to which all pairs of a system are computed."""
+_FEWEST = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,52 +27,56 @@ class Encounters:
 
     closest_approach: np.ndarray
     """Smallest |r(s)| to any other particle `[W, N]`, in units of length; infinite for padding and for particles that
-    are alone in their system."""
+    are alone in their system; NaN for particles of large systems that are not in the sample."""
     passing_distance: np.ndarray
     """Smallest |r(s)| at which the particle passes another between two frames `[W, N]`; infinite if it passes none.
 
     Two particles pass if |r(s)| is smallest strictly between the frames and less than half of its value at either
     frame. The frames alone do not show such an encounter."""
 
-    @classmethod
-    def concatenate(cls, parts):
-        """Join the encounters of several batches."""
-        return cls(
-            np.concatenate([part.closest_approach for part in parts]),
-            np.concatenate([part.passing_distance for part in parts]),
-        )
 
-    def strata(self, scores, mean_move):
-        """Split errors by the distance of the closest encounter.
+class Strata:
+    """Errors by the distance of the closest encounter, summed up batch by batch.
 
-        Args:
-            scores: The `Scores` of a predictor on the same windows.
-            mean_move: Mean Euclidean distance between two frames of the true windows.
+    Args:
+        mean_move: Mean Euclidean distance between two frames of the true windows.
+    """
 
-        Returns:
-            Dictionary of two lists of `metrics.stratum` results: `closest_approach`, with the edges `from` and `to` in
-            mean moves (`to` is None for the last stratum, which has no upper edge), and `crossing`, with `crossing`
-            true for particles that pass another (see `passing_distance`) at less than a mean move, and false for the
-            others.
+    def __init__(self, mean_move):
+        self._mean_move = mean_move
+        self._edges = list(itertools.pairwise(CLOSEST_APPROACH_EDGES))
+        self._by_approach = [metrics.StratumTally() for _ in self._edges]
+        self._crossing = {True: metrics.StratumTally(), False: metrics.StratumTally()}
+
+    def add(self, found, scores):
+        """Add the `Encounters` of a batch and the `Scores` of a predictor on it."""
+        mean_move, known = self._mean_move, ~np.isnan(found.closest_approach)
+        nearest = found.closest_approach
+        in_moves = nearest / mean_move if mean_move > 0 else np.where(known, np.inf, np.nan)
+        for (low, high), tally in zip(self._edges, self._by_approach, strict=True):
+            tally.add(scores, known & (in_moves >= low) & ((in_moves < high) | np.isinf(high)))
+        crosses = found.passing_distance < mean_move
+        self._crossing[True].add(scores, known & crosses)
+        self._crossing[False].add(scores, known & ~crosses)
+
+    def result(self):
+        """Dictionary of two lists of `metrics.StratumTally` results.
+
+        `closest_approach`, with the edges `from` and `to` in mean moves (`to` is None for the last stratum, which has
+        no upper edge), and `crossing`, with `crossing` true for particles that pass another (see `passing_distance`) at
+        less than a mean move, and false for the others.
         """
-        in_moves = self.closest_approach / mean_move if mean_move > 0 else np.full_like(self.closest_approach, np.inf)
-        by_approach = []
-        for low, high in itertools.pairwise(CLOSEST_APPROACH_EDGES):
-            chosen = (in_moves >= low) & ((in_moves < high) | np.isinf(high))
-            end = None if np.isinf(high) else high
-            by_approach.append({"from": low, "to": end, **metrics.stratum(scores, chosen)})
-        crosses = self.passing_distance < mean_move
         return {
-            "closest_approach": by_approach,
-            "crossing": [
-                {"crossing": True, **metrics.stratum(scores, crosses)},
-                {"crossing": False, **metrics.stratum(scores, ~crosses)},
+            "closest_approach": [
+                {"from": low, "to": None if np.isinf(high) else high, **tally.result()}
+                for (low, high), tally in zip(self._edges, self._by_approach, strict=True)
             ],
+            "crossing": [{"crossing": crossing, **tally.result()} for crossing, tally in self._crossing.items()],
         }
 
 
 def encounters(paths, mask, boxes=None):
-    """Find the `Encounters` of a batch.
+    """Find the `Encounters` of a batch; of systems of more than 1000 particles, those of a sample of them.
 
     Args:
         paths: True positions `[B, T' + 1, N, D]`, unwrapped: the last observed frame and the frames after it.
@@ -80,33 +87,49 @@ def encounters(paths, mask, boxes=None):
     for window, real in enumerate(mask > 0):
         path = paths[window][:, real].astype(np.float64)
         box = None if boxes is None else np.asarray(boxes[window], np.float64)
-        block = max(1, _BLOCK // path.shape[1] ** 2)
+        chosen = sample_of_particles(path.shape[1])
+        members = np.flatnonzero(real)[chosen]
+        closest[window, np.setdiff1d(np.flatnonzero(real), members)] = np.nan
+        block = max(1, _BLOCK // (path.shape[1] * len(chosen)))
         for start in range(0, len(path) - 1, block):
-            frames = path[start : start + block + 1]
-            nearest, passed = _nearest(frames, box)
-            closest[window, real] = np.minimum(closest[window, real], nearest.min(axis=(0, 2)))
-            passing[window, real] = np.minimum(passing[window, real], passed.min(axis=(0, 2)))
+            nearest, passed = _nearest(path[start : start + block + 1], chosen, box)
+            closest[window, members] = np.minimum(closest[window, members], nearest.min(axis=(0, 2)))
+            passing[window, members] = np.minimum(passing[window, members], passed.min(axis=(0, 2)))
     return Encounters(closest, passing)
 
 
-def _nearest(frames, box):
-    """Smallest |r(s)| of every pair between frames `[k + 1, N, D]`: of all pairs, and of those that pass each other."""
-    displacement = frames[:, None] - frames[:, :, None]
+def sample_of_particles(count):
+    """Numbers of the particles whose pairs with all others are computed, in ascending order.
+
+    Args:
+        count: Number of particles. Of more than 1000, a random sample of a million / count, but at least 10, the same
+            for every system of this size.
+    """
+    if count <= MOST_PARTICLES:
+        return np.arange(count)
+    size = max(_FEWEST, MOST_PARTICLES**2 // count)
+    return np.sort(np.random.default_rng(0).choice(count, min(size, count), replace=False))
+
+
+def _nearest(frames, chosen, box):
+    """Smallest |r(s)| of the chosen particles between frames `[k + 1, N, D]`: of all pairs, of those that pass."""
+    displacement = frames[:, None] - frames[:, chosen, None]
+    itself = chosen[:, None] == np.arange(frames.shape[1])
     change = np.diff(displacement, axis=0)
     if box is None:
-        return _nearest_on_lines(displacement[:-1], change)
+        return _nearest_on_lines(displacement[:-1], change, itself)
     images = minimum_image(displacement, box)
-    of_first, of_second = _nearest_on_lines(images[:-1], change), _nearest_on_lines(images[1:] - change, change)
+    of_first = _nearest_on_lines(images[:-1], change, itself)
+    of_second = _nearest_on_lines(images[1:] - change, change, itself)
     return [np.minimum(*each) for each in zip(of_first, of_second, strict=True)]
 
 
-def _nearest_on_lines(start, change):
-    """As `_nearest`, for displacements that go from `start` to `start + change`, each `[k, N, N, D]`."""
+def _nearest_on_lines(start, change, itself):
+    """As `_nearest`, for displacements that go from `start` to `start + change`, each `[k, C, N, D]`."""
     squared = np.square(change).sum(axis=-1)
     towards = -(start * change).sum(axis=-1)
     s = np.clip(np.divide(towards, squared, out=np.zeros_like(squared), where=squared > 0), 0.0, 1.0)
     nearest = np.linalg.norm(start + s[..., None] * change, axis=-1)
     at_frames = [np.linalg.norm(each, axis=-1) for each in (start, start + change)]
     passes = (s > 0) & (s < 1) & (nearest < 0.5 * np.minimum(*at_frames))
-    itself = np.eye(start.shape[1], dtype=bool)
     return np.where(itself, np.inf, nearest), np.where(passes & ~itself, nearest, np.inf)

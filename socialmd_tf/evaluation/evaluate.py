@@ -46,11 +46,8 @@ def evaluate(models, data, split, windows=None, ensembles=None):
     baselines, left_out = predictors.make_all(_setting(scored, manifest))
     everything = dict(zip(names, map(models_.predictor_of, models), strict=True)) | baselines
     random = [name for name, model in zip(names, models, strict=True) if models_.is_random(model)]
-    results, totals, errors = {}, {}, None
-    for name, predictor in everything.items():
-        scores, results[name] = scored.score(predictor, single_frames=bool(random))
-        totals[name] = paired_bootstrap.totals_of(scores, scored.simulations)
-        errors = scores.window_mae() if errors is None else errors
+    tallies, results = scored.score(everything, single_frames=bool(random))
+    totals = {name: tally.totals(scored.simulations) for name, tally in tallies.items()}
     return Findings(
         data=manifest.name,
         length_unit=manifest.length_unit,
@@ -61,7 +58,7 @@ def evaluate(models, data, split, windows=None, ensembles=None):
         results=results,
         left_out=left_out | scored.left_out({name: everything[name] for name in names}),
         comparisons=paired_bootstrap.compare(totals, names),
-        examples=scored.examples(everything, errors),
+        examples=scored.examples(everything, tallies[names[0]].window_mae()),
         random=random,
         ensembles=drawn and drawn.evaluate(),
     )

@@ -22,12 +22,16 @@ class LogHistogram:
 
     def add(self, lengths):
         """Count an array of lengths; NaN and infinity are not counted."""
-        lengths = lengths[np.isfinite(lengths)]
+        lengths = np.asarray(lengths)[np.isfinite(lengths)]
         with np.errstate(divide="ignore"):
             places = np.floor((np.log10(lengths) - _LOWEST) * _PER_DECADE)
         bins = np.clip(places, 0, len(self.counts) - 1).astype(np.int64)
-        self.counts += np.bincount(bins, minlength=len(self.counts))
-        self.sums += np.bincount(bins, lengths, minlength=len(self.counts))
+        if not bins.size:
+            return
+        first = bins.min()
+        counts = np.bincount(bins - first)  # a few of the 7800 bins
+        self.counts[first : first + len(counts)] += counts
+        self.sums[first : first + len(counts)] += np.bincount(bins - first, lengths)
 
     def mean(self):
         """Mean length; NaN if there is none."""

@@ -11,6 +11,8 @@ from socialmd_tf.layers import DensityLayout
 
 LEVELS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 """Probabilities of the predictive regions on the calibration curve."""
+_SAMPLE = 4_000_000
+_DENSITIES = 1 << 15
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -50,21 +52,10 @@ class Scores:
     mask: np.ndarray
     """`[W, N]`, 1 for real particles; padding does not count."""
 
-    @classmethod
-    def concatenate(cls, parts):
-        """Join the scores of several batches."""
-        fields = [field.name for field in dataclasses.fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
-
     @property
     def real(self):
         """Whether each number belongs to a real particle `[W, T', N]`."""
         return np.broadcast_to(self.mask[:, None] > 0, self.nll.shape)
-
-    def window_mae(self):
-        """Mean absolute error of every window `[W]`."""
-        error = self.error.mean(axis=-1, dtype=np.float64)
-        return np.mean(error, axis=(1, 2), where=self.real)
 
 
 def score(parameters, layout, targets, mask):
@@ -79,55 +70,119 @@ def score(parameters, layout, targets, mask):
     Returns:
         `Scores` of B windows.
     """
-    targets = np.asarray(targets)
+    targets, parameters, mask = np.asarray(targets), np.asarray(parameters), np.asarray(mask)
     error = np.abs(np.asarray(layout.mean(parameters)) - targets)
+    if error[..., 0].size <= _DENSITIES:
+        return Scores(*_densities(parameters, layout, targets, error), mask)
+    # Of mixtures, a level needs hundreds of samples of the density.
+    flat = [values.reshape(-1, values.shape[-1]) for values in (parameters, targets, error)]
+    starts = range(0, len(flat[0]), _DENSITIES)
+    parts = [[values[start : start + _DENSITIES] for values in flat] for start in starts]
+    found = [_densities(parameters, layout, targets, error) for parameters, targets, error in parts]
+    nll, _, level = (np.concatenate(values) for values in zip(*found, strict=True))
+    return Scores(nll.reshape(error.shape[:-1]), error, level.reshape(error.shape[:-1]), mask)
+
+
+def _densities(parameters, layout, targets, error):
+    """Negative log likelihoods `[...]`, the errors, and levels `[...]`."""
     nll = -np.asarray(mixture.distribution(parameters, layout).log_prob(targets))
-    level = np.asarray(mixture.density_level(parameters, layout, targets))
-    return Scores(nll, error, level, np.asarray(mask))
+    return nll, error, np.asarray(mixture.density_level(parameters, layout, targets))
 
 
-def summary(scores, simulations, mean_move):
-    """Summarize the scores of all windows.
+class Tally:
+    """Scores of one predictor, summed up batch by batch: memory holds a few numbers per window.
 
-    The negative log likelihood depends on the unit of length. With positions in units of the mean move s per frame,
-    y = x / s, the density is p(y) = p(x) s^D, and the likelihood no longer depends on it:
-
-        -log p(y) = -log p(x) - D log s
-
-    Args:
-        scores: The `Scores`.
-        simulations: Number of the simulation that each window comes from `[W]`. Windows of one simulation are not
-            independent, so standard errors are those of the mean over simulations.
-        mean_move: Mean Euclidean distance between two frames of the true windows, s.
-
-    Returns:
-        Dictionary of `nll` (nats per particle and step) and `nll_per_move`, `mae` and `median_ae` (per coordinate),
-        `ade` and `fde` (Euclidean, over all steps and at the last one), `coverage_50` and `coverage_90` (share of
-        true positions inside the predicted highest density region of that probability), `calibration` (coverage at
-        many `levels`), lists over the T' steps `mae_per_step`, `nll_per_step`, `coverage_50_per_step` and
-        `coverage_90_per_step`, and `nll_standard_error` and `mae_standard_error`; lengths in the unit of the data.
+    The median of absolute errors is that of a random sample, if there are more than 4 million (`Sample`).
     """
-    nll, error, level, real = scores.nll, scores.error, scores.level, scores.real
-    distance = np.sqrt(np.square(error).sum(axis=-1))
-    mean_nll = _mean(nll[real])
-    return {
-        "nll": mean_nll,
-        "nll_standard_error": _standard_error(nll, real, simulations),
-        "nll_per_move": mean_nll - error.shape[-1] * math.log(mean_move) if mean_move > 0 else math.nan,
-        "mean_move": mean_move,
-        "mae": _mean(error[real]),
-        "mae_standard_error": _standard_error(error.mean(axis=-1), real, simulations),
-        "median_ae": float(np.median(error[real])),
-        "ade": _mean(distance[real]),
-        "fde": _mean(distance[:, -1][real[:, -1]]),
-        "mae_per_step": _per_step(error, real),
-        "nll_per_step": _per_step(nll, real),
-        "coverage_50": _mean(level[real] <= 0.5),
-        "coverage_90": _mean(level[real] <= 0.9),
-        "coverage_50_per_step": _per_step(level <= 0.5, real),
-        "coverage_90_per_step": _per_step(level <= 0.9, real),
-        "calibration": {"levels": list(LEVELS), "coverage": [_mean(level[real] <= p) for p in LEVELS]},
-    }
+
+    def __init__(self):
+        self._steps = {}
+        self._windows = {"nll": [], "error": [], "count": []}
+        self._errors = Sample()
+        self._num_dimensions = 0
+
+    def add(self, scores):
+        """Add the `Scores` of a batch."""
+        real, error = scores.real, scores.error
+        distance = np.sqrt(np.square(error).sum(axis=-1))
+        # The number of levels of at most p, for all p.
+        place = np.searchsorted(np.asarray(LEVELS, scores.level.dtype), scores.level)
+        covered = [(place <= number) for number in range(len(LEVELS))]
+        values = {"nll": scores.nll, "error": error.mean(axis=-1, dtype=np.float64), "distance": distance}
+        for name, numbers in (values | {"count": np.ones_like(distance)}).items():
+            self._add_steps(name, _sums(numbers, real, (0, 2)))
+            if name in self._windows:
+                self._windows[name].append(_sums(numbers, real, (1, 2)))
+        self._add_steps("covered", np.stack([_sums(each, real, (0, 2)) for each in covered]))
+        self._errors.add(error[real])
+        self._num_dimensions = error.shape[-1]
+
+    @property
+    def is_empty(self):
+        """Whether nothing was added."""
+        return not self._steps
+
+    def _add_steps(self, name, sums):
+        self._steps[name] = self._steps.get(name, 0.0) + sums
+
+    def window_mae(self):
+        """Mean absolute error of every window `[W]`."""
+        return np.concatenate(self._windows["error"]) / np.concatenate(self._windows["count"])
+
+    def totals(self, simulations):
+        """Dictionary of `mae` and `nll` -> sums and counts `[C]` of the C simulations, in ascending order.
+
+        Args:
+            simulations: Number of the simulation that each window comes from `[W]`.
+        """
+        numbers, which = np.unique(simulations, return_inverse=True)
+        sums = {name: np.bincount(which, np.concatenate(parts), len(numbers)) for name, parts in self._windows.items()}
+        return {"mae": (sums["error"], sums["count"]), "nll": (sums["nll"], sums["count"])}
+
+    def summary(self, simulations, mean_move):
+        """Summarize the scores of all windows.
+
+        The negative log likelihood depends on the unit of length. With positions in units of the mean move s per frame,
+        y = x / s, the density is p(y) = p(x) s^D, and the likelihood no longer depends on it:
+
+            -log p(y) = -log p(x) - D log s
+
+        Args:
+            simulations: Number of the simulation that each window comes from `[W]`. Windows of one simulation are not
+                independent, so standard errors are those of the mean over simulations.
+            mean_move: Mean Euclidean distance between two frames of the true windows, s.
+
+        Returns:
+            Dictionary of `nll` (nats per particle and step) and `nll_per_move`, `mae` and `median_ae` (per coordinate),
+            `ade` and `fde` (Euclidean, over all steps and at the last one), `coverage_50` and `coverage_90` (share of
+            true positions inside the predicted highest density region of that probability), `calibration` (coverage at
+            many `levels`), lists over the T' steps `mae_per_step`, `nll_per_step`, `coverage_50_per_step` and
+            `coverage_90_per_step`, and `nll_standard_error` and `mae_standard_error`; lengths in the unit of the data.
+        """
+        steps, count = self._steps, self._steps["count"]
+        nll, error, distance = (steps[name] / count for name in ("nll", "error", "distance"))
+        covered, coverage = steps["covered"] / count, steps["covered"].sum(axis=1) / count.sum()
+        half, most = LEVELS.index(0.5), LEVELS.index(0.9)
+        mean_nll, totals = _mean_of(steps["nll"], count), self.totals(simulations)
+        errors = {name: standard_error(sums / counts) for name, (sums, counts) in totals.items()}
+        return {
+            "nll": mean_nll,
+            "nll_standard_error": errors["nll"],
+            "nll_per_move": mean_nll - self._num_dimensions * math.log(mean_move) if mean_move > 0 else math.nan,
+            "mean_move": mean_move,
+            "mae": _mean_of(steps["error"], count),
+            "mae_standard_error": errors["mae"],
+            "median_ae": self._errors.median(),
+            "ade": _mean_of(steps["distance"], count),
+            "fde": float(distance[-1]),
+            "mae_per_step": error.tolist(),
+            "nll_per_step": nll.tolist(),
+            "coverage_50": float(coverage[half]),
+            "coverage_90": float(coverage[most]),
+            "coverage_50_per_step": covered[half].tolist(),
+            "coverage_90_per_step": covered[most].tolist(),
+            "calibration": {"levels": list(LEVELS), "coverage": coverage.tolist()},
+        }
 
 
 def without_density(found):
@@ -137,26 +192,60 @@ def without_density(found):
     return found | {key: [] for key in lists} | dict.fromkeys(numbers, math.nan) | {"calibration": {}}
 
 
-def stratum(scores, chosen):
-    """Summarize the scores of some particles of some windows.
+class StratumTally:
+    """Scores of some particles of some windows, summed up batch by batch."""
 
-    Args:
-        scores: The `Scores`.
-        chosen: Which particles to take `[W, N]`; padding never counts.
+    def __init__(self):
+        self._count = self._error = self._nll = self._steps = 0
+        self._errors = Sample()
 
-    Returns:
-        Dictionary of `count` (particles, each counted once per window), and `mae`, `median_ae` and `nll` over all
-        their steps; NaN if there are none.
+    def add(self, scores, chosen):
+        """Add the `Scores` of a batch; `chosen` says which particles to take `[B, N]`, padding never counts."""
+        chosen = chosen & (scores.mask > 0)
+        error, nll = np.swapaxes(scores.error, 1, 2)[chosen], np.swapaxes(scores.nll, 1, 2)[chosen]
+        self._count += len(error)
+        self._steps += nll.size
+        self._error += error.mean(axis=-1, dtype=np.float64).sum()
+        self._nll += nll.sum(dtype=np.float64)
+        self._errors.add(error.ravel())
+
+    def result(self):
+        """Dictionary of `count` (particles, each counted once per window), and `mae`, `median_ae` and `nll`.
+
+        The last three are over all their steps; NaN if there are none.
+        """
+        return {
+            "count": self._count,
+            "mae": float(self._error / self._steps) if self._steps else math.nan,
+            "median_ae": self._errors.median(),
+            "nll": float(self._nll / self._steps) if self._steps else math.nan,
+        }
+
+
+class Sample:
+    """A random sample of a stream of numbers: all of them up to 4 million, at least half as many of more.
+
+    The choice depends on the number of numbers only, so it is the same for all predictors.
     """
-    chosen = chosen & (scores.mask > 0)
-    error = np.swapaxes(scores.error, 1, 2)[chosen]
-    count = int(chosen.sum())
-    return {
-        "count": count,
-        "mae": _mean(error),
-        "median_ae": float(np.median(error)) if count else math.nan,
-        "nll": _mean(np.swapaxes(scores.nll, 1, 2)[chosen]),
-    }
+
+    def __init__(self):
+        self._parts, self._size, self._share = [], 0, 1.0
+        self._generator = np.random.default_rng(0)
+
+    def add(self, values):
+        """Add numbers `[M]`."""
+        if self._share < 1.0:
+            values = values[self._generator.random(len(values)) < self._share]
+        self._parts.append(np.array(values))
+        self._size += len(values)
+        while self._size > _SAMPLE:
+            whole = np.concatenate(self._parts)
+            self._parts = [whole[self._generator.random(len(whole)) < 0.5]]
+            self._size, self._share = len(self._parts[0]), self._share / 2
+
+    def median(self):
+        """Median of the sample; NaN if it is empty."""
+        return float(np.median(np.concatenate(self._parts))) if self._size else math.nan
 
 
 def standard_error(means):
@@ -164,16 +253,10 @@ def standard_error(means):
     return float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else math.nan
 
 
-def _mean(values):
-    return float(values.mean(dtype=np.float64)) if values.size else math.nan
+def _sums(values, real, axes):
+    """Sums of `[B, T', N]` over real particles and some axes."""
+    return np.sum(values, axis=axes, where=real, dtype=np.float64)
 
 
-def _per_step(values, real):
-    """Means over real particles, step by step, of `[W, T', N]` or `[W, T', N, D]`."""
-    return [_mean(values[:, k][real[:, k]]) for k in range(values.shape[1])]
-
-
-def _standard_error(values, real, simulations):
-    """Standard error of the mean of `[W, T', N]` over simulations."""
-    chosen = (simulations == number for number in np.unique(simulations))
-    return standard_error([_mean(values[windows][real[windows]]) for windows in chosen])
+def _mean_of(sums, counts):
+    return float(sums.sum() / counts.sum())

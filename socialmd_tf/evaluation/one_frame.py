@@ -32,13 +32,13 @@ def score(predictor, batch, windows):
     return metrics.Scores(*joined, batch.mask)
 
 
-def summary(scores, simulations):
-    """The numbers of a predictor's `Scores` of single frames: likelihood and coverage.
+def summary(tally, simulations):
+    """The numbers of a predictor's scores of single frames: likelihood and coverage.
 
     Args:
-        scores: The `Scores`.
-        simulations: As for `metrics.summary`.
+        tally: The `metrics.Tally` of its `Scores` of all windows.
+        simulations: As for `Tally.summary`.
     """
-    found = metrics.summary(scores, simulations, 1.0)
+    found = tally.summary(simulations, 1.0)
     names = ("nll", "nll_standard_error", "coverage_50", "coverage_90")
     return {f"one_frame_{name}": found[name] for name in names}

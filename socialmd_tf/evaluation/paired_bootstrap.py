@@ -7,36 +7,7 @@ import numpy as np
 
 _RESAMPLES = 10_000
 _SEED = 0
-
-
-def totals(values, real, simulations):
-    """Sum and count of one predictor's numbers per simulation.
-
-    Args:
-        values: `[W, T', N]`.
-        real: Which of them count `[W, T', N]`.
-        simulations: Number of the simulation that each window comes from `[W]`.
-
-    Returns:
-        Sums and counts `[C]` of the C simulations, in ascending order of their numbers.
-    """
-    numbers, which = np.unique(simulations, return_inverse=True)
-    sums = np.bincount(which, np.sum(values, axis=(1, 2), where=real, dtype=np.float64), len(numbers))
-    return sums, np.bincount(which, real.sum(axis=(1, 2)), len(numbers))
-
-
-def totals_of(scores, simulations):
-    """Dictionary of the `totals` of `mae` and `nll`.
-
-    Args:
-        scores: The `Scores` of one predictor.
-        simulations: As for `totals`.
-    """
-    error = scores.error.mean(axis=-1, dtype=np.float64)
-    return {
-        "mae": totals(error, scores.real, simulations),
-        "nll": totals(scores.nll, scores.real, simulations),
-    }
+_BLOCK = 1_000_000
 
 
 def difference(first, second):
@@ -46,8 +17,8 @@ def difference(first, second):
     and the same choice for both predictors.
 
     Args:
-        first: `totals` of one predictor.
-        second: `totals` of the other, over the same simulations and counts.
+        first: Sums and counts `[C]` of one predictor in the C simulations.
+        second: Those of the other, over the same simulations and counts.
 
     Returns:
         Mean of the first minus mean of the second, and the list of the 2.5 % and 97.5 % quantiles of that difference
@@ -58,16 +29,19 @@ def difference(first, second):
     mean = float(differences.sum() / counts.sum())
     if len(counts) < 2:
         return mean, [math.nan] * 2
-    drawn = np.random.default_rng(_SEED).integers(len(counts), size=(_RESAMPLES, len(counts)))
-    means = differences[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    return mean, [float(quantile) for quantile in np.quantile(means, [0.025, 0.975])]
+    generator, means = np.random.default_rng(_SEED), []
+    size = max(1, _BLOCK // len(counts))
+    for start in range(0, _RESAMPLES, size):
+        drawn = generator.integers(len(counts), size=(min(size, _RESAMPLES - start), len(counts)))
+        means.append(differences[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
+    return mean, [float(quantile) for quantile in np.quantile(np.concatenate(means), [0.025, 0.975])]
 
 
 def compare(totals_by_name, models):
     """Compare all pairs of models, and the first model with every other predictor.
 
     Args:
-        totals_by_name: Name of a predictor -> what `totals_of` returns.
+        totals_by_name: Name of a predictor -> what `metrics.Tally.totals` returns.
         models: Names of the models.
 
     Returns:

@@ -7,6 +7,7 @@ import numpy as np
 from pipelines.known_forces import known_forces
 from pipelines.molecules.known_molecules import known_molecules
 from socialmd_tf.evaluation import molecule_statistics, trajectory_statistics
+from socialmd_tf.evaluation.close_encounters import MOST_PARTICLES
 from socialmd_tf.evaluation.molecule_statistics import MoleculeStatistics
 from socialmd_tf.evaluation.trajectory_statistics import Start, TrajectoryStatistics
 
@@ -40,14 +41,22 @@ class PathStatistics:
         inputs = batch.inputs(self._reference)
         observed = inputs["positions"][:, -2:]
         paths = np.concatenate([observed[:, -1:], positions], axis=1)
-        for window, real in enumerate(batch.mask > 0):
-            path, features = paths[window][:, real], batch.features[window][real]
-            box, edges = (inputs[name][window] if name in inputs else None for name in ("box", "edges"))
-            bonds = None if edges is None else edges[real][:, real]
-            start = self._start(observed[window][:, real], features, box, bonds)
-            self.trajectories.add(path, start)
-            if self.molecules is not None:
-                self.molecules.add(path, features, start.box)
+        boxes = inputs.get("box", np.zeros((len(paths), 0)))
+        alike = np.column_stack([batch.mask.sum(axis=1), boxes.reshape(len(paths), -1)])
+        _, group = np.unique(alike, axis=0, return_inverse=True)
+        for number in range(group.max() + 1):
+            windows = np.flatnonzero(group.ravel() == number)
+            real = batch.mask[windows[0]] > 0
+            starts = []
+            for window in windows:
+                box, edges = (inputs[name][window] if name in inputs else None for name in ("box", "edges"))
+                bonds = None if edges is None else edges[real][:, real]
+                starts.append(self._start(observed[window][:, real], batch.features[window][real], box, bonds))
+            self.trajectories.add(paths[windows][:, :, real], starts)
+        if self.molecules is not None:
+            for window, real in enumerate(batch.mask > 0):
+                box = None if "box" not in inputs else np.asarray(inputs["box"][window], np.float64)
+                self.molecules.add(paths[window][:, real], batch.features[window][real], box)
 
     def _start(self, frames, features, box, edges):
         features = features.astype(float)
@@ -55,6 +64,7 @@ class PathStatistics:
         energy = None
         if self._forces is not None:
             masses = self._forces.masses(features)
+        if self._forces is not None and len(features) <= MOST_PARTICLES:
             energy = partial(self._forces.potential_energy, features=features, edges=edges)
         box = None if box is None else np.asarray(box, np.float64)
         return Start(frames.astype(float), self._interval, masses, energy, box)

@@ -14,6 +14,8 @@ from socialmd_tf.evaluation import baselines
 
 _PAIR_FRAMES = 1e8  # limit of the exact integrator: some minutes on one core
 _TRAINING_WINDOWS = 64
+_MOST_WINDOWS = 2048
+_MOST_PARTICLES = 2_000_000
 
 
 class DoesNotApply(Exception):
@@ -33,8 +35,8 @@ class Setting:
     num_particles: int
     """Particles of the largest system (N)."""
     training: Callable
-    """`training(limit=None)`: iterable of (inputs, targets `[B, T', N, D]`) of the training split, with all windows or
-    `limit` evenly spaced ones."""
+    """`training(limit)`: iterable of (inputs, targets `[B, T', N, D]`) of the training split, of all windows or of
+    `limit` evenly spaced ones if there are more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +64,11 @@ class Predictor:
 
 
 def extrapolation(order, setting):
-    """Polynomial through the last order + 1 observed frames, with fitted widths."""
+    """Polynomial through the last order + 1 observed frames; widths fitted on 64 to 2048 training windows."""
     if order >= setting.windows.warm_up_steps:
         raise DoesNotApply(f"needs {order + 1} observed frames; the windows have {setting.windows.warm_up_steps}")
-    return baselines.FittedGaussian(partial(baselines.extrapolate, order)).fit(setting.training())
+    limit = max(_TRAINING_WINDOWS, min(_MOST_WINDOWS, _MOST_PARTICLES // setting.num_particles))
+    return baselines.FittedGaussian(partial(baselines.extrapolate, order)).fit(setting.training(limit))
 
 
 def exact_integrator(setting):
@@ -122,9 +125,9 @@ def training_batches(windows, directory):
         directory: Directory of the dataset.
     """
 
-    def training(limit=None):
+    def training(limit):
         index = windows.index(directory, "train")
-        if limit is not None and len(index) > limit:
+        if len(index) > limit:
             index = index[np.linspace(0, len(index) - 1, limit).round().astype(int)]
         for batch in windows.batches(directory, "train", index):
             yield batch.inputs(windows.reference), batch.targets

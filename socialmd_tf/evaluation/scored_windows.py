@@ -6,8 +6,9 @@ import math
 import numpy as np
 
 from pipelines.manifest import Manifest
+from pipelines.progress import Progress
 from socialmd_tf.evaluation import example_windows, metrics, one_frame
-from socialmd_tf.evaluation.close_encounters import Encounters, encounters
+from socialmd_tf.evaluation.close_encounters import Strata, encounters
 from socialmd_tf.evaluation.example_windows import ExampleWindow
 from socialmd_tf.evaluation.path_statistics import PathStatistics
 
@@ -17,8 +18,8 @@ _PATHS = 16
 class ScoredWindows:
     """The windows of a split, the statistics of their true paths, and the scores of predictors on them.
 
-    Frames are read batch by batch, once for the truth and once for every predictor. Only a few numbers per particle
-    and step stay in memory.
+    Frames are read batch by batch, once for the truth and once for all predictors. Only a few numbers per window stay
+    in memory.
 
     Args:
         windows: The `CommonWindows`.
@@ -36,63 +37,52 @@ class ScoredWindows:
         self.index = windows.index(directory, split)
         """(trajectory within the split, last observed frame) `[W, 2]`."""
         self._manifest = Manifest.load(directory)
+        numbers = {}
         groups = [self._manifest.group_of(file) for file in self._manifest.splits[split]]
-        self.simulations = np.array([groups.index(group) for group in groups])[self.index[:, 0]]
+        self.simulations = np.array([numbers.setdefault(group, len(numbers)) for group in groups])[self.index[:, 0]]
         """Number of the simulation that each window comes from `[W]`; several files can be slices of one."""
         self._truth = PathStatistics(self._manifest, windows)
-        parts, counts = [], []
-        for batch in self._batches():
+        counts = []
+        for batch in self._batches("true paths"):
             self._truth.add(batch, batch.targets)
-            inputs = batch.inputs(windows.reference)
-            path = np.concatenate([inputs["positions"][:, -1:], batch.targets], axis=1)
-            parts.append(encounters(path, batch.mask, inputs.get("box")))
             counts.append(batch.mask.sum(axis=1).max())
-        self._encounters = Encounters.concatenate(parts)
         self.num_particles = int(max(counts))
         """Particles of the largest system (N)."""
         self.mean_move = self._truth.trajectories.moves.mean()
         """Mean Euclidean distance between two common frames of a true window, in units of length."""
 
-    def score(self, predictor, single_frames=False):
-        """Score a `Predictor` on every window.
+    def score(self, predictors, single_frames=False):
+        """Score predictors on every window.
 
         Args:
-            predictor: The `Predictor`.
+            predictors: Dictionary of name -> `Predictor`.
             single_frames: Whether to score densities of single frames after true ones, too.
 
         Returns:
-            Its `Scores`, and a dictionary of `metrics.summary`, `strata` (`Encounters.strata`, if a system has two
-            particles) and `observables` (`trajectory_statistics.compare`). Datasets of molecules add `molecules`
-            (`molecule_statistics.compare`) of predicted means, and `molecules_drawn` of drawn paths if the predictor
-            draws paths. Of a model of random motion, everything but the errors is that of drawn paths.
+            Two dictionaries by name. The first has the `metrics.Tally` of each predictor, the second dictionaries of
+            `Tally.summary`, `strata` (`close_encounters.Strata`, if a system has two particles) and `observables`
+            (`trajectory_statistics.compare`). Datasets of molecules add `molecules` (`molecule_statistics.compare`) of
+            predicted means, and `molecules_drawn` of drawn paths if the predictor draws paths. Of a model of random
+            motion, everything but the errors is that of drawn paths.
         """
-        parts, means = [], PathStatistics(self._manifest, self.windows)
-        draws = predictor.draw is not None and (means.molecules is not None or predictor.is_sampled)
-        drawn = PathStatistics(self._manifest, self.windows) if draws else None
-        singles = []
-        for number, batch in enumerate(self._batches()):
-            parameters = self._predict(predictor, batch)
-            parts.append(metrics.score(parameters, predictor.layout, batch.targets, batch.mask))
-            means.add(batch, np.asarray(predictor.layout.mean(parameters)))
-            if draws:
-                drawn.add(batch, self._draw(predictor, batch, number))
-            singles += [one_frame.score(predictor, batch, self.windows)] if single_frames else []
-        scores = metrics.Scores.concatenate(parts)
-        result = metrics.summary(scores, self.simulations, self.mean_move)
-        if predictor.is_sampled:
-            scores = dataclasses.replace(scores, nll=np.full_like(scores.nll, math.nan))
-            result = metrics.without_density(result)
-        if self.num_particles > 1:
-            result["strata"] = self._encounters.strata(scores, self.mean_move)
-        shown = drawn if predictor.is_sampled else means
-        result["observables"] = shown.compare(self._truth) if shown else {}
-        if means.molecules is not None and not predictor.is_sampled:
-            result["molecules"] = means.compare_molecules(self._truth, self.simulations)
-        if draws and means.molecules is not None:
-            result["molecules_drawn"] = drawn.compare_molecules(self._truth, self.simulations)
-        if singles and None not in singles:
-            result |= one_frame.summary(metrics.Scores.concatenate(singles), self.simulations)
-        return scores, result
+        scoring = {name: _Scoring(self, predictor, single_frames) for name, predictor in predictors.items()}
+        for number, batch in enumerate(self._batches(f"{len(predictors)} predictors")):
+            inputs = batch.inputs(self.windows.reference)
+            path = np.concatenate([inputs["positions"][:, -1:], batch.targets], axis=1)
+            found = encounters(path, batch.mask, inputs.get("box")) if self.num_particles > 1 else None
+            for each in scoring.values():
+                each.add(batch, number, found)
+        tallies = {name: each.tally for name, each in scoring.items()}
+        return tallies, {name: each.result() for name, each in scoring.items()}
+
+    def statistics(self):
+        """New, empty `PathStatistics` of the windows."""
+        return PathStatistics(self._manifest, self.windows)
+
+    @property
+    def truth(self):
+        """The `PathStatistics` of the true paths."""
+        return self._truth
 
     def left_out(self, models):
         """Statistics that do not apply to these windows -> reason.
@@ -145,15 +135,21 @@ class ScoredWindows:
             box=inputs["box"][place] if "box" in inputs else None,
         )
 
-    def _batches(self):
-        return self.windows.batches(self.directory, self.split, self.index)
+    def _batches(self, what):
+        """All windows, batch by batch, with the progress."""
+        done, total = 0, len(self.index)
+        with Progress("evaluate", total, "window") as progress:
+            for batch in self.windows.batches(self.directory, self.split, self.index):
+                yield batch
+                done += len(batch.mask)
+                progress.show(done, f"{what}, {done} of {total} windows")
 
-    def _predict(self, predictor, batch):
+    def predict(self, predictor, batch):
         """Density parameters at the common frames `[B, T', N, P]`."""
         parameters = np.asarray(predictor.predict(batch.inputs(predictor.windows)))
         return parameters[:, self.windows.steps_of(predictor.windows)]
 
-    def _draw(self, predictor, batch, number):
+    def draw(self, predictor, batch, number):
         """One drawn path of every window at the common frames `[B, T', N, D]`; the number of the batch is the seed."""
         drawn = np.asarray(predictor.draw(batch.inputs(predictor.windows), (number, 0)))
         return drawn[:, self.windows.steps_of(predictor.windows)]
@@ -161,8 +157,54 @@ class ScoredWindows:
     def _moments(self, predictor, batch):
         """Mean and covariance of every predicted frame; of random motion, those of several drawn paths."""
         if predictor.is_sampled and predictor.draw is not None:
-            drawn = np.stack([self._draw(predictor, batch, number) for number in range(_PATHS)])
+            drawn = np.stack([self.draw(predictor, batch, number) for number in range(_PATHS)])
             apart = drawn - drawn.mean(axis=0)
             return drawn.mean(axis=0), np.einsum("s...i,s...j->...ij", apart, apart) / (_PATHS - 1)
-        parameters, layout = self._predict(predictor, batch), predictor.layout
+        parameters, layout = self.predict(predictor, batch), predictor.layout
         return np.asarray(layout.mean(parameters)), np.asarray(layout.covariance(parameters))
+
+
+class _Scoring:
+    """What is known about one predictor so far."""
+
+    def __init__(self, scored, predictor, single_frames):
+        self._scored, self._predictor, self._single_frames = scored, predictor, single_frames
+        self.tally, self._singles, self._strata = metrics.Tally(), metrics.Tally(), Strata(scored.mean_move)
+        self._means = scored.statistics()
+        draws = predictor.draw is not None and (self._means.molecules is not None or predictor.is_sampled)
+        self._drawn = scored.statistics() if draws else None
+
+    def add(self, batch, number, found):
+        """Add a batch, its number, and its `Encounters` if there are two particles."""
+        predictor = self._predictor
+        layout, parameters = predictor.layout, self._scored.predict(predictor, batch)
+        scores = metrics.score(parameters, layout, batch.targets, batch.mask)
+        if predictor.is_sampled:
+            scores = dataclasses.replace(scores, nll=np.full_like(scores.nll, math.nan))
+        self.tally.add(scores)
+        if found is not None:
+            self._strata.add(found, scores)
+        self._means.add(batch, np.asarray(layout.mean(parameters)))
+        if self._drawn is not None:
+            self._drawn.add(batch, self._scored.draw(predictor, batch, number))
+        singles = one_frame.score(predictor, batch, self._scored.windows) if self._single_frames else None
+        if singles is not None:
+            self._singles.add(singles)
+
+    def result(self):
+        """The numbers, see `ScoredWindows.score`."""
+        scored, truth, is_sampled = self._scored, self._scored.truth, self._predictor.is_sampled
+        result = self.tally.summary(scored.simulations, scored.mean_move)
+        if is_sampled:
+            result = metrics.without_density(result)
+        if scored.num_particles > 1:
+            result["strata"] = self._strata.result()
+        shown = self._drawn if is_sampled else self._means
+        result["observables"] = {} if shown is None else shown.compare(truth)
+        if self._means.molecules is not None and not is_sampled:
+            result["molecules"] = self._means.compare_molecules(truth, scored.simulations)
+        if self._means.molecules is not None and self._drawn is not None:
+            result["molecules_drawn"] = self._drawn.compare_molecules(truth, scored.simulations)
+        if not self._singles.is_empty:
+            result |= one_frame.summary(self._singles, scored.simulations)
+        return result

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 from pipelines.boxes import half_height, minimum_image, volume
+from socialmd_tf.evaluation.close_encounters import sample_of_particles
 from socialmd_tf.evaluation.log_histogram import LogHistogram
 
 _BLOCK = 2_000_000
@@ -36,7 +37,10 @@ class Start:
 
 
 class TrajectoryStatistics:
-    """Statistics of the paths of all windows of one predictor, or of the truth, collected window by window.
+    """Statistics of the paths of all windows of one predictor, or of the truth, collected batch by batch.
+
+    Of systems of more than 1000 particles, pair distances are those of a sample of particles to all others
+    (`close_encounters.sample_of_particles`), and the energy is not computed.
 
     Args:
         interval: Time between two frames of a path.
@@ -50,7 +54,7 @@ class TrajectoryStatistics:
         """Distances of all pairs in the predicted frames, to the nearest image in a periodic box; empty if no system
         has two particles."""
         self.num_centers = 0
-        """Number of particles in all frames counted in `distances`."""
+        """Number of particles in all frames around which `distances` counts half of the others."""
         self.others_per_volume = 0.0
         """Sum over these of (n - 1) / V, with the volume (area) V of the periodic box; 0 in open space."""
         self.reach = math.inf
@@ -61,31 +65,34 @@ class TrajectoryStatistics:
         self.momentum_drift = []
         """|P_k - P_0| / sum of m |v_0| `[T']` of every window."""
 
-    def add(self, path, start):
-        """Add a window.
+    def add(self, paths, starts):
+        """Add windows of systems of the same number of particles in the same box.
 
         Args:
-            path: `[T' + 1, n, D]`, real particles only, the last observed frame first.
-            start: The `Start` of the window.
+            paths: `[B, T' + 1, n, D]`, real particles only, the last observed frame first.
+            starts: The `Start` of each window.
         """
-        path = np.asarray(path, np.float64)
-        self.num_dimensions = path.shape[-1]
-        self.moves.add(np.linalg.norm(np.diff(path, axis=0), axis=-1))
-        for frames in _blocks(path[1:]):
-            self.distances.add(_pair_distances(frames, start.box))
-        count = path[1:, :, 0].size
-        self.num_centers += count
-        self.others_per_volume += count * (path.shape[1] - 1) / volume(start.box)
-        self.reach = min(self.reach, math.inf if start.box is None else half_height(start.box))
-        self._displace(path)
-        if start.masses is not None and len(start.frames) == 2:
-            self._drift(path, start)
+        paths, box = np.asarray(paths, np.float64), starts[0].box
+        self.num_dimensions = paths.shape[-1]
+        self.moves.add(np.linalg.norm(np.diff(paths, axis=1), axis=-1).ravel())
+        chosen, count = sample_of_particles(paths.shape[2]), paths.shape[2]
+        frames = paths[:, 1:].reshape(-1, *paths.shape[2:])
+        for block in _blocks(frames, count * len(chosen)):
+            self.distances.add(_pair_distances(block, chosen, box))
+        # Pairs of a sample with all particles are counted from one end only, half as often as all pairs.
+        self.num_centers += len(frames) * (count if len(chosen) == count else 2 * len(chosen))
+        self.others_per_volume += len(frames) * len(chosen) * (1 + (len(chosen) < count)) * (count - 1) / volume(box)
+        self.reach = min(self.reach, math.inf if box is None else half_height(box))
+        self._displace(paths)
+        for path, start in zip(paths, starts, strict=True):
+            if start.masses is not None and len(start.frames) == 2:
+                self._drift(path, start)
 
-    def _displace(self, path):
-        """Add the squared displacements over every lag, from every frame of the path."""
-        steps = len(path) - 1
-        sums = [np.square(path[lag:] - path[:-lag]).sum() for lag in range(1, steps + 1)]
-        counts = (steps + 1 - np.arange(1, steps + 1)) * path.shape[1]
+    def _displace(self, paths):
+        """Add the squared displacements over every lag, from every frame of the paths."""
+        steps = paths.shape[1] - 1
+        sums = [np.square(paths[:, lag:] - paths[:, :-lag]).sum() for lag in range(1, steps + 1)]
+        counts = (steps + 1 - np.arange(1, steps + 1)) * len(paths) * paths.shape[2]
         total, count = self.squared_displacement
         self.squared_displacement = [total + np.array(sums), count + counts]
 
@@ -102,7 +109,7 @@ class TrajectoryStatistics:
                 return
             kinetic = 0.5 * (masses * np.square(velocities)).sum(axis=(1, 2))
             middles = np.concatenate([start.frames.mean(axis=0)[None], (path[1:] + path[:-1]) / 2])
-            potential = [start.potential_energy(frames) for frames in _blocks(middles)]
+            potential = [start.potential_energy(frames) for frames in _blocks(middles, middles.shape[1] ** 2)]
             energies = kinetic + np.concatenate(potential)
             self.energy_drift.append(np.abs(energies[1:] - energies[0]) / kinetic[0])
 
@@ -112,16 +119,21 @@ class TrajectoryStatistics:
         return total / count
 
 
-def _blocks(frames):
-    """Split frames into blocks, so that arrays over all pairs stay small."""
-    size = max(1, _BLOCK // frames.shape[1] ** 2)
+def _blocks(frames, num_pairs):
+    """Split frames, of so many pairs each, into blocks, so that arrays over all pairs stay small."""
+    size = max(1, _BLOCK // num_pairs)
     return (frames[start : start + size] for start in range(0, len(frames), size))
 
 
-def _pair_distances(frames, box):
-    """`[k, n, D]` -> `[k, n (n - 1) / 2]`, to the nearest images."""
-    first, second = np.triu_indices(frames.shape[1], k=1)
-    return np.linalg.norm(minimum_image(frames[:, first] - frames[:, second], box), axis=-1)
+def _pair_distances(frames, chosen, box):
+    """Flat distances to nearest images: of all pairs in `[k, n, D]`, or of the chosen particles with all others."""
+    count = frames.shape[1]
+    if len(chosen) == count:
+        first, second = np.triu_indices(count, k=1)
+    else:
+        first, second = (each.ravel() for each in np.meshgrid(chosen, np.arange(count), indexing="ij"))
+        first, second = first[first != second], second[first != second]
+    return np.linalg.norm(minimum_image(frames[:, first] - frames[:, second], box), axis=-1).ravel()
 
 
 def compare(rollout, truth):

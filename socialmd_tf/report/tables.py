@@ -35,7 +35,7 @@ def predictors(results, unit):
     """Errors and coverage, a row per predictor.
 
     Args:
-        results: Name of a predictor -> its numbers, see `metrics.summary`.
+        results: Name of a predictor -> its numbers, see `metrics.Tally.summary`.
         unit: Length unit of the data.
     """
     columns = [

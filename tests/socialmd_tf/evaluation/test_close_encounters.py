@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from socialmd_tf.evaluation.close_encounters import encounters
+from socialmd_tf.evaluation import close_encounters
+from socialmd_tf.evaluation.close_encounters import Encounters, Strata, encounters
 from socialmd_tf.evaluation.metrics import Scores
 
 
@@ -95,7 +96,12 @@ def test_strata_split_all_real_particles():
     error = np.random.default_rng(2).random((6, 3, 5, 2))
     scores = Scores(error[..., 0], error, error[..., 0], mask)
     found = encounters(paths, mask)
-    strata = found.strata(scores, 0.1)
+    tally = Strata(0.1)
+    for window in range(len(mask)):
+        one = slice(window, window + 1)
+        each = Encounters(found.closest_approach[one], found.passing_distance[one])
+        tally.add(each, Scores(scores.nll[one], scores.error[one], scores.level[one], mask[one]))
+    strata = tally.result()
     for kind in ("closest_approach", "crossing"):
         assert sum(stratum["count"] for stratum in strata[kind]) == mask.sum()
         total = sum(stratum["count"] * stratum["mae"] for stratum in strata[kind] if stratum["count"])
@@ -110,3 +116,27 @@ def test_strata_split_all_real_particles():
     near = (found.closest_approach < 0.1) & (mask > 0)
     assert 0 < near.sum() == strata["closest_approach"][0]["count"]
     assert strata["crossing"][0]["count"] == (found.passing_distance < 0.1).sum()
+
+
+@pytest.mark.parametrize("box", [None, np.diag([6.0, 5.0])])
+def test_large_systems_have_the_encounters_of_a_sample_of_particles(monkeypatch, box):
+    paths = np.random.default_rng(0).normal(size=(2, 4, 40, 2)).cumsum(axis=1)
+    mask = np.ones((2, 40))
+    mask[1, 35:] = 0
+    boxes = None if box is None else np.stack([box, box])
+    whole = encounters(paths, mask, boxes)
+    monkeypatch.setattr(close_encounters, "MOST_PARTICLES", 12)
+    monkeypatch.setattr(close_encounters, "_FEWEST", 3)
+    some = encounters(paths, mask, boxes)
+    for window, count in enumerate((40, 35)):
+        known = ~np.isnan(some.closest_approach[window, :count])
+        assert np.flatnonzero(known).tolist() == close_encounters.sample_of_particles(count).tolist()
+        assert known.sum() == max(3, 144 // count)
+        for name in ("closest_approach", "passing_distance"):
+            ours, expected = getattr(some, name)[window, :count], getattr(whole, name)[window, :count]
+            np.testing.assert_array_equal(ours[known], expected[known])
+    scores = Scores(np.ones((2, 3, 40)), np.ones((2, 3, 40, 2)), np.ones((2, 3, 40)), mask)
+    tally = Strata(0.1)
+    tally.add(some, scores)
+    counts = {kind: sum(row["count"] for row in rows) for kind, rows in tally.result().items()}
+    assert counts == {"closest_approach": 144 // 40 + 144 // 35, "crossing": 144 // 40 + 144 // 35}

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from socialmd_tf.evaluation.metrics import LEVELS, MeanAbsoluteError, Scores, score, stratum, summary
+from socialmd_tf.evaluation import metrics
+from socialmd_tf.evaluation.metrics import LEVELS, MeanAbsoluteError, Sample, Scores, StratumTally, Tally, score
 from socialmd_tf.layers import DensityLayout
 
 LAYOUT = DensityLayout(2, 1, False)
@@ -11,8 +12,18 @@ LAYOUT = DensityLayout(2, 1, False)
 
 def evaluate(predictor, layout, batches, simulations, mean_move=1.0):
     """Summary of a predictor on batches."""
-    parts = [score(predictor(inputs), layout, targets, inputs["mask"]) for inputs, targets in batches]
-    return summary(Scores.concatenate(parts), np.asarray(simulations), mean_move)
+    tally = Tally()
+    for inputs, targets in batches:
+        tally.add(score(predictor(inputs), layout, targets, inputs["mask"]))
+    return tally.summary(np.asarray(simulations), mean_move)
+
+
+def stratum(scores, chosen):
+    """Result of a `StratumTally` that was given the particles one after the other."""
+    tally = StratumTally()
+    for particle in range(chosen.shape[1]):
+        tally.add(scores, chosen & (np.arange(chosen.shape[1]) == particle))
+    return tally.result()
 
 
 def gaussian(mean, scale):
@@ -253,4 +264,34 @@ def test_a_stratum_counts_real_particles_only():
     assert found == {"count": 2, "mae": 3.5, "median_ae": 3.5, "nll": 30.0}
     empty = stratum(scores, np.zeros((2, 2), bool))
     assert empty["count"] == 0 and all(np.isnan(empty[name]) for name in ("mae", "median_ae", "nll"))
-    assert scores.window_mae() == pytest.approx([1.5, 4.5])
+    tally = Tally()
+    tally.add(scores)
+    assert tally.window_mae() == pytest.approx([1.5, 4.5])
+
+
+def test_the_median_of_many_numbers_is_that_of_a_sample(monkeypatch):
+    values = np.random.default_rng(1).exponential(size=50_000)
+    exact, sampled = Sample(), Sample()
+    for part in np.array_split(values, 7):
+        exact.add(part)
+    assert exact.median() == np.median(values)
+    monkeypatch.setattr(metrics, "_SAMPLE", 4_000)
+    for part in np.array_split(values, 7):
+        sampled.add(part)
+    assert 0 < abs(sampled.median() - np.median(values)) < 0.1
+    assert 2_000 <= sum(map(len, sampled._parts)) <= 4_000
+
+
+@pytest.mark.parametrize("num_components", [1, 2])
+def test_densities_of_many_particles_are_scored_in_pieces(monkeypatch, num_components):
+    layout = DensityLayout(2, num_components, False)
+    generator = np.random.default_rng(0)
+    parameters = generator.uniform(0.5, 1.5, (3, 4, 5, layout.size)).astype("float32")
+    targets, mask = generator.normal(size=(3, 4, 5, 2)).astype("float32"), np.ones((3, 5))
+    whole = score(parameters, layout, targets, mask)
+    monkeypatch.setattr(metrics, "_DENSITIES", 7)
+    pieces = score(parameters, layout, targets, mask)
+    for name in ("nll", "error", "mask"):
+        np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), rtol=1e-5)
+    # Levels of mixtures are shares of 256 samples.
+    np.testing.assert_allclose(pieces.level, whole.level, atol=1e-5 if num_components == 1 else 0.2)

@@ -1,15 +1,30 @@
 import numpy as np
 import pytest
 
-from socialmd_tf.evaluation.metrics import Scores
-from socialmd_tf.evaluation.paired_bootstrap import compare, difference, totals, totals_of
+from socialmd_tf.evaluation import paired_bootstrap
+from socialmd_tf.evaluation.metrics import Scores, Tally
+from socialmd_tf.evaluation.paired_bootstrap import compare, difference
 
 
 def test_totals_by_hand():
     values = np.array([[[1.0, 2.0]], [[3.0, 100.0]], [[5.0, 6.0]]])
-    real = np.array([[[True, True]], [[True, False]], [[True, True]]])
-    sums, counts = totals(values, real, np.array([4, 2, 4]))
-    assert (sums.tolist(), counts.tolist()) == ([3.0, 14.0], [1, 4])
+    mask = np.array([[1, 1], [1, 0], [1, 1]])
+    tally = Tally()
+    for rows in (slice(0, 2), slice(2, 3)):
+        tally.add(Scores(values[rows], values[rows][..., None], values[rows], mask[rows]))
+    found = tally.totals(np.array([4, 2, 4]))
+    assert {name: (sums.tolist(), counts.tolist()) for name, (sums, counts) in found.items()} == {
+        name: ([3.0, 14.0], [1, 4]) for name in ("mae", "nll")
+    }
+    np.testing.assert_allclose(tally.window_mae(), [1.5, 3.0, 5.5])
+
+
+def test_resamples_in_blocks_are_those_drawn_at_once(monkeypatch):
+    generator = np.random.default_rng(0)
+    first, second = ((generator.normal(size=7), np.arange(1, 8)) for _ in range(2))
+    whole = difference(first, second)
+    monkeypatch.setattr(paired_bootstrap, "_BLOCK", 7 * 31)
+    assert difference(first, second) == whole
 
 
 def test_the_difference_is_that_of_the_means():
@@ -47,11 +62,13 @@ def test_one_simulation_has_no_interval():
 def test_pairs_of_models_and_the_first_with_every_other_predictor():
     def scores(size):
         error = np.full((4, 2, 3, 2), size)
-        return Scores(10 * error[..., 0], error, error[..., 0], np.ones((4, 3)))
+        tally = Tally()
+        tally.add(Scores(10 * error[..., 0], error, error[..., 0], np.ones((4, 3))))
+        return tally
 
     simulations = np.array([0, 0, 1, 1])
-    by_name = {name: totals_of(scores(size), simulations) for name, size in (("a", 1.0), ("b", 3.0), ("c", 0.5))}
-    rows = compare({**by_name, "still": totals_of(scores(7.0), simulations)}, ["a", "b", "c"])
+    by_name = {name: scores(size).totals(simulations) for name, size in (("a", 1.0), ("b", 3.0), ("c", 0.5))}
+    rows = compare({**by_name, "still": scores(7.0).totals(simulations)}, ["a", "b", "c"])
     assert [(row["first"], row["second"]) for row in rows] == [("a", "b"), ("a", "c"), ("b", "c"), ("a", "still")]
     assert [row["mae_difference"] for row in rows] == [-2.0, 0.5, 2.5, -6.0]
     assert [row["nll_interval"] for row in rows] == [[-20.0] * 2, [5.0] * 2, [25.0] * 2, [-60.0] * 2]

@@ -9,6 +9,7 @@ import scipy.stats
 from pipelines.boxes import half_height, volume
 from pipelines.nbody.forces import kinetic_energy, potential_energy
 from pipelines.nbody.known_forces import NBodyForces
+from socialmd_tf.evaluation import close_encounters
 from socialmd_tf.evaluation.trajectory_statistics import Start, TrajectoryStatistics, compare
 
 BOXES = {
@@ -33,7 +34,7 @@ def start_of(path, masses=None, energy=None, box=None, move=0.3):
 def observed(paths, **known):
     statistics = TrajectoryStatistics(INTERVAL)
     for path in paths:
-        statistics.add(path, start_of(path, **known))
+        statistics.add(path[None], [start_of(path, **known)])
     return statistics
 
 
@@ -201,3 +202,29 @@ def test_open_space_and_slabs_are_not_normalized():
     for box in (None, BOXES["slab"]):
         found = observed([path], box=box)
         assert compare(found, found)["radial_distribution"]["normalized"] is False
+
+
+@pytest.mark.parametrize("box", [None, BOXES["tilted"]])
+def test_a_batch_gives_the_statistics_of_its_windows(box):
+    paths = np.stack([walk(seed=seed) for seed in range(3)])
+    masses = np.ones(5)
+    together = TrajectoryStatistics(INTERVAL)
+    together.add(paths, [start_of(path, masses, box=box) for path in paths])
+    one_by_one = observed(paths, masses=masses, box=box)
+    np.testing.assert_array_equal(together.distances.counts, one_by_one.distances.counts)
+    np.testing.assert_allclose(together.moves.sums, one_by_one.moves.sums)
+    np.testing.assert_allclose(together.mean_squared_displacement(), one_by_one.mean_squared_displacement())
+    np.testing.assert_array_equal(together.momentum_drift, one_by_one.momentum_drift)
+    assert together.num_centers == one_by_one.num_centers
+    assert together.others_per_volume == pytest.approx(one_by_one.others_per_volume)
+
+
+def test_an_ideal_gas_of_many_particles_has_a_radial_distribution_of_one(monkeypatch):
+    """From the pairs of a sample of particles with all others."""
+    monkeypatch.setattr(close_encounters, "MOST_PARTICLES", 30)
+    box = BOXES["square"]
+    found = observed([np.random.default_rng(2).random((201, 90, 2)) @ box], box=box)
+    assert found.distances.counts.sum() == 200 * 10 * 89
+    radial = compare(found, found)["radial_distribution"]
+    wide = np.array(radial["r"]) > 0.4 * half_height(box)
+    np.testing.assert_allclose(np.array(radial["truth"])[wide], 1.0, atol=0.12)
