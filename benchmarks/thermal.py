@@ -29,6 +29,9 @@ from socialmd_tf import mixture
 from socialmd_tf.config import PRESETS, TrainConfig
 from socialmd_tf.evaluation.ensembles.scores import fair_crps
 from socialmd_tf.fitting.dataset import read_split
+from socialmd_tf.fitting.fit import fit_random
+from socialmd_tf.fitting.rows import frame_rows
+from socialmd_tf.fitting.trajectories import Trajectories
 from socialmd_tf.layers.pairs.radial_sums import radial_sums
 from socialmd_tf.model import rollout_layer
 from socialmd_tf.training import loop
@@ -76,12 +79,10 @@ def table(results):
     return "\n".join(lines)
 
 
-def trained(config, data, arguments, force, epoch=None):
-    """Scores of a trained model: with its best weights, or with those of an epoch."""
+def trained(config, data, arguments, force):
+    """Scores of a trained model."""
     directory = arguments.output / f"{data.name}-{force}"
     model, run = loop.fit(training(force, arguments.epochs, directory), data)
-    if epoch is not None:
-        run.load_weights(model, epoch)
     rollout = rollout_layer(model)
     inputs, futures, _ = windows(config)
     return {
@@ -89,6 +90,44 @@ def trained(config, data, arguments, force, epoch=None):
         "crps": crps(drawn(rollout, inputs), futures),
         "best_epoch": run.state.best_epoch + 1,
     }
+
+
+def fitted_law(config, data, _):
+    """Scores of the law that a model is trained from, with normal noise of the width of the training residuals."""
+    train, validation = (read_split(data, split, WINDOWS) for split in ("train", "validation"))
+    fitted = fit_random(train, validation)
+    train, validation = (
+        np.concatenate([y - x @ fitted.law.coefficients for x, y in frame_rows(fitted.law.basis, split)])
+        for split in (train, validation)
+    )
+    _, futures, _ = windows(config)
+    return {
+        "nll": normal_nll(validation, np.mean(train**2)),
+        "crps": crps(lawfully_continued(fitted.law, config, np.std(train)), futures),
+        "terms": fitted.terms,
+    }
+
+
+def lawfully_continued(law, config, deviation):
+    """Paths `[S, B, T', N, D]` by the moves of a law with normal noise."""
+    inputs, _, _ = windows(config)
+    observed = Trajectories.of(inputs["positions"], box=law_of(config).box(config))
+    accelerations = law.on(observed.features, observed.edges, observed.mask, observed.cell)
+    noise, paths = np.random.default_rng(0), []
+    for _ in range(NUM_SAMPLES):
+        x, v, frames = observed.positions[:, -1], observed.positions[:, -1] - observed.positions[:, -2], []
+        for _ in range(WINDOWS.rollout_steps):
+            v = v + accelerations(x, v) + deviation * noise.normal(size=v.shape)
+            x = x + v
+            frames.append(x)
+        paths.append(np.stack(frames, axis=1))
+    return np.stack(paths)
+
+
+def normal_nll(residuals, variance):
+    """Mean per particle, for residuals `[..., D]`."""
+    size = residuals.shape[-1]
+    return float(np.mean(np.sum(residuals**2, axis=-1) / variance + size * np.log(2 * np.pi * variance)) / 2)
 
 
 def true_law(config, *_):
@@ -120,15 +159,13 @@ def least_squares(config, data, _):
         splits.append((np.stack(columns, axis=-1), moves[:, 2:] - moves[:, 1:-1]))
     (x, y), (x_new, y_new) = splits
     coefficients = np.linalg.lstsq(x.reshape(-1, x.shape[-1]), y.ravel(), rcond=None)[0]
-    variance = np.mean((y - x @ coefficients) ** 2)
-    squares = np.sum((y_new - x_new @ coefficients) ** 2, axis=-1)
-    return {"nll": float(np.mean(squares / variance + y.shape[-1] * np.log(2 * np.pi * variance)) / 2)}
+    return {"nll": normal_nll(y_new - x_new @ coefficients, np.mean((y - x @ coefficients) ** 2))}
 
 
 MODELS = {
     "radial functions, trained": partial(trained, force="pair_mlp"),
     "radial functions, least squares": least_squares,
-    "fitted law": partial(trained, force="basis", epoch=0),
+    "fitted law": fitted_law,
     "fitted law, trained": partial(trained, force="basis"),
     "true law": true_law,
 }
