@@ -1,51 +1,59 @@
 #!/bin/sh
 # All commands behind docs/experiments/molecules.md. A stopped command resumes when it is run again.
 #
+#   pip install -e '.[md,openmm]'
 #   sh docs/experiments/molecules.sh            all, about an hour of CPU time
 #   python docs/experiments/molecules.py        the tables and the picture
-#
-# data/lnb needs lnb.gro and lnb.xtc in runs/real, extracted from the wheel of lnb-mdt as in benchmarks/molecules.py.
 set -e
 p="python -m socialmd_tf"
 
-$p.nanoparticle --output data/nanoparticles --num-simulations 20 --num-strands 60
-for flags in "--output data/np3d" "--output data/np2d --num-dimensions 2 --slice-half-thickness 0.5"; do
-    $p.prepare --trajectory data/nanoparticles/simulations/* --split-by file --fractions 0.6 0.15 0.25 \
-        --time-between-frames 1 --min-frames 150 --radii 0.45 $flags
+# The stand-in: ratios 0.5 and 0.9 of both drugs are for the test, one simulation each of 0.34 and 0.82 for validation.
+validation="00025 00031 00036 00042"
+test="00005 00010 00016 00021 00027 00032 00038 00043"
+strands="--num-strands 60 --drug both"
+$p.nanoparticle --output data/nanoparticles --num-simulations 44 $strands \
+    --drug-fractions 0.1 0.18 0.26 0.34 0.42 0.5 0.58 0.66 0.74 0.82 0.9
+$p.nanoparticle --output data/nanoparticles-long --num-simulations 4 $strands --num-frames 1025 \
+    --drug-fractions 0.5 0.9 --seed 1
+paths() { for number in "$@"; do echo "data/nanoparticles/simulations/$number"; done; }
+for split in validation test; do
+    eval "numbers=\$$split"
+    $p.nanoparticle --restart-from $(paths $numbers) --frame 24 --num-reruns 8 --output "data/reruns-$split"
 done
-$p.prepare --topology runs/real/lnb.gro --trajectory runs/real/lnb.xtc --molecules CHOL --center DPPC DAPC CHOL \
-    --center-on mean --min-frames 15 --radii 0.35 --output data/lnb
+train=$(ls data/nanoparticles/simulations | grep -v -w -F "$(echo $validation $test | tr ' ' '\n')")
+prepare="$p.prepare --split-by file --molecules OQL PAN ONC --time-between-frames 1 --min-frames 150 --radii 0.45"
+files="--trajectory $(paths $train $validation $test) --fractions 0.7273 0.0909 0.1818"
+reruns="--reruns data/reruns-validation/reruns.json data/reruns-test/reruns.json"
+$prepare $files $reruns --anchor S --output data/nanoparticle
+$prepare $files $reruns --output data/nanoparticle-free
+$prepare --trajectory data/nanoparticles/simulations/00000 data/nanoparticles-long/simulations/* \
+    --fractions 0.2 0 0.8 --anchor S --output data/nanoparticle-long
 
-plain="--preset molecules-lstm --model.input-layers 32 --model.lstm-layers 32 32 --model.output-layers 32"
-stacked="--preset thesis --model.units 32 --model.input-embedding 16 --model.state-embedding 8
-    --model.interaction-embedding 16 --model.filters 8 16 --model.kernel-size 3 --model.side-lengths 8 4 2 1"
 train() {
     name=$1
     shift
-    $p.train --subsample 1 --subsample-phases 1 --learning-rate 3e-3 --decay cosine --clip-norm 1 --max-horizon 1000 \
-        --run-directory "runs/$name" --export-directory "saved_models/$name" "$@"
+    $p.train --preset langevin --subsample 1 --warm-up-steps 25 --rollout-steps 115 --window-shift 40 --batch-size 1 \
+        --epochs 8 --run-directory "runs/$name" --export-directory "saved_models/$name" "$@"
 }
-long="--warm-up-steps 25 --rollout-steps 125"
-train lstm-3d $long --data data/np3d $plain --window-shift 50 --rotations 2 --batch-size 8 --epochs 15
-train displacement-3d $long --data data/np3d $plain --model.head displacement --window-shift 50 --rotations 2 \
-    --batch-size 8 --epochs 8
-train stacked-3d $long --data data/np3d $stacked --model.bins 4 --model.filters 8 --model.state-embedding 4 \
-    --window-shift 150 --rotations 1 --batch-size 8 --epochs 4 --curriculum 5 5 5 5
-flat="--data data/np2d --window-shift 150 --rotations 1"
-train stacked-2d $long $flat $stacked --model.bins 8 --batch-size 16 --epochs 5
-train displacement-stacked-2d $long $flat $stacked --model.bins 8 --model.head displacement --batch-size 16 --epochs 4
-train lstm-2d $long $flat $plain --batch-size 32 --epochs 12
-short="--warm-up-steps 5 --rollout-steps 10"
-train lnb-displacement $short --data data/lnb $plain --model.head displacement --window-shift 2 --rotations 2 \
-    --batch-size 8 --epochs 6
-train lnb-lstm $short --data data/lnb $plain --window-shift 2 --rotations 2 --batch-size 8 --epochs 12
-
 evaluate() {
-    data=$1
-    output=$2
+    name=$1
+    data=$2
     shift 2
-    $p.evaluate --model "$@" --data "data/$data" --split test --output "runs/molecules-$output"
+    $p.evaluate --model "saved_models/$name" --data "data/$data" --split test --num-samples 64 \
+        --output "runs/molecules-$name" "$@"
 }
-evaluate np3d 3d saved_models/stacked-3d saved_models/lstm-3d saved_models/displacement-3d
-evaluate np2d 2d saved_models/displacement-stacked-2d saved_models/stacked-2d saved_models/lstm-2d
-evaluate lnb real saved_models/lnb-displacement saved_models/lnb-lstm
+for seed in 0 1 2; do
+    train "nanoparticle-$seed" --data data/nanoparticle --seed $seed
+    evaluate "nanoparticle-$seed" nanoparticle
+done
+few="--statistics radius accessible_area move displacement contacts"
+train no-anchors --data data/nanoparticle-free
+evaluate no-anchors nanoparticle-free $few
+train no-pairs --data data/nanoparticle --model.cutoff 0.3
+evaluate no-pairs nanoparticle $few
+train lstm --data data/nanoparticle --rotations 1 --model.cell plain --model.input-layers 16 --model.lstm-layers 16 \
+    --model.output-layers 16 --model.dropout 0.0 --model.time-constants 1
+evaluate lstm nanoparticle $few
+$p.evaluate --model saved_models/nanoparticle-0 --data data/nanoparticle-long --split test --num-samples 16 \
+    --statistics radius displacement --output runs/molecules-long
+python benchmarks/surrogate.py --model saved_models/nanoparticle-0 --input data/nanoparticle/test/00000.npy

@@ -28,7 +28,7 @@ PRESETS: Mapping[str, ModelConfig] = {
     "forces": ModelConfig(
         head="verlet", force="basis", interaction="pairwise", units=64, num_components=3, substeps=16, scale_floor=1e-7
     ),
-    "langevin": ModelConfig(cell="none", interaction="none", head="langevin", cutoff=2.5),
+    "langevin": ModelConfig(cell="none", interaction="none", head="langevin", cutoff=2.5, pair_units=16),
 }
 
 
