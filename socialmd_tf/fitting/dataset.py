@@ -48,7 +48,7 @@ def _system(file, manifest, frames, size):
 
     Velocities are per unit of time, and `[T, N, 0]` where none were observed.
     """
-    stored = file.read(np.arange(frames[-1] + 1))
+    stored = file[: frames[-1] + 1]
     positions = stored[..., : manifest.num_dimensions].astype(np.float64)
     if file.boxes is not None:
         positions = unwrap(positions, file.boxes[0])
