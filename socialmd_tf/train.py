@@ -45,16 +45,16 @@ def parse(args, config_type=TrainConfig, prog=PROG, left_out=(), advice=None):
             values = {key: value for key, value in values.items() if key not in ("preset", "model")}
     name = given.preset or (values.get("preset") if isinstance(values, dict) else None) or TrainConfig.preset
     default = config_type.of_preset(name) if advice is None else _advised(advice, given.data or values.get("data"))
-    default = from_dict(config_type, values, _fewer_epochs(default, given, values))
+    default = from_dict(config_type, values, _with_epochs(default, given, values))
     return commands.parse(config_type, prog=prog, default=default, args=args, groups=train_groups)
 
 
-def _fewer_epochs(default, given, values):
-    """Defaults with no more epochs of calibration after the fit of a law than --epochs leaves."""
+def _with_epochs(default, given, values):
+    """Defaults of a fitted law that is calibrated in all epochs after the first, as many as --epochs says."""
     text = values.get("epochs") if given.epochs is None and isinstance(values, dict) else given.epochs
     if not default.is_fitted or not str(text).isdecimal() or int(text) < 1:
         return default
-    calibration_epochs = min(default.calibration_epochs, int(text) - 1)
+    calibration_epochs = int(text) - 1 if default.calibration_epochs else 0
     return dataclasses.replace(default, epochs=int(text), calibration_epochs=calibration_epochs)
 
 

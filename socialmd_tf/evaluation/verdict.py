@@ -8,6 +8,8 @@ BASELINES = ("constant_position", "constant_velocity", "constant_acceleration")
 TOLERANCES = {"coverage_50": 0.05, "coverage_90": 0.03}
 """Largest difference of a coverage from its ideal with which the spread counts as true."""
 
+_ROUNDING = 1e-9
+
 
 def verdict(results, comparisons, model, unit="1", is_sampled=False):
     """The sentence.
@@ -62,12 +64,12 @@ def _numbers(kind, ours, theirs, row, baseline, unit):
 def _spread(result, is_sampled):
     if is_sampled:
         return "its spread is that of single frames, which --num-samples judges by drawn paths"
-    excess = [result[name] - ideal for name, ideal in (("coverage_50", 0.5), ("coverage_90", 0.9))]
-    within = all(abs(each) <= limit for each, limit in zip(excess, TOLERANCES.values(), strict=True))
-    if within:
+    excess = {name: result[name] - ideal for name, ideal in (("coverage_50", 0.5), ("coverage_90", 0.9))}
+    off = [each for name, each in excess.items() if abs(each) > TOLERANCES[name] + _ROUNDING]
+    if not off:
         word = "true"
-    elif max(excess) <= 0 or min(excess) >= 0:
-        word = "too narrow" if min(excess) < 0 else "too wide"
+    elif max(off) < 0 or min(off) > 0:
+        word = "too narrow" if max(off) < 0 else "too wide"
     else:
         word = "of the wrong shape"
     shares = [100 * result[name] for name in TOLERANCES]

@@ -58,7 +58,9 @@ def test_only_an_interval_without_zero_decides(mae, nll, words):
     ("coverage", "word"),
     [
         ((0.46, 0.92), "true"),
+        ((0.55, 0.87), "true"),
         ((0.44, 0.90), "too narrow"),
+        ((0.52, 0.85), "too narrow"),
         ((0.48, 0.85), "too narrow"),
         ((0.60, 0.95), "too wide"),
         ((0.70, 0.85), "of the wrong shape"),
