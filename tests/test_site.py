@@ -4,8 +4,10 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,6 +25,7 @@ pytestmark = [
     pytest.mark.docs,
     pytest.mark.skipif(bool(MISSING), reason=f"needs pip install -e '.[docs]': {', '.join(MISSING)} missing"),
 ]
+BROWSER = [shutil.which("chromium"), shutil.which("chromedriver")]
 NO_NETWORK = """
 import socket, sys
 def refused(*arguments, **options):
@@ -137,3 +140,46 @@ def test_notebooks_are_pages_with_their_pictures(site):
         assert (site / "notebooks" / f"{name}.ipynb").is_file()
         pictures = Page(site / "notebooks" / f"{name}.html").fetched
         assert any(re.search(rf"{name}/.*\.png$", target) for target in pictures), pictures
+
+
+@pytest.fixture
+def browser():
+    """A browser that logs its console and its requests."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install '.[dev]'")
+    if None in BROWSER:
+        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER[0]
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(BROWSER[1]))
+    yield driver
+    driver.quit()
+
+
+def test_the_site_is_read_from_a_disk(site, browser):
+    """The search answers, nothing is requested from elsewhere, and no page is wider than a phone."""
+    browser.get((site / "index.html").as_uri())
+    browser.execute_script("document.querySelector('label[for=__search]').click()")
+    box = browser.find_element("css selector", "input.md-search__input")
+    wait_until(box.is_displayed)
+    box.send_keys("anchor")
+    wait_until(lambda: "matching documents" in browser.find_element("css selector", ".md-search-result__meta").text)
+    assert browser.get_log("browser") == []
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    requested = {each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"}
+    assert len(requested) > 3
+    assert {url for url in requested if not url.startswith(("file:", "data:", "blob:", "chrome:"))} == set()
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    for page in ("index", "models", "configuration", "commands", "tutorials/own-data", "experiments/index", "python"):
+        browser.get((site / f"{page}.html").as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390, page
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
