@@ -31,16 +31,43 @@ def fingerprint(directory: Path, files: Sequence[str], known: Mapping[str, Any] 
     return {file: _entry(Path(directory) / file, known.get(file)) for file in files}
 
 
+def stamp_of(path: Path) -> tuple[int, int, int, int]:
+    """Size, time of the last change of content and of status in ns, and number of a file.
+
+    Of a directory (a Zarr store): the sum of sizes and the latest times of all its files, and their number.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    files = _files_of(path)
+    found = [file.stat() for file in files]
+    size, times = sum(each.st_size for each in found), [(each.st_mtime_ns, each.st_ctime_ns) for each in found]
+    changed, status = (max(each, default=0) for each in zip(*times, strict=True)) if times else (0, 0)
+    return size, changed, status, found[0].st_ino if path.is_file() else len(found)
+
+
+def _files_of(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
 def _entry(path: Path, known: object) -> dict[str, Any]:
     try:
-        status = path.stat()
-        stamp = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        size, changed, *_ = stamp_of(path)
+        stamp = {"size": size, "mtime_ns": changed}
         if isinstance(known, Mapping) and "sha256" in known and all(known.get(key) == stamp[key] for key in stamp):
             return {**stamp, "sha256": known["sha256"]}
-        with path.open("rb") as file:
-            return {**stamp, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {**stamp, "sha256": _content_hash(path)}
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _content_hash(path: Path) -> str:
+    """SHA-256 of a file; of a directory, that of the names and hashes of its files."""
+    if path.is_dir():
+        parts = [f"{file.relative_to(path).as_posix()} {_content_hash(file)}" for file in _files_of(path)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def same_content(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

@@ -82,12 +82,12 @@ def open_trajectory(path: Path, num_columns: int) -> np.memmap[Any, np.dtype[Any
     return trajectory
 
 
-def conversion(trajectory: npt.NDArray[Any]) -> str | None:
-    """What makes an array differ from a plain one, in words, or None."""
+def conversion(trajectory: Any) -> str | None:
+    """How frames differ from float32 in native byte order and C order, in words, or None."""
     found = [
         (trajectory.dtype.itemsize == 8, "float64"),
         (not trajectory.dtype.isnative, f"{'big' if trajectory.dtype.byteorder == '>' else 'little'}-endian"),
-        (not trajectory.flags.c_contiguous, "Fortran order"),
+        (isinstance(trajectory, np.ndarray) and not trajectory.flags.c_contiguous, "Fortran order"),
     ]
     return ", ".join(name for is_so, name in found if is_so) or None
 

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipelines.atomic_files import write_json
+from pipelines.fingerprint import stamp_of
 
 MEMORY_FILE = ".validated.json"
 _RECENT_SECONDS = 2.0
@@ -40,11 +40,10 @@ class SoundFiles:
             paths: The file and its side files, which exist.
             settings: What else the checks depend on, JSON-ready.
         """
-        stamps = [os.stat(path) for path in paths]
-        if any(time.time() - max(stamp.st_mtime, stamp.st_ctime) < _RECENT_SECONDS for stamp in stamps):
+        stamps = [stamp_of(path)[:3] for path in paths]
+        if any(time.time() - max(times) / 1e9 < _RECENT_SECONDS for _, *times in stamps):
             return None
-        numbers = [(stamp.st_size, stamp.st_mtime_ns, stamp.st_ctime_ns) for stamp in stamps]
-        text = json.dumps([_CHECKS, numbers, settings], sort_keys=True)
+        text = json.dumps([_CHECKS, stamps, settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def holds(self, file: str, digest: str | None) -> bool:

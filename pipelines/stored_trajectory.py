@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines import npy_files
+from pipelines.fingerprint import stamp_of
+from pipelines.h5md import HDF5_SUFFIXES, ZARR_SUFFIX, H5mdTrajectory
 from pipelines.manifest import Manifest
 from pipelines.open_files import Kept
 
@@ -40,7 +41,7 @@ class StoredTrajectory:
     conversion: str | None
     """How the file differs from float32 in native byte order and C order, in words."""
     stamp: tuple[int, ...] = dataclasses.field(repr=False)
-    """Size, time of the last change and place of the file: another file of this name is opened anew."""
+    """Size, times of the last changes and place of the file: another file of this name is opened anew."""
     boxes: npt.NDArray[np.float64] | None = dataclasses.field(default=None, compare=False)
     """Lattice vectors of the periodic box, `[num_frames, D, D]`, or `[1, D, D]` for all frames."""
     edges: npt.NDArray[np.int32] | None = dataclasses.field(default=None, compare=False)
@@ -55,12 +56,12 @@ class StoredTrajectory:
             manifest: The manifest of its dataset.
 
         Raises:
-            UserError: As `pipelines.npy_files.open_trajectory`.
+            UserError: As `pipelines.npy_files.open_trajectory` or `pipelines.h5md.H5mdTrajectory`.
         """
         path = Path(path)
         opened = _open(path, manifest)
         dtype = np.dtype(np.float64 if opened.dtype.itemsize == 8 else np.float32)
-        return cls(path, manifest, opened.shape, dtype, npy_files.conversion(opened), _stamp(path))
+        return cls(path, manifest, opened.shape, dtype, npy_files.conversion(opened), stamp_of(path))
 
     def __len__(self) -> int:
         """num_frames."""
@@ -71,7 +72,7 @@ class StoredTrajectory:
         return np.array(self.open()[frames], self.dtype, order="C")
 
     def open(self) -> Any:
-        """The frames as they are stored, an array of which only the parts that are used are read.
+        """The frames as they are stored, an array of which only the frames that are used are read.
 
         The file stays open as long as the result is used, and as `Kept` says.
         """
@@ -83,14 +84,11 @@ class StoredTrajectory:
         return slice(self.manifest.num_dimensions)
 
 
-def _open(path: Path, manifest: Manifest) -> npt.NDArray[Any]:
+def _open(path: Path, manifest: Manifest) -> Any:
+    if path.suffix in (*HDF5_SUFFIXES, ZARR_SUFFIX):
+        return H5mdTrajectory(path, manifest)
     # A plain view: indexing a `numpy.memmap` takes twice as long.
     return npy_files.open_trajectory(path, manifest.num_columns).view(np.ndarray)
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def frame_chunks(trajectory: Any, overlap: int = 0) -> Iterator[tuple[int, npt.NDArray[Any]]]:

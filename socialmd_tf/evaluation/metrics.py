@@ -1,10 +1,12 @@
 """Errors of predicted densities: likelihood, absolute errors, coverage."""
 
 import dataclasses
+import functools
 import math
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from socialmd_tf import mixture
 from socialmd_tf.layers import DensityLayout
@@ -70,23 +72,30 @@ def score(parameters, layout, targets, mask):
     Returns:
         `Scores` of B windows.
     """
-    targets, parameters, mask = np.asarray(targets), np.asarray(parameters), np.asarray(mask)
-    error = np.abs(np.asarray(layout.mean(parameters)) - targets)
-    if error[..., 0].size <= _DENSITIES:
-        return Scores(*_densities(parameters, layout, targets, error), mask)
-    # Of mixtures, a level needs hundreds of samples of the density.
-    flat = [values.reshape(-1, values.shape[-1]) for values in (parameters, targets, error)]
+    targets, parameters = np.asarray(targets, np.float32), np.asarray(parameters, np.float32)
+    flat = [values.reshape(-1, values.shape[-1]) for values in (parameters, targets)]
     starts = range(0, len(flat[0]), _DENSITIES)
-    parts = [[values[start : start + _DENSITIES] for values in flat] for start in starts]
-    found = [_densities(parameters, layout, targets, error) for parameters, targets, error in parts]
-    nll, _, level = (np.concatenate(values) for values in zip(*found, strict=True))
-    return Scores(nll.reshape(error.shape[:-1]), error, level.reshape(error.shape[:-1]), mask)
+    parts = [_densities(layout)(*(values[start : start + _DENSITIES] for values in flat)) for start in starts]
+    mean, nll, level = (np.concatenate(values) for values in zip(*parts, strict=True))
+    shape = targets.shape[:-1]
+    error = np.abs(mean.reshape(targets.shape) - targets)
+    return Scores(nll.reshape(shape), error, level.reshape(shape), np.asarray(mask))
 
 
-def _densities(parameters, layout, targets, error):
-    """Negative log likelihoods `[...]`, the errors, and levels `[...]`."""
-    nll = -np.asarray(mixture.distribution(parameters, layout).log_prob(targets))
-    return nll, error, np.asarray(mixture.density_level(parameters, layout, targets))
+@functools.cache
+def _densities(layout):
+    """Function of parameters `[M, P]` and positions `[M, D]`: means, negative log likelihoods and levels.
+
+    A graph: TensorFlow Probability takes most of its time to dispatch operations one by one.
+    """
+    shapes = [tf.TensorSpec([None, size], tf.float32) for size in (layout.size, layout.num_dimensions)]
+
+    @tf.function(input_signature=shapes, autograph=False)
+    def compute(parameters, positions):
+        nll = -mixture.distribution(parameters, layout).log_prob(positions)
+        return layout.mean(parameters), nll, mixture.density_level(parameters, layout, positions)
+
+    return compute
 
 
 class Tally:

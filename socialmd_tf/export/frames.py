@@ -175,7 +175,8 @@ def _read_file(path, data):
         raise UserError(f"{path}: no such file")
     directory = _dataset_of(path) if data is None else Path(data)
     manifest = Manifest.load(directory)
-    stored = StoredTrajectory.check(path, manifest).open()
+    stored = StoredTrajectory.check(path, manifest)
+    stored = stored.open() if path.suffix == ".npy" else stored[:]
     size, start, file = manifest.num_dimensions, manifest.velocity_start, name_in(directory, path)
     columns = dict(zip(manifest.features, stored[0, :, size:].T, strict=True))
     boxes = load_boxes(manifest, directory, file, len(stored))

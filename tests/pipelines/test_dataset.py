@@ -223,9 +223,7 @@ def test_windows_that_stay_on_disk_give_the_same_batches(directory, monkeypatch,
     for one, other in zip(found, expected, strict=True):
         for values, others in zip(one, other, strict=True):
             # The sine of an angle may differ in its last bit by how many are computed together.
-            np.testing.assert_allclose(
-                values, others, rtol=0 if together == 256 else 1e-5, atol=0 if together == 256 else 1e-6
-            )
+            np.testing.assert_allclose(values, others, rtol=0, atol=0 if together == 256 else 1e-5)
 
 
 def test_order_is_that_of_a_shuffle_of_all_numbers(directory):
