@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.build_once import build_once
+from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT
 from socialmd_tf.layers.recomputed_scan import plain_scan, recomputed_scan
 from socialmd_tf.layers.static_shapes import has_static_shapes
 
@@ -132,9 +133,7 @@ class Rollout(keras.layers.Layer):
         scan = _unrolled_scan if training and self.unroll else None
         num_steps = self.training_steps if training else self.validation_steps
         if num_steps == 0:
-            if hasattr(self.head, "remember"):
-                return self._run_forced(inputs, scan)
-            return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
+            return self._run_forced(inputs, scan)
         horizon = num_steps or self.rollout_steps
         parameters = self.run(inputs, horizon, scan=scan)[0]
         missing = ops.repeat(parameters[:, -1:], self.rollout_steps - horizon, axis=1)
@@ -185,8 +184,21 @@ class Rollout(keras.layers.Layer):
         first = last if num_kept is None else last + horizon - num_kept
         return tuple(ops.moveaxis(carries[name][first:], 0, 1) for name in ("parameters", "next"))
 
-    def _run_forced(self, inputs, scan=None):
-        """The last T' predictions after true frames: those of `run`, at once rather than one after the other.
+    def _run_forced(self, inputs, scan):
+        """The last T' predictions after true frames `[B, T', N, P]`, at once if head and memory allow it."""
+
+        def one_by_one():
+            return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
+
+        if not hasattr(self.head, "remember"):
+            return one_by_one()
+        num_particles = ops.shape(inputs["positions"])[2]
+        if isinstance(num_particles, int):
+            return self._run_at_once(inputs, scan) if num_particles <= DENSE_LIMIT else one_by_one()
+        return ops.cond(num_particles <= DENSE_LIMIT, lambda: self._run_at_once(inputs, scan), one_by_one)
+
+    def _run_at_once(self, inputs, scan):
+        """The last T' predictions of `run` after true frames, not one after the other.
 
         The memory of the head and the states of the cell go from frame to frame. The rest of the head, which is most of
         the work, then sees all frames as one batch.
@@ -203,12 +215,9 @@ class Rollout(keras.layers.Layer):
         frames = ops.stop_gradient(ops.moveaxis(inputs["positions"], 1, 0))
         num_frames, batch_size = ops.shape(frames)[:2]
 
-        def read(index, state):
-            frame = ops.take(frames, index, axis=0)
-            return self._read(frame, features, mask, state, known | _observed_velocities(inputs, index))
-
         def body(carry, index):
-            seen, state = read(index, carry["state"])
+            moving = known | _observed_velocities(inputs, index)
+            seen, state = self._read(ops.take(frames, index, axis=0), features, mask, carry["state"], moving)
             outputs, recurrent = self.cell(seen, state["recurrent"])
             after = {"recurrent": recurrent, "head": self.head.remember(seen, state["head"])}
             return {
@@ -227,11 +236,8 @@ class Rollout(keras.layers.Layer):
             """The last T' of `[T + T' - 1, B, ...]` as one batch."""
             return ops.reshape(values[-self.rollout_steps :], (-1, *ops.shape(values)[2:]))
 
-        def repeated(values):
-            return flat(ops.repeat(values[None], self.rollout_steps, axis=0))
-
         constant = {"mask": mask, **known, **self._without_anchors(features, frames.shape[-1])}
-        seen = {name: repeated(values) for name, values in constant.items()}
+        seen = {name: flat(ops.repeat(value[None], num_frames, axis=0)) for name, value in constant.items()}
         seen |= {"positions": flat(frames), "velocities": flat(carries["velocities"])}
         before = keras.tree.map_structure(flat, carries["before"])
         parameters, _ = self.head(flat(carries["outputs"]), seen, before)

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from socialmd_tf.layers import LangevinHead, MemorylessCell, PlainLSTMCell, Rollout
+from socialmd_tf.layers.pairs.radial_sums import radial_sums
 from socialmd_tf.layers.static_shapes import static_shapes
 from tests import references
 from tests.socialmd_tf.layers import periodic
@@ -220,3 +221,21 @@ def test_true_frames_are_predicted_at_once_as_one_after_the_other(cell, extras):
     assert found[0].shape == (2, 4, 5, rollout.head.layout.size)
     for values, wanted in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
         np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=2e-4)
+
+
+def test_the_neighbours_of_many_particles_are_found_frame_by_frame(monkeypatch):
+    """At once, their number would be that of all frames together."""
+    inputs = frame(anchors=False)
+    rollout = Rollout(MemorylessCell(), make(inputs, width=0), 2)
+    rollout.validation_steps = 0
+    arguments = {**inputs, "positions": draw(2, 4, 5, 3, seed=5)}
+    del arguments["velocities"]
+    largest = []
+    monkeypatch.setattr(
+        "socialmd_tf.layers.heads.langevin.radial_sums",
+        lambda positions, *rest: largest.append(len(positions)) or radial_sums(positions, *rest),
+    )
+    together = rollout(arguments)
+    monkeypatch.setattr("socialmd_tf.layers.rollout.DENSE_LIMIT", 4)
+    np.testing.assert_allclose(rollout(arguments), together, rtol=1e-4, atol=1e-5)
+    assert largest[0] == 2 * 2 and set(largest[1:]) == {2}
