@@ -1,6 +1,7 @@
 import dataclasses
 import types
 
+import keras
 import pytest
 
 from socialmd_tf.config import TrainConfig
@@ -70,7 +71,7 @@ def test_a_run_ends_in_time_calibrated_and_is_then_complete(clock, mixed_data, t
     assert clock.now <= left and len(run.epochs) == run.config.epochs < 50
     calibrations = [epoch["calibration"] for epoch in run.epochs]
     assert calibrations == sorted(calibrations) and 1 <= sum(calibrations) < len(calibrations)
-    assert len(run.epochs) <= int(model.optimizer.iterations) < left
+    assert len(run.epochs) <= int(keras.ops.convert_to_numpy(model.optimizer.iterations)) < left
     assert f"1.2 minutes are enough for {len(run.epochs)} of 50 epochs" in capsys.readouterr().out
     assert not Run(config).is_finished  # as if it was killed before the export
     run.finish(tmp_path / "model", "validation")
