@@ -47,7 +47,11 @@ def stamp_of(path: Path) -> tuple[int, int, int, int]:
 
 
 def _files_of(path: Path) -> list[Path]:
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return sorted(file for file in path.rglob("*") if file.is_file()) if _is_store(path) else [path]
+
+
+def _is_store(path: Path) -> bool:
+    return path.suffix == ".zarr" and path.is_dir()
 
 
 def _entry(path: Path, known: object) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def _entry(path: Path, known: object) -> dict[str, Any]:
 
 def _content_hash(path: Path) -> str:
     """SHA-256 of a file; of a directory, that of the names and hashes of its files."""
-    if path.is_dir():
+    if _is_store(path):
         parts = [f"{file.relative_to(path).as_posix()} {_content_hash(file)}" for file in _files_of(path)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     with path.open("rb") as file:

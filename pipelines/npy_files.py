@@ -29,18 +29,20 @@ def save_trajectory(path: Path, trajectory: npt.NDArray[Any]) -> None:
     save_chunks(path, trajectory.shape, [trajectory])
 
 
-def save_chunks(path: Path, shape: Sequence[int], chunks: Iterable[npt.NDArray[Any]]) -> None:
+def save_chunks(path: Path, shape: Sequence[int], chunks: Iterable[npt.NDArray[Any]], dtype: str = "float32") -> None:
     """Write an array atomically, chunk by chunk: only one chunk is in memory at a time.
 
     Args:
         path: The `.npy` file; its directory is created if missing.
         shape: Shape of the whole array, such as `[num_frames, N, D + F]` of a trajectory.
-        chunks: Consecutive pieces along the first axis; stored as float32 in C order.
+        chunks: Consecutive pieces along the first axis; stored in C order.
+        dtype: float32 or float64.
 
     Raises:
         UserError: The chunks do not add up to `shape`.
     """
-    header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
+    stored = np.dtype(dtype).newbyteorder("<")
+    header = {"descr": stored.str, "fortran_order": False, "shape": tuple(shape)}
     expected = f"[frames, {', '.join(map(str, shape[1:]))}]"
 
     def write(file: BinaryIO) -> None:
@@ -48,7 +50,7 @@ def save_chunks(path: Path, shape: Sequence[int], chunks: Iterable[npt.NDArray[A
         num_frames = 0
         for chunk in chunks:
             require(chunk.shape[1:] == tuple(shape[1:]), "chunks", expected, chunk.shape)
-            file.write(np.ascontiguousarray(chunk, dtype="<f4").data)
+            file.write(np.ascontiguousarray(chunk, dtype=stored).data)
             num_frames += len(chunk)
         require(num_frames == shape[0], "chunks", f"{shape[0]} frames in total", num_frames)
 

@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import shlex
+import shutil
 import socket
 import sys
 from collections.abc import Mapping
@@ -158,8 +159,8 @@ def claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: st
         try:
             if not check_claim(*arguments):  # another process may have claimed it in between
                 write_json(directory / config_file, config)
-            for stale in directory.rglob(".*.tmp"):
-                stale.unlink()
+            for stale in list(directory.rglob(".*.tmp")):
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink(missing_ok=True)
         except BaseException:
             lock.release()
             raise

@@ -15,6 +15,8 @@ from pipelines.h5md import HDF5_SUFFIXES, ZARR_SUFFIX, H5mdTrajectory
 from pipelines.manifest import Manifest
 from pipelines.open_files import Kept
 
+SUFFIXES = (".npy", *HDF5_SUFFIXES, ZARR_SUFFIX)
+"""Suffixes of trajectory files."""
 _CHUNK_NUMBERS = 1 << 17
 _OPENED = Kept()
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from pipelines.conversions import conversion_notes
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
@@ -56,6 +57,8 @@ def main() -> None:
     for path in paths:  # refused before the slow start
         find_version(path)
     Manifest.load(command.data)
+    for line in conversion_notes(command.data, ("train", command.split)):
+        print(line, flush=True)
     commands.load_tensorflow()
     from socialmd_tf.export.saved_model import load
 

@@ -15,7 +15,7 @@ from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from pipelines.molecules.known_molecules import particle_names
 from pipelines.side_files import load_boxes, name_in
-from pipelines.stored_trajectory import StoredTrajectory
+from pipelines.stored_trajectory import SUFFIXES, StoredTrajectory
 from socialmd_tf import commands
 from socialmd_tf.export.formats.files import check_format, check_suffix, write_paths
 from socialmd_tf.export.versions import find_version
@@ -37,8 +37,9 @@ class RolloutCommand:
     model: Path
     """SavedModel: saved_models/NAME for its newest version, or saved_models/NAME/VERSION."""
     input: Path
-    """Trajectory file of the dataset, .npy. For datasets made by `prepare` also a trajectory of molecules in any of its
-    formats, such as .xtc: it is prepared with the settings of the dataset, and all its frames are used."""
+    """Trajectory file of the dataset, .npy, .h5, .h5md or .zarr. For datasets made by `prepare` also a trajectory of
+    molecules in any of its formats, such as .xtc: it is prepared with the settings of the dataset, and all its frames
+    are used."""
     data: Path
     """Directory of the dataset that the file belongs to; its manifest describes the columns."""
     output: Path
@@ -76,8 +77,8 @@ class RolloutCommand:
             self.warm_up_steps is None or self.warm_up_steps >= 1, "warm_up_steps", "at least 1", self.warm_up_steps
         )
         require(self.seed < 2**31, "seed", "below 2**31", self.seed)
-        given = self.topology is None or self.input.suffix != ".npy"
-        require(given, "topology", "left out beside a .npy file, which needs none", str(self.topology))
+        given = self.topology is None or self.input.suffix not in SUFFIXES
+        require(given, "topology", "left out beside a file of a dataset, which needs none", str(self.topology))
         check_suffix(self.output)
 
 
@@ -87,7 +88,7 @@ def main() -> None:
     check_directory(command.output.parent)
     check_format(command.output)
     find_version(command.model)
-    if command.input.suffix == ".npy":
+    if command.input.suffix in SUFFIXES:
         predict(command, command.input.name)
     else:
         predict_molecules(command)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pipelines.config import DataConfig
 from pipelines.errors import UserError, require
+from pipelines.manifest import Manifest
 
 DEFAULT_RADIUS = 0.35
 """Default radius of the sphere that represents a molecule, in nm: the size of about ten heavy atoms."""
@@ -81,6 +82,12 @@ class MoleculesConfig:
     auto: the unit of the format (PDB, DCD, NetCDF: angstrom; XTC, TRR, GRO: nm), refused if implausible."""
     length_unit: Literal["nm", "angstrom"] = "nm"
     """Unit of the dataset."""
+    file_format: Literal["npy", "h5md", "zarr"] = "npy"
+    """Format of the files: .npy; HDF5 in the layout of H5MD; or Zarr, version 3, in the same layout.
+    h5md needs h5py and zarr needs zarr: pip install 'socialmd_tf[formats]'."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Type of the positions in the files. float64 is for positions far from the origin, in units of a move: models
+    compute in float32, but a window is unwrapped before it is rounded."""
     reruns: tuple[Path, ...] = ()
     """JSON files that list re-runs: simulations that restart one of `trajectory` with other random numbers.
     An object: trajectory of the re-run -> {"of": the trajectory, "frame": its frame, from 0, that is the first one of
@@ -162,6 +169,11 @@ class MoleculesConfig:
         """Names of the features: the molecules, and the axes of the anchors."""
         axes = "xyz"[: self.num_dimensions] if self.has_anchors else ""
         return (*self.molecules, *(f"anchor_{axis}" for axis in axes))
+
+    def layout(self, time_between_frames: float = 1.0) -> Manifest:
+        """A manifest without files, which describes the columns."""
+        columns = self.num_dimensions, self.features, self.length_unit, time_between_frames
+        return Manifest("molecules", *columns, {}, {}, time_unit="ps")
 
     @property
     def units_in_angstrom(self) -> float:

@@ -28,9 +28,9 @@ from pipelines.molecules.rerun_list import Rerun, find_reruns, restarted
 from pipelines.molecules.series import Simulation, find_simulations
 from pipelines.molecules.summary import Summary
 from pipelines.molecules.write_simulation import box_file, save_boxes, write_simulation
-from pipelines.npy_files import open_trajectory
 from pipelines.output_directory import LOCK_FILE, check_claim, claim
 from pipelines.reruns import rerun_fault
+from pipelines.stored_trajectory import StoredTrajectory
 from pipelines.validation import check
 
 CONFIG_FILE = "prepare.json"
@@ -42,9 +42,9 @@ _NAMED = ("validation", "test")
 def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summary:
     """Make a dataset; the same call completes a run that was stopped.
 
-    A file is float32 `[num_frames, N, D + F]`: positions relative to the centre, in the length unit, then 1 in the
-    column of the name of the molecule, then the position of its anchor in the first frame of the simulation, if anchors
-    are asked for. N differs between slices and between simulations.
+    A file is `[num_frames, N, D + F]`, float32 in a .npy file by default: positions relative to the centre, in the
+    length unit, then 1 in the column of the name of the molecule, then the position of its anchor in the first frame of
+    the simulation, if anchors are asked for. N differs between slices and between simulations.
 
     Args:
         config: The trajectories and what to make of them.
@@ -84,7 +84,7 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
                 original = plans[rerun.original], records[rerun.original]
                 _write_rerun(config, *original, rerun, index, directory, len(reruns))
             summary = Summary(directory, config, records, False, _records(directory, RERUNS))
-            boxes = _boxes(directory, [*records, *summary.reruns])
+            boxes = _boxes(directory, config.layout(), [*records, *summary.reruns])
             manifest = dataclasses.replace(_manifest(config, command, summary), **boxes)
             _finish(directory, manifest, config.min_frames)
     except UserError:
@@ -132,12 +132,12 @@ def _write_rerun(
         if Record.load(_record_path(directory, index, RERUNS)).restarts != restarts:
             raise UserError(f"{directory}: holds other re-runs; expected the same `--reruns`, or a new directory")
         return
-    trajectory = open_trajectory(directory / file, 3 + len(config.features))
+    trajectory = StoredTrajectory.check(directory / file, config.layout())
     start = np.array(trajectory[frame][:, :3], np.float64)
     again = dataclasses.replace(plan, simulation=rerun.simulation, split=RERUNS, notes=(), start=start)
     record = write_simulation(config, again, index, directory, num_reruns)
     written = directory / record.files[RERUNS][0]
-    fault = rerun_fault(np.load(written, mmap_mode="r"), trajectory, frame, 3, None)
+    fault = rerun_fault(StoredTrajectory.check(written, config.layout()), trajectory, frame, 3, None)
     if fault:
         written.unlink()
         raise UserError(f"{rerun.simulation.label}: not a re-run of {plan.simulation.label}: {fault} ({file})")
@@ -155,7 +155,7 @@ def _is_written(config: MoleculesConfig, directory: Path, index: int, kind: str 
         return False
     try:
         for name in itertools.chain(*Record.load(path).files.values()):
-            open_trajectory(directory / name, config.num_dimensions + len(config.features))
+            StoredTrajectory.check(directory / name, config.layout())
     except UserError:
         return False
     return True
@@ -200,7 +200,7 @@ def _leave_as_it_was(directory: Path, was_there: bool) -> None:
         directory.rmdir()
 
 
-def _boxes(directory: Path, records: Sequence[Record]) -> dict[str, Any]:
+def _boxes(directory: Path, layout: Manifest, records: Sequence[Record]) -> dict[str, Any]:
     """The box, as fields of the manifest: `box` if it is constant, otherwise `box_files`, which are completed."""
     if not records[0].keeps_box:
         return {}
@@ -212,7 +212,7 @@ def _boxes(directory: Path, records: Sequence[Record]) -> dict[str, Any]:
     box_of = {name: record.box for record in records for names in record.files.values() for name in names}
     for name, constant in box_of.items():
         if constant is not None:
-            num_frames = len(np.load(directory / name, mmap_mode="r"))
+            num_frames = len(StoredTrajectory.check(directory / name, layout))
             save_boxes(directory / name, np.repeat(np.array(constant)[None], num_frames, axis=0))
     return {"box_files": {name: box_file(name) for name in box_of}}
 

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.atomic_files import names_path, write_atomically
+from pipelines.h5md_writer import save_h5md
+from pipelines.manifest import Manifest
 from pipelines.molecules.alignment import Aligner
 from pipelines.molecules.centers import one_hot
 from pipelines.molecules.config import SPLITS, MoleculesConfig
@@ -62,9 +64,12 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
         time_between_frames = times.time_between_frames(label)
         num_particles = len(plan.selection.atoms)
         shape = (num_frames, num_particles + 3 * plan.keeps_box, 3)
-        stored = np.memmap(store, np.float32, mode="r", shape=shape)
+        stored = np.memmap(store, config.dtype, mode="r", shape=shape)
         positions, boxes = stored[:, :num_particles], stored[:, num_particles:]
-        files = {split: _write_split(config, plan, index, positions, split, parts, directory) for split in parts}
+        layout = config.layout(time_between_frames)
+        files = {
+            split: _write_split(config, plan, index, positions, split, parts, directory, layout) for split in parts
+        }
         box = _constant(boxes) if plan.keeps_box else None
         if plan.keeps_box and box is None:
             for split, names in files.items():
@@ -86,15 +91,15 @@ def _store_centers(
         for num_frames, frame in enumerate(frames, start=1):
             aligner = aligner or Aligner(plan.selection, frame, start)
             times.note(frame)
-            file.write((aligner(frame) / config.units_in_angstrom).astype(np.float32).data)
+            file.write((aligner(frame) / config.units_in_angstrom).astype(config.dtype).data)
             if plan.keeps_box and frame.box is not None:
-                file.write((frame.box / config.units_in_angstrom).astype(np.float32).data)
+                file.write((frame.box / config.units_in_angstrom).astype(config.dtype).data)
             progress.show(num_frames, f"{where}, {num_frames} frames")
     assert aligner is not None  # simulations without frames are refused
     return num_frames, times, aligner
 
 
-def _constant(boxes: npt.NDArray[np.float32]) -> list[list[float]] | None:
+def _constant(boxes: npt.NDArray[np.floating]) -> list[list[float]] | None:
     """The box `[3][3]` if it is the same in all frames `[num_frames, 3, 3]`, in the decimals that float32 has."""
     if (boxes != boxes[:1]).any():
         return None
@@ -103,7 +108,7 @@ def _constant(boxes: npt.NDArray[np.float32]) -> list[list[float]] | None:
 
 def box_file(name: str) -> str:
     """Name of the file with the boxes of a trajectory file: `train/00000.box.npy` beside `train/00000.npy`."""
-    return f"{name.removesuffix('.npy')}.box.npy"
+    return f"{name.rpartition('.')[0]}.box.npy"
 
 
 def save_boxes(path: Path, boxes: npt.NDArray[np.floating]) -> None:
@@ -121,10 +126,11 @@ def _write_split(
     config: MoleculesConfig,
     plan: Plan,
     index: int,
-    positions: npt.NDArray[np.float32],
+    positions: npt.NDArray[np.floating],
     split: str,
     parts: Mapping[str, range],
     directory: Path,
+    layout: Manifest,
 ) -> tuple[str, ...]:
     """Write the files of one split, one per slice or a single one, and return their names."""
     if not parts[split]:
@@ -132,10 +138,14 @@ def _write_split(
     frames = positions[parts[split].start : parts[split].stop]
     names = []
     for number, piece in enumerate(plan.slices or (None,)):
-        name = f"{split}/{index:05d}.npy" if piece is None else f"{split}/{index:05d}_{number:02d}.npy"
+        name = f"{split}/{index:05d}{'' if piece is None else f'_{number:02d}'}.{config.file_format}"
         columns = _features(config, plan, piece)
         shape = (len(frames), len(columns), config.num_dimensions + columns.shape[1])
-        save_chunks(directory / name, shape, _chunks(frames, columns, piece))
+        chunks = _chunks(frames, columns, piece)
+        if config.file_format == "npy":
+            save_chunks(directory / name, shape, chunks, config.dtype)
+        else:
+            save_h5md(directory / name, layout, shape, chunks, config.dtype)
         names.append(name)
     return tuple(names)
 
@@ -152,11 +162,11 @@ def _features(config: MoleculesConfig, plan: Plan, piece: Slice | None) -> npt.N
 
 
 def _chunks(
-    frames: npt.NDArray[np.float32], features: npt.NDArray[np.float32], piece: Slice | None
-) -> Iterator[npt.NDArray[np.float32]]:
+    frames: npt.NDArray[np.floating], features: npt.NDArray[np.float32], piece: Slice | None
+) -> Iterator[npt.NDArray[np.floating]]:
     """Positions and features `[frames, N, D + F]`, a few frames at a time."""
     step = max(1, _CHUNK_NUMBERS // frames[0].size)
     for start in range(0, len(frames), step):
         chunk = frames[start : start + step]
-        flat = chunk if piece is None else piece.rotate(chunk)[..., :2].astype(np.float32)
+        flat = chunk if piece is None else piece.rotate(chunk)[..., :2].astype(chunk.dtype)
         yield np.concatenate([flat, np.broadcast_to(features, (len(flat), *features.shape))], axis=-1)

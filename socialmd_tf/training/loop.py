@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from pipelines import dataset, validation
+from pipelines.conversions import conversion_notes
 from pipelines.counts import count, counted
 from pipelines.description_page import entry
 from pipelines.manifest import Manifest
@@ -65,6 +66,8 @@ def fit(config, directory):
     run = Run(config)
     initial = None if run.epochs else initial_weights(config, manifest)
     scales = run.begin(directory, manifest, lambda: initial.scales if initial else motion_scales(directory, config))
+    for line in conversion_notes(directory):
+        print(line, flush=True)
     for line in resolution_warnings(directory, ["train"], config.windows):
         print(f"warning: {line}", file=sys.stderr, flush=True)
     if not run.is_finished:

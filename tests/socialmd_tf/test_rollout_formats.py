@@ -152,7 +152,7 @@ def test_a_trajectory_that_names_its_molecules_needs_no_topology(call, molecules
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"topology": "top.gro"}, ["`topology`", "left out beside a .npy file"]),
+        ({"topology": "top.gro"}, ["`topology`", "left out beside a file of a dataset"]),
         ({"input": "nowhere.xtc", "topology": "nowhere.gro"}, ["nowhere.xtc", "no such file"]),
         ({"warm_up_steps": 30, "input": "md.pdb"}, ["md.pdb: expected at least 30 frames", "--warm-up-steps"]),
     ],
