@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pipelines.atomic_files import write_atomically
 
@@ -15,15 +16,23 @@ _GRID = 60
 _BANDWIDTH = 0.15
 _SHOWN_QUANTILE = 0.9
 _MARGIN = 0.06
+_MARKERS = {
+    "o": "a trial; later ones are brighter",
+    "^": "loss above the picture",
+    "x": "failed trial",
+    "*": "best trial",
+}
 _DECADES = 1.5
 _FEW = 8
+_LANDSCAPE = 10
+"""Trials from which on a surface is drawn: fewer do not determine one."""
 
 
 def losses(path, trials, ranges):
     """Draw the loss of all trials against each hyperparameter.
 
     Losses above their 90 % quantile are triangles at the upper edge, and failed trials crosses there. Later trials are
-    brighter; the best trial is a star.
+    brighter; the best trial is a star. A legend says so.
 
     Args:
         path: File of the picture.
@@ -32,6 +41,7 @@ def losses(path, trials, ranges):
     """
     top = _top(trials)
     figure, panels = _panels(len(ranges))
+    shown = set()
     for axes, (name, searched) in zip(panels, ranges.items(), strict=True):
         order = [index for index, (values, _) in enumerate(trials) if name in values]
         x = _positions([trials[index][0][name] for index in order], searched)
@@ -39,18 +49,34 @@ def losses(path, trials, ranges):
         for marker, chosen in (("o", y <= top), ("^", (y > top) & np.isfinite(y))):
             colors = np.array(order)[chosen]
             axes.scatter(x[chosen], np.minimum(y, top)[chosen], c=colors, marker=marker, vmin=0, vmax=len(trials))
-        axes.scatter(x[np.isinf(y)], np.full(np.isinf(y).sum(), top), c="red", marker="x")
+            shown |= {marker} if chosen.any() else set()
+        failed = np.isinf(y)
+        axes.scatter(x[failed], np.full(failed.sum(), top), c="red", marker="x")
+        shown |= {"x"} if failed.any() else set()
         if len(y) and np.isfinite(y).any():
             axes.scatter(x[y.argmin()], y.min(), marker="*", s=180, color="red", zorder=4)
+            shown.add("*")
         axes.set(ylabel="validation loss")
         _label(axes.xaxis, name, searched)
+    _add_legend(figure, [marker for marker in _MARKERS if marker in shown])
     _save(figure, path)
+
+
+def _add_legend(figure, markers):
+    """Add what markers mean, below all panels."""
+    looks = {"linestyle": "", "markersize": 8}
+    handles = [
+        Line2D([], [], marker=marker, color="red" if marker in "x*" else "tab:green", label=_MARKERS[marker], **looks)
+        for marker in markers
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
 
 
 def surfaces(path, trials, ranges, names):
     """Draw the loss over pairs of hyperparameters (as in figure 20 of the thesis), smoothed by a Gaussian kernel.
 
-    Each panel has all trials with both hyperparameters, whatever their other values; the dots are the trials.
+    Each panel has all trials with both hyperparameters, whatever their other values; the dots are the trials. Below ten
+    of them there is no surface: the dots have the colours of their losses.
 
     Args:
         path: File of the picture.
@@ -75,10 +101,15 @@ def surfaces(path, trials, ranges, names):
         y = _positions([values[second] for values, _ in both], ranges[second])
         z = np.array([loss for _, loss in both])
         grid_x, grid_y = (np.linspace(*_limits(ranges[name]), _GRID) for name in (first, second))
-        surface = _smooth(x, y, z, grid_x, grid_y)
-        drawn = axes.contourf(grid_x, grid_y, surface, levels=12, cmap="viridis_r")
+        if len(both) < _LANDSCAPE:
+            drawn = axes.scatter(x, y, c=z, cmap="viridis_r", edgecolors="black", s=60)
+            axes.set_title(f"{len(both)} trials, too few for a surface", fontsize=9)
+        else:
+            surface = _smooth(x, y, z, grid_x, grid_y)
+            drawn = axes.contourf(grid_x, grid_y, surface, levels=12, cmap="viridis_r")
+            axes.scatter(x, y, c="white", edgecolors="black", s=22, zorder=3)
+            axes.set_title(f"{len(both)} trials (dots), smoothed", fontsize=9)
         figure.colorbar(drawn, ax=axes, label="validation loss")
-        axes.scatter(x, y, c="white", edgecolors="black", s=22, zorder=3)
         _label(axes.xaxis, first, ranges[first])
         _label(axes.yaxis, second, ranges[second])
     _save(figure, path)

@@ -87,8 +87,10 @@ def write_best(config, base, ranges, oracle):
     if best is None or best.status != "COMPLETED":
         return None
     directory = Path(config.output)
+    tuned = HyperModel(base, ranges).config(best.hyperparameters)
     tuned = dataclasses.replace(
-        HyperModel(base, ranges).config(best.hyperparameters),
+        tuned,
+        model=dataclasses.replace(tuned.model, rollout_steps=tuned.windows.rollout_steps),
         epochs=TrainConfig.epochs,
         run_directory=str(directory / "best"),
         export_directory=f"saved_models/{directory.name}",

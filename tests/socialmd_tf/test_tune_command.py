@@ -215,6 +215,7 @@ def test_what_a_search_leaves_and_a_diverged_trial(start, tmp_path):
     for name, value in best["hyperparameters"]["values"].items():
         assert value_in(config, name) == value
     assert config.epochs == TrainConfig.epochs and config.preset == "pairwise"
+    assert config.model.rollout_steps == config.windows.rollout_steps
     for name in ("losses", "surfaces", "importance"):
         assert (tmp_path / "search" / f"{name}.png").stat().st_size > 1000
 

@@ -51,6 +51,25 @@ def test_a_picture_of_failures_alone(tmp_path):
     assert is_picture(tmp_path / "losses.png") and not (tmp_path / "surfaces.png").exists()
 
 
+@pytest.mark.parametrize(("count", "is_surface"), [(3, False), (30, True)])
+def test_few_trials_are_no_landscape(tmp_path, monkeypatch, count, is_surface):
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    plots.surfaces(tmp_path / "surfaces.png", trials(count), RANGES, ["rate", "size", "count"])
+    kinds = {type(drawn).__name__ for axes in figures[0].axes if axes.get_title() for drawn in axes.collections}
+    assert kinds == ({"QuadContourSet", "PathCollection"} if is_surface else {"PathCollection"})
+
+
+def test_the_legend_names_the_markers_that_are_there(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    for found in (trials(30), [({"rate": 1e-3}, 1.0), ({"rate": 1e-4}, 1.0)]):
+        plots.losses(tmp_path / "losses.png", found, RANGES)
+    (many,), (few,) = (figure.legends for figure in figures)
+    assert [text.get_text() for text in many.get_texts()] == list(plots._MARKERS.values())
+    assert [text.get_text() for text in few.get_texts()] == [plots._MARKERS["o"], plots._MARKERS["*"]]
+
+
 def test_importance(tmp_path):
     plots.importance(tmp_path / "importance.png", {"rate": 0.8, "size": 0.2})
     assert is_picture(tmp_path / "importance.png")
