@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +14,7 @@ from pipelines.conversions import conversion_notes
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 from socialmd_tf import commands
+from socialmd_tf.command_line.parse import typed
 from socialmd_tf.export.versions import find_version
 from socialmd_tf.report.write import check_directory, write
 
@@ -65,7 +68,8 @@ def main() -> None:
     models = [load(path, command.compile) for path in paths]
     chosen = {name: getattr(command, name) for name in ("num_samples", "horizon", "statistics")}
     findings = evaluate(models, command.data, command.split, **chosen)
-    write(findings, command.output)
+    line = shlex.join([*typed(PROG).split(), *sys.argv[1:]])
+    write(dataclasses.replace(findings, command=line), command.output)
     print((command.output / "report.md").read_text(), end="")
     if findings.verdict:
         print(f"\nverdict: {findings.verdict}")

@@ -9,7 +9,9 @@ from pipelines.boxes import minimum_image
 from socialmd_tf.evaluation import metrics
 
 CLOSEST_APPROACH_EDGES = (0.0, 1.0, 2.0, 4.0, 8.0, np.inf)
-"""Edges of the strata of closest approach, in mean moves per frame."""
+"""Edges of the strata of closest approach, in mean moves per frame, where they split the particles."""
+_FULL = 0.8
+_FIFTHS = (0.2, 0.4, 0.6, 0.8)
 _BLOCK = 2_000_000
 MOST_PARTICLES = 1000
 """Number of particles up to which all pairs of a system are computed."""
@@ -44,8 +46,7 @@ class Strata:
 
     def __init__(self, mean_move):
         self._mean_move = mean_move
-        self._edges = list(itertools.pairwise(CLOSEST_APPROACH_EDGES))
-        self._by_approach = [metrics.StratumTally() for _ in self._edges]
+        self._edges, self._by_approach = [], []
         self._crossing = {True: metrics.StratumTally(), False: metrics.StratumTally()}
 
     def add(self, found, scores):
@@ -53,6 +54,9 @@ class Strata:
         mean_move, known = self._mean_move, ~np.isnan(found.closest_approach)
         nearest = found.closest_approach
         in_moves = nearest / mean_move if mean_move > 0 else np.where(known, np.inf, np.nan)
+        if not self._edges:
+            self._edges = list(itertools.pairwise(_edges(in_moves)))
+            self._by_approach = [metrics.StratumTally() for _ in self._edges]
         for (low, high), tally in zip(self._edges, self._by_approach, strict=True):
             tally.add(scores, known & (in_moves >= low) & ((in_moves < high) | np.isinf(high)))
         crosses = found.passing_distance < mean_move
@@ -63,8 +67,9 @@ class Strata:
         """Dictionary of two lists of `metrics.StratumTally` results.
 
         `closest_approach`, with the edges `from` and `to` in mean moves (`to` is None for the last stratum, which has
-        no upper edge), and `crossing`, with `crossing` true for particles that pass another (see `passing_distance`) at
-        less than a mean move, and false for the others.
+        no upper edge), which are the fixed ones, or the fifths of the particles of the first batch if one of the fixed
+        strata would have more than 80 % of them; and `crossing`, with `crossing` true for particles that pass another
+        (see `passing_distance`) at less than a mean move, and false for the others.
         """
         return {
             "closest_approach": [
@@ -73,6 +78,16 @@ class Strata:
             ],
             "crossing": [{"crossing": crossing, **tally.result()} for crossing, tally in self._crossing.items()],
         }
+
+
+def _edges(in_moves):
+    """The fixed edges, or fifths, rounded to two digits, where one fixed stratum would have nearly all particles."""
+    values = in_moves[np.isfinite(in_moves)]
+    counts = np.histogram(values, CLOSEST_APPROACH_EDGES)[0]
+    if counts.max() <= _FULL * len(values):
+        return CLOSEST_APPROACH_EDGES
+    fifths = {float(f"{value:.2g}") for value in np.quantile(values, _FIFTHS)}
+    return (0.0, *sorted(fifths - {0.0}), np.inf)
 
 
 def encounters(paths, mask, boxes=None):

@@ -1,7 +1,10 @@
 """Evaluate models and baselines on the same windows of a dataset."""
 
 import dataclasses
+import datetime
 from pathlib import Path
+
+import numpy as np
 
 from pipelines.common_windows import CommonWindows
 from pipelines.errors import UserError
@@ -11,6 +14,7 @@ from socialmd_tf.evaluation import models as models_
 from socialmd_tf.evaluation import paired_bootstrap, predictors
 from socialmd_tf.evaluation.ensembles.evaluate import Ensembles
 from socialmd_tf.evaluation.findings import Findings
+from socialmd_tf.evaluation.pair_forces import pair_forces
 from socialmd_tf.evaluation.scored_windows import ScoredWindows
 
 
@@ -48,6 +52,7 @@ def evaluate(models, data, split, windows=None, ensembles=None):
     random = [name for name, model in zip(names, models, strict=True) if models_.is_random(model)]
     tallies, results = scored.score(everything, single_frames=bool(random))
     totals = {name: tally.totals(scored.simulations) for name, tally in tallies.items()}
+    learned, without_forces = pair_forces(dict(zip(names, models, strict=True)), scored, manifest)
     return Findings(
         data=manifest.name,
         length_unit=manifest.length_unit,
@@ -56,11 +61,21 @@ def evaluate(models, data, split, windows=None, ensembles=None):
         windows=common,
         num_windows=len(scored.index),
         results=results,
-        left_out=left_out | scored.left_out({name: everything[name] for name in names}),
+        left_out=left_out | scored.left_out({name: everything[name] for name in names}) | without_forces,
         comparisons=paired_bootstrap.compare(totals, names),
         examples=scored.examples(everything, tallies[names[0]].window_mae()),
         random=random,
         ensembles=drawn and drawn.evaluate(),
+        time_between_steps=common.spacing * manifest.time_between_frames,
+        time_unit=manifest.time_unit,
+        about_data={
+            "num_dimensions": manifest.num_dimensions,
+            "num_particles": scored.num_particles,
+            "num_simulations": len(np.unique(scored.simulations)),
+        },
+        about_models={name: models_.about(model) for name, model in zip(names, models, strict=True)},
+        pair_forces=learned,
+        date=datetime.date.today().isoformat(),
     )
 
 

@@ -29,9 +29,30 @@ class ExampleWindow:
     """True frames `[T', N, D]`."""
     predictions: dict[str, tuple[Array, Array]]
     """Name of a predictor -> mean `[T', N, D]` and covariance `[T', N, D, D]`; the first model comes first."""
+    samples: dict[str, Array] = dataclasses.field(default_factory=dict)
+    """Name of a model -> drawn paths `[S, T', N, D]`, for models that draw."""
+    kinds: tuple[str, ...] | None = None
+    """Of each particle its name if the features are one-hot, else its features as text; None without features."""
     box: Array | None = None
     """Lattice vectors of the periodic box in rows `[D, D]`, at the last observed frame; None in open space. Frames are
     unwrapped."""
+
+
+def describe(names, features):
+    """What is known of each particle.
+
+    Args:
+        names: The manifest's `own_features`.
+        features: Their values `[N, F]`.
+
+    Returns:
+        `[N]` texts, see `ExampleWindow.kinds`; None without features.
+    """
+    if not names:
+        return None
+    if np.isin(features, (0, 1)).all() and (features.sum(axis=1) == 1).all():
+        return tuple(names[kind] for kind in features.argmax(axis=1))
+    return tuple(", ".join(f"{name} {value:.3g}" for name, value in zip(names, row, strict=True)) for row in features)
 
 
 def choose(errors):

@@ -41,6 +41,21 @@ class Findings:
     """Names of the models of random motion, which are rolled out by draws."""
     ensembles: EnsembleFindings | None = None
     """Scores of ensembles, if there were any."""
+    time_between_steps: float | None = None
+    """Time from one predicted step to the next, in `time_unit`."""
+    time_unit: str | None = None
+    """Unit of time of the dataset; None if not stated."""
+    about_data: dict[str, int] = dataclasses.field(default_factory=dict)
+    """`num_dimensions`, `num_particles` (of the largest system), `num_simulations`."""
+    about_models: dict[str, dict] = dataclasses.field(default_factory=dict)
+    """Name of a model -> what is known of it: `preset`, `num_parameters`, `data` it was trained on, `losses` of the
+    epochs, `loss` and `val_loss`."""
+    pair_forces: list[dict] = dataclasses.field(default_factory=list)
+    """Learned forces between pairs, see `pair_forces.pair_forces`."""
+    date: str | None = None
+    """Day of the evaluation."""
+    command: str | None = None
+    """The command that made these findings, if it was one."""
 
     @property
     def first_model(self):
@@ -72,6 +87,7 @@ class Findings:
                 "predictors": self.results,
                 "left_out": self.left_out,
                 "comparisons": self.comparisons,
+                **({"pair_forces": self.pair_forces} if self.pair_forces else {}),
                 **({} if self.ensembles is None else {"ensembles": self.ensembles.metrics()}),
             }
         )

@@ -1,6 +1,7 @@
 """Exported and in-memory models behind one interface, and their names in the results."""
 
 import dataclasses
+import math
 from functools import partial
 
 import keras
@@ -38,6 +39,8 @@ class InMemoryModel:
         windows = dataclasses.replace(windows, rollout_steps=rollout.rollout_steps)
         config = getattr(model, "config", None)  # that of `build_model`
         self.card = {"windows": to_dict(windows), "model": to_dict(config) if config else {}}
+        self.card["num_parameters"] = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        self.head_name = config.head if config else ""
         num_features = model.input["features"].shape[-1]
         require(
             self.layout.num_dimensions == manifest.num_dimensions,
@@ -55,6 +58,10 @@ class InMemoryModel:
     def density(self, inputs):
         """Density parameters `[B, T', N, P]` for a batch's input dictionary."""
         return self._model.predict_on_batch({name: inputs[name] for name in self._model.input})
+
+    def network(self):
+        """The model itself."""
+        return self._model
 
 
 def prepare(model, manifest, windows=None):
@@ -82,6 +89,13 @@ def prepare(model, manifest, windows=None):
 def windows_of(model):
     """The windows that a model was trained on, without rotations; a `DataConfig`."""
     return dataclasses.replace(from_dict(DataConfig, model.card["windows"]), rotations=0)
+
+
+def about(model):
+    """What is known of a model that `prepare` returned, see `Findings.about_models`."""
+    known = {name: model.card[name] for name in ("preset", "num_parameters", "data") if model.card.get(name)}
+    losses = model.card.get("training", {}).get("losses", {})
+    return known | ({"losses": losses} if any(losses.values()) else {})
 
 
 def predictor_of(model):

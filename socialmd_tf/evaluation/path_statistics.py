@@ -29,7 +29,8 @@ class PathStatistics:
         self.molecules = None
         """`MoleculeStatistics`, or None if the particles are not known to be molecules."""
         if molecules is not None:
-            self.molecules = MoleculeStatistics(molecules, manifest.num_dimensions, windows.num_steps)
+            is_bulk = manifest.is_periodic and not molecules.is_centered
+            self.molecules = MoleculeStatistics(molecules, manifest.num_dimensions, windows.num_steps, not is_bulk)
 
     def add(self, batch, positions):
         """Add the windows of a batch.

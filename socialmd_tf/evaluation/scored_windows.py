@@ -13,6 +13,9 @@ from socialmd_tf.evaluation.example_windows import ExampleWindow
 from socialmd_tf.evaluation.path_statistics import PathStatistics
 
 _PATHS = 16
+"""Drawn paths of an example window, of which moments of random motion are computed."""
+_SAMPLES = 4
+"""Drawn paths of an example window that are shown."""
 
 
 class ScoredWindows:
@@ -113,13 +116,19 @@ class ScoredWindows:
         found = []
         for batch in self.windows.batches(self.directory, self.split, rows):
             moments = {name: self._moments(predictor, batch) for name, predictor in predictors.items()}
+            samples = {
+                name: np.stack([self.draw(predictor, batch, (sample, len(found))) for sample in range(_SAMPLES)])
+                for name, predictor in predictors.items()
+                if predictor.draw is not None
+            }
             for place in range(len(batch.mask)):
                 label, window = chosen[len(found)]
-                found.append(self._example(label, float(errors[window]), batch, place, moments))
+                found.append(self._example(label, float(errors[window]), batch, place, moments, samples))
         return found
 
-    def _example(self, label, error, batch, place, moments):
+    def _example(self, label, error, batch, place, moments, samples):
         real = batch.mask[place] > 0
+        own = [self._manifest.particle_features.index(name) for name in self._manifest.own_features]
         inputs = batch.inputs(self.windows.reference)
         return ExampleWindow(
             label=label,
@@ -132,6 +141,8 @@ class ScoredWindows:
             predictions={
                 name: (mean[place][:, real], covariance[place][:, real]) for name, (mean, covariance) in moments.items()
             },
+            samples={name: paths[:, place][:, :, real] for name, paths in samples.items()},
+            kinds=example_windows.describe(self._manifest.own_features, batch.features[place][real][:, own]),
             box=inputs["box"][place] if "box" in inputs else None,
         )
 
@@ -149,15 +160,15 @@ class ScoredWindows:
         parameters = np.asarray(predictor.predict(batch.inputs(predictor.windows)))
         return parameters[:, self.windows.steps_of(predictor.windows)]
 
-    def draw(self, predictor, batch, number):
-        """One drawn path of every window at the common frames `[B, T', N, D]`; the number of the batch is the seed."""
-        drawn = np.asarray(predictor.draw(batch.inputs(predictor.windows), (number, 0)))
+    def draw(self, predictor, batch, seed):
+        """One drawn path of every window at the common frames `[B, T', N, D]`; the seed is two integers."""
+        drawn = np.asarray(predictor.draw(batch.inputs(predictor.windows), seed))
         return drawn[:, self.windows.steps_of(predictor.windows)]
 
     def _moments(self, predictor, batch):
         """Mean and covariance of every predicted frame; of random motion, those of several drawn paths."""
         if predictor.is_sampled and predictor.draw is not None:
-            drawn = np.stack([self.draw(predictor, batch, number) for number in range(_PATHS)])
+            drawn = np.stack([self.draw(predictor, batch, (number, 0)) for number in range(_PATHS)])
             apart = drawn - drawn.mean(axis=0)
             return drawn.mean(axis=0), np.einsum("s...i,s...j->...ij", apart, apart) / (_PATHS - 1)
         parameters, layout = self.predict(predictor, batch), predictor.layout
@@ -186,7 +197,7 @@ class _Scoring:
             self._strata.add(found, scores)
         self._means.add(batch, np.asarray(layout.mean(parameters)))
         if self._drawn is not None:
-            self._drawn.add(batch, self._scored.draw(predictor, batch, number))
+            self._drawn.add(batch, self._scored.draw(predictor, batch, (number, 0)))
         singles = one_frame.score(predictor, batch, self._scored.windows) if self._single_frames else None
         if singles is not None:
             self._singles.add(singles)

@@ -69,7 +69,12 @@ def model_card(config, model, manifest, state):
         "windows": to_dict(config.windows),
         "preset": config.preset,
         "num_parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
-        "training": {"seed": config.seed, "batch_size": config.batch_size, "best": state.epochs[state.best_epoch]},
+        "training": {
+            "seed": config.seed,
+            "batch_size": config.batch_size,
+            "best": state.epochs[state.best_epoch],
+            "losses": {name: [epoch.get(name) for epoch in state.epochs] for name in ("loss", "val_loss")},
+        },
         "versions": {package: version(package) for package in packages},
     }
 

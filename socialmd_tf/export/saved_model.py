@@ -215,6 +215,15 @@ class ExportedModel:
         return called["parameters"].numpy()
 
     @property
+    def head_name(self):
+        """Name of the head, or None if the card does not state the network."""
+        return self.card.get("model", {}).get("head")
+
+    def network(self):
+        """The network as a `keras.Model` with these weights, see `load_keras_model`."""
+        return load_keras_model(self.path)
+
+    @property
     def _trained_steps(self):
         return self.card["windows"]["rollout_steps"]
 

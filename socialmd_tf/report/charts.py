@@ -2,6 +2,8 @@
 
 import base64
 import html
+import math
+import textwrap
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,6 +17,9 @@ from socialmd_tf.report.shown_box import ShownBox
 _COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _LOG_FROM = 30
+_TITLE_WIDTH = 32
+"""Letters of a line of a title: what fits beside a chart, and below it on a phone."""
+_TIMES = 6
 
 
 def library():
@@ -27,7 +32,7 @@ def plain(text):
     return html.escape(str(text), quote=False)
 
 
-def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, linear_y=False):
+def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, linear_y=False, time=None):
     """Draw a line per name. The y axis is logarithmic if values are not negative and span a factor of 30.
 
     Args:
@@ -38,6 +43,7 @@ def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, li
         shares: Axes that run from 0 to 1: "", "y" or "xy".
         log_x: Whether the x axis is logarithmic.
         linear_y: Whether the y axis is linear whatever the values span.
+        time: (time per unit of x, its unit or None) for a second x axis of times above the chart, or None.
 
     Returns:
         The figure as JSON for plotly.js.
@@ -60,6 +66,77 @@ def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, li
         figure.update_layout(hovermode="closest")
     if "y" in shares:
         figure.update_yaxes(range=[0, 1.02])
+    if time is not None:
+        _add_times(figure, *(list(next(iter(series.values()))[0])[end] for end in (0, -1)), *time)
+    return figure.to_json()
+
+
+def losses(series):
+    """Draw losses over epochs; those of first epochs that would flatten all others are above the chart.
+
+    Args:
+        series: Dictionary of name -> (epochs, losses).
+
+    Returns:
+        The figure as JSON for plotly.js.
+    """
+    figure = go.Figure(layout=_layout("epoch", "loss (nats)"))
+    for index, (name, (x, y)) in enumerate(series.items()):
+        _add_line(figure, name, list(x), y, _style(index), mode="lines+markers")
+    figure.update_xaxes(dtick=max(1, -(-len(x) // 10)))
+    values = np.sort(np.concatenate([y for _, y in series.values()]))
+    values = values[np.isfinite(values)]
+    usual = values[-1] if len(values) < 4 else np.median(values) + 10 * (np.median(values) - values[0])
+    if values[-1] > usual > values[0]:
+        high = values[values <= usual][-1]
+        margin = 0.06 * (high - values[0])
+        figure.update_yaxes(range=[values[0] - margin, high + margin])
+    figure.update_layout(margin={"t": 30, "b": 40})
+    return figure.to_json()
+
+
+def forces(curve, x_title, y_title):
+    """Draw the force between a pair of particles, and below it how often each distance occurs in the data.
+
+    The y axis shows the forces at the distances of all but the closest and the farthest hundredth of the pairs.
+
+    Args:
+        curve: An entry of `Findings.pair_forces`.
+        x_title: Title of the axis of distances, with the unit.
+        y_title: Title of the axis of forces, with the unit.
+
+    Returns:
+        The figure as JSON for plotly.js.
+    """
+    figure = go.Figure(layout=_layout(x_title, y_title))
+    r, edges, counts = (np.asarray(curve[name], float) for name in ("r", "edges", "counts"))
+    known = {**({"true law": curve["true"]} if curve["true"] else {}), **curve["learned"]}
+    if curve["true"]:
+        _add_line(figure, "true law", r, curve["true"], {"color": "#8a8a8a", "width": 5}, mode="lines")
+    for index, (name, force) in enumerate(curve["learned"].items()):
+        _add_line(figure, name, r, force, _style(index), mode="lines")
+    figure.add_bar(
+        x=(edges[1:] + edges[:-1]) / 2,
+        y=counts / counts.sum(),
+        width=np.diff(edges),
+        yaxis="y2",
+        marker={"color": "#b9c2cf"},
+        showlegend=False,
+        hovertemplate="%{y:.3~g} of pairs",
+        name="",
+    )
+    shares = np.cumsum(counts) / counts.sum()
+    low, high = edges[np.searchsorted(shares, 0.01)], edges[np.searchsorted(shares, 0.99) + 1]
+    usual = np.concatenate([np.asarray(force, float)[(r >= low) & (r <= high)] for force in known.values()])
+    usual = usual[np.isfinite(usual)]
+    if len(usual):
+        bottom, top = min(usual.min(), 0), max(usual.max(), 0)
+        margin = 0.08 * (top - bottom) or 1.0
+        figure.update_layout(yaxis={"range": [bottom - margin, top + margin]})
+    axis = figure.layout.yaxis.to_plotly_json() | {"title": {"text": "pairs"}, "range": None}
+    figure.update_layout(yaxis={"domain": [0.33, 1], "zeroline": True, "zerolinecolor": "#888888"})
+    figure.update_layout(yaxis2={**axis, "domain": [0, 0.24], "showticklabels": False, "ticks": ""})
+    figure.update_xaxes(anchor="y2", type="log" if r[-1] > 10 * r[0] else "linear")
     return figure.to_json()
 
 
@@ -107,25 +184,19 @@ def paths(observed, truth, mean, densities, unit, box=None):
     """
     shown = ShownBox.around(box, observed)
     extent = plots.square_around(shown.wrap(np.concatenate([observed, truth, mean])), shown.outline())
-    png = base64.b64encode(plots.density_png(shown.wrap(densities[0]), densities[1], extent)).decode()
     figure = go.Figure(layout=_layout(with_unit("x", unit), with_unit("y", unit)))
-    figure.add_layout_image(
-        source=f"data:image/png;base64,{png}",
-        xref="x",
-        yref="y",
-        x=extent[0],
-        y=extent[3],
-        sizex=extent[1] - extent[0],
-        sizey=extent[3] - extent[2],
-        sizing="stretch",
-        layer="below",
-    )
-    for name, frames, color in (
-        ("observed", observed, plots.OBSERVED),
-        ("true", np.concatenate([observed[-1:], truth]), plots.TRUE),
-        ("predicted", np.concatenate([observed[-1:], mean]), plots.PREDICTED),
+    values = plots.density_map(shown.wrap(densities[0]), densities[1], extent)
+    if plots.is_broad(values):
+        _add_regions(figure, plots.outlines(shown.wrap(densities[0][-1]), densities[1][-1]))
+    else:
+        _add_picture(figure, plots.density_png(values), extent)
+    # The true path is thin and on top of the predicted one: neither hides the other.
+    for name, frames, color, width in (
+        ("observed", observed, plots.OBSERVED, 1.8),
+        ("predicted", np.concatenate([observed[-1:], mean]), plots.PREDICTED, 3.2),
+        ("true", np.concatenate([observed[-1:], truth]), plots.TRUE, 1.3),
     ):
-        _add_paths(figure, name, shown.lines(frames), color, ends=name != "observed")
+        _add_paths(figure, name, shown.lines(frames), color, width)
     for edge in shown.outline():
         x, y = edge.T
         line = {"color": plots.OBSERVED, "width": 1, "dash": "dot"}
@@ -148,15 +219,71 @@ def _add_line(figure, name, x, y, style, mode):
     )
 
 
-def _add_paths(figure, name, frames, color, ends):
-    """Add one trace with the paths of all particles, separated by NaN, and one with their end points."""
+def _add_picture(figure, png, extent):
+    """Add a PNG below all traces."""
+    figure.add_layout_image(
+        source=f"data:image/png;base64,{base64.b64encode(png).decode()}",
+        xref="x",
+        yref="y",
+        x=extent[0],
+        y=extent[3],
+        sizex=extent[1] - extent[0],
+        sizey=extent[3] - extent[2],
+        sizing="stretch",
+        layer="below",
+    )
+
+
+def _add_regions(figure, outlines):
+    """Add outlines `[N, M, 2]` as one trace, separated by NaN."""
+    gaps = np.full((len(outlines), 1, 2), np.nan)
+    x, y = np.concatenate([outlines, gaps], axis=1).reshape(-1, 2).T.astype(np.float32)
+    line = {"color": plots.REGION, "width": 1.2}
+    figure.add_scatter(x=x, y=y, mode="lines", line=line, name="90 % region", hoverinfo="skip")
+
+
+def _add_paths(figure, name, frames, color, width):
+    """Add one trace with the paths of all particles, separated by NaN, and one with the ends of predicted paths."""
     cut = np.concatenate([frames[..., :2], np.full_like(frames[:1, :, :2], np.nan)]).astype(np.float32)
     x, y = cut.transpose(2, 1, 0).reshape(2, -1)
     hover = {"name": name, "hovertemplate": "%{x:.4~g}, %{y:.4~g}"}
-    figure.add_scatter(x=x, y=y, mode="lines", line={"color": color, "width": 1.8}, **hover)
-    if ends:
+    figure.add_scatter(x=x, y=y, mode="lines", line={"color": color, "width": width}, **hover)
+    if name != "observed":
         x, y = cut[-2].T
-        figure.add_scatter(x=x, y=y, mode="markers", marker={"color": color, "size": 7}, **hover)
+        ring = {"color": color, "size": 11, "symbol": "circle-open", "line": {"width": 2}}
+        marker = ring if name == "true" else {"color": color, "size": 6}
+        figure.add_scatter(x=x, y=y, mode="markers", marker=marker, **hover)
+
+
+def _add_times(figure, first, last, interval, unit):
+    """Add an axis of times above the chart, with ticks at round times."""
+    span = (last - first) * interval
+    if span <= 0:
+        return
+    power = 10.0 ** math.floor(math.log10(span / _TIMES))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= span / _TIMES)
+    times = step * np.arange(math.ceil(first * interval / step), math.floor(last * interval / step * (1 + 1e-9)) + 1)
+    figure.add_scatter(x=[first, last], y=[None, None], xaxis="x2", showlegend=False, hoverinfo="skip")
+    figure.update_layout(
+        xaxis2={
+            "overlaying": "x",
+            "side": "top",
+            "matches": "x",
+            "tickvals": (times / interval).tolist(),
+            "ticktext": [f"{time:.6g}" for time in times],
+            "title": {"text": _title(with_unit("time", unit or "1")), "standoff": 4},
+            "ticks": "outside",
+            "showgrid": False,
+            "zeroline": False,
+            "linecolor": "#888888",
+            "automargin": True,
+        }
+    )
+
+
+def _title(text):
+    """A title in lines that fit."""
+    return "<br>".join(map(plain, textwrap.wrap(str(text), _TITLE_WIDTH)))
 
 
 def _style(index):
@@ -175,10 +302,10 @@ def _layout(x_title, y_title):
     return go.Layout(
         template="none",
         font={"family": "system-ui, sans-serif", "size": 13},
-        margin={"l": 60, "r": 15, "t": 35, "b": 50},
-        xaxis={"title": {"text": plain(x_title)}, **axis},
-        yaxis={"title": {"text": plain(y_title)}, **axis},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        margin={"l": 60, "r": 15, "t": 10, "b": 50},
+        xaxis={"title": {"text": _title(x_title)}, **axis},
+        yaxis={"title": {"text": _title(y_title)}, **axis},
+        legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
         hovermode="x unified",
         hoverlabel={"namelength": -1},
     )

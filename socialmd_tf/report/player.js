@@ -1,114 +1,156 @@
-"use strict";
-// The report's charts and its player of rollouts. Needs Plotly, and the page's data in script elements of type
-// application/json. Makes no network request.
-(() => {
-  // Buttons are listed one by one, because the default set has one that sends the chart's data to a server.
-  const CONFIG = {
-    responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
-    displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false,
-    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
-  };
-  const MILLISECONDS_PER_FRAME = 120;
-  const CIRCLE = Array.from({ length: 33 }, (_, k) => [Math.cos((k * Math.PI) / 16), Math.sin((k * Math.PI) / 16)]);
-  const read = (element) => JSON.parse(element.textContent);
+// The player of rollouts, on a canvas.
+const MILLISECONDS_PER_FRAME = 120, REACH = 14, MOST_KINDS = 6, AXES = "xyz";
+const SAMPLE = "#e69f00", REGION = "rgba(255, 80, 64, 0.14)";
 
-  for (const script of document.querySelectorAll("script.figure")) {
-    const { data, layout } = read(script);
-    Plotly.newPlot(script.previousElementSibling, data, layout, CONFIG);
-  }
+// A length of 1, 2 or 5 times a power of ten.
+function roundLength(length) {
+  const power = 10 ** Math.floor(Math.log10(length));
+  return power * [5, 2, 1].find((factor) => factor * power <= length);
+}
 
+async function startPlayer() {
   const script = document.getElementById("player-data");
   if (!script) return;
-  const { axes, colors, windows } = read(script);
-  const [plot, windowChoice, predictorChoice, slider, step, play, ellipses] = [
-    "plot", "window", "predictor", "frame", "step", "play", "ellipses",
-  ].map((name) => document.getElementById(`player-${name}`));
+  const { colors, unit, time, windows } = JSON.parse(await unpack(script));
+  const names = "plot window predictor frame step play speed regions samples labels info closer farther reset";
+  const [canvas, windowChoice, predictorChoice, slider, step, play, speed, regions, samples, labels, info, ...views] =
+    names.split(" ").map((name) => document.getElementById(`player-${name}`));
+  const context = canvas.getContext("2d");
   let timer = null;
+  const view = new View(canvas, () => view.center && draw());
 
-  // One path per particle through all frames, separated by null, and broken where it leaves a periodic box.
-  function pathsOf(frames) {
-    const x = [], y = [];
-    for (let i = 0; frames.length > 1 && i < frames[0].x.length; i++) {
-      frames.forEach((frame, k) => {
-        if (k > 0 && frame.breaks?.includes(i)) x.push(null), y.push(null);
-        x.push(frame.x[i]), y.push(frame.y[i]);
-      });
-      x.push(null), y.push(null);
+  const number = (value) => String(Number(value.toPrecision(4)));
+  const positionOf = (frames, index, i) => AXES.slice(0, view.center.length).split("").map((axis) => frames[axis][index][i]);
+  const isThere = (position) => position.every((value) => value !== null);
+
+  function stroke(color, width, dash = []) {
+    Object.assign(context, { strokeStyle: color, lineWidth: width });
+    context.setLineDash(dash);
+    context.stroke();
+  }
+
+  // Lines through frames up to an index, from a start if one is given; broken where a particle leaves a periodic box.
+  function drawPaths(frames, upTo, color, width, start = null) {
+    context.beginPath();
+    for (let i = 0; i < frames.x[0].length; i++) {
+      let isOn = false;
+      if (start) context.moveTo(...view.at(start(i))), (isOn = true);
+      for (let k = 0; k <= upTo; k++) {
+        const position = positionOf(frames, k, i);
+        if (!isThere(position)) break; // a prediction that diverged
+        const goesOn = isOn && !frames.breaks?.[k].includes(i);
+        context[goesOn ? "lineTo" : "moveTo"](...view.at(position));
+        isOn = true;
+      }
     }
-    return { x, y };
+    stroke(color, width);
   }
 
-  function outlinesOf(mean, [l11, l21, l22]) {
-    const x = [], y = [];
-    mean.x.forEach((center, i) => {
-      if (center === null || l11[i] === null) return; // a prediction that diverged
-      for (const [c, s] of CIRCLE) x.push(center + l11[i] * c), y.push(mean.y[i] + l21[i] * c + l22[i] * s);
-      x.push(null), y.push(null);
+  // One frame of a kind of dots; what is drawn is remembered for the reader who points at it.
+  function drawDots(kind, frames, index, particles, radius, color, isOpen = false) {
+    particles.forEach((particle, i) => {
+      const position = positionOf(frames, index, i);
+      if (!isThere(position)) return;
+      const pixel = view.at(position);
+      context.beginPath();
+      context.arc(...pixel, radius, 0, 2 * Math.PI);
+      context.fillStyle = color;
+      isOpen ? stroke(color, 2) : context.fill();
+      canvas.drawn.push({ kind, particle, i, position, pixel });
     });
-    return { x, y };
   }
 
-  function edgesOf(edges) {
-    const x = [null], y = [null];
-    for (const [first, second] of edges) x.push(first[0], second[0], null), y.push(first[1], second[1], null);
-    return { x, y };
+  function drawRegions(prediction, index) {
+    context.beginPath();
+    for (let i = 0; i < prediction.mean.x[0].length; i++) {
+      const center = positionOf(prediction.mean, index, i), triangle = prediction.region.map((entry) => entry[index][i]);
+      if (!isThere(center) || !isThere(triangle)) continue;
+      const { long, short, angle } = view.outline(triangle), [x, y] = view.at(center);
+      context.moveTo(x + long * Math.cos(angle), y + long * Math.sin(angle));
+      context.ellipse(x, y, long, short, angle, 0, 2 * Math.PI);
+      canvas.outlines.push({ i, long, short, angle });
+    }
+    context.fillStyle = REGION;
+    context.fill();
+    stroke(colors.predicted, 0.8);
   }
 
-  const frameOf = (frames, index) => ({ x: frames.x[index], y: frames.y[index], breaks: frames.breaks?.[index] });
-  const framesUpTo = (frames, index) => frames.x.slice(0, index + 1).map((_, k) => frameOf(frames, k));
-
-  // The traces of a frame; the index counts all frames, observed ones first.
-  function traces(shown, prediction, index) {
-    const last = shown.observed.x.length - 1;
-    const ahead = index - last - 1; // index among the predicted frames, negative while observing
-    const nothing = { x: [null], y: [null] };
-    const start = frameOf(shown.observed, last);
-    const dots = (at, name, marker) => ({
-      ...at, name, marker, mode: "markers", text: shown.particles.map((i) => `particle ${i}`),
-      hovertemplate: "%{text}: %{x:.4~g}, %{y:.4~g}",
-    });
-    const path = (at, name, color) => ({
-      ...at, name, mode: "lines", line: { color, width: 1.6 }, hoverinfo: "skip", showlegend: false,
-    });
-    const soFar = (frames) => (ahead < 0 ? nothing : pathsOf([start, ...framesUpTo(frames, ahead)]));
-    const outline = ahead < 0 || !ellipses.checked
-      ? nothing
-      : outlinesOf(frameOf(prediction.mean, ahead), prediction.ellipse.map((entry) => entry[ahead]));
-    const box = path(edgesOf(shown.box), "box", colors.observed);
-    return [
-      { ...box, line: { color: colors.observed, width: 1, dash: "dot" } },
-      path(pathsOf(framesUpTo(shown.observed, Math.min(index, last))), "observed path", colors.observed),
-      path(soFar(shown.truth), "true path", colors.true),
-      path(soFar(prediction.mean), "predicted path", colors.predicted),
-      { ...path(outline, "90 % region", colors.predicted), fill: "toself", fillcolor: "rgba(255,80,64,0.14)",
-        line: { color: colors.predicted, width: 0.8 }, showlegend: true },
-      dots(ahead < 0 ? frameOf(shown.observed, index) : nothing, "observed", { color: colors.observed, size: 8 }),
-      dots(ahead < 0 ? nothing : frameOf(shown.truth, ahead), "true",
-        { color: colors.true, size: 11, symbol: "circle-open", line: { width: 2 } }),
-      dots(ahead < 0 ? nothing : frameOf(prediction.mean, ahead), "predicted", { color: colors.predicted, size: 6 }),
-    ];
+  function drawBox(edges) {
+    context.beginPath();
+    for (const [first, second] of edges) context.moveTo(...view.at(first)), context.lineTo(...view.at(second));
+    stroke(colors.observed, 1, [2, 4]);
   }
 
-  function layout(shown) {
-    const axis = { showgrid: false, zeroline: false, constrain: "domain", ticks: "outside", automargin: true };
-    return {
-      xaxis: { ...axis, title: { text: axes[0] }, range: [...shown.range[0]] },
-      yaxis: { ...axis, title: { text: axes[1] }, range: [...shown.range[1]], scaleanchor: "x" },
-      plot_bgcolor: colors.background, hovermode: "closest", uirevision: windowChoice.value,
-      font: { family: "system-ui, sans-serif", size: 13 }, margin: { l: 60, r: 15, t: 10, b: 50 },
-      legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: 0, bgcolor: colors.background, borderwidth: 4,
-        font: { color: "white" } },
-    };
+  function drawLabels(shown) {
+    const kinds = new Set(shown.kinds ?? []), isShort = kinds.size > 0 && kinds.size <= MOST_KINDS;
+    Object.assign(context, { fillStyle: "white", font: "11px system-ui, sans-serif", textAlign: "left" });
+    for (const { kind, particle, i, pixel } of canvas.drawn) {
+      if (kind === "predicted" || kind === "sample") continue;
+      context.fillText(isShort ? `${particle} ${shown.kinds[i]}` : particle, pixel[0] + 8, pixel[1] - 6);
+    }
+  }
+
+  // A bar of a round length, and the directions of the axes.
+  function drawScale() {
+    const length = roundLength((0.25 * view.width) / view.scale), bottom = view.height - 16;
+    Object.assign(context, { fillStyle: "white", font: "12px system-ui, sans-serif", textAlign: "left" });
+    context.beginPath();
+    context.moveTo(14, bottom);
+    context.lineTo(14 + length * view.scale, bottom);
+    stroke("white", 2);
+    context.fillText(unit === "1" ? number(length) : `${number(length)} ${unit}`, 14, bottom - 8);
+    const corner = [view.width - 50, view.height - 40];
+    context.textAlign = "center";
+    for (let k = 0; k < view.center.length; k++) {
+      const [right, up] = [view.axes[0][k], view.axes[1][k]];
+      context.beginPath();
+      context.moveTo(...corner);
+      context.lineTo(corner[0] + 24 * right, corner[1] - 24 * up);
+      stroke("white", 1);
+      context.fillText(AXES[k], corner[0] + 34 * right, corner[1] - 34 * up + 4);
+    }
   }
 
   function draw() {
-    const shown = windows[windowChoice.value];
-    const prediction = shown.predictions[predictorChoice.value];
-    const index = Number(slider.value), number = shown.steps[index];
-    const text = number > 0 ? `predicted step ${number} of ${shown.steps.at(-1)}` : `observed frame ${number}`;
-    step.textContent = text;
-    slider.setAttribute("aria-valuetext", text);
-    Plotly.react(plot, traces(shown, prediction, index), layout(shown), CONFIG);
+    const shown = windows[windowChoice.value], prediction = shown.predictions[predictorChoice.value];
+    const index = Number(slider.value), last = shown.observed.x.length - 1, ahead = index - last - 1;
+    const { particles } = shown, start = (i) => positionOf(shown.observed, last, i);
+    Object.assign(canvas, { drawn: [], outlines: [] });
+    view.fit();
+    context.fillStyle = colors.background;
+    context.fillRect(0, 0, view.width, view.height);
+    drawBox(shown.box);
+    drawPaths(shown.observed, Math.min(index, last), colors.observed, 1.4);
+    if (ahead < 0) drawDots("observed", shown.observed, index, particles, 4, colors.observed);
+    else {
+      const drawn = samples.checked ? prediction.samples ?? [] : [];
+      if (regions.checked) drawRegions(prediction, ahead);
+      for (const path of drawn) drawPaths(path, ahead, SAMPLE, 0.8, start);
+      drawPaths(prediction.mean, ahead, colors.predicted, 3.2, start);
+      drawPaths(shown.truth, ahead, colors.true, 1.2, start); // thin and on top: neither hides the other
+      for (const path of drawn) drawDots("sample", path, ahead, particles, 2, SAMPLE);
+      drawDots("predicted", prediction.mean, ahead, particles, 3.5, colors.predicted);
+      drawDots("true", shown.truth, ahead, particles, 6, colors.true, true);
+    }
+    if (labels.checked) drawLabels(shown);
+    drawScale();
+    say(shown, index);
+  }
+
+  function say(shown, index) {
+    const place = shown.steps[index];
+    const text = place > 0 ? `predicted step ${place} of ${shown.steps.at(-1)}` : `observed frame ${place}`;
+    step.textContent = time ? `${text}, t = ${number(place * time.step)}${time.unit ? ` ${time.unit}` : ""}` : text;
+    slider.setAttribute("aria-valuetext", step.textContent);
+  }
+
+  function point(event) {
+    const { left, top } = canvas.getBoundingClientRect(), at = [event.clientX - left, event.clientY - top];
+    const apart = ({ pixel }) => Math.hypot(pixel[0] - at[0], pixel[1] - at[1]);
+    const near = canvas.drawn.filter((dot) => apart(dot) <= REACH).sort((a, b) => apart(a) - apart(b))[0];
+    const { kinds } = windows[windowChoice.value];
+    const name = near && `particle ${near.particle}${kinds ? ` (${kinds[near.i]})` : ""}`;
+    info.textContent = near ? `${name}, ${near.kind}: ${near.position.map(number).join(", ")}` : info.dataset.empty;
   }
 
   function stop() {
@@ -117,33 +159,55 @@
     play.textContent = "▶ Play";
   }
 
+  function run() {
+    timer = setInterval(() => {
+      slider.stepUp();
+      draw();
+      if (slider.value === slider.max) stop();
+    }, MILLISECONDS_PER_FRAME / speed.value);
+  }
+
   function toggle() {
     if (timer !== null) return stop();
     if (slider.value === slider.max) slider.value = 0;
     play.textContent = "❚❚ Pause";
     draw();
-    timer = setInterval(() => {
-      slider.stepUp();
-      draw();
-      if (slider.value === slider.max) stop();
-    }, MILLISECONDS_PER_FRAME);
+    run();
+  }
+
+  function changeSpeed() {
+    if (timer === null) return;
+    clearInterval(timer);
+    run();
+  }
+
+  function choosePredictor() {
+    const { samples: drawn } = windows[windowChoice.value].predictions[predictorChoice.value];
+    samples.disabled = !drawn;
+    samples.parentElement.title = drawn ? "" : "only exported models draw paths";
+    draw();
   }
 
   function chooseWindow() {
-    const shown = windows[windowChoice.value];
-    const before = Math.max(predictorChoice.selectedIndex, 0);
+    const shown = windows[windowChoice.value], before = Math.max(predictorChoice.selectedIndex, 0);
     predictorChoice.replaceChildren(...shown.predictions.map(({ name }, index) => new Option(name, index)));
     predictorChoice.selectedIndex = before;
     slider.max = shown.steps.length - 1; // which also limits the slider's value
-    draw();
+    view.show(shown.center, shown.size);
+    choosePredictor();
   }
 
   windowChoice.replaceChildren(...windows.map(({ label }, index) => new Option(label, index)));
   windowChoice.addEventListener("change", chooseWindow);
-  predictorChoice.addEventListener("change", draw);
+  predictorChoice.addEventListener("change", choosePredictor);
   slider.addEventListener("input", draw);
-  ellipses.addEventListener("change", draw);
+  for (const box of [regions, samples, labels]) box.addEventListener("change", draw);
   play.addEventListener("click", toggle);
+  speed.addEventListener("change", changeSpeed);
+  [() => view.magnify(ZOOM_STEP), () => view.magnify(1 / ZOOM_STEP), () => view.reset()].forEach((act, k) =>
+    views[k].addEventListener("click", act));
+  canvas.addEventListener("pointermove", point);
   slider.max = slider.value = Number.MAX_SAFE_INTEGER; // start at the last frame, where all paths are visible
   chooseWindow();
-})();
+  new ResizeObserver(draw).observe(canvas);
+}

@@ -1,25 +1,24 @@
 """Data of the report's player of rollouts: frames as JSON, thinned out to what a browser can animate."""
 
-import html
 import json
 
 import numpy as np
 from scipy.stats import chi2
 
 from socialmd_tf.report import plots
-from socialmd_tf.report.number_format import with_unit
+from socialmd_tf.report.packed import packed
 from socialmd_tf.report.shown_box import ShownBox
 
 MAX_PARTICLES = 200
 """Largest number of particles per window."""
-MAX_POINTS = 300_000
-"""Approximate limit of positions in the whole page: windows x predictors x frames x particles."""
+MAX_NUMBERS = 500_000
+"""Approximate limit of numbers in the whole page, of which each takes about three bytes."""
 PROBABILITY = 0.9
 """Probability of the predictive regions that are drawn."""
 
 
 def thin_out(windows):
-    """Choose evenly spread particles and frames, within `MAX_PARTICLES` and about `MAX_POINTS`.
+    """Choose evenly spread particles and frames, within `MAX_PARTICLES` and about `MAX_NUMBERS`.
 
     Args:
         windows: `ExampleWindow`s.
@@ -29,11 +28,18 @@ def thin_out(windows):
         frame before and after the last observed one, and the last predicted frame.
     """
     particles = [evenly(window.truth.shape[1], MAX_PARTICLES) for window in windows]
-    points = sum(
-        len(kept) * len(window.truth) * len(window.predictions) for window, kept in zip(windows, particles, strict=True)
+    numbers = sum(
+        len(kept) * len(window.truth) * _per_position(window) for window, kept in zip(windows, particles, strict=True)
     )
-    every = max(1, -(-points // MAX_POINTS))
+    every = max(1, -(-numbers // MAX_NUMBERS))
     return [(kept, *_frames(window, every)) for window, kept in zip(windows, particles, strict=True)]
+
+
+def _per_position(window):
+    """Numbers per particle and frame: of the truth, every mean and its region, every sample."""
+    size = window.truth.shape[-1]
+    drawn = sum(len(paths) for paths in window.samples.values())
+    return size * (1 + drawn) + len(window.predictions) * (size + size * (size + 1) // 2)
 
 
 def evenly(count, limit):
@@ -46,27 +52,29 @@ def caption(window):
     return f"{window.label}: MAE {window.mae:.3g} (trajectory {window.trajectory}, frame {window.first_frame})"
 
 
-def data(windows, unit):
-    """The frames of every window and predictor.
+def data(windows, unit, time=None):
+    """The frames of every window and predictor, packed.
 
-    An ellipse is the projection on the x-y plane of the 90 % predictive region of a D-dimensional Gaussian:
-    mean + L (cos, sin), where L L^T is the x-y block of the covariance times the 90 % quantile of chi squared with D
-    degrees of freedom.
+    A region is the 90 % predictive region of a D-dimensional Gaussian: mean + L u for all unit vectors u, where L L^T
+    is the covariance times the 90 % quantile of chi squared with D degrees of freedom.
 
     Args:
         windows: `ExampleWindow`s.
         unit: Length unit; "1" for none.
+        time: (time from one step to the next, its unit or None), or None.
 
     Returns:
-        JSON that can stand inside a script element. Every window has `label`, `range` (of x and of y), `steps` (one
-        per frame; 0 is the last observed frame), `particles` (their indices), `observed` and `truth` (lists of `x`
-        and `y`, one per frame), and for every predictor `name`, `mean` and `ellipse`, the entries of L. In a periodic
-        box all positions are wrapped, `box` has the ends of its edges, and `breaks` beside `x` and `y` lists the
-        particles that cross a face of the box on their way from the frame before.
+        `packed` JSON. Every window has `label`, `center` and `size` of what it shows, `steps` (one per frame; 0 is the
+        last observed frame), `particles` (their indices), `kinds`, `observed` and `truth` (lists of `x`, `y` and in 3D
+        `z`, one per frame), and for every predictor `name`, `mean`, `region`, the entries of the lower triangle L row
+        after row, and if it draws `samples`. In a periodic box all positions are wrapped, `box` has the ends of its
+        edges, and `breaks` beside `x` and `y` lists the particles that cross a face of the box on their way from the
+        frame before.
     """
     chosen = thin_out(windows)
     values = {
-        "axes": [html.escape(with_unit(name, unit), quote=False) for name in "xy"],
+        "unit": unit,
+        "time": None if time is None else {"step": time[0], "unit": time[1]},
         "colors": {
             "true": plots.TRUE,
             "predicted": plots.PREDICTED,
@@ -75,13 +83,7 @@ def data(windows, unit):
         },
         "windows": [_window(window, *indices) for window, indices in zip(windows, chosen, strict=True)],
     }
-    return script_json(values)
-
-
-def script_json(value):
-    """JSON without `<`, `>` and `&`, so that it cannot end its HTML element."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return packed(json.dumps(values, separators=(",", ":"), allow_nan=False))
 
 
 def _frames(window, every):
@@ -104,43 +106,59 @@ def _window(window, particles, observed, predicted):
         return _columns(np.concatenate([of(window.warm_up, [-1]), of(frames, predicted)]), shown, decimals, skip=1)
 
     first_mean = next(iter(window.predictions.values()))[0]
+    edges = shown.edges()
     seen = shown.wrap(np.concatenate([window.warm_up, window.truth, first_mean]))
-    outline = shown.outline()
-    extent = plots.square_around(seen, outline)
-    decimals = _decimals(extent[1] - extent[0], digits=5)
+    center, size = plots.cube_around(seen, edges)
+    decimals = _decimals(size, digits=5)
     return {
         "label": caption(window),
-        "range": _rounded([extent[:2], extent[2:]], decimals),
+        "center": _rounded(center, decimals),
+        "size": float(size),
         "steps": [int(step) for step in np.concatenate([observed - len(window.warm_up) + 1, predicted + 1])],
         "particles": particles.tolist(),
-        "box": _rounded(outline, decimals),
+        "kinds": None if window.kinds is None else [window.kinds[place] for place in particles],
+        "box": _rounded(edges, decimals),
         "observed": _columns(of(window.warm_up, observed), shown, decimals),
         "truth": after_observed(window.truth),
         "predictions": [
             {
                 "name": name,
                 "mean": after_observed(mean),
-                "ellipse": _ellipses(of(covariance, predicted), decimals),
+                "region": [_rounded(entry, decimals) for entry in regions(of(covariance, predicted))],
+                **(
+                    {"samples": [after_observed(path) for path in window.samples[name]]}
+                    if name in window.samples
+                    else {}
+                ),
             }
             for name, (mean, covariance) in window.predictions.items()
         ],
     }
 
 
-def _ellipses(covariance, decimals):
-    """Lower triangles `l11, l21, l22` of `[T', N, D, D]`, each `[T', N]`."""
+def regions(covariance):
+    """Entries of the lower triangles L of 90 % regions, see `data`, row after row: of `[..., D, D]`, each `[...]`."""
     finite = np.isfinite(covariance).all(axis=(-2, -1), keepdims=True)
-    block = np.where(finite, covariance, np.nan)[..., :2, :2] * chi2.ppf(PROBABILITY, covariance.shape[-1])
-    l11 = np.sqrt(np.maximum(block[..., 0, 0], 0.0))
-    l21 = np.divide(block[..., 1, 0], l11, out=np.zeros_like(l11), where=l11 > 0)
-    l22 = np.sqrt(np.maximum(block[..., 1, 1] - l21**2, 0.0))
-    return [_rounded(entry, decimals) for entry in (l11, l21, l22)]
+    matrix = np.where(finite, covariance, np.nan) * chi2.ppf(PROBABILITY, covariance.shape[-1])
+    rows = []
+    for row in range(covariance.shape[-1]):
+        entries = []
+        for column in range(row + 1):
+            earlier = entries if column == row else rows[column][:column]
+            rest = matrix[..., row, column] - sum(a * b for a, b in zip(entries, earlier, strict=True))
+            if column == row:
+                entries.append(np.sqrt(np.maximum(rest, 0.0)))  # a flat region has zeros
+            else:
+                diagonal = rows[column][column]
+                entries.append(np.divide(rest, diagonal, out=np.zeros_like(rest), where=diagonal > 0))
+        rows.append(entries)
+    return [entry for entries in rows for entry in entries]
 
 
 def _columns(frames, shown, decimals, skip=0):
     """Wrapped positions and breaks of frames `[T, N, D]`, without the first `skip` ones."""
     wrapped = shown.wrap(frames)[skip:]
-    columns = {"x": _rounded(wrapped[..., 0], decimals), "y": _rounded(wrapped[..., 1], decimals)}
+    columns = {axis: _rounded(wrapped[..., place], decimals) for place, axis in enumerate("xyz"[: wrapped.shape[-1]])}
     if shown.box is not None:
         columns["breaks"] = [np.flatnonzero(row).tolist() for row in shown.breaks(frames)[skip:]]
     return columns

@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.patheffects import Normal, Stroke
+from scipy.stats import chi2
 
 from pipelines.atomic_files import write_atomically
 from socialmd_tf.report.number_format import with_unit
@@ -19,11 +20,13 @@ from socialmd_tf.report.shown_box import ShownBox
 
 matplotlib.rcParams["svg.hashsalt"] = "socialmd_tf"
 TRUE, PREDICTED, OBSERVED, DRAWN = "#ffffff", "#ff5040", "#8d97ad", "#ffb000"
-BACKGROUND = "#0a0c1a"
+BACKGROUND, REGION = "#0a0c1a", "#56b4e9"
 _FAN = "#d55e00"
 _DRUGS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
 _MOST_COLUMNS = 4
 _GRID = 400
+_BROAD = 0.25
+"""Share of a picture from which on ellipses replace the map of densities."""
 # Dark to medium blue, on which white and red lines stay readable, also for colour-blind readers.
 _DENSITY = LinearSegmentedColormap.from_list("density", [BACKGROUND, "#15264f", "#20508f", "#2f7fc4"])
 
@@ -59,14 +62,36 @@ def density_map(mean, covariance, extent):
     return values
 
 
-def density_png(mean, covariance, extent):
-    """Draw the density map as a picture without axes; arguments as for `density_map`.
+def is_broad(values):
+    """Whether a density map would fill the picture, and say nothing."""
+    return (values > 0.5).mean() > _BROAD
+
+
+def outlines(mean, covariance):
+    """Outlines of the 90 % regions of D-dimensional Gaussians on the x-y plane.
+
+    Args:
+        mean: `[N, D]`.
+        covariance: `[N, D, D]`; particles whose numbers are not finite are left out.
 
     Returns:
-        Bytes of a PNG file that covers the extent.
+        `[<= N, 65, 2]`.
+    """
+    finite = np.isfinite(mean).all(axis=-1) & np.isfinite(covariance).all(axis=(-2, -1))
+    values, vectors = np.linalg.eigh(covariance[finite][:, :2, :2])
+    axes = vectors * np.sqrt(np.maximum(values, 0) * chi2.ppf(0.9, mean.shape[-1]))[:, None]
+    angle = np.linspace(0, 2 * np.pi, 65)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    return mean[finite][:, None, :2] + np.swapaxes(axes @ circle, 1, 2)
+
+
+def density_png(values):
+    """Draw a density map as a picture without axes.
+
+    Returns:
+        Bytes of a PNG file that covers the extent of the map.
     """
     file = io.BytesIO()
-    values = density_map(mean, covariance, extent)
     imsave(file, values, cmap=_DENSITY, vmin=0, vmax=1, origin="lower", format="png", metadata={"Software": None})
     return file.getvalue()
 
@@ -94,14 +119,22 @@ def paths(file, warm_up, mean, covariance, *, truth=None, samples=(), unit="1", 
     shown = ShownBox.around(box, warm_up)
     extent = square_around(shown.wrap(joined(warm_up, mean, truth, *samples)), shown.outline())
     density = density_map(shown.wrap(mean), covariance, extent)
-    image = axes.imshow(density, origin="lower", extent=extent, cmap=_DENSITY, vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="predicted density, relative to its maximum per frame", shrink=0.8)
+    if is_broad(density):
+        axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal", facecolor=BACKGROUND)
+        axes.plot(
+            *np.moveaxis(outlines(shown.wrap(mean[-1]), covariance[-1]), -1, 0).swapaxes(1, 2), color=REGION, lw=1
+        )
+        axes.plot([], [], color=REGION, label="90 % region at the last step")
+    else:
+        image = axes.imshow(density, origin="lower", extent=extent, cmap=_DENSITY, vmin=0, vmax=1)
+        figure.colorbar(image, ax=axes, label="predicted density, relative to its maximum per frame", shrink=0.8)
     draw_outline(axes, shown)
     _draw_samples(axes, shown, warm_up[-1:], samples)
     _draw_lines(axes, shown.lines(warm_up), OBSERVED, "observed")
+    # The true path is thin and on top of the predicted one: neither hides the other.
+    _draw_lines(axes, shown.lines(np.concatenate([warm_up[-1:], mean])), PREDICTED, "predicted", width=2.6, end="o")
     if truth is not None:
-        _draw_lines(axes, shown.lines(np.concatenate([warm_up[-1:], truth])), TRUE, "true", end="o")
-    _draw_lines(axes, shown.lines(np.concatenate([warm_up[-1:], mean])), PREDICTED, "predicted", end="o")
+        _draw_lines(axes, shown.lines(np.concatenate([warm_up[-1:], truth])), TRUE, "true", width=1.0, end="o")
     label(axes, unit, title)
     axes.legend(loc="upper right", facecolor="0.15", labelcolor="white", framealpha=0.8).set_zorder(5)
     save(figure, file, format="png", dpi=110, metadata={"Software": None})
@@ -195,17 +228,31 @@ def square_around(frames, outline=()):
     Returns:
         (x_min, x_max, y_min, y_max), in units of length.
     """
-    finite = frames[..., :2][np.isfinite(frames).all(axis=-1)].astype(np.float64)
-    finite = np.concatenate([finite, np.reshape(outline, (-1, 2))])
+    finite = frames[np.isfinite(frames).all(axis=-1)][..., :2]
+    (x, y), size = cube_around(finite, outline)
+    return (x - size / 2, x + size / 2, y - size / 2, y + size / 2)
+
+
+def cube_around(frames, edges=()):
+    """A square (cube) with a margin around all finite positions and a box.
+
+    Args:
+        frames: `[..., D]`.
+        edges: Edges of the box `[E, 2, D]`.
+
+    Returns:
+        Its center `[D]` and the length of its side.
+    """
+    finite = frames[np.isfinite(frames).all(axis=-1)].astype(np.float64)
+    finite = np.concatenate([finite, np.reshape(edges, (-1, frames.shape[-1]))])
     low, high = finite.min(axis=0), finite.max(axis=0)
-    center, half = (low + high) / 2, 0.54 * max(high - low)
-    half = half or 1e-6 * max(1.0, *abs(center))  # particles that all stand still at one point
-    return (center[0] - half, center[0] + half, center[1] - half, center[1] + half)
+    center, size = (low + high) / 2, 1.08 * max(high - low)
+    return center, size or 2e-6 * max(1.0, *abs(center))  # particles may all stand still at one point
 
 
-def _draw_lines(axes, frames, color, label, end=None):
-    outline = [Stroke(linewidth=2.6, foreground=BACKGROUND), Normal()]
-    mark = {"marker": end, "markersize": 4, "markevery": [len(frames) - 1], "linewidth": 1.3, "color": color}
+def _draw_lines(axes, frames, color, label, width=1.3, end=None):
+    outline = [Stroke(linewidth=width + 1.3, foreground=BACKGROUND), Normal()] if label != "true" else None
+    mark = {"marker": end, "markersize": 3 + width, "markevery": [len(frames) - 1], "linewidth": width, "color": color}
     axes.plot(frames[..., 0], frames[..., 1], path_effects=outline, **mark)
     axes.plot([], [], color=color, label=label)
 

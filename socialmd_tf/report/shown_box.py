@@ -61,13 +61,17 @@ class ShownBox:
         return np.concatenate([np.stack([wrapped[:-1], between], axis=1).reshape(-1, *frames.shape[1:]), wrapped[-1:]])
 
     def outline(self):
-        """Edges of the box, projected on the x-y plane: ends `[E, 2, 2]`; none without a box or along open axes."""
+        """The edges, projected on the x-y plane: ends `[E, 2, 2]`."""
+        return np.unique(self.edges()[..., :2], axis=0)
+
+    def edges(self):
+        """Edges of the box: ends `[E, 2, D]`; none without a box or along open axes."""
         if self.box is None:
-            return np.zeros((0, 2, 2))
+            return np.zeros((0, 2, len(self.corner)))
         edges = []
         for axis in np.flatnonzero(self.box.any(axis=1)):
             others = np.delete(self.box, axis, axis=0)
             for choice in itertools.product((0, 1), repeat=len(others)):
                 start = self.corner + np.array(choice) @ others
                 edges.append(np.stack([start, start + self.box[axis]]))
-        return np.unique(np.array(edges)[..., :2], axis=0)
+        return np.array(edges)

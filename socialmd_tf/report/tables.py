@@ -84,6 +84,8 @@ def strata(results, unit):
     chosen = {name: _strata(result["strata"]) for name, result in results.items() if result.get("strata")}
     if not chosen:
         return None
+    there = [place for place, stratum in enumerate(next(iter(chosen.values()))) if stratum["count"]]
+    chosen = {name: [entries[place] for place in there] for name, entries in chosen.items()}
     first = next(iter(chosen.values()))
     names = [stratum_name(stratum) for stratum in first]
     cells = [[Cell(f"{stratum['count']}") for stratum in first]]
@@ -129,12 +131,17 @@ def statistics(results, unit):
     note = (
         "Distance between the statistics of rollouts and of the truth. Moves per frame and pair distances: "
         "1-Wasserstein distance between the distributions. Mean squared displacement: sum of absolute differences "
-        "over all lags, relative to the sum of the truth. Drifts: median over windows at the last step; energy "
-        "relative to the initial kinetic energy, momentum relative to the initial sum of m |v|. Velocities are finite "
-        "differences between frames, so the truth drifts too: compare with its row."
+        "over all lags, relative to the sum of the truth."
     )
+    if any(cell.text for cell in truth):
+        note += (
+            " Drifts: median over windows at the last step; energy relative to the initial kinetic energy, momentum "
+            "relative to the initial sum of m |v|. Velocities are finite differences between frames, so the truth "
+            "drifts too: compare with its row."
+        )
     header = ["predictor", *(title for title, *_ in columns)]
-    return Table("Summary statistics", header, [*_rows(found, cells), ("truth", truth)], note)
+    rows = _rows(found, cells) + ([("truth", truth)] if any(cell.text for cell in truth) else [])
+    return Table("Summary statistics", header, rows, note)
 
 
 def molecules(results, unit):
@@ -150,9 +157,13 @@ def molecules(results, unit):
         cells.append([_molecule_cell(each[name], decimals, min(errors)) for each in found.values()])
     note = (
         "Mean absolute error of the statistic of one window at one step, of predicted means and of paths drawn from "
-        "the density (one per window); then the error relative to the mean of the truth. Distances are from the "
-        "centre; the area is that of spheres that stand for the molecules. ±: standard error over simulations."
+        "the density (one per window); then the error relative to the mean of the truth. ±: standard error over "
+        "simulations."
     )
+    if any(name.startswith("radial_distance") for name in first):
+        note += " Distances are from the centre."
+    if "accessible_area" in first:
+        note += " The area is that of spheres that stand for the molecules."
     titles = (
         with_unit(each["title"], unit if unit == "1" or each["power"] == 1 else f"{unit}^2") for each in first.values()
     )
@@ -206,12 +217,12 @@ def _differences(rows, kind):
 
 
 def _strata(found):
-    return [*found["closest_approach"], *found["crossing"]]
+    """All strata that split the particles; whether they cross does not if none or all do."""
+    crossing = found["crossing"]
+    return [*found["closest_approach"], *(crossing if all(stratum["count"] for stratum in crossing) else ())]
 
 
 def _stratum_cell(stratum, mae_decimals, median_decimals):
-    if not stratum["count"]:
-        return Cell("-")
     return Cell(number(stratum["mae"], mae_decimals), f"/ {number(stratum['median_ae'], median_decimals)}")
 
 

@@ -130,7 +130,8 @@ def _evaluate(run, path, split):
 def _write_report(run, path, split):
     model = ExportedModel(path, run.config.compile)
     findings = _findings(model, run.config, split)
-    write(findings, run.directory)
+    command = f"python -m socialmd_tf.train --config {run.directory / 'config.json'}"
+    write(dataclasses.replace(findings, command=command), run.directory)
     add_metrics(path, split, findings.results[findings.first_model])
 
 

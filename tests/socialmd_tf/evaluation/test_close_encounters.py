@@ -140,3 +140,16 @@ def test_large_systems_have_the_encounters_of_a_sample_of_particles(monkeypatch,
     tally.add(some, scores)
     counts = {kind: sum(row["count"] for row in rows) for kind, rows in tally.result().items()}
     assert counts == {"closest_approach": 144 // 40 + 144 // 35, "crossing": 144 // 40 + 144 // 35}
+
+
+def test_strata_are_fifths_where_the_fixed_ones_would_not_split():
+    """All are farther than 8 mean moves: the edges are the quantiles 0.2 to 0.8 of 80, 90, ..., 180 moves."""
+    closest = np.arange(80.0, 181.0, 10.0)[None]
+    error = np.ones((1, 1, 11, 2))
+    scores = Scores(error[..., 0], error, error[..., 0], np.ones((1, 11)))
+    tally = Strata(1.0)
+    tally.add(Encounters(closest, np.full_like(closest, np.inf)), scores)
+    strata = tally.result()["closest_approach"]
+    edges = [(0.0, 100.0), (100.0, 120.0), (120.0, 140.0), (140.0, 160.0), (160.0, None)]
+    assert [(stratum["from"], stratum["to"]) for stratum in strata] == edges
+    assert [stratum["count"] for stratum in strata] == [2, 2, 2, 2, 3]

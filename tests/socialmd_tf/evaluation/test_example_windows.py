@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from socialmd_tf.evaluation.evaluate import evaluate
-from socialmd_tf.evaluation.example_windows import choose
+from socialmd_tf.evaluation.example_windows import choose, describe
 from tests.socialmd_tf.evaluation.test_evaluate import slow_windows
 
 
@@ -45,3 +45,12 @@ def test_examples_are_real_windows_ranked_by_the_error_of_the_first_model(model,
         mean, covariance = model.moments(window.warm_up[None], stored[None, 0, :, 2:], 3)
         np.testing.assert_allclose(window.predictions["small"][0], mean[0], atol=1e-4)
         np.testing.assert_allclose(window.predictions["small"][1], covariance[0], atol=1e-4)
+        (drawn,) = window.samples.values()  # of the model; baselines draw none
+        assert drawn.shape == (4, *window.truth.shape) and len(np.unique(drawn[:, -1, 0, 0])) == 4
+        assert window.kinds == tuple(f"mass {mass:.3g}" for mass in stored[0, :, 2])
+
+
+def test_particles_are_described_by_their_names_or_features():
+    assert describe(("OQL", "ONC"), np.array([[0, 1], [1, 0]])) == ("ONC", "OQL")
+    assert describe(("mass", "charge"), np.array([[1.0, -0.5]])) == ("mass 1, charge -0.5",)
+    assert describe((), np.zeros((2, 0))) is None

@@ -9,7 +9,7 @@ import scipy.stats
 from pipelines.boxes import half_height, volume
 from pipelines.nbody.forces import kinetic_energy, potential_energy
 from pipelines.nbody.known_forces import NBodyForces
-from socialmd_tf.evaluation import close_encounters
+from socialmd_tf.evaluation import close_encounters, trajectory_statistics
 from socialmd_tf.evaluation.trajectory_statistics import Start, TrajectoryStatistics, compare
 
 BOXES = {
@@ -105,13 +105,19 @@ def test_mean_squared_displacement_by_slow_loop():
 
 
 @pytest.mark.parametrize(("num_dimensions", "unit_ball"), [(2, np.pi), (3, 4 / 3 * np.pi)])
-def test_the_radial_distribution_counts_neighbours(num_dimensions, unit_ball):
-    """Summed over shells with their volumes, it gives the number of other particles."""
+def test_the_radial_distribution_counts_neighbours(num_dimensions, unit_ball, monkeypatch):
+    """Summed over shells with their volumes, it gives the number of other particles; shells as narrow as can be."""
+    monkeypatch.setattr(trajectory_statistics, "_PAIRS_PER_SHELL", 0)
     path = walk(num_particles=7, num_dimensions=num_dimensions)
     radial = compare(observed([path]), observed([path]))["radial_distribution"]
     r, ratio = np.array(radial["r"]), 10 ** (1 / 40)
     volumes = unit_ball * ((r * ratio) ** num_dimensions - (r / ratio) ** num_dimensions)
     assert (np.array(radial["truth"]) * volumes).sum() == pytest.approx(6)
+
+
+def test_shells_are_joined_until_they_hold_enough_pairs():
+    assert trajectory_statistics._starts(np.array([399, 1, 400, 0, 7, 500, 3])).tolist() == [0, 2, 3]
+    assert trajectory_statistics._starts(np.array([3, 4])).tolist() == [0]
 
 
 def test_single_particles_have_no_pair_distances():

@@ -35,7 +35,12 @@ def test_the_card_says_what_the_model_is(gaussian):
     }
     assert {key: card["model"][key] for key in effective} == json.loads(json.dumps(effective))
     assert card["num_parameters"] == model.count_params()
-    assert card["training"] == {"seed": 0, "batch_size": 32, "best": {"epoch": 2, "val_loss": 1.0}}
+    assert card["training"] == {
+        "seed": 0,
+        "batch_size": 32,
+        "best": {"epoch": 2, "val_loss": 1.0},
+        "losses": {"loss": [None] * 3, "val_loss": [2.0, 1.0, 1.5]},
+    }
     assert card["versions"]["tensorflow"] == tf.__version__ and card["versions"]["keras"] == keras.__version__
     assert card["density_layout"] == {"num_dimensions": 2, "num_components": 1, "correlated": True}
 

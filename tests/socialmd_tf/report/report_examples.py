@@ -1,6 +1,9 @@
 """Findings for tests of the report: small, with numbers that differ wherever they could be mixed up."""
 
+import base64
 import dataclasses
+import gzip
+import json
 
 import numpy as np
 
@@ -115,9 +118,24 @@ def window(
         warm_up=frames(observed),
         truth=frames(predicted),
         predictions={name: (frames(predicted), covariance(predicted)) for name in names},
+        samples={names[0]: np.stack([frames(predicted), frames(predicted)])},
+        kinds=tuple(("OQL", "ONC")[place % 2] for place in range(num_particles)),
         box=box,
     )
 
+
+FORCES = [
+    {
+        "pair": "OQL and ONC",
+        "quantity": "acceleration",
+        "r": [0.5, 1.0, 2.0],
+        "learned": {"ours": [4.0, 1.1, 0.25]},
+        "true": [4.0, 1.0, 0.25],
+        "edges": [0.5, 1.0, 2.0],
+        "counts": [1, 3],
+    }
+]
+"""What `pair_forces` returns."""
 
 FINDINGS = Findings(
     data="nbody",
@@ -130,12 +148,31 @@ FINDINGS = Findings(
     left_out={},
     comparisons=COMPARISONS,
     examples=[window(0), window(1, label="worst")],
+    time_between_steps=0.5,
+    time_unit="ps",
+    about_data={"num_dimensions": 2, "num_particles": 25, "num_simulations": 20},
+    about_models={
+        "ours": {
+            "preset": "forces",
+            "num_parameters": 34353,
+            "data": "theirs",
+            "losses": {"loss": [1e6, 2.0, 1.5, 1.25], "val_loss": [2.5, 2.0, 1.75, 1.5]},
+        }
+    },
+    pair_forces=FORCES,
+    date="2026-11-26",
+    command="socialmd-tf evaluate --model saved_models/ours",
 )
 
 
 def findings(**changes):
     """`FINDINGS` with other fields."""
     return dataclasses.replace(FINDINGS, **changes)
+
+
+def unpacked(text):
+    """The data of the player, which are packed JSON."""
+    return json.loads(gzip.decompress(base64.b64decode(text)))
 
 
 def texts(table):

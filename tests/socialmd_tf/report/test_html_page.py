@@ -1,4 +1,5 @@
 import base64
+import gzip
 import hashlib
 import html
 import html.parser
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from socialmd_tf.evaluation.findings import Findings
 from socialmd_tf.report import charts, html_page, html_tables, player
 from socialmd_tf.report.table import Cell, Table
 from socialmd_tf.report.tables import tables
@@ -19,6 +21,7 @@ from tests.socialmd_tf.report.report_examples import (
     findings,
     full_result,
     result,
+    unpacked,
     window,
 )
 
@@ -61,8 +64,13 @@ def page():
     return page_of()
 
 
+def player_of(page):
+    """The data of the player."""
+    return unpacked(page.of("script", id="player-data")[0])
+
+
 def rows_of(page):
-    """Every table's rows as lists of texts."""
+    """Every table's rows as lists of texts, but for the summary's."""
     cells = [
         (tag, text)
         for (tag, _), text in zip(page.elements, page.texts, strict=True)
@@ -76,7 +84,7 @@ def rows_of(page):
             tables[-1].append([])
         else:
             tables[-1][-1].append(" ".join(text.split()))
-    return tables
+    return tables[1:]
 
 
 def test_the_tables_are_those_of_the_findings(page):
@@ -97,7 +105,7 @@ def test_bold_cells_are_marked_and_explained():
 
 
 def test_charts_of_statistics_hold_the_truth_and_every_predictor(page):
-    radial, displacement, energy, _ = figures_of(page)[6:10]
+    radial, displacement, energy, _ = figures_of(page)[8:12]
     assert [trace["name"] for trace in radial["data"]] == ["truth", "ours", "theirs"]
     for figure, (x, true, predicted) in (
         (radial, ([0.1, 0.2], [0.5, 0.6], [0.3, 0.4])),
@@ -112,46 +120,54 @@ def test_charts_of_statistics_hold_the_truth_and_every_predictor(page):
 def test_charts_of_molecules_leave_out_large_errors():
     far = {name: {**statistic, "relative_error": 2.0} for name, statistic in MOLECULES.items()}
     results = {"ours": result(molecules=MOLECULES, molecules_drawn=MOLECULES), "theirs": result(molecules=far)}
-    page = page_of(results=results, comparisons=[], examples=[])
+    page = page_of(results=results, comparisons=[], examples=[], pair_forces=[])
     assert page.of("h2")[-1] == "Statistics of molecules"
     assert [row[0] for row in rows_of(page)[1][1:]] == ["ours", "ours, drawn", "theirs"]
     distance, area = figures_of(page)[-2:]
     assert [trace["name"] for trace in area["data"]] == ["truth", "ours", "ours, drawn"]
     np.testing.assert_allclose(values_of(area["data"][0]["x"]), [1, 3])
     np.testing.assert_allclose(values_of(area["data"][0]["y"]), [160, 170])
-    assert distance["layout"]["yaxis"]["title"]["text"] == "mean distance of OQL from the centre (nm)"
-    assert area["layout"]["yaxis"]["title"]["text"] == "solvent accessible surface area (nm^2)"
+    assert distance["layout"]["yaxis"]["title"]["text"] == "mean distance of OQL from the<br>centre (nm)"
+    assert area["layout"]["yaxis"]["title"]["text"] == "solvent accessible surface area<br>(nm^2)"
 
 
 def test_a_dataset_of_single_particles_has_a_page():
     """Charts that need pairs are left out; the others are there."""
     lonely = full_result()
     del lonely["strata"], lonely["observables"]["radial_distribution"]
-    page = page_of(results={"ours": lonely}, examples=[window(0, label="median", names=("ours",), num_particles=1)])
+    page = page_of(
+        results={"ours": lonely}, pair_forces=[], examples=[window(0, label="median", names=("ours",), num_particles=1)]
+    )
     assert "Close encounters" not in page.of("h2")
     titles = page.of("figcaption")
     assert "Radial distribution" not in titles and "Mean squared displacement" in titles
 
 
 def test_sections_without_content_are_left_out(page):
-    few = page_of(results={"ours": result()}, comparisons=[], examples=[])
-    assert few.of("h2") == ["Predictors", "Error per step"]
+    few = page_of(results={"ours": result()}, comparisons=[], examples=[], about_models={}, pair_forces=[])
+    assert few.of("h2") == ["Summary", "Predictors", "Error per step"]
     assert page.of("h2") == [
+        "Summary",
+        "Player of rollouts",
         "Predictors",
         "Paired differences",
+        "Learned forces",
         "Error per step",
         "Calibration",
         "Close encounters",
         "Summary statistics",
         "Example windows",
-        "Player of rollouts",
     ]
-    assert page.of("p")[0] == findings().description()
+    assert findings().description() in page.of("p")
     assert page.of("h1") == ["ours on the test split of nbody"]
 
 
 def figures_of(page):
-    return [json.loads(text) for text in page.of("script", **{"class": "figure"})]
+    """The charts, without the empty traces that second axes need."""
+    figures = [json.loads(text) for text in page.of("script", **{"class": "figure"})]
+    for figure in figures:
+        figure["data"] = [trace for trace in figure["data"] if "name" in trace]
+    return figures
 
 
 def values_of(array):
@@ -162,7 +178,7 @@ def values_of(array):
 
 
 def test_the_charts_hold_the_numbers_and_units(page):
-    error, nll, calibration, *_ = figures_of(page)
+    _, _, error, nll, calibration, *_ = figures_of(page)
     assert [trace["name"] for trace in error["data"]] == ["ours", "theirs"]
     np.testing.assert_allclose(values_of(error["data"][0]["y"]), full_result()["mae_per_step"], rtol=1e-6)
     np.testing.assert_allclose(values_of(nll["data"][1]["y"]), full_result()["nll_per_step"], rtol=1e-6)
@@ -172,6 +188,42 @@ def test_the_charts_hold_the_numbers_and_units(page):
     diagonal, ours, _ = calibration["data"]
     assert values_of(diagonal["x"]).tolist() == values_of(diagonal["y"]).tolist() == [0, 1]
     np.testing.assert_allclose(values_of(ours["y"]), [0.2, 0.51, 0.87], rtol=1e-6)
+
+
+def test_steps_have_times_beside_them(page):
+    """A step is 0.5 ps: round times stand at the steps where they are."""
+    for figure in figures_of(page)[2:4]:
+        times = figure["layout"]["xaxis2"]
+        assert times["title"]["text"] == "time (ps)" and times["side"] == "top" and times["matches"] == "x"
+        np.testing.assert_allclose(0.5 * np.array(times["tickvals"]), np.array(times["ticktext"], float))
+        assert min(times["tickvals"]) >= 1 and max(times["tickvals"]) == 4
+
+
+def test_the_top_has_the_facts_the_verdict_and_the_training(page, monkeypatch):
+    assert page.of("dd") == [
+        "2026-11-26",
+        "socialmd-tf evaluate --model saved_models/ours",
+        "ours: preset forces, 34\N{NO-BREAK SPACE}353 parameters, trained on theirs",
+        "nbody, test split: 20 simulations, up to 25 particles in 2D; predicted time 15 ps, a step every 0.5 ps",
+    ]
+    training = figures_of(page)[0]
+    np.testing.assert_allclose(values_of(training["data"][1]["y"]), [2.5, 2.0, 1.75, 1.5])
+    assert training["layout"]["yaxis"]["range"][1] < 3  # the first loss, 1e6, is above the chart
+    assert page.of("p", **{"class": "verdict"}) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(Findings, "metrics", lambda self: {"verdict": "Better than <all>."})
+        assert page_of().of("p", **{"class": "verdict"}) == ["Better than <all>."]
+
+
+def test_learned_forces_stand_over_the_distances_of_the_data(page):
+    true, learned, pairs = figures_of(page)[1]["data"]
+    assert (true["name"], learned["name"]) == ("true law", "ours")
+    np.testing.assert_allclose(values_of(learned["x"]), [0.5, 1, 2])
+    np.testing.assert_allclose(values_of(learned["y"]), [4, 1.1, 0.25])
+    np.testing.assert_allclose(values_of(pairs["y"]), [0.25, 0.75])
+    layout = figures_of(page)[1]["layout"]
+    assert layout["xaxis"]["title"]["text"] == "distance (nm)"
+    assert layout["yaxis"]["title"]["text"].replace("<br>", " ") == "acceleration (nm/ps^2), attraction positive"
 
 
 def test_a_wide_range_of_positive_numbers_is_drawn_on_a_logarithmic_axis():
@@ -200,11 +252,11 @@ def test_no_string_breaks_out_of_its_place():
     assert page.of("title") == page.of("h1") == [f"{HOSTILE} on the test split of {HOSTILE}"]
     assert rows_of(page)[0][1][0] == HOSTILE
     assert len(page.of("script")) == len(page_of().of("script")) - 2  # pictures
-    data = json.loads(page.of("script", id="player-data")[0])
+    data = player_of(page)
     assert data["windows"][0]["label"].startswith(f"{HOSTILE}: MAE 0.123 (trajectory 0")
     assert data["windows"][0]["predictions"][0]["name"] == HOSTILE
-    assert html.unescape(figures_of(page)[0]["data"][0]["name"]) == HOSTILE
-    assert "<" not in figures_of(page)[0]["data"][0]["name"]
+    assert html.unescape(figures_of(page)[2]["data"][0]["name"]) == HOSTILE
+    assert "<" not in figures_of(page)[2]["data"][0]["name"]
 
 
 def test_only_the_pages_own_scripts_may_run_and_nothing_is_fetched(page):
@@ -213,8 +265,9 @@ def test_only_the_pages_own_scripts_may_run_and_nothing_is_fetched(page):
     code = [
         text
         for (tag, found), text in zip(page.elements, page.texts, strict=True)
-        if tag == "script" and found.get("type") != "application/json"
+        if tag == "script" and "type" not in found
     ]
+    code.append(gzip.decompress(base64.b64decode(page.of("script", id="library")[0])).decode())
     allowed = re.search("script-src (.*)", policy)[1].split()
     assert allowed == [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in code]
     addresses = [found[key] for _, found in page.elements for key in ("src", "href", "action") if key in found]
@@ -223,7 +276,7 @@ def test_only_the_pages_own_scripts_may_run_and_nothing_is_fetched(page):
 
 def test_the_player_gets_the_predictions():
     shown = window(3)
-    (given,) = json.loads(player.data([shown], "1"))["windows"]
+    (given,) = unpacked(player.data([shown], "1"))["windows"]
     assert given["steps"] == [-2, -1, 0, 1, 2, 3, 4]
     assert given["particles"] == [0, 1, 2, 3, 4]
     for key, frames in (("observed", shown.warm_up), ("truth", shown.truth)):
@@ -231,15 +284,20 @@ def test_the_player_gets_the_predictions():
     for prediction, (name, (mean, _)) in zip(given["predictions"], shown.predictions.items(), strict=True):
         assert prediction["name"] == name
         np.testing.assert_allclose(np.stack([prediction["mean"]["x"], prediction["mean"]["y"]], -1), mean, atol=5e-5)
-    low, high = np.array(given["range"]).T
+    low, high = (np.array(given["center"]) + sign * given["size"] / 2 for sign in (-1, 1))
     assert (shown.truth.min(axis=(0, 1)) > low).all() and (shown.truth.max(axis=(0, 1)) < high).all()
+    (_, drawn), (_, none) = ((each["name"], each.get("samples")) for each in given["predictions"])
+    np.testing.assert_allclose(
+        [[path["x"], path["y"]] for path in drawn], np.moveaxis(shown.samples["ours"], -1, 1), atol=5e-5
+    )
+    assert none is None and given["kinds"] == list(shown.kinds)
 
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_the_ellipse_is_the_projected_90_percent_region(num_dimensions):
     shown = window(4, num_dimensions=num_dimensions)
-    (given,) = json.loads(player.data([shown], "1"))["windows"]
-    l11, l21, l22 = (np.array(entry)[2, 1] for entry in given["predictions"][0]["ellipse"])
+    (given,) = unpacked(player.data([shown], "1"))["windows"]
+    l11, l21, l22 = (np.array(entry)[2, 1] for entry in given["predictions"][0]["region"][:3])
     angle = np.linspace(0, 2 * np.pi, 9)
     outline = np.stack([l11 * np.cos(angle), l21 * np.cos(angle) + l22 * np.sin(angle)], -1)
     covariance = shown.predictions["ours"][1][2, 1]
@@ -261,13 +319,13 @@ def test_particles_and_frames_are_thinned_out_evenly(monkeypatch):
     ((particles, observed, predicted),) = player.thin_out(shown)
     assert (len(particles), len(observed), len(predicted)) == (30, 7, 10)
     monkeypatch.setattr(player, "MAX_PARTICLES", 10)
-    monkeypatch.setattr(player, "MAX_POINTS", 100)
+    monkeypatch.setattr(player, "MAX_NUMBERS", 800)
     ((particles, observed, predicted),) = player.thin_out(shown)
     assert len(particles) == 10 and {0, 29} <= set(particles) and set(np.diff(particles)) <= {3, 4}
-    # 10 particles, 10 frames and 2 predictors are 200 positions: every second frame.
+    # 10 particles, 10 frames and 2 x 5 numbers for predictors, 2 for the truth, 4 for samples: every second frame.
     np.testing.assert_array_equal(observed, [0, 2, 4, 6])
     np.testing.assert_array_equal(predicted, [1, 3, 5, 7, 9])
-    monkeypatch.setattr(player, "MAX_POINTS", 70)
+    monkeypatch.setattr(player, "MAX_NUMBERS", 600)
     ((_, observed, predicted),) = player.thin_out(shown)
     np.testing.assert_array_equal(observed, [0, 3, 6])
     np.testing.assert_array_equal(predicted, [2, 5, 8, 9])  # the last one too
@@ -275,12 +333,12 @@ def test_particles_and_frames_are_thinned_out_evenly(monkeypatch):
 
 def test_the_page_states_what_it_leaves_out(monkeypatch):
     shown = [window(0, num_frames=(2, 20), num_particles=300)]
-    monkeypatch.setattr(player, "MAX_POINTS", 4_000)
+    monkeypatch.setattr(player, "MAX_NUMBERS", 32_000)
     page = page_of(examples=shown)
     notes = " ".join(page.of("p"))
     assert "At most 200 particles, spread evenly over all, are shown." in notes
-    assert "Frames are thinned out evenly, to about 4,000 positions in all." in notes
-    (given,) = json.loads(page.of("script", id="player-data")[0])["windows"]
+    assert "Frames are thinned out evenly, so that the page stays below 4 MB." in notes
+    (given,) = player_of(page)["windows"]
     assert len(given["particles"]) == 200 and given["steps"] == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
 
 
@@ -294,7 +352,7 @@ def test_diverged_predictions_do_not_break_the_page():
     }
     unsure = [{**COMPARISONS[0], "mae_difference": None, "mae_interval": [None, None]}]
     page = page_of(examples=[shown], results=results, comparisons=unsure)
-    (given,) = json.loads(page.of("script", id="player-data")[0])["windows"]
+    (given,) = player_of(page)["windows"]
     prediction = given["predictions"][0]
     assert prediction["mean"]["x"][2][0] is None and prediction["mean"]["x"][1][0] is not None
     _, ours, theirs = rows_of(page)[0]
@@ -308,17 +366,17 @@ def test_pictures_are_of_the_best_the_median_and_the_worst_and_the_player_has_al
     page = page_of(examples=shown)
     labels = [text.partition(":")[0] for text in page.of("figcaption") if "MAE" in text]
     assert labels == ["best", "worst"]
-    assert len(json.loads(page.of("script", id="player-data")[0])["windows"]) == 3
+    assert len(player_of(page)["windows"]) == 3
 
 
 def test_three_dimensions_are_said_to_be_projected(page):
     flat = " ".join(page.of("p"))
     deep = " ".join(page_of(examples=[window(0, num_dimensions=3)]).of("p"))
-    for words in ("projected on the x-y plane", "projected out"):
+    for words in ("Drag to turn", "projected out"):
         assert words in deep and words not in flat
 
 
 def test_a_unit_of_one_is_not_written():
     page = page_of(length_unit="1")
     assert rows_of(page)[0][0][3] == "MAE"
-    assert figures_of(page)[0]["layout"]["yaxis"]["title"]["text"] == "MAE"
+    assert figures_of(page)[2]["layout"]["yaxis"]["title"]["text"] == "MAE"

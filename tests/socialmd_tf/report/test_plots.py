@@ -63,6 +63,22 @@ def test_the_map_leaves_out_densities_that_are_not_finite():
     assert plots.square_around(mean) == pytest.approx((-0.04, 1.04, -0.04, 1.04))
 
 
+def test_densities_that_fill_the_picture_are_drawn_as_outlines(tmp_path):
+    """The outline of a 90 % region of a 2D Gaussian has chi squared 4.605."""
+    mean = np.array([[0.5, -0.25], [np.nan, 0.0]])
+    covariance = np.array([[[0.5, 0.2], [0.2, 0.3]]] * 2)
+    assert plots.is_broad(plots.density_map(mean[None], covariance[None] * 9, EXTENT))
+    assert not plots.is_broad(plots.density_map(mean[None], covariance[None] / 9, EXTENT))
+    (outline,) = plots.outlines(mean, covariance) - mean[0]
+    distance = np.einsum("ki,ij,kj->k", outline, np.linalg.inv(covariance[0]), outline)
+    np.testing.assert_allclose(distance, 4.605, rtol=1e-3)
+    frames = moving(6)
+    plots.paths(tmp_path / "broad.png", moving(2), frames, np.broadcast_to(np.eye(2), (6, 3, 2, 2)), truth=frames)
+    picture = np.asarray(Image.open(tmp_path / "broad.png").convert("RGB"))
+    for color in (plots.REGION, plots.TRUE, plots.PREDICTED):
+        assert (picture == ImageColor.getrgb(color)).all(axis=-1).sum() > 20
+
+
 def moving(num_frames, num_dimensions=2):
     return np.random.default_rng(num_frames).normal(size=(num_frames, 3, num_dimensions))
 
@@ -82,7 +98,7 @@ def test_paths_are_drawn(tmp_path, num_dimensions):
 
 def test_the_picture_of_the_map_is_upright():
     mean = np.array([[[1.0, -1.5]]])
-    png = plots.density_png(mean, 0.01 * np.eye(2)[None, None], EXTENT)
+    png = plots.density_png(plots.density_map(mean, 0.01 * np.eye(2)[None, None], EXTENT))
     picture = np.asarray(Image.open(io.BytesIO(png)).convert("L"), float)
     row, column = np.unravel_index(picture.argmax(), picture.shape)
     # Rows of a picture count from the top, where y is largest.

@@ -8,7 +8,7 @@ from pipelines.boxes import inverse
 from socialmd_tf.report import charts, player, plots
 from socialmd_tf.report.shown_box import ShownBox
 from tests.boxes import CUBE, SLAB, TRICLINIC
-from tests.socialmd_tf.report.report_examples import window
+from tests.socialmd_tf.report.report_examples import unpacked, window
 
 SQUARE = 10.0 * np.eye(2)
 THROUGH_A_FACE = np.array([[[7.0, 5.0]], [[9.0, 5.0]], [[11.0, 5.0]], [[13.0, 5.5]]])
@@ -68,7 +68,7 @@ def periodic_window():
 
 def test_the_player_gets_wrapped_frames_and_breaks():
     example = periodic_window()
-    (shown,) = json.loads(player.data([example], "1"))["windows"]
+    (shown,) = unpacked(player.data([example], "1"))["windows"]
     view = ShownBox.around(example.box, example.warm_up)
     low, high = view.corner[0], view.corner[0] + 4
     last = example.warm_up[-1:]
@@ -82,11 +82,12 @@ def test_the_player_gets_wrapped_frames_and_breaks():
         assert [sorted(row) for row in columns["breaks"]] == [np.flatnonzero(row).tolist() for row in expected]
         assert expected[0].any()  # also on the way from the last observed frame
     assert len(shown["box"]) == 4
-    np.testing.assert_allclose(shown["range"], [[low - 0.16, high + 0.16]] * 2, atol=0.2)
+    np.testing.assert_allclose(shown["center"], [(low + high) / 2] * 2, atol=0.2)
+    assert shown["size"] == pytest.approx(4 * 1.08, abs=0.2)
 
 
 def test_the_player_of_open_space_has_neither_box_nor_breaks():
-    (shown,) = json.loads(player.data([window(0)], "1"))["windows"]
+    (shown,) = unpacked(player.data([window(0)], "1"))["windows"]
     assert shown["box"] == [] and "breaks" not in shown["truth"]
 
 

@@ -49,14 +49,13 @@ def test_one_simulation_has_no_interval():
     assert bold(table) == [] and "interval" not in table.note
 
 
-def test_strata_have_a_row_each_and_empty_ones_a_dash():
+def test_strata_have_a_row_each_unless_they_are_empty():
     few = full_result()
     few["strata"]["closest_approach"][1].update(count=0, mae=math.nan, median_ae=math.nan)
     table = tables.strata({"a": few, "b": result()}, "nm")  # b has no strata
     assert table.header == ["closest approach", "particles", "a"]
     assert texts(table) == [
         ("0 to 2", "12", "0.500 / 0.400"),
-        ("2 or more", "0", "-"),
         ("crossing", "12", "0.500 / 0.400"),
         ("not crossing", "12", "0.500 / 0.400"),
     ]
@@ -79,6 +78,15 @@ def test_statistics_that_do_not_apply_have_no_column():
     table = tables.statistics({"a": lonely}, "nm")
     assert table.header == ["predictor", "moves (nm)", "mean squared displacement", "momentum drift"]
     assert {len(cells) for _, cells in table.rows} == {3}
+
+
+def test_strata_and_truth_that_say_nothing_have_no_row():
+    still = full_result()
+    still["strata"]["crossing"][0].update(count=0)
+    for name in ("energy_drift", "momentum_drift"):
+        del still["observables"][name]
+    assert [name for name, *_ in texts(tables.strata({"a": still}, "nm"))] == ["0 to 2", "2 or more"]
+    assert [name for name, *_ in texts(tables.statistics({"a": still}, "nm"))] == ["a"]
 
 
 def test_molecules_have_a_row_for_means_and_one_for_drawn_paths():
