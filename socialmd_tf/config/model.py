@@ -97,6 +97,9 @@ class ModelConfig:
     step_fraction: float = 0.1
     """Largest integration step, as a fraction of the time in which two particles pass each other (head verlet).
     This and `substeps` are not weights: a resumed run may use smaller steps."""
+    split_distance: float = 0.0
+    """Distance up to which pairs take integration steps of their own, in the dataset's length unit; all others are then
+    evaluated three times in each of `substeps` steps. 0 if all take the steps of the closest pair (head verlet)."""
     walls: float = 0.0
     """Distance of elastic walls from the origin along each axis, in the dataset's length unit; 0 for no walls (head
     verlet)."""
@@ -123,13 +126,15 @@ class ModelConfig:
             if type(field.default) is int:
                 fewest = 0 if name in ("num_features", "num_edge_types") else 1
                 require(type(value) is int and value >= fewest, name, f"an integer of at least {fewest}", value)
-            elif type(field.default) is float and name not in ("walls", "dropout"):
+            elif type(field.default) is float and name not in ("split_distance", "walls", "dropout"):
                 require(math.isfinite(value) and value > 0, name, "positive", value)
         require(
             self.scale_floor >= 1e-18, "scale_floor", "at least 1e-18, whose square float32 holds", self.scale_floor
         )
         require(self.num_dimensions in (2, 3), "num_dimensions", "2 or 3", self.num_dimensions)
-        require(math.isfinite(self.walls) and self.walls >= 0, "walls", "at least 0", self.walls)
+        for name in ("split_distance", "walls"):
+            value = getattr(self, name)
+            require(math.isfinite(value) and value >= 0, name, "at least 0", value)
         require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1", self.dropout)
 
     def _check_sizes(self) -> None:
@@ -158,6 +163,11 @@ class ModelConfig:
         require(self.walls == 0 or not is_fitted, "walls", f"0 for the force {self.force!r}", self.walls)
         require(self.walls == 0 or "walls" in head.reads, "walls", f"0 for the head {self.head!r}", self.walls)
         require(self.walls == 0 or not self.periodic, "walls", "0 in a periodic box", self.walls)
+        splits = self.split_distance > 0
+        right = not splits or "split_distance" in head.reads
+        require(right, "split_distance", f"0 for the head {self.head!r}", self.split_distance)
+        right = not (splits and is_fitted and self.terms.limit)
+        require(right, "split_distance", "0 for a law that limits accelerations", self.split_distance)
         smallest = 2 ** len(self.filters)
         require(
             "filters" not in interaction.reads or self.bins >= smallest,

@@ -60,6 +60,7 @@ def kinematic(config: Any, name: str) -> Any:
         "step_fraction",
         "correction",
         "walls",
+        "split_distance",
     ),
     kinematic=True,
     calibrates=True,
@@ -78,6 +79,7 @@ def verlet(config: Any, name: str) -> Any:
         step_fraction=config.step_fraction,
         is_corrected=config.correction,
         walls=config.walls,
+        split_distance=config.split_distance,
         name=name,
     )
 

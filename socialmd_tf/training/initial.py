@@ -26,6 +26,7 @@ NOT_WEIGHTS = (
     "rollout_steps",
     "scale_floor",
     "softening",
+    "split_distance",
     "step_fraction",
     "substeps",
     "walls",

@@ -29,6 +29,7 @@ MAY_CHANGE = (
     "final",
     "max_horizon",
     "minutes",
+    "model.split_distance",
     "model.step_fraction",
     "model.substeps",
     "patience",

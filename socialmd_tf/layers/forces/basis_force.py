@@ -73,7 +73,7 @@ class BasisForce(keras.layers.Layer):
         # A particle itself, and whatever does not count, is put at distance 1, where gradients are finite.
         counts = ops.logical_and(near > 0, squared > 0)
         distance = ops.sqrt(ops.where(counts, squared, 1.0))
-        strength = self.splines(distance) * ops.cast(counts, distance.dtype) * switch(distance, self.cutoff)
+        strength = self.splines(distance) * ops.where(counts, near, 0.0) * switch(distance, self.cutoff)
         to_own = ops.sum(strength * own[1][..., None] * other[2][..., None, :], axis=0)
         to_other = ops.sum(strength * own[2][..., None] * other[1][..., None, :], axis=0)
         sums = ops.sum(to_own * displacement, axis=3), -ops.sum(to_other * displacement, axis=2)

@@ -63,7 +63,8 @@ class RadialSplines(keras.layers.Layer):
         taken = ops.take(self._polynomials(), first, axis=2)
         constant, linear, square, cube = (taken[power] for power in range(4))
         values = constant + place * (linear + place * (square + place * cube))
-        return values * ops.maximum(distances, core) ** -3
+        distances = ops.maximum(distances, core)
+        return values / ops.square(distances) / distances
 
     def _polynomials(self):
         """Polynomials of the place in each interval `[4, C, K - 3]`, constant first."""

@@ -88,11 +88,15 @@ class SumOfTerms(keras.layers.Layer):
             known["rates"] = self.friction.rates(features, mask)
         return known
 
+    def by_pairs(self, pairs, positions, known):
+        """Accelerations by pairs `[B, N, D]` without the limit; arguments as of `on`."""
+        if self.pairs is None:
+            return ops.zeros_like(positions)
+        return self.pairs.on(pairs, positions, (known["own"], known["other"]), known.get("cells"))
+
     def on(self, pairs, positions, known):
         """Accelerations but for friction `[B, N, D]` on the pairs of `on_pairs`, with the result of `prepare`."""
-        total = ops.zeros_like(positions)
-        if self.pairs is not None:
-            total += self.pairs.on(pairs, positions, (known["own"], known["other"]), known.get("cells"))
+        total = self.by_pairs(pairs, positions, known)
         if self.bonds is not None:
             total += self.bonds(positions, known["bonds"], known.get("box"))
         if self.terms["limit"]:

@@ -91,6 +91,8 @@ class PairForce(keras.layers.Layer):
         values = (known[name] for name in ("responses", "sources", "cells") if name in known)
         return self.acceleration_scale * pairs.sum_both(self._forces, positions, *values)
 
+    by_pairs = on
+
     def _forces(self, own, other, near):
         """Sums for n particles and for m others, for `AllPairs.sum_both`."""
         displacement = displacements(own[0], other[0], *own[3:])
@@ -112,7 +114,7 @@ class PairForce(keras.layers.Layer):
         kernel = ops.concatenate([self.range_hidden.kernel, self.range_hidden.bias[None]], axis=0)
         hidden = ops.silu(product(ops.transpose(kernel), ops.concatenate([flat, ops.ones_like(flat)], axis=0)))
         strength = product(ops.transpose(self.range.kernel), hidden) + self.range.bias[:, None]
-        return ops.reshape(strength, (-1, *ops.shape(log_distance)))
+        return ops.reshape(strength, (self.range.units, *ops.shape(log_distance)))
 
     def compute_output_shape(self, positions_shape, *other_shapes, **named_shapes):
         """`[B, N, D]`."""

@@ -1,0 +1,88 @@
+"""Steps of two lengths: short ones for close pairs, long ones for all others."""
+
+from keras import ops
+
+from socialmd_tf.layers.pairs.on_pairs import AllPairs, ListedPairs, on_pairs
+from socialmd_tf.layers.pairs.weighed import WeighedPairs
+from socialmd_tf.layers.static_shapes import has_static_shapes
+
+
+class SplitSteps:
+    """Motion under a force whose slow part is evaluated three times per step, however short the steps of the rest are.
+
+    The acceleration is the sum of a slow and a fast part. Forces of pairs at distance r belong to the fast part with
+    the weight w(r), a quintic in r^2 that falls from 1 at half of the split distance to 0 at the split distance, and to
+    the slow part with 1 - w. All other forces are fast. A step of length H = 1 / n is the symplectic scheme 4A of Chin
+    (1997),
+
+        v <- v + H/6 s(x),  F(H/2),  v <- v + 2H/3 s(x + H^2/24 s(x)),  F(H/2),  v <- v + H/6 s(x)
+
+    in which s is the slow acceleration and F(t) the motion under the fast part during t, by `AdaptiveSteps` (reversible
+    multiple time steps, Tuckerman, Berne and Martyna 1992). Its error is of fourth order in H: the shift of the
+    position in the middle stands for the double commutator of slow and kinetic energy, of which friction and the fast
+    part, which does not depend on velocities, are no part.
+
+    Close pairs are listed before each F(t): those within the split distance plus the way that the two fastest particles
+    of the batch make in time 2 t, at most the cutoff of the force.
+
+    Args:
+        steps: The `AdaptiveSteps`; its force has no `limit`, and n is its `substeps`.
+        split_distance: In units of length.
+
+    Sources: S. A. Chin, Physics Letters A 226 (1997) 344; M. Tuckerman, B. J. Berne and G. J. Martyna, Journal of
+    Chemical Physics 97 (1992) 1990.
+    """
+
+    def __init__(self, steps, split_distance):
+        self._steps, self._force = steps, steps.force
+        self._split_distance = split_distance
+        self._length = 1 / steps.substeps
+
+    def travel_one_frame(self, held, positions, velocities):
+        """Positions and velocities one frame later, each `[B, N, D]`; arguments as of `AdaptiveSteps.travel`."""
+        mask, box, h = held["mask"], held.get("box"), self._length
+
+        def travel(pairs):
+            far = WeighedPairs(pairs, self._farness, box, ops.shape(mask)[1])
+
+            def slow(x):
+                return self._force.by_pairs(far, x, held["known"])
+
+            def half(k, x, v, acceleration):
+                """The kick before motion number k under the fast part, the motion, and the acceleration after it."""
+                is_first = k % 2 == 0
+                kick = ops.where(is_first, ops.where(k == 0, h / 6, h / 3), 2 * h / 3)
+                x, v = self._fast(held, x, v + acceleration * kick)
+                acceleration = slow(x)
+                following = ops.cond(is_first, lambda: slow(x + acceleration * (h**2 / 24)), lambda: acceleration)
+                return k + 1, x, v, following
+
+            count = 2 * self._steps.substeps
+            start = (0, positions, velocities, slow(positions))
+            _, x, v, acceleration = ops.while_loop(lambda k, *_: k < count, half, start, maximum_iterations=count)
+            return x, v + acceleration * (h / 6)
+
+        return on_pairs(travel, positions, mask, self._force.cutoff, box)
+
+    def _fast(self, held, x, v):
+        """Motion under the fast part for half a step."""
+        duration = self._length / 2
+        fastest = ops.sqrt(ops.max(ops.sum(ops.square(v), axis=-1)))
+        reach = ops.minimum(self._split_distance + 4 * duration * fastest, self._force.cutoff)
+        reach = ops.stop_gradient(reach)
+
+        def on_close(function, positions, mask, box):
+            kind = AllPairs if has_static_shapes() else ListedPairs
+            pairs = kind(positions, mask, reach, box)
+            return function(WeighedPairs(pairs, self._closeness, box, ops.shape(mask)[1]))
+
+        return self._steps.travel(held, x, v, duration, on_close)
+
+    def _closeness(self, squared):
+        """w of squared distances."""
+        start = (self._split_distance / 2) ** 2
+        z = ops.clip((squared - start) / (self._split_distance**2 - start), 0.0, 1.0)
+        return 1 - z**3 * (10 - 15 * z + 6 * z**2)
+
+    def _farness(self, squared):
+        return 1 - self._closeness(squared)
