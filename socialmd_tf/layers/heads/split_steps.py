@@ -79,7 +79,7 @@ class SplitSteps:
         return self._steps.travel(held, x, v, duration, on_close)
 
     def _closeness(self, squared):
-        """w of squared distances."""
+        """W of squared distances."""
         start = (self._split_distance / 2) ** 2
         z = ops.clip((squared - start) / (self._split_distance**2 - start), 0.0, 1.0)
         return 1 - z**3 * (10 - 15 * z + 6 * z**2)

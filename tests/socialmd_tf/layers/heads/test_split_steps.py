@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.socialmd_tf.layers.heads.verlet_systems import SCALE, attracting, circling, draw, energy, steps_taken, system
+from tests.socialmd_tf.layers.heads.verlet_systems import SCALE, attracting, circling, draw, energy, system
 
 SPLIT, SOFT = 2.0, 0.1
 
@@ -103,7 +103,7 @@ def test_close_encounters_do_not_cost_evaluations_of_far_pairs(monkeypatch):
     monkeypatch.setattr(head.force, "by_pairs", lambda *args: far.append(1) or by_pairs(*args))
     head.split_distance = 0.5
     split = run(head, inputs, velocities)
-    # In the graph: at the start, after a motion of half a step, and once more in the middle; none in a loop of short steps.
+    # In the graph: at the start, after a motion, and once more after every second; none for short steps.
     assert len(far) == 3
     np.testing.assert_allclose(split[0][:, 2:], whole[0][:, 2:], atol=5e-3)
 

@@ -113,7 +113,7 @@ def test_an_encounter_is_resolved_and_costs_nothing_where_there_is_none():
 
 
 def test_a_frame_ends_however_close_two_particles_are(monkeypatch):
-    monkeypatch.setattr("socialmd_tf.layers.heads.verlet._MAX_STEPS", 50)
+    monkeypatch.setattr("socialmd_tf.layers.heads.adaptive_steps._MAX_STEPS", 50)
     head = free(softening=1e-6, step_fraction=1e-3)
     inputs, velocities = passing(0.0)
     x, v, count = steps_taken(head, {**inputs, "positions": inputs["positions"] * 1e-3}, velocities)
