@@ -4,7 +4,7 @@
 
 Needs OpenMM. CPU time of the process is compared, not wall-clock time: with one thread each, they differ only by what
 other programs take away. Molecular dynamics is the stand-in of `python -m socialmd_tf.nanoparticle`, with as many
-strands as the input has molecules, without relaxation and without writing files. Takes about a minute.
+strands as the input has molecules, without relaxation and without writing files. Takes about half a minute.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pipelines.molecules.nanoparticle.beads import build
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.nanoparticle.dynamics import simulate
 
-REPEATS = 5
+REPEATS = 3
 OBSERVED, PREDICTED, SAMPLES = 25, 275, 64
 
 

@@ -7,7 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 VERSION = Path(__file__).parents[2] / "saved_models" / "nanoparticle" / "1"
-LAST_DRAWN = []
+LAST_DRAWN = [
+    [2.1139, 1.4787, 2.0567],
+    [1.3821, 1.9871, 1.4605],
+    [-1.7261, 1.3215, -1.8309],
+    [1.7840, -1.7287, -1.5804],
+]
 """Positions of the four molecules after 20 drawn frames, in nm."""
 
 

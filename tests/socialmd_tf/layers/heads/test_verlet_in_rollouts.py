@@ -156,7 +156,7 @@ def test_padding_does_nothing():
 @pytest.mark.parametrize("distance", [0.0, 1e-6, 1.0, 1e4])
 @pytest.mark.parametrize("size", [1e-8, 1.0, 1e6])
 def test_finite_for_any_distance_and_outputs_of_any_size(distance, size, monkeypatch):
-    monkeypatch.setattr("socialmd_tf.layers.heads.verlet._MAX_STEPS", 20)
+    monkeypatch.setattr("socialmd_tf.layers.heads.adaptive_steps._MAX_STEPS", 20)
     head = make(num_components=2, softening=0.02, step_fraction=0.1)
     inputs, velocities = system()
     start = tf.constant(inputs["positions"] * distance), tf.constant(velocities)
