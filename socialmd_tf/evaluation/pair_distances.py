@@ -71,7 +71,7 @@ def kinds_of_pairs(scored, manifest):
             found.setdefault((0, 0, int(bond)), []).append(distances[counts & (bonds == bond)])
     pairs = [
         KindOfPair(
-            f"bonds of type {bond}" if bond else f"{names[one]} and {names[other]}",
+            _name(names, one, other, bond),
             np.stack([typical[one], typical[other]]),
             bond,
             np.concatenate(parts),
@@ -80,6 +80,12 @@ def kinds_of_pairs(scored, manifest):
     ]
     several = [pair for pair in pairs if len(pair.distances) and np.ptp(pair.distances) > 0]
     return sorted(several, key=lambda pair: -len(pair.distances))
+
+
+def _name(names, one, other, bond):
+    if bond:
+        return f"bonds of type {bond}"
+    return "all pairs" if len(names) == 1 else f"{names[one]} and {names[other]}"
 
 
 def _systems(scored):

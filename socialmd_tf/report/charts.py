@@ -19,7 +19,8 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _LOG_FROM = 30
 _TITLE_WIDTH = 32
 """Letters of a line of a title: what fits beside a chart, and below it on a phone."""
-_TIMES = 6
+_TIMES, _DECADES = 6, 8
+"""Most ticks of times, and of powers of ten."""
 
 
 def library():
@@ -58,7 +59,9 @@ def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, li
         style = {**_style(index), "width": 3 if index == 0 else 2}
         _add_line(figure, name, x, y, style, mode="lines+markers" if len(x) < 50 else "lines")
     if is_log:
-        figure.update_yaxes(type="log", dtick=1, minor={"dtick": "D1", "showgrid": True, "gridcolor": "#f1f1f1"})
+        decades = math.log10(_spread(values))
+        minor = {"dtick": "D1", "showgrid": True, "gridcolor": "#f1f1f1"} if decades < _DECADES else {}
+        figure.update_yaxes(type="log", dtick=max(1, math.ceil(decades / _DECADES)), minor=minor)
     if log_x:
         figure.update_xaxes(type="log")
     if "x" in shares:
@@ -245,7 +248,9 @@ def _add_regions(figure, outlines):
 def _add_paths(figure, name, frames, color, width):
     """Add one trace with the paths of all particles, separated by NaN, and one with the ends of predicted paths."""
     cut = np.concatenate([frames[..., :2], np.full_like(frames[:1, :, :2], np.nan)]).astype(np.float32)
-    x, y = cut.transpose(2, 1, 0).reshape(2, -1)
+    points = cut.transpose(1, 0, 2).reshape(-1, 2)
+    moves = np.append(True, (points[1:] != points[:-1]).any(axis=1))  # unbroken paths in a box have frames twice
+    x, y = points[moves].T
     hover = {"name": name, "hovertemplate": "%{x:.4~g}, %{y:.4~g}"}
     figure.add_scatter(x=x, y=y, mode="lines", line={"color": color, "width": width}, **hover)
     if name != "observed":

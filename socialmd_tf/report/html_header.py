@@ -71,7 +71,7 @@ def training(about_models):
         series = {
             label: (range(1, len(values) + 1), [float("nan") if value is None else value for value in values])
             for label, values in named
-            if values and any(value is not None for value in values)
+            if values and sum(value is not None for value in values) > 1
         }
         if series:
             pictures.append(html_figures.figure(f"Training of {name}", charts.losses(series), "chart small"))

@@ -4,6 +4,7 @@ import math
 
 _MOST_DECIMALS = 6
 _COLUMN_DECIMALS = 5
+_LARGE = 1e7
 
 
 def is_number(value):
@@ -18,11 +19,18 @@ def decimals_for(values):
 
 
 def number(value, decimals, sign=""):
-    """A number with these decimals, or more to show three significant digits; beyond 6 decimals with an exponent."""
+    """A number with these decimals, or more to show three significant digits.
+
+    Beyond 6 decimals, and from 10 million on, with an exponent.
+    """
     if not is_number(value):
         return "n/a"
     needed = 2 - math.floor(math.log10(abs(value))) if value else 0
-    return f"{value:{sign}.2e}" if needed > _MOST_DECIMALS else f"{value:{sign}.{max(decimals, needed)}f}"
+    return (
+        f"{value:{sign}.2e}"
+        if needed > _MOST_DECIMALS or abs(value) >= _LARGE
+        else f"{value:{sign}.{max(decimals, needed)}f}"
+    )
 
 
 def error_of(text, error):

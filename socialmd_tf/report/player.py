@@ -11,7 +11,7 @@ from socialmd_tf.report.shown_box import ShownBox
 
 MAX_PARTICLES = 200
 """Largest number of particles per window."""
-MAX_NUMBERS = 500_000
+MAX_NUMBERS = 350_000
 """Approximate limit of numbers in the whole page, of which each takes about three bytes."""
 PROBABILITY = 0.9
 """Probability of the predictive regions that are drawn."""

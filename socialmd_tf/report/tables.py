@@ -95,10 +95,14 @@ def strata(results, unit):
     move = next(iter(results.values()))["mean_move"]
     note = (
         f"{with_unit('MAE / median AE', unit)} of particles by their closest approach to any other particle in the "
-        f"window, in mean moves per frame (one is {number(move, decimals_for([move]))}). Crossing particles pass "
-        "another one between two frames, at less than a mean move and less than half of their distance at either "
-        "frame. A particle counts once per window. Between frames, particles are assumed to move on straight lines."
+        f"window, in mean moves per frame (one is {number(move, decimals_for([move]))}). A particle counts once per "
+        "window. Between frames, particles are assumed to move on straight lines."
     )
+    if "crossing" in names:
+        note += (
+            " Crossing particles pass another one between two frames, at less than a mean move and less than half of "
+            "their distance at either frame."
+        )
     return Table("Close encounters", ["closest approach", "particles", *chosen], _rows(names, cells), note)
 
 
