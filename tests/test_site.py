@@ -138,8 +138,9 @@ def test_search_finds_the_pages(site):
 def test_notebooks_are_pages_with_their_pictures(site):
     for name in ("own-data", "rollouts"):
         assert (site / "notebooks" / f"{name}.ipynb").is_file()
-        pictures = Page(site / "notebooks" / f"{name}.html").fetched
-        assert any(re.search(rf"{name}/.*\.png$", target) for target in pictures), pictures
+        assert "Download this notebook" in (site / "notebooks" / f"{name}.html").read_text()
+    pictures = Page(site / "notebooks" / "rollouts.html").fetched
+    assert any(re.search(r"rollouts/.*\.png$", target) for target in pictures), pictures
 
 
 @pytest.fixture
