@@ -2,7 +2,8 @@
 
     python benchmarks/pipeline.py [--data data/nbody] [--batch-size 8] [--steps 20]
 
-Prints rotated windows per second (median and quartiles over epochs), and the fraction of the training time of preset
+Prints rotated windows per second (median and quartiles over epochs), if the windows stay in memory and if every batch
+is read from memory-mapped files, and the fraction of the training time of preset
 `thesis` that is spent waiting for the next batch.
 """
 
@@ -12,13 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import dataset
+from pipelines import dataset, windows
 from pipelines.config import DataConfig
 from socialmd_tf import commands
 
 
-def windows_per_second(directory, batch_size, num_epochs):
-    """Windows per epoch, and one rate per epoch after the first, which reads the files."""
+def windows_per_second(directory, batch_size, num_epochs, kept_bytes):
+    """Windows per epoch, and one rate per epoch after the first.
+
+    If the windows have more than `kept_bytes`, every batch is read from memory-mapped files.
+    """
+    windows._KEPT_BYTES = kept_bytes
     config = DataConfig()
     batches = dataset.batches(
         directory, "train", config, batch_size=batch_size, seed=0, shuffle=True, num_epochs=num_epochs
@@ -64,9 +69,10 @@ def main():
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=6)
     arguments = parser.parse_args()
-    num_samples, rates = windows_per_second(arguments.data, arguments.batch_size, arguments.epochs)
-    low, median, high = np.percentile(rates, (25, 50, 75))
-    print(f"{num_samples} rotated windows per epoch, {median:.0f} per second (quartiles {low:.0f}-{high:.0f})")
+    for name, kept_bytes in (("in memory", windows._KEPT_BYTES), ("on disk", 0)):
+        num_samples, rates = windows_per_second(arguments.data, arguments.batch_size, arguments.epochs, kept_bytes)
+        low, median, high = np.percentile(rates, (25, 50, 75))
+        print(f"{num_samples} windows {name}: {median:.0f} rotated per second (quartiles {low:.0f}-{high:.0f})")
     waits, totals = waiting_share(arguments.data, arguments.batch_size, arguments.steps)
     print(
         f"training step {np.median(totals):.3f} s, of which waiting for data {100 * sum(waits) / sum(totals):.3f} % "

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.augment import vector_starts
-from pipelines.boxes import unwrap
+from pipelines.boxes import wraps
 from pipelines.dataset import open_split
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
+from pipelines.stored_trajectory import frame_chunks
 from socialmd_tf.fitting.trajectories import Trajectories
 
 
@@ -48,26 +49,39 @@ def _system(file, manifest, frames, size):
 
     Velocities are per unit of time, and `[T, N, 0]` where none were observed.
     """
-    stored = file[: frames[-1] + 1]
-    positions = stored[..., : manifest.num_dimensions].astype(np.float64)
-    if file.boxes is not None:
-        positions = unwrap(positions, file.boxes[0])
+    positions, first = _positions(file, manifest.num_dimensions, frames), file[0]
     own, seen = (
         [manifest.num_dimensions + manifest.features.index(name) for name in names]
         for names in (manifest.own_features, manifest.velocity_names if manifest.velocity_start is not None else ())
     )
-    missing = [(0, size - stored.shape[1])]
+    velocities = file[frames][..., seen] if seen else np.zeros((*positions.shape[:2], 0))
+    missing = [(0, size - len(first))]
     edges = np.zeros((size, size), np.int64)
     if file.edges is not None:
         i, j, kind = file.edges.T
         edges[i, j] = edges[j, i] = kind
     return (
-        np.pad(positions[frames], [(0, 0), *missing, (0, 0)]),
-        np.pad(stored[frames][..., seen].astype(np.float64), [(0, 0), *missing, (0, 0)]),
-        np.pad(stored[0][:, own].astype(np.float64), [*missing, (0, 0)]),
-        np.arange(size) < stored.shape[1],
+        np.pad(positions, [(0, 0), *missing, (0, 0)]),
+        np.pad(velocities.astype(np.float64), [(0, 0), *missing, (0, 0)]),
+        np.pad(first[:, own].astype(np.float64), [*missing, (0, 0)]),
+        np.arange(size) < len(first),
         edges,
     )
+
+
+def _positions(file, num_dimensions, frames):
+    """Unwrapped positions `[T, N, D]` at some frames, float64; only these are in memory."""
+    if file.boxes is None:
+        return file[frames][..., :num_dimensions].astype(np.float64)
+    kept, before, added = [], None, 0.0
+    for start, chunk in frame_chunks(file):
+        positions = chunk[..., :num_dimensions].astype(np.float64)
+        followed = positions if before is None else np.concatenate([before, positions])
+        added = added + wraps(followed, file.boxes[0])[-len(positions) :]
+        chosen = frames[(frames >= start) & (frames < start + len(positions))] - start
+        kept.append((positions - added)[chosen])
+        before, added = positions[-1:], added[-1]
+    return np.concatenate(kept)
 
 
 def _constant_box(files, directory):
@@ -79,6 +93,6 @@ def _constant_box(files, directory):
         if not (file.boxes == box).all():
             raise UserError(
                 f"{directory}: a law can only be fitted in one box, the same in all files and frames. Found another "
-                f"one for {file.filename}; train with --model.force pair_mlp"
+                f"one for {file.path}; train with --model.force pair_mlp"
             )
     return box
