@@ -12,6 +12,7 @@ from pipelines.counts import counted
 from pipelines.errors import UserError
 from pipelines.frame_faults import frame_faults
 from pipelines.manifest import Manifest
+from pipelines.progress import Progress
 from pipelines.reruns import rerun_fault
 from pipelines.side_files import open_file
 from pipelines.sound_files import SoundFiles
@@ -46,13 +47,14 @@ def validate(directory: Path, *, min_frames: int = 1, splits: Sequence[str] | No
     directory = Path(directory)
     manifest = Manifest.load(directory)
     faults, sound = _repeated_files(directory, manifest), SoundFiles(directory)
-    for split, files in manifest.splits.items():
-        if splits is None or split in splits:
-            for file in files:
-                faults += _file_faults(manifest, directory, file, min_frames, sound)
-                for frame, reruns in manifest.reruns_of(file).items():
-                    for rerun in reruns:
-                        faults += _rerun_faults(manifest, directory, rerun, file, frame, sound)
+    chosen = [file for split, files in manifest.splits.items() if splits is None or split in splits for file in files]
+    with Progress(f"checking {directory}", len(chosen), unit="file") as progress:
+        for number, file in enumerate(chosen):
+            faults += _file_faults(manifest, directory, file, min_frames, sound)
+            for frame, reruns in manifest.reruns_of(file).items():
+                for rerun in reruns:
+                    faults += _rerun_faults(manifest, directory, rerun, file, frame, sound)
+            progress.show(number + 1, f"{number + 1} of {counted(len(chosen), 'file')}")
     sound.save()
     return list(dict.fromkeys(faults))
 

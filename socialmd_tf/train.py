@@ -108,8 +108,7 @@ def main():
     if config.data is not None:
         Manifest.load(Path(config.data))  # refused before the slow start
     if advice is not None:
-        print(f"preset {advice.preset}, since {advice.reason} (--preset chooses another)")
-    print("starting TensorFlow", flush=True)
+        print(f"preset {advice.preset}, since {advice.reason} (--preset chooses another)", flush=True)
     commands.load_tensorflow()
     from socialmd_tf.training.callbacks import TrainingDiverged
     from socialmd_tf.training.train import train

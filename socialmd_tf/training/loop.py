@@ -57,7 +57,6 @@ def fit(config, directory):
     limit = None if config.minutes is None else TimeLimit(config.minutes)
     directory = Path(directory)
     manifest = Manifest.load(directory)
-    print(f"reading {counted(len(manifest.files), 'file')} of {directory} to check them", flush=True)
     # The test split too: a fault there would show only after the training.
     validation.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
     settings = dataclasses.replace(config.model, num_dimensions=manifest.num_dimensions)
@@ -71,6 +70,7 @@ def fit(config, directory):
     for line in resolution_warnings(directory, ["train"], config.windows):
         print(f"warning: {line}", file=sys.stderr, flush=True)
     if not run.is_finished:
+        print(f"{directory}: no faults in {counted(len(manifest.files), 'file')}")
         print("\n".join(header(config, directory)), flush=True)
     law = law_of_run(run, directory) if config.is_fitted and config.model.terms == Terms() else None
     strategy = tf.distribute.MirroredStrategy(visible_devices())
