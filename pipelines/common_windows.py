@@ -90,6 +90,7 @@ class CommonWindows:
             )
         self.views = sorted({(config.subsample, config.warm_up_steps) for config in configs})
         """The different (subsample, T)."""
+        self._files: dict[tuple[Path, str], tuple[Manifest, list[StoredTrajectory]]] = {}
 
     @staticmethod
     def batch_size(num_particles: int) -> int:
@@ -130,7 +131,7 @@ class CommonWindows:
         Raises:
             UserError: As `pipelines.dataset.windows`, or there is no common window.
         """
-        trajectories = open_split(Manifest.load(directory), Path(directory), split, self.reference)
+        _, trajectories = self._opened(directory, split)
         parts = [
             np.stack(np.broadcast_arrays(np.int64(number), self.last_observed(len(trajectory))), axis=-1)
             for number, trajectory in enumerate(trajectories)
@@ -140,6 +141,14 @@ class CommonWindows:
             raise UserError(f"{directory}: the split {split!r} has no window with the observed frames of all models")
         return index
 
+    def _opened(self, directory: Path, split: str) -> tuple[Manifest, list[StoredTrajectory]]:
+        """The manifest and the files of a split; the headers of thousands of files are read once."""
+        key = Path(directory), split
+        if key not in self._files:
+            manifest = Manifest.load(directory)
+            self._files[key] = manifest, open_split(manifest, Path(directory), split, self.reference)
+        return self._files[key]
+
     def batches(self, directory: Path, split: str, index: npt.NDArray[np.int64]) -> Iterator[Batch]:
         """Read windows in the given order, batch by batch: memory does not grow with the split.
 
@@ -148,8 +157,7 @@ class CommonWindows:
             split: Name of the split.
             index: Rows of the result of `index`.
         """
-        manifest = Manifest.load(directory)
-        trajectories = open_split(manifest, Path(directory), split, self.reference)
+        manifest, trajectories = self._opened(directory, split)
         num_particles = max(trajectory.shape[1] for trajectory in trajectories)
         size = self.batch_size(num_particles)
         for start in range(0, len(index), size):

@@ -117,7 +117,7 @@ def test_damaged_arrays(directory, seed):
         return
     found = open_trajectory(path, 3)
     assert found.shape == (40, 3, 3)
-    np.testing.assert_array_equal(found.ravel(), np.frombuffer(content, "<f4", offset=HEADER_BYTES))
+    np.testing.assert_array_equal(found.ravel("K"), np.frombuffer(content, found.dtype, offset=HEADER_BYTES))
     assert np.isfinite(found).all()
     accepted(lambda: resolution_warnings(directory, ["train"], WINDOWS))
 
