@@ -12,6 +12,7 @@ from pipelines.fingerprint import stamp_of
 
 MEMORY_FILE = ".validated.json"
 _RECENT_SECONDS = 2.0
+_SECONDS_BETWEEN_WRITES = 10.0
 _CHECKS = 1
 """Number of the set of checks; files that passed others are read again."""
 
@@ -31,7 +32,7 @@ class SoundFiles:
     def __init__(self, directory: Path) -> None:
         self._path = Path(directory) / MEMORY_FILE
         self._digests = _load(self._path)
-        self._is_new = False
+        self._is_new, self._saved = False, time.monotonic()
 
     def digest(self, paths: Sequence[Path], settings: dict[str, Any]) -> str | None:
         """Digest of files and settings, or None if a file changed just now.
@@ -55,11 +56,14 @@ class SoundFiles:
         if digest is not None:
             self._digests[file] = digest
             self._is_new = True
+            if time.monotonic() - self._saved > _SECONDS_BETWEEN_WRITES:  # a killed command goes on where it was
+                self.save()
 
     def save(self) -> None:
         """Write the notes, if there are new ones."""
         if self._is_new:
             try:
+                self._is_new, self._saved = False, time.monotonic()
                 write_json(self._path, {"format": 1, "sound": self._digests})
             except OSError:  # such as a dataset that is only to be read
                 pass

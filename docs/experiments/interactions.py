@@ -128,14 +128,14 @@ def chosen(targets):
 
 
 def evaluate(model, windows):
-    """`metrics.summary` of all windows of the validation split."""
+    """`metrics.Tally.summary` of all windows of the validation split."""
     common = CommonWindows([windows])
     index, layout = common.index(DATA, "validation"), rollout_layer(model).head.layout
-    scores = [
-        metrics.score(model.predict_on_batch(batch.inputs(windows)), layout, batch.targets, batch.mask)
-        for batch in common.batches(DATA, "validation", index)
-    ]
-    return metrics.summary(metrics.Scores.concatenate(scores), index[:, 0], mean_move=0.0)
+    tally = metrics.Tally()
+    for batch in common.batches(DATA, "validation", index):
+        parameters = model.predict_on_batch(batch.inputs(windows))
+        tally.add(metrics.score(parameters, layout, batch.targets, batch.mask))
+    return tally.summary(index[:, 0], mean_move=0.0)
 
 
 def print_table():

@@ -93,7 +93,7 @@ def calibration(results, time):
 
 
 def strata(results, unit):
-    """Chart of the error by closest approach, see `Encounters.strata`."""
+    """Chart of the error by closest approach, see `close_encounters.Strata`."""
     chosen = {name: result["strata"]["closest_approach"] for name, result in results.items() if result.get("strata")}
     if not chosen:
         return ""

@@ -80,7 +80,7 @@ def comparisons(rows, unit):
 
 
 def strata(results, unit):
-    """Errors by close encounters, a row per stratum, see `Encounters.strata`; None without encounters."""
+    """Errors by close encounters, a row per stratum, see `close_encounters.Strata`; None without encounters."""
     chosen = {name: _strata(result["strata"]) for name, result in results.items() if result.get("strata")}
     if not chosen:
         return None
@@ -107,7 +107,7 @@ def strata(results, unit):
 
 
 def stratum_name(stratum):
-    """Name of a stratum of `Encounters.strata`."""
+    """Name of a stratum of `close_encounters.Strata`."""
     if "crossing" in stratum:
         return "crossing" if stratum["crossing"] else "not crossing"
     return f"{stratum['from']:g} or more" if stratum["to"] is None else f"{stratum['from']:g} to {stratum['to']:g}"

@@ -79,3 +79,21 @@ def test_a_damaged_note_is_none(directory, read_files, content):
     assert validate(directory) == validate(directory) == []
     assert len(read_files) == 3
     assert len(json.loads((directory / MEMORY_FILE).read_text())["sound"]) == 3
+
+
+def test_a_killed_validation_goes_on_where_it_was(directory, read_files, monkeypatch):
+    monkeypatch.setattr(sound_files, "_SECONDS_BETWEEN_WRITES", 0.0)
+    original = validation.frame_faults
+
+    def killed(manifest, trajectory, **options):
+        if trajectory.path.name == "00002.npy":
+            raise KeyboardInterrupt
+        return original(manifest, trajectory, **options)
+
+    with monkeypatch.context() as context:
+        context.setattr(validation, "frame_faults", killed)
+        with pytest.raises(KeyboardInterrupt):
+            validate(directory)
+    read_files.clear()
+    assert validate(directory) == []
+    assert read_files == ["00002.npy"]
