@@ -1,0 +1,44 @@
+#!/bin/sh
+# All commands behind docs/experiments/molecules_real.md. A stopped command resumes when it is run again.
+#
+#   pip install -e '.[md]' pytng                TNG files need pytng
+#   sh docs/experiments/real.sh                 some minutes of CPU time
+#
+# The trajectories are files of two packages, of which pip downloads 74 MB.
+set -e
+p="python -m socialmd_tf"
+files=runs/real
+
+mkdir -p $files
+if [ ! -e $files/argon.gro ]; then
+    python -m pip download --quiet --no-deps --dest $files lnb-mdt MDAnalysisTests
+    unzip -q -o -j $files/lnb_mdt-*.whl LNB_MDT/cases_lnb/lnb.gro LNB_MDT/cases_lnb/lnb.xtc -d $files
+    tests=$(basename $files/mdanalysistests-*.tar.gz .tar.gz)
+    for file in argon_npt_compressed.tng argon_npt_compressed.gro.gz; do
+        tar -xzOf "$files/$tests.tar.gz" "$tests/MDAnalysisTests/data/$file" > "$files/$file"
+    done
+    gunzip -c $files/argon_npt_compressed.gro.gz > $files/argon.gro
+fi
+
+$p.prepare --topology $files/lnb.gro --trajectory $files/lnb.xtc --molecules CHOL --center DPPC DAPC CHOL \
+    --center-on mean --min-frames 15 --radii 0.35 --output data/lnb
+$p.prepare --topology $files/argon.gro --trajectory $files/argon_npt_compressed.tng --molecules Ar --center-on nothing \
+    --min-frames 15 --time-between-frames 10 --output data/argon
+
+train() {
+    name=$1
+    shift
+    $p.train --data "data/$name" --preset langevin --subsample 1 --warm-up-steps 5 --rollout-steps 10 --batch-size 4 \
+        --run-directory "runs/real-$name" --export-directory "saved_models/real-$name" "$@"
+}
+train lnb --window-shift 2 --epochs 24
+train argon --window-shift 5 --epochs 16 --model.cutoff 0.9
+
+evaluate() {
+    name=$1
+    shift
+    $p.evaluate --model "saved_models/real-$name" --data "data/$name" --split test --num-samples 16 \
+        --output "runs/report-$name" "$@"
+}
+evaluate lnb
+evaluate argon --statistics move displacement contacts residence pair_distribution velocity_autocorrelation
