@@ -25,6 +25,8 @@ class KnownMolecules:
     """Radius of a solvent molecule, 0.14 nm, in the length unit."""
     is_centered: bool = True
     """Whether positions are relative to a centre."""
+    has_surface: bool = True
+    """Whether the molecules together have a surface. A bulk liquid, which fills a periodic box, has none."""
 
 
 def known_molecules(manifest: Manifest) -> KnownMolecules | None:
@@ -49,7 +51,8 @@ def known_molecules(manifest: Manifest) -> KnownMolecules | None:
     if len(radii) != len(names) or not all(0 < radius < math.inf for radius in radii):
         return None
     is_centered = config.get("center_on") != "nothing"
-    return KnownMolecules(names, tuple(map(float, radii)), _WATER_RADIUS / unit, is_centered)
+    has_surface = is_centered or not manifest.is_periodic
+    return KnownMolecules(names, tuple(map(float, radii)), _WATER_RADIUS / unit, is_centered, has_surface)
 
 
 def particle_names(manifest: Manifest, features: npt.NDArray[Any]) -> tuple[str, ...] | None:

@@ -35,12 +35,11 @@ class MoleculeStatistics:
 
     Args:
         known: The `KnownMolecules`.
-        num_dimensions: D; the surface area is computed only in three dimensions.
+        num_dimensions: D; the surface area is computed only in three dimensions, and not of a bulk liquid.
         num_steps: T'.
-        has_surface: Whether the molecules have a surface, as a bulk liquid has not.
     """
 
-    def __init__(self, known, num_dimensions, num_steps, has_surface=True):
+    def __init__(self, known, num_dimensions, num_steps):
         self._known = known
         steps = list(range(1, num_steps + 1))
         self.statistics = {
@@ -49,7 +48,7 @@ class MoleculeStatistics:
             if known.is_centered
         }
         self.statistics["speed"] = Statistic("mean move between frames", 1, steps, [])
-        if num_dimensions == 3 and has_surface:
+        if num_dimensions == 3 and known.has_surface:
             spread = np.linspace(1, num_steps, min(num_steps, _AREA_FRAMES)).round().astype(int).tolist()
             self.statistics["accessible_area"] = Statistic("solvent accessible surface area", 2, spread, [])
 

@@ -29,8 +29,7 @@ class PathStatistics:
         self.molecules = None
         """`MoleculeStatistics`, or None if the particles are not known to be molecules."""
         if molecules is not None:
-            is_bulk = manifest.is_periodic and not molecules.is_centered
-            self.molecules = MoleculeStatistics(molecules, manifest.num_dimensions, windows.num_steps, not is_bulk)
+            self.molecules = MoleculeStatistics(molecules, manifest.num_dimensions, windows.num_steps)
 
     def add(self, batch, positions):
         """Add the windows of a batch.

@@ -22,7 +22,8 @@ def render(table):
 
 def _row(name, cells):
     values = "".join(f"<td{_class(cell)}>{_minus(cell.text)}{_detail(cell.detail)}</td>" for cell in cells)
-    return f'<tr><th scope="row" title="{escaped(name)}">{escaped(name)}</th>{values}</tr>\n'
+    broken = escaped(name).replace("_", "_<wbr>")  # where a narrow screen breaks it
+    return f'<tr><th scope="row" title="{escaped(name)}">{broken}</th>{values}</tr>\n'
 
 
 def _class(cell):

@@ -49,6 +49,8 @@ def _needs_center(setting):
 def _needs_radii(setting):
     if setting.molecules is None:
         return "the dataset does not state radii of molecules"
+    if not setting.molecules.has_surface:
+        return "a bulk liquid has no surface"
     return None if setting.num_dimensions == 3 else "the dataset has two dimensions"
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,13 @@ def test_anchors_are_no_molecules():
     found = known_molecules(manifest(features=("OQL", "ONC", "anchor_x", "anchor_y", "anchor_z"), radii=[0.3, 0.4]))
     assert found == KnownMolecules(("OQL", "ONC"), (0.3, 0.4), 0.14)
     assert known_molecules(manifest(features=("anchor_x", "anchor_y", "anchor_z", "OQL", "ONC"))) is None
+
+
+def test_a_liquid_that_fills_its_box_has_no_surface():
+    free = manifest(center_on="nothing")
+    liquid = dataclasses.replace(free, box=(5.0, 5.0, 5.0))
+    assert [known_molecules(each).has_surface for each in (manifest(), free, liquid)] == [True, True, False]
+    assert known_molecules(dataclasses.replace(manifest(), box=(5.0, 5.0, 5.0))).has_surface
 
 
 def test_without_radii_they_are_those_of_ten_heavy_atoms_whatever_the_unit():

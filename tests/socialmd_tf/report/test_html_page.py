@@ -37,7 +37,7 @@ class Page(html.parser.HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
         self.texts.append("")
-        if tag not in ("meta", "link", "input", "img", "br"):
+        if tag not in ("meta", "link", "input", "img", "br", "wbr"):
             self.open.append(len(self.elements) - 1)
 
     def handle_endtag(self, tag):
