@@ -212,3 +212,9 @@ def test_the_picture_of_the_comparisons_draws_the_table_of_its_page():
     rows = summary.table_rows((ROOT / "docs/experiments/README.md").read_text())
     assert set(rows) == {*summary.MODELS, *summary.BASELINES} - {"single-grid"}  # which was not trained again
     assert rows["lstm-seed-2"] == {"nll": [2.044, 0.141], "mae": [0.3495, 0.0084], "50": [45.1], "90": [70.8]}
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    settings = yaml.safe_load((ROOT / "docs/site/mkdocs.yml").read_text())
+    shown = set(re.findall(r"[\w/-]+\.md", str(settings["nav"])))
+    assert {path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")} <= shown
