@@ -30,11 +30,12 @@ class Moves:
 
     def add(self, positions: npt.NDArray[Any]) -> None:
         """Add frames `[k, N, D]`, of which the first one is the last one of the chunk before."""
-        self.lowest = np.minimum(self.lowest, positions.min(axis=(0, 1)))
-        self.highest = np.maximum(self.highest, positions.max(axis=(0, 1)))
-        # In the precision of the file: a rounding error makes no jump of an ordinary move.
-        moves = np.abs(positions[1:] - positions[:-1])
-        self.longest = np.maximum(self.longest, moves.max(axis=(0, 1), initial=0.0))
+        for axis in range(positions.shape[-1]):  # several times faster than all axes at once
+            coordinates = np.ascontiguousarray(positions[..., axis])
+            moves = coordinates[1:] - coordinates[:-1]
+            self.lowest[axis] = min(self.lowest[axis], coordinates.min())
+            self.highest[axis] = max(self.highest[axis], coordinates.max())
+            self.longest[axis] = max(self.longest[axis], moves.max(initial=0.0), -moves.min(initial=0.0))
 
 
 def jump_fault(trajectory: Any, axes: Iterable[int], moves: Moves, first_frame: int = 0) -> str | None:
