@@ -170,7 +170,7 @@ def test_a_full_disk_destroys_no_earlier_result(call, tmp_path, limit):
     [
         (lambda frames: frames[:, :, :2], "expected 3 columns (positions and features), found 2"),
         (lambda frames: frames[0], "expected rank 3, [num_frames, N, 3], found rank 2"),
-        (lambda frames: frames.astype(np.float64), "expected dtype float32, found float64"),
+        (lambda frames: frames.astype(np.int32), "expected dtype float32 or float64, found int32"),
         (
             lambda frames: np.where(np.arange(16)[:, None, None] == 4, np.float32(np.nan), frames),
             "expected finite numbers, found nan in frame 4, particle 0, column 0",
