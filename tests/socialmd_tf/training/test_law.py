@@ -174,7 +174,7 @@ def test_an_exported_law_is_fine_tuned_on_other_data_without_another_fit(fitted,
         np.testing.assert_array_equal(weight, expected)
     assert not np.array_equal(after.scale.bias, before.scale.bias)
     start, end = second.epochs
-    assert start["val_mae"] < 1e-4 and end["val_loss"] < start["val_loss"]
+    assert start["val_mae"] < 1e-4 and end["val_mae"] == pytest.approx(start["val_mae"], rel=1e-3)
     assert not (tmp_path / "run" / "law.json").exists()
 
 
