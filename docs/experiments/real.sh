@@ -37,8 +37,7 @@ train argon --window-shift 5 --epochs 16 --model.cutoff 0.9
 evaluate() {
     name=$1
     shift
-    $p.evaluate --model "saved_models/real-$name" --data "data/$name" --split test --num-samples 16 \
-        --output "runs/report-$name" "$@"
+    $p.evaluate --model "saved_models/real-$name" --data "data/$name" --split test --output "runs/report-$name" "$@"
 }
-evaluate lnb
-evaluate argon --statistics move displacement contacts residence pair_distribution velocity_autocorrelation
+evaluate lnb --num-samples 16
+evaluate argon --num-samples 3 --statistics move displacement contacts residence pair_distribution
