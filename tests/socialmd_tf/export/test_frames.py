@@ -28,7 +28,10 @@ def test_a_file_knows_its_dataset(data):
 
 
 def test_a_file_is_read_when_its_frames_are_used(data):
-    assert isinstance(read(data / "test/00000.npy").positions, np.memmap)
+    owner = read(data / "test/00000.npy").positions
+    while isinstance(owner, np.ndarray) and not isinstance(owner, np.memmap):
+        owner = owner.base
+    assert isinstance(owner, np.memmap)
 
 
 def test_a_file_elsewhere_needs_the_dataset_named(data, tmp_path):
