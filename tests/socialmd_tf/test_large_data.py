@@ -60,7 +60,7 @@ import runpy, sys
 sys.argv = ["train", "--data", sys.argv[1], "--run-directory", sys.argv[2], "--export-directory", sys.argv[3],
     "--preset", "pairwise", "--subsample", "1000", "--subsample-phases", "1", "--warm-up-steps", "2", "--rollout-steps",
     "3", "--window-shift", "5", "--rotations", "1", "--epochs", "2", "--calibration-epochs", "1", "--batch-size", "2",
-    "--model.cutoff", "0.5", "--model.units", "8"]
+    "--model.interaction", "none", "--model.units", "8"]
 try:
     runpy.run_module("socialmd_tf.train", run_name="__main__")
 except SystemExit as status:
