@@ -58,7 +58,9 @@ def test_a_real_process_writes_numbers_report_and_picture(model, data, tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     output = tmp_path / "new" / "out"
     assert sorted(path.name for path in output.iterdir()) == ["metrics.json", "paths.png", "report.html", "report.md"]
-    assert result.stdout == (output / "report.md").read_text()
+    report, verdict = result.stdout.split("\nverdict: ")
+    assert report == (output / "report.md").read_text()
+    assert verdict.startswith("small is worse than the best baseline")
     written = json.loads((output / "metrics.json").read_text())
     # 20 frames read: windows of 6 start at 0, 2, ..., 14.
     assert (written["model"], written["split"], written["num_windows"]) == ("small", "test", 8)

@@ -3,6 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from pipelines import stored_trajectory
 from pipelines.errors import UserError
 from pipelines.molecules import write_simulation
 from pipelines.molecules.prepare import prepare
@@ -24,8 +25,10 @@ def test_chunks_do_not_show(system, tmp_path, monkeypatch):
     assert contents(tmp_path / "whole") == contents(tmp_path / "pieces")
 
 
-def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
-    """1000 atoms; 200 frames of them would be 4.8 MB."""
+def test_memory_does_not_grow_with_the_number_of_frames(tmp_path, monkeypatch):
+    """1000 atoms; 200 frames of them would be 4.8 MB. Chunks have a few frames."""
+    for module in (write_simulation, stored_trajectory):
+        monkeypatch.setattr(module, "_CHUNK_NUMBERS", 1 << 14)
     molecules = [Molecule("AU", 1, ["AU"]), *(Molecule("OQL", i, ["A", "B", "C"]) for i in range(2, 335))]
     frames = walk(np.random.default_rng(0).uniform(0, 20, size=(1000, 3)), 5)
     peaks = []

@@ -60,7 +60,7 @@ def gamma_of(make_rows, data):
     basis = candidate_basis(data, 12)
     rows = list(make_rows(basis, data))
     equations = accumulate(rows, np.zeros(basis.num_columns), np.inf)
-    return solve(equations, penalty(basis, equations), 1e-3)[-1]
+    return solve(equations, 1e-3 * penalty(basis, equations))[-1]
 
 
 def test_noise_biases_the_velocity_between_frames_but_not_the_last_move():

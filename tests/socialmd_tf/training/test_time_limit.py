@@ -13,7 +13,7 @@ from tests.socialmd_tf.training.small import SMALL, WINDOWS
 # HDF5 files are written by Keras through an old NumPy interface.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
-FORCES = TrainConfig.of_preset("forces")
+FORCES = dataclasses.replace(TrainConfig.of_preset("forces"), epochs=9, calibration_epochs=8)
 KINEMATIC = TrainConfig(
     model=dataclasses.replace(SMALL, head="kinematic", interaction="none"), epochs=50, calibration_epochs=10
 )

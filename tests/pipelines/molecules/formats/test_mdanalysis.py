@@ -110,5 +110,5 @@ def test_a_trajectory_is_no_topology(mda, system, tmp_path):
 def test_without_mdanalysis_it_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "MDAnalysis", None)
     for read in (lambda: read_topology(tmp_path / "a.psf"), lambda: list(read_frames(tmp_path / "a.nc", 3))):
-        with pytest.raises(UserError, match=r"needs MDAnalysis, .* pip install 'socialmd_tf\[md\]'"):
+        with pytest.raises(UserError, match=r"needs MDAnalysis, .* pip install 'MDAnalysis"):
             read()
