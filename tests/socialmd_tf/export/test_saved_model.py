@@ -17,6 +17,7 @@ from tests.socialmd_tf.export.untrained import KINDS, export_untrained, random_i
 SHIPPED = Path(__file__).parents[3] / "saved_models" / "nbody"
 
 
+@pytest.mark.slow
 def test_few_particles_and_many_are_seen_in_two_ways_that_one_export_knows(tmp_path):
     model, directory = export_untrained(tmp_path / "verlet", *KINDS["verlet"])
     loaded, layer = ExportedModel(directory), rollout_layer(model)

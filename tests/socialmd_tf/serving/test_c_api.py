@@ -247,6 +247,7 @@ def test_the_warm_up_requests_cover_every_signature_and_are_answered(served):
     check_warmup(served[0], served[1].warmup)
 
 
+@pytest.mark.slow
 def test_the_warm_up_requests_have_a_box_bonds_and_velocities_where_the_model_takes_them(tmp_path):
     model = ExportedModel(exports.export_with_optional_inputs(tmp_path / "saved_models"))
     requests = warmup_requests(model.path)

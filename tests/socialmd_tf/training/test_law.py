@@ -178,6 +178,7 @@ def test_an_exported_law_is_fine_tuned_on_other_data_without_another_fit(fitted,
     assert not (tmp_path / "run" / "law.json").exists()
 
 
+@pytest.mark.slow
 def test_another_run_can_begin_with_the_law_of_this_one(fitted, springs, tmp_path, monkeypatch):
     _, run, _ = fitted
     monkeypatch.setattr(law_module, "fit", None)

@@ -173,6 +173,7 @@ def test_calibration_trains_the_spread_over_whole_rollouts_and_leaves_the_motion
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+@pytest.mark.slow
 def test_a_run_begins_with_the_best_weights_and_the_scales_of_another(mixed_data, write_dataset, tmp_path):
     settings = {
         "windows": WINDOWS,

@@ -76,6 +76,7 @@ def best(oracle):
     return min(trial.score for trial in oracle.trials.values() if trial.status == "COMPLETED")
 
 
+@pytest.mark.slow
 def test_beats_random_search():
     """Over 20 seeds and 40 trials: half of its median loss, and a lower loss for at least 14 of the seeds."""
     found = {}
