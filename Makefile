@@ -6,7 +6,8 @@ BIN := .venv/bin
 .PHONY: train test test-slow test-docs docs lint clean
 
 train: .venv/installed
-	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo --final
+	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo \
+		--learning-rate 1e-2 --final
 
 test: .venv/developed lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

@@ -52,7 +52,7 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         self.readout = self.add_weight(
             (num_bins, width, self.embedding), initializer=initializer, dtype="float32", name="readout"
         )
-        self.response[0].build(features_shape)
+        self.response[0].build((*features_shape[:-1], max(features_shape[-1], 1)))
         self.response[1].build((None, self.response[0].units))
 
     def call(self, positions, velocities, features, hidden_state, mask, box=None):
@@ -72,7 +72,9 @@ class MultiscalePoolingInteraction(keras.layers.Layer):
         beta = ops.cast(self.state_embedding(hidden_state), "float32")
         states = ops.concatenate([ops.ones_like(positions[..., :1]), features, beta], axis=-1)
         gamma = self._read(self.pooling(positions, states, mask, box))
-        return gamma * self.response[1](self.response[0](features))
+        # Without features, a number that all particles have: optimizers cannot update a kernel of no rows.
+        described = features if features.shape[-1] else ops.ones_like(positions[..., :1])
+        return gamma * self.response[1](self.response[0](described))
 
     def _read(self, pooled):
         """W [(side_0 / side_s)^2 H]: pooled states `[B, N, S, bins, (bins,)... C]` -> `[B, N, E]`."""

@@ -39,6 +39,20 @@ def test_is_the_definition(num_dimensions):
     assert layer.compute_output_shape((2, 5, num_dimensions)) == result.shape == (2, 5, 6)
 
 
+def test_without_features_all_particles_respond_alike_and_every_weight_can_be_trained():
+    layer, arguments = make_interaction(2, 0), example(2, 0)
+    weights = references.weights_by_name(layer)
+    assert all(0 not in np.shape(weight) for weight in weights.values())
+    hidden = references.silu(weights["response_hidden/kernel"][0] + weights["response_hidden/bias"])
+    response = hidden @ weights["response/kernel"] + weights["response/bias"]
+    layer.response[1].kernel.assign(np.zeros(layer.response[1].kernel.shape))
+    layer.response[1].bias.assign(np.ones(6))
+    alone = np.asarray(layer(*arguments))
+    layer.response[1].kernel.assign(weights["response/kernel"])
+    layer.response[1].bias.assign(weights["response/bias"])
+    np.testing.assert_allclose(layer(*arguments), alone * response, rtol=1e-4, atol=1e-5)
+
+
 def test_moving_the_whole_system_changes_nothing():
     layer = make_interaction(2)
     positions, *others = example(2)
