@@ -86,5 +86,10 @@ def switch(distances, cutoff):
     """S(r): 1 up to 0.9 of the cutoff, 0 beyond it, between them 1 - 10 z^3 + 15 z^4 - 6 z^5; 1 without a cutoff."""
     if cutoff is None:
         return ops.ones_like(distances)
-    z = ops.clip((distances / cutoff - _SWITCH_START) / (1 - _SWITCH_START), 0.0, 1.0)
+    return fall((distances / cutoff - _SWITCH_START) / (1 - _SWITCH_START))
+
+
+def fall(z):
+    """1 up to z = 0, 0 from z = 1 on, between them 1 - 10 z^3 + 15 z^4 - 6 z^5, which is smooth at both ends."""
+    z = ops.clip(z, 0.0, 1.0)
     return 1 - z**3 * (10 - 15 * z + 6 * z**2)

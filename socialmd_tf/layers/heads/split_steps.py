@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from socialmd_tf.layers.forces.splines import fall
 from socialmd_tf.layers.pairs.on_pairs import AllPairs, ListedPairs, on_pairs
 from socialmd_tf.layers.pairs.weighed import WeighedPairs
 from socialmd_tf.layers.static_shapes import has_static_shapes
@@ -79,10 +80,9 @@ class SplitSteps:
         return self._steps.travel(held, x, v, duration, on_close)
 
     def _closeness(self, squared):
-        """W of squared distances."""
+        """The weight w of squared distances."""
         start = (self._split_distance / 2) ** 2
-        z = ops.clip((squared - start) / (self._split_distance**2 - start), 0.0, 1.0)
-        return 1 - z**3 * (10 - 15 * z + 6 * z**2)
+        return fall((squared - start) / (self._split_distance**2 - start))
 
     def _farness(self, squared):
         return 1 - self._closeness(squared)
