@@ -108,7 +108,7 @@ def predictor_of(model):
 
 def is_random(model):
     """Whether a model that `prepare` returned is one of random motion, which is rolled out by draws."""
-    return is_sampled(model.card.get("model", {}).get("head", ""))
+    return is_sampled(model.head_name or "")
 
 
 def names_of(models):

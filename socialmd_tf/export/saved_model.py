@@ -84,7 +84,7 @@ class ExportedModel:
         self.path = path = find_version(path)
         self.name = path.absolute().parent.name  # "." has no name
         self.card = read_card(path)
-        self.is_random = is_sampled(self.card.get("model", {}).get("head", ""))
+        self.is_random = is_sampled(self.head_name or "")
         missing = [name for name in PREDICTION_FIELDS if name not in self.card]
         if missing:
             raise UserError(f"{path / CARD}: expected the field `{missing[0]}`; the card is not whole")
