@@ -7,6 +7,7 @@ import numpy as np
 
 from socialmd_tf.config.fitting import FitConfig
 from socialmd_tf.fitting.candidates import candidate_basis
+from socialmd_tf.fitting.inverse_square import simplest
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import NormalEquations, reweighted, solve, standard_errors
 from socialmd_tf.fitting.paths import path_rows
@@ -100,6 +101,8 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
     best, trials = _with_terms_and_knots(numerov_rows, _enough, train, validation, quick, choices, log)
     best = _with_paths(best, train, validation, rollouts, log)
     law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, rollouts, choices.terms)
+    if choices.knots is None:
+        law, equations = simplest(law, equations, rollouts, log)
     if choices.force_core is None and has_close_encounters(rollouts.errors(law)):
         law = choose_short_range(law, train, validation, warm_up_steps, rollout_steps, log)
     return _result(best, law, equations, (*trials, *last), rollouts)

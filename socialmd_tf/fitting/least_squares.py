@@ -71,6 +71,8 @@ def penalty(basis, equations, power=0):
             nothing; with 2, constant ones do not.
     """
     result = np.zeros_like(equations.matrix)
+    if basis.knots.count == 1:
+        return result
     differences = np.diff(np.eye(basis.knots.count), n=2, axis=0) / basis.knots.distances**power
     square = differences.T @ differences
     for name, block in basis.blocks.items():

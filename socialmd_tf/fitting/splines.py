@@ -12,7 +12,7 @@ class Knots:
     Args:
         nearest: Smallest distance of the range; nearer, the splines keep the value they have here.
         farthest: Largest distance of the range; farther likewise.
-        count: K, number of splines; the range is divided into K - 3 intervals.
+        count: K, number of splines; the range is divided into K - 3 intervals. 1 for a constant instead of splines.
     """
 
     nearest: float
@@ -21,6 +21,8 @@ class Knots:
 
     def place(self, distances):
         """Number of the first of the four splines that are not 0 at distances, and the place in its interval."""
+        if self.count == 1:
+            return np.zeros(np.shape(distances), np.int32), np.zeros(np.shape(distances))
         scaled = np.log(distances / self.nearest) * ((self.count - 3) / np.log(self.farthest / self.nearest))
         scaled = np.clip(scaled, 0.0, self.count - 3)
         first = np.minimum(scaled.astype(np.int32), self.count - 4)
@@ -40,6 +42,11 @@ def spline_values(place):
 
 
 def interval_polynomials(coefficients):
-    """Splines with coefficients `[K]` as polynomials of the place in each interval `[K - 3, 4]`, constant first."""
+    """Splines with coefficients `[K]` as polynomials of the place in each interval `[K - 3, 4]`, constant first.
+
+    A single coefficient is a constant, `[1, 4]`.
+    """
+    if len(coefficients) == 1:
+        return np.pad(coefficients, (0, 3))[None]
     a, b, c, d = (coefficients[k : len(coefficients) - 3 + k] for k in range(4))
     return np.stack([a + 4 * b + c, 3 * (c - a), 3 * (a - 2 * b + c), d - 3 * c + 3 * b - a], axis=-1) / 6

@@ -15,14 +15,14 @@ class RadialSplines(keras.layers.Layer):
 
     g_c is a cubic spline on K - 3 equal intervals of log r from `nearest` to `farthest`; outside it keeps its value at
     the end. So a force changes as r^-2 outside the range, and falls linearly to 0 inside the core: it is finite and
-    continuous everywhere.
+    continuous everywhere. With K = 1, g_c is a constant.
 
     The range and the core are weights that are not trained (as logarithms), so that a fit can set them; the arguments
     are their first values.
 
     Args:
         num_functions: C.
-        num_knots: K, at least 4.
+        num_knots: K, at least 4, or 1.
         nearest: Start of the range, in units of length.
         farthest: End of the range.
         core: Distance below which the divisor r^3 no longer shrinks.
@@ -30,9 +30,9 @@ class RadialSplines(keras.layers.Layer):
 
     def __init__(self, num_functions, num_knots, nearest, farthest, core, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        if not 0 < nearest < farthest or core <= 0 or num_knots < 4:
+        if not 0 < nearest < farthest or core <= 0 or (num_knots < 4 and num_knots != 1):
             raise ValueError(
-                "`nearest` and `core` must be positive, `farthest` larger than `nearest`, `num_knots` at least 4. "
+                "`nearest` and `core` must be positive, `farthest` larger than `nearest`, `num_knots` 1 or at least 4. "
                 f"Received: {nearest}, {core}, {farthest}, {num_knots}"
             )
         self.num_functions = num_functions
@@ -55,6 +55,10 @@ class RadialSplines(keras.layers.Layer):
     def call(self, distances):
         """g_c(log r) / max(r, core)^3 `[C, ...]` at distances `[...]`."""
         start, width, core = self.range[0], ops.exp(self.range[1]), ops.exp(self.range[2])
+        divisor = ops.maximum(distances, core)
+        divisor = divisor * ops.square(divisor)
+        if self.num_knots == 1:
+            return ops.reshape(self.coefficients, (-1, *[1] * len(distances.shape))) / divisor
         scaled = (ops.log(ops.maximum(distances, _TINY)) - start) * ((self.num_knots - 3) / width)
         scaled = ops.clip(scaled, 0.0, float(self.num_knots - 3))
         first = ops.stop_gradient(ops.minimum(ops.cast(scaled, "int32"), self.num_knots - 4))
@@ -63,8 +67,7 @@ class RadialSplines(keras.layers.Layer):
         taken = ops.take(self._polynomials(), first, axis=2)
         constant, linear, square, cube = (taken[power] for power in range(4))
         values = constant + place * (linear + place * (square + place * cube))
-        distances = ops.maximum(distances, core)
-        return values / ops.square(distances) / distances
+        return values / divisor
 
     def _polynomials(self):
         """Polynomials of the place in each interval `[4, C, K - 3]`, constant first."""

@@ -265,21 +265,21 @@ def test_impossible_ranges_are_refused(arguments):
         BondForce(*arguments)
 
 
-@pytest.mark.parametrize("num_dimensions", [2, 3])
-def test_layers_give_the_accelerations_of_a_fitted_law(num_dimensions):
+@pytest.mark.parametrize(("num_dimensions", "knots"), [(2, KNOTS), (3, KNOTS), (2, 1)])
+def test_layers_give_the_accelerations_of_a_fitted_law(num_dimensions, knots):
     """Pairs, a field and friction of `socialmd_tf.fitting`, with the same coefficients."""
     data = trajectories(num_dimensions)
-    basis = candidate_basis(data, KNOTS)
+    basis = candidate_basis(data, knots)
     basis = dataclasses.replace(basis, channels=tuple(channel for channel in basis.channels if not channel.edge))
     law = Law(basis, np.random.default_rng(0).normal(size=basis.num_columns))
-    pairs = len(basis.channels) * KNOTS
+    pairs = len(basis.channels) * knots
     channels = [{"own": dataclasses.asdict(c.own), "other": dataclasses.asdict(c.other)} for c in basis.channels]
     factors = [dataclasses.asdict(factor) for factor in basis.fields]
-    force = BasisForce(channels, KNOTS, basis.knots.nearest, basis.knots.farthest, basis.core)
+    force = BasisForce(channels, knots, basis.knots.nearest, basis.knots.farthest, basis.core)
     field, friction = PolynomialField(factors, num_dimensions), Friction(factors)
     for layer in (force, field, friction):
         layer.build()
-    force.splines.coefficients.assign(law.coefficients[:pairs].reshape(-1, KNOTS))
+    force.splines.coefficients.assign(law.coefficients[:pairs].reshape(-1, knots))
     field.coefficients.assign(law.coefficients[pairs:-2].reshape(field.coefficients.shape))
     field.center.assign(basis.center)
     field.log_length.assign(np.log(basis.length))
