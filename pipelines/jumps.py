@@ -67,6 +67,27 @@ def jump_fault(trajectory: Any, axes: Iterable[int], moves: Moves, first_frame: 
     return next((fault for fault in faults if fault), None)
 
 
+def frames_fault(positions: npt.NDArray[Any], first_frame: int = 0) -> str | None:
+    """The same for open systems in memory.
+
+    Args:
+        positions: `[T, N, D]` or `[B, T, N, D]`; systems with numbers that are not finite are not looked at.
+        first_frame: Number of the first frame, for the message.
+
+    Returns:
+        None, or the fault of the first system that has one, with its row if there are several.
+    """
+    for row, system in enumerate(positions.reshape(-1, *positions.shape[-3:])):
+        if not np.isfinite(system).all():
+            continue
+        moves = Moves(system.shape[-1])
+        moves.add(system)
+        fault = jump_fault(system, range(system.shape[-1]), moves, first_frame)
+        if fault:
+            return f"row {row}: {fault}" if positions.ndim == 4 else fault
+    return None
+
+
 def _axis_fault(trajectory: Any, axis: int, extent: float, first_frame: int) -> str | None:
     """As `jump_fault`, along one axis."""
     max_jumps = int(_MAX_SHARE * (trajectory.shape[0] - 1) * trajectory.shape[1])

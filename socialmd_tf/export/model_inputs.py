@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.counts import counted
 from pipelines.errors import UserError, require
-from pipelines.jumps import Moves, jump_fault
+from pipelines.jumps import frames_fault
 from socialmd_tf.export.frames import floats
 from socialmd_tf.export.optional_inputs import check_optional_inputs, check_unit, optional_inputs, unwrapped
 
@@ -88,15 +88,9 @@ def _finite(frames, observed):
 
 def _check_jumps(frames, num_frames):
     """Refuse positions that jump as in a periodic box, of which nothing is known."""
-    positions = frames.positions[..., :num_frames, :, :]
-    for system in positions if positions.ndim == 4 else positions[None]:
-        if not np.isfinite(system).all():
-            continue
-        moves = Moves(system.shape[-1])
-        moves.add(system)
-        fault = jump_fault(system, range(system.shape[-1]), moves, frames.first_frame)
-        if fault:
-            raise UserError(f"{frames.name}: {fault}")
+    fault = frames_fault(frames.positions[..., :num_frames, :, :], frames.first_frame)
+    if fault:
+        raise UserError(f"{frames.name}: {fault}")
 
 
 def _stride(frames, card):

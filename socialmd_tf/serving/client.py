@@ -240,6 +240,8 @@ class Client:
         """All inputs by name, checked against each other and against the model; positions unwrapped."""
         taken, num_dimensions, num_features = self._taken(deadline)
         observed = inputs.numbers("positions", positions, ("B", "T", "N", num_dimensions))
+        if "box" not in taken:
+            inputs.check_jumps(observed)
         batch_size, _, num_particles, _ = observed.shape
         if features is None and num_features == 0:
             features = np.zeros((batch_size, num_particles, 0), np.float32)

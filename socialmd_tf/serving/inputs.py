@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.jumps import frames_fault
 from socialmd_tf.serving.errors import InvalidRequest
 from socialmd_tf.serving.transport import Array, Floats
 
@@ -39,6 +40,17 @@ def numbers(name: str, value: npt.ArrayLike, shape: tuple[str | int, ...]) -> Fl
         where = np.argwhere(~np.isfinite(converted))[0].tolist()
         raise InvalidRequest(f"`{name}` must be finite in float32. Received: {array[tuple(where)]} at {where}")
     return converted
+
+
+def check_jumps(positions: Floats) -> None:
+    """Refuse positions `[B, T, N, D]` that jump as in a periodic box, for a model that takes no box.
+
+    Raises:
+        InvalidRequest: They jump: `pipelines.jumps`.
+    """
+    fault = frames_fault(positions)
+    if fault:
+        raise InvalidRequest(f"`positions`: {fault}")
 
 
 def as_array(name: str, value: npt.ArrayLike) -> Array:

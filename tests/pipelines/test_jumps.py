@@ -121,3 +121,11 @@ def test_close_encounters_of_charges_are_spared(tmp_path):
         moves = np.abs(np.diff(trajectory[..., :2], axis=0))
         ratios.append(moves.max() / np.median(moves))
     assert max(ratios) > 10  # there are close encounters
+
+
+def test_frames_in_memory_are_looked_at_system_by_system():
+    wrapped = (np.arange(40.0) * 0.4 % 4)[:, None, None] * np.ones((1, 2, 2))
+    still, broken = np.zeros_like(wrapped), np.where(wrapped == 0, np.nan, wrapped)
+    assert jumps.frames_fault(wrapped, 5).startswith("frame 15, particle 0, column 0 (x): ")
+    assert jumps.frames_fault(np.stack([still, wrapped])).startswith("row 1: frame 10, particle 0")
+    assert jumps.frames_fault(np.stack([still, broken])) is None

@@ -168,6 +168,7 @@ def test_is_ready(server, protocol, free_ports):
 
 
 POSITIONS, FEATURES = systems(2)
+WRAPPED = np.random.default_rng(0).normal(scale=0.2, size=(2, 60, 4, 2)).cumsum(axis=1) % 2
 BAD = [
     ({"positions": POSITIONS[0]}, r"`positions` must be of shape \[B, T, N, 2\]. Received: \[3, 4, 2\]"),
     ({"positions": POSITIONS[..., :1]}, r"`positions` must be of shape \[B, T, N, 2\]"),
@@ -178,6 +179,7 @@ BAD = [
     ({"positions": POSITIONS.astype(str)}, "`positions` must be numbers"),
     ({"positions": POSITIONS * 1j}, "`positions` must be numbers"),
     ({"positions": [[1.0, 2.0], [3.0]]}, "`positions` must be one array"),
+    ({"positions": WRAPPED}, r"`positions`: row 0: frame \d+, particle \d, column 1 \(y\): .* found a jump of"),
     ({"features": FEATURES[:, :3]}, r"`features` must be of shape \[2, 4, 2\]. Received: \[2, 3, 2\]"),
     ({"features": FEATURES[:1]}, r"`features` must be of shape \[2, 4, 2\]"),
     ({"features": FEATURES * np.inf}, "`features` must be finite"),
@@ -265,7 +267,7 @@ for protocol, address in json.loads(sys.argv[1]).items():
         assert mean.shape == (1, 2, 2, 3)
     if protocol == "rest":
         assert not {"grpc", "google.protobuf"} & set(sys.modules)
-heavy = ("tensorflow", "tensorflow_serving", "keras", "scipy", "tyro", "pipelines")
+heavy = ("tensorflow", "tensorflow_serving", "keras", "scipy", "tyro", "h5py", "zarr", "pipelines.dataset")
 assert [name for name in heavy if name in sys.modules] == []
 """
 
