@@ -220,10 +220,15 @@ def compare(data, warm_up_steps, rollout_steps):
 
 
 def errors(difference):
-    """Mean and median absolute error per coordinate, and the mean distance."""
+    """Mean and median absolute error per coordinate, the mean distance (ADE), and its median over windows."""
     size = np.abs(difference)
     distance = np.linalg.norm(difference, axis=-1)
-    return {"mae": float(size.mean()), "median": float(np.median(size)), "ade": float(distance.mean())}
+    return {
+        "mae": float(size.mean()),
+        "median": float(np.median(size)),
+        "ade": float(distance.mean()),
+        "median_ade": float(np.median(distance.mean(axis=(1, 2)))),
+    }
 
 
 def curves(fitted, data):
@@ -248,11 +253,12 @@ def curves(fitted, data):
 def table(fits):
     """Markdown: one line per law, dimensions and set of terms; the seeds are separated by commas."""
     columns = ("constant position", "constant velocity", "fitted", "floor")
-    lines = [f"| law | terms | {' | '.join(columns)} | fitted, median | floor, median | CPU s |"]
-    lines.append("|---|---|" + "--:|" * (len(columns) + 3))
+    sizes = {"median": "median", "ade": "ADE", "median_ade": "ADE, median of windows"}
+    found = [(name, "mae") for name in columns] + [(name, size) for size in sizes for name in ("fitted", "floor")]
+    heads = [*columns, *(f"{name}, {sizes[size]}" for name, size in found[len(columns) :])]
+    lines = [f"| law | terms | {' | '.join(heads)} | CPU s |", "|---|---|" + "--:|" * (len(heads) + 1)]
     for key in dict.fromkeys(map(_kind, fits)):
         same = [fit for fit in fits if _kind(fit) == key]
-        found = [(name, "mae") for name in columns] + [("fitted", "median"), ("floor", "median")]
         cells = [", ".join(f"{fit['errors'][name][size]:.2g}" for fit in same) for name, size in found]
         seconds = ", ".join(f"{fit['cpu_seconds']:.0f}" for fit in same)
         law, dimensions, terms = key
