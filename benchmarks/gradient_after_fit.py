@@ -19,7 +19,7 @@ from scipy import linalg
 from socialmd_tf.fitting.fit import fit
 from socialmd_tf.fitting.integrator import continue_windows
 from socialmd_tf.fitting.law import Law
-from socialmd_tf.fitting.least_squares import accumulate, penalty, typical_residual
+from socialmd_tf.fitting.least_squares import accumulate, typical_residual
 from socialmd_tf.fitting.paths import path_rows
 from socialmd_tf.fitting.selection import Rollouts
 
@@ -79,7 +79,7 @@ def whitened_basis(fitted, train):
     law, rows = fitted.law, list(path_rows(fitted.law, train))
     scale = typical_residual(rows, law.coefficients)
     equations = accumulate(rows, law.coefficients, scale)
-    matrix = equations.matrix + fitted.smoothing * penalty(law.basis, equations)
+    matrix = equations.matrix + fitted.smoothing.penalties(law.basis, equations)
     size = 1 / np.sqrt(np.diagonal(matrix) + 1e-14 * np.diagonal(matrix).max())
     factor = linalg.cholesky(matrix * size[:, None] * size + 1e-12 * np.eye(len(matrix)), lower=True)
     return scale * size[:, None] * linalg.solve_triangular(factor, np.eye(len(matrix)), lower=True, trans=1)

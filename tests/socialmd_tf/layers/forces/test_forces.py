@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from functools import partial
 
 import keras
 import numpy as np
@@ -137,14 +138,28 @@ def slow_field(positions, coefficients, features, mask):
     return result
 
 
-@pytest.mark.parametrize("name", ["bonds", "field"])
-def test_gradients_of_bonds_and_fields_are_those_of_the_loops(name):
+def slow_friction(velocities, gamma, features, mask):
+    """Without sums over arrays: particle by particle, with the factors 1 and 1 / mass."""
+    result = np.zeros(velocities.shape)
+    for b, i in zip(*np.nonzero(mask), strict=True):
+        result[b, i] = -(gamma[0] + gamma[1] / features[b, i, 0]) * velocities[b, i]
+    return result
+
+
+@pytest.mark.parametrize("name", ["bonds", "field", "friction"])
+def test_gradients_of_bonds_fields_and_friction_are_those_of_the_loops(name):
+    """By the positions, or the velocities of friction, and by the weights."""
     positions, features, mask = system(2)
     positions = 0.5 * positions
-    layer, rest = randomized(BondForce(2, KNOTS, NEAREST, FARTHEST, CORE)), (EDGES,)
-    if name == "field":
+    if name == "bonds":
+        layer, rest = randomized(BondForce(2, KNOTS, NEAREST, FARTHEST, CORE)), (EDGES,)
+        weights, slow_values = layer.splines.coefficients, slow_bonds
+    elif name == "field":
         layer, rest = field_layer(2), (features, mask)
-    weights = layer.splines.coefficients if name == "bonds" else layer.coefficients
+        weights, slow_values = layer.coefficients, partial(slow_field, features=features, mask=mask)
+    else:
+        layer, rest = randomized(Friction([ONE, PER_MASS])), (features, mask)
+        weights, slow_values = layer.gamma, partial(slow_friction, features=features, mask=mask)
     direction = np.random.default_rng(1).normal(size=positions.shape)
     variables = [tf.Variable(positions), weights.value]
     with tf.GradientTape() as tape:
@@ -153,7 +168,7 @@ def test_gradients_of_bonds_and_fields_are_those_of_the_loops(name):
     start = [positions.astype(float), np.asarray(weights, np.float64)]
 
     def value(x, c):
-        return np.sum((slow_bonds(x, c) if name == "bonds" else slow_field(x, c, features, mask)) * direction)
+        return np.sum(slow_values(x, c) * direction)
 
     generator = np.random.default_rng(2)
     for place in [0, 0, 0, 1, 1, 1]:
