@@ -1,5 +1,6 @@
 """Decisions on the validation split: how smooth, how many knots, which terms."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -99,6 +100,13 @@ class Rollouts:
         self._windows = windows[np.arange(count) * len(windows) // count]
         self._observed = self._windows.windows(warm_up_steps, warm_up_steps + rollout_steps)
         self._future = self._windows.positions[:, warm_up_steps:]
+
+    def of(self, chosen):
+        """The same on some of the windows, chosen by their numbers or by a mask."""
+        some = copy.copy(self)
+        some._windows, some._observed = self._windows[chosen], self._observed[chosen]
+        some._future = self._future[chosen]
+        return some
 
     def errors(self, law):
         """Mean absolute error of each window `[W]`, in units of length."""

@@ -7,7 +7,7 @@ from socialmd_tf.fitting.basis import Channel
 from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.integrator import continue_windows
 from socialmd_tf.fitting.law import Law
-from socialmd_tf.fitting.short_range import choose_short_range, has_close_encounters
+from socialmd_tf.fitting.short_range import choose_short_range, dominating, has_close_encounters
 from socialmd_tf.fitting.trajectories import Trajectories
 
 STRENGTH = 0.01
@@ -53,3 +53,11 @@ def test_nothing_is_changed_where_nothing_helps():
 def test_close_encounters_are_a_heavy_tail():
     assert has_close_encounters(np.array([1e-6] * 9 + [1.0]))
     assert not has_close_encounters(np.linspace(1, 3, 10))
+
+
+def test_close_encounters_may_be_in_most_windows():
+    assert has_close_encounters(np.array([1e-6] * 4 + [0.5] * 6))
+
+
+def test_windows_that_dominate_the_mean():
+    np.testing.assert_array_equal(dominating(np.array([1.0, 5.0, 0.5, 3.0, 0.5])), [1, 3, 0])
