@@ -153,7 +153,7 @@ class Basis:
             features: `[B, N, F]`.
             edges: `[B, N, N]`.
             mask: `[B, N]`.
-            cell: `[D, D]` or None.
+            cell: `[B, D, D]` or None.
 
         Returns:
             `[B, N, D, S K + Q + 1]` with the S sources.
@@ -238,10 +238,10 @@ class Pairs:
 
 
 def find_pairs(positions, mask, cell, cutoff):
-    """The `Pairs` of positions `[B, N, D]` with a mask `[B, N]`."""
+    """The `Pairs` of positions `[B, N, D]` with a mask `[B, N]`, in boxes `[B, D, D]` or None."""
     displacement = positions[:, None] - positions[:, :, None]
     if cell is not None:
-        displacement = nearest_image(displacement, cell)
+        displacement = nearest_image(displacement, cell[:, None])
     squared = np.einsum("bijd,bijd->bij", displacement, displacement)
     near = mask[:, :, None] & mask[:, None, :] & ~np.eye(positions.shape[1], dtype=bool)
     if np.isfinite(cutoff):

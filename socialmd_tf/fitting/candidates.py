@@ -76,7 +76,8 @@ def _distances(trajectories, cutoff):
     distances = []
     for number, frame in enumerate(np.swapaxes(frames, 0, 1)):
         chosen = np.arange(number % every, len(frame), every)
-        pairs = find_pairs(frame[chosen], trajectories.mask[chosen], trajectories.cell, cutoff)
+        cells = None if trajectories.cell is None else trajectories.cell[chosen]
+        pairs = find_pairs(frame[chosen], trajectories.mask[chosen], cells, cutoff)
         distances.append(pairs.distances)
     return np.concatenate(distances)
 

@@ -22,14 +22,14 @@ def read_split(directory, split, windows):
         windows: The `DataConfig`.
 
     Raises:
-        UserError: A file is faulty or too short for a window, or the box is not the same everywhere.
+        UserError: A file is faulty or too short for a window, or a box changes in time.
     """
     directory = Path(directory)
     manifest = Manifest.load(directory)
     files = open_split(manifest, directory, split, windows)
     num_frames = min(len(range(0, len(file), windows.subsample)) for file in files)
     size = max(file.shape[1] for file in files)
-    box = _constant_box(files, directory)
+    boxes = _constant_boxes(files, directory)
     frames = np.arange(num_frames) * windows.subsample
     systems = [_system(file, manifest, frames, size) for file in files]
     positions, velocities, features, mask, edges = (np.stack(arrays) for arrays in zip(*systems, strict=True))
@@ -39,9 +39,9 @@ def read_split(directory, split, windows):
     # A component of a vector is no number of a particle: it depends on how the axes lie.
     names = tuple(None if k in parts else name for k, name in enumerate(known))
     if manifest.velocity_start is None:
-        return Trajectories(positions, features, names, edges, mask, box)
+        return Trajectories(positions, features, names, edges, mask, boxes)
     interval = manifest.time_between_frames * windows.subsample
-    return Trajectories(positions, features, names, edges, mask, box, velocities * interval)
+    return Trajectories(positions, features, names, edges, mask, boxes, velocities * interval)
 
 
 def _system(file, manifest, frames, size):
@@ -84,15 +84,16 @@ def _positions(file, num_dimensions, frames):
     return np.concatenate(kept)
 
 
-def _constant_box(files, directory):
-    """The box `[D, D]` of all files, or None."""
+def _constant_boxes(files, directory):
+    """The box of each file `[W, D, D]`, or None."""
     if files[0].boxes is None:
         return None
-    box = files[0].boxes[0]
     for file in files:
-        if not (file.boxes == box).all():
+        if not (file.boxes == file.boxes[0]).all():
+            changed = int(np.argmax((file.boxes != file.boxes[0]).any(axis=(1, 2))))
             raise UserError(
-                f"{directory}: a law can only be fitted in one box, the same in all files and frames. Found another "
-                f"one for {file.path}; train with --model.force pair_mlp"
+                f"{directory}: a law can only be fitted in boxes that are constant in time, as a barostat moves "
+                f"particles, too. Found another box in frame {changed} of {file.path}; train with "
+                "--model.force pair_mlp"
             )
-    return box
+    return np.stack([file.boxes[0] for file in files])

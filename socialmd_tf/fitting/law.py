@@ -23,7 +23,7 @@ class Law:
             features: `[B, N, F]`.
             edges: `[B, N, N]`.
             mask: `[B, N]`.
-            cell: `[D, D]` or None.
+            cell: `[B, D, D]` or None.
 
         Returns:
             The function, called with positions, velocities and which of the B systems they are of.

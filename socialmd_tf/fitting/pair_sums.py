@@ -17,7 +17,7 @@ class PairSums:
         features: `[W, N, F]`.
         edges: `[W, N, N]`.
         mask: `[W, N]`.
-        cell: `[D, D]` or None.
+        cell: `[W, D, D]` or None.
     """
 
     def __init__(self, basis, curves, features, edges, mask, cell):
@@ -32,7 +32,7 @@ class PairSums:
     def __call__(self, positions, chosen):
         """Accelerations `[B, N, D]` at positions `[B, N, D]` of these B of the systems."""
         basis, shape = self._basis, positions.shape
-        displacements = self._displacements(positions)
+        displacements = self._displacements(positions, chosen)
         squared = np.einsum("dm,dm->m", displacements, displacements)
         near = np.nonzero(squared < basis.cutoff**2)[0] if np.isfinite(basis.cutoff) else slice(None)
         # Two particles in one place have no direction; any distance but 0 makes their force 0.
@@ -49,12 +49,12 @@ class PairSums:
         result -= self._sums(self._j, on_j * strength * displacements, near, shape)
         return result if np.isinf(basis.limit) else np.clip(result, -basis.limit, basis.limit)
 
-    def _displacements(self, positions):
-        """r_j - r_i of the pairs i < j of all systems `[D, M]`."""
+    def _displacements(self, positions, chosen):
+        """r_j - r_i of the pairs i < j of these systems `[D, M]`."""
         x = np.moveaxis(positions, -1, 0)
         displacements = x[..., self._j] - x[..., self._i]
         if self._cell is not None:
-            displacements = np.moveaxis(nearest_image(np.moveaxis(displacements, 0, -1), self._cell), -1, 0)
+            displacements = np.moveaxis(nearest_image(np.moveaxis(displacements, 0, -1), self._cell[chosen]), -1, 0)
         return displacements.reshape(len(displacements), -1)
 
     @staticmethod

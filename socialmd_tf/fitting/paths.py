@@ -127,11 +127,12 @@ def _path_sums(law, chunk, collocation):
     """`Basis.sums` in the nodes of all intervals `[W, T - 1, m, N, D, R]`, and which paths were found."""
     num_trajectories, num_frames = chunk.positions.shape[:2]
     of_interval = chunk[np.repeat(np.arange(num_trajectories), num_frames - 1)]
-    known = of_interval.features, of_interval.edges, of_interval.mask
+    known = of_interval.features, of_interval.edges, of_interval.mask, of_interval.cell
     ends = (part.reshape(-1, *part.shape[2:]) for part in (chunk.positions[:, :-1], chunk.positions[:, 1:]))
-    positions, velocities, found = solve_paths(law.on(*known, chunk.cell), *ends, collocation)
+    positions, velocities, found = solve_paths(law.on(*known), *ends, collocation)
     count = positions.shape[1]
     flat = (part.reshape(-1, *part.shape[2:]) for part in (positions, velocities[:, :count]))
-    sums = law.basis.sums(*flat, *(np.repeat(values, count, axis=0) for values in known), chunk.cell)
+    repeated = (None if values is None else np.repeat(values, count, axis=0) for values in known)
+    sums = law.basis.sums(*flat, *repeated)
     shape = num_trajectories, num_frames - 1
     return sums.reshape(*shape, count, *sums.shape[1:]), found.reshape(*shape, -1)

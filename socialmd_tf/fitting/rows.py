@@ -93,7 +93,7 @@ def frame_sums(basis, trajectories, velocities):
         repeated(trajectories.features),
         repeated(trajectories.edges),
         repeated(trajectories.mask),
-        trajectories.cell,
+        None if trajectories.cell is None else repeated(trajectories.cell),
     )
     return sums.reshape(*shape, -1)
 

@@ -17,7 +17,8 @@ class Trajectories:
         feature_names: Names of the F features; None for components of vectors.
         edges: Type of the bond between two particles `[W, N, N]`, symmetric, 0 for none.
         mask: True for real particles, False for padding `[W, N]`.
-        cell: Lattice vectors of a periodic box in rows `[D, D]`, or None. A diagonal matrix is an orthorhombic box.
+        cell: Lattice vectors of the periodic box of each trajectory, in rows `[W, D, D]`, or None. A diagonal matrix is
+            an orthorhombic box.
         velocities: Observed velocities `[W, T, N, D]`, per frame, or None.
     """
 
@@ -31,12 +32,16 @@ class Trajectories:
 
     @classmethod
     def of(cls, positions, features=None, feature_names=(), edges=None, mask=None, box=None, velocities=None):
-        """Trajectories of positions `[W, T, N, D]` with what else is known; `box` is `[D]` or a cell `[D, D]`."""
+        """Trajectories of positions `[W, T, N, D]` with what else is known; `box` is `[D]`, `[D, D]` or `[W, D, D]`."""
         positions = np.asarray(positions, np.float64)
         shape = positions.shape[0], positions.shape[2]
-        cell = None if box is None else np.diag(box) if np.ndim(box) == 1 else np.asarray(box, np.float64)
+        cell = None
+        if box is not None:
+            cell = np.diag(box) if np.ndim(box) == 1 else np.asarray(box, np.float64)
+            cell = np.broadcast_to(cell, (len(positions), *cell.shape[-2:]))
+            positions = np.stack([unwrap(frames, vectors) for frames, vectors in zip(positions, cell, strict=True)])
         return cls(
-            positions if cell is None else np.stack([unwrap(frames, cell) for frames in positions]),
+            positions,
             np.zeros((*shape, 0)) if features is None else np.asarray(features, np.float64),
             tuple(feature_names),
             np.zeros((*shape, shape[1]), np.int64) if edges is None else np.asarray(edges),
@@ -51,7 +56,7 @@ class Trajectories:
 
     def __getitem__(self, chosen):
         """Some of the trajectories."""
-        names = ("positions", "features", "edges", "mask", "velocities")
+        names = ("positions", "features", "edges", "mask", "cell", "velocities")
         arrays = {name: getattr(self, name) for name in names}
         known = {name: values[chosen] for name, values in arrays.items() if values is not None}
         return dataclasses.replace(self, **known)

@@ -8,7 +8,7 @@ CELL = {2: np.array([[3.0, 0.0], [0.9, 2.5]]), 3: np.array([[3.0, 0.0, 0.0], [0.
 
 
 def trajectories(num_dimensions, *, is_periodic=False, num_frames=6, num_particles=5, seed=0):
-    """Two random walks with masses and charges; the last particle of the second is padding."""
+    """Two random walks with masses and charges, each in its own box; the last particle of the second is padding."""
     rng = np.random.default_rng(seed)
     moves = rng.normal(scale=0.1, size=(2, num_frames, num_particles, num_dimensions))
     moves[:, 0] *= 10
@@ -22,5 +22,5 @@ def trajectories(num_dimensions, *, is_periodic=False, num_frames=6, num_particl
         ("mass", "charge"),
         bonds + bonds.swapaxes(1, 2),
         mask,
-        CELL[num_dimensions] if is_periodic else None,
+        np.stack([CELL[num_dimensions], 1.2 * CELL[num_dimensions]]) if is_periodic else None,
     )

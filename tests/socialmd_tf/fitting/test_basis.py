@@ -8,7 +8,7 @@ from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.rows import frame_sums
 from tests import laws_reference
-from tests.socialmd_tf.fitting.systems import CELL, trajectories
+from tests.socialmd_tf.fitting.systems import trajectories
 
 
 def random_law(data, num_knots=9, seed=1):
@@ -23,8 +23,9 @@ def slow(law, data, positions, velocities):
     knots = law.coefficients[: len(basis.channels) * basis.knots.count].reshape(len(basis.channels), -1)
     for w in range(len(data)):
         weights = [c.weights(data.features[w : w + 1], data.edges[w : w + 1])[0] for c in basis.channels]
-        settings = basis.knots.nearest, basis.knots.farthest, basis.core, basis.cutoff, data.cell
-        result[w] = laws_reference.pair_accelerations(positions[w], data.mask[w], weights, knots, *settings)
+        cell = None if data.cell is None else data.cell[w]
+        settings = basis.knots.nearest, basis.knots.farthest, basis.core, basis.cutoff
+        result[w] = laws_reference.pair_accelerations(positions[w], data.mask[w], weights, knots, *settings, cell)
         for i in np.nonzero(data.mask[w])[0]:
             mass = data.features[w, i, 0]
             for factor, divisor in ((f, 1.0 if f.name == "1" else mass) for f in basis.fields):
@@ -71,7 +72,7 @@ def test_wrapped_positions_give_the_same_accelerations():
     data = trajectories(3, is_periodic=True)
     law, x = random_law(data), data.positions[:, 0]
     function = law.on(data.features, data.edges, data.mask, data.cell)
-    shifts = np.random.default_rng(3).integers(-2, 3, x.shape) @ CELL[3]
+    shifts = np.random.default_rng(3).integers(-2, 3, x.shape) @ data.cell
     np.testing.assert_allclose(function(x + shifts, x), function(x, x), atol=1e-9)
 
 

@@ -41,13 +41,21 @@ def test_wrapped_positions_are_unwrapped_before_frames_are_left_out(write_datase
     data = read_split(write_dataset({"train": [wrapped]}, features=FEATURES, box=(1.5, 1.5)), "train", WINDOWS)
     moved = data.positions[0] - data.positions[0, 0]
     np.testing.assert_allclose(moved, (frames[::2, :, :2] - frames[0, :, :2]), atol=1e-5)
-    np.testing.assert_array_equal(data.cell, 1.5 * np.eye(2))
+    np.testing.assert_array_equal(data.cell, [1.5 * np.eye(2)])
 
 
-def test_a_box_that_changes_is_refused(write_dataset):
+def test_every_file_may_have_its_own_box(write_dataset):
+    files = {"train/00000.npy": "first.npy", "train/00001.npy": "second.npy"}
+    directory = write_dataset({"train": [walk(20, 3, 0), walk(20, 3, 1)]}, features=FEATURES, box_files=files)
+    for name, side in (("first.npy", 3.0), ("second.npy", 4.0)):
+        np.save(directory / name, np.full((20, 2), side))
+    np.testing.assert_array_equal(read_split(directory, "train", WINDOWS).cell, [3 * np.eye(2), 4 * np.eye(2)])
+
+
+def test_a_box_that_changes_in_time_is_refused(write_dataset):
     directory = write_dataset(
         {"train": [walk(20, 3, 0)]}, features=FEATURES, box_files={"train/00000.npy": "boxes.npy"}
     )
     np.save(directory / "boxes.npy", np.linspace(3, 4, 20)[:, None] * np.ones(2))
-    with pytest.raises(UserError, match="box"):
+    with pytest.raises(UserError, match=r"^[^\n]*constant in time[^\n]* frame 1 of [^\n]*pair_mlp$"):
         read_split(directory, "train", WINDOWS)

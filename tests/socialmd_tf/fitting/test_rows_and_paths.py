@@ -13,7 +13,7 @@ from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.paths import Collocation, path_rows, solve_paths
 from socialmd_tf.fitting.rows import Kept, chunks, frame_rows, numerov_rows
 from socialmd_tf.fitting.trajectories import Trajectories
-from tests.socialmd_tf.fitting.systems import CELL, trajectories
+from tests.socialmd_tf.fitting.systems import trajectories
 
 FREQUENCY, GAMMA = 0.4, 0.05
 
@@ -192,10 +192,10 @@ def test_equations_are_kept_only_if_they_fit(monkeypatch):
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_wrapped_and_unwrapped_trajectories_give_the_same_equations(num_dimensions):
-    cell = CELL[num_dimensions]
     data = trajectories(num_dimensions, is_periodic=True)
+    cell = data.cell[:, None]
     fractions = data.positions @ np.linalg.inv(cell)
-    again = Trajectories.of((fractions - np.floor(fractions)) @ cell, box=cell)
+    again = Trajectories.of((fractions - np.floor(fractions)) @ cell, box=data.cell)
     shift = np.round((again.positions - data.positions) @ np.linalg.inv(cell))[:, :1] @ cell
     np.testing.assert_allclose(again.positions - shift, data.positions, atol=1e-9)
     again = dataclasses.replace(data, positions=again.positions)

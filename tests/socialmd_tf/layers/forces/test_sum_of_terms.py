@@ -40,7 +40,7 @@ def inputs_of(data, positions):
     inputs = {"positions": positions, "features": data.features, "mask": data.mask}
     inputs = {name: values.astype("float32") for name, values in inputs.items()}
     if data.cell is not None:
-        inputs["box"] = np.stack([data.cell] * len(data)).astype("float32")
+        inputs["box"] = data.cell.astype("float32")
     real = data.mask[:, :, None] & data.mask[:, None]
     return {**inputs, "edges": (data.edges * real).astype("int32")}
 

@@ -47,7 +47,7 @@ def system(num_dimensions, *, is_periodic=False, is_random=True, **changes):
     real = data.mask[:, :, None] & data.mask[:, None]
     inputs["edges"] = (data.edges * real).astype("int32")
     if is_periodic:
-        inputs["box"] = np.stack([data.cell] * 2).astype("float32")
+        inputs["box"] = data.cell.astype("float32")
     head.build((None, None, 3), {name: np.shape(value) for name, value in inputs.items()})
     if is_random:
         generator = np.random.default_rng(3)
