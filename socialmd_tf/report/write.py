@@ -60,6 +60,7 @@ def _draw_paths(file, findings):
         window.warm_up,
         *window.predictions[findings.first_model],
         truth=window.truth,
+        samples=window.samples.get(findings.first_model, ()),
         unit=findings.length_unit,
         box=window.box,
         title=f"{findings.data}: {len(window.truth)} frames predicted from {len(window.warm_up)}, "

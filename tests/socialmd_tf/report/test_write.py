@@ -31,6 +31,7 @@ def test_the_picture_is_of_the_median_window_and_the_first_model(tmp_path, monke
     np.testing.assert_array_equal(mean, shown[1].predictions["ours"][0])
     np.testing.assert_array_equal(covariance, shown[1].predictions["ours"][1])
     np.testing.assert_array_equal(options["truth"], shown[1].truth)
+    np.testing.assert_array_equal(options["samples"], shown[1].samples["ours"])
     assert options["unit"] == "nm" and options["title"].startswith("nbody: 4 frames predicted from 3")
 
 
