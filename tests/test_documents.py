@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from socialmd_tf.config import PRESETS
+from socialmd_tf.config.presets import PHYSICS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -123,6 +124,15 @@ def readme_rows(first):
 
 def test_readme_lists_every_preset():
     assert set(readme_rows("preset")) == set(PRESETS)
+
+
+def test_readme_says_which_preset_suits_which_motion_as_the_help_of_train_does():
+    found = {
+        cells[0].replace("`", ""): f"{motion[0].upper()}{motion[1:]}."
+        for motion, cells in readme_rows("motion").items()
+    }
+    assert found == PHYSICS
+    assert set(re.findall(r"[\w-]+", " ".join(PHYSICS))) - {"and", "its", "variants"} <= set(PRESETS)
 
 
 def test_readme_has_the_figures_of_the_shipped_model():

@@ -20,6 +20,8 @@ class Group:
     title: str
     fields: tuple[str, ...]
     """Names of the fields, with dots: "model.units"."""
+    entries: tuple[tuple[str, str], ...] = ()
+    """Lines that are no flags: (name, text)."""
     is_shown: bool = True
     """Whether `--help` shows the flags. `--help-all` shows all groups."""
 
@@ -46,7 +48,7 @@ def help_page(
     has_flags = not all(flag.is_positional for flag in flags.values())
     title = "Other flags" if groups else "Flags" if has_flags else "Arguments"
     rest = Group(title, tuple(name for name in flags if name not in grouped))
-    groups = [group for group in (*groups, rest) if any(name in flags for name in group.fields)]
+    groups = [group for group in (*groups, rest) if group.entries or any(name in flags for name in group.fields)]
     hidden = [] if show_all else [group for group in groups if not group.is_shown]
     usage = f"usage: {prog} "
     words = [flag.spelling for flag in flags.values() if flag.is_required]
@@ -64,8 +66,8 @@ def _paragraphs(config_type: type[Any]) -> list[str]:
 
 
 def _section(group: Group, flags: Mapping[str, Flag], width: int) -> str:
-    chosen = [flags[name] for name in group.fields if name in flags]
-    return "\n".join([f"{group.title}:", *(_entry(flag.spelling, flag.text, width) for flag in chosen)])
+    chosen = [(flags[name].spelling, flags[name].text) for name in group.fields if name in flags]
+    return "\n".join([f"{group.title}:", *(_entry(name, text, width) for name, text in (*group.entries, *chosen))])
 
 
 def _about_help(groups: Sequence[Group], hidden: Sequence[Group], flags: Mapping[str, Flag], width: int) -> str:
@@ -79,7 +81,7 @@ def _about_help(groups: Sequence[Group], hidden: Sequence[Group], flags: Mapping
 
 
 def _entry(spelling: str, text: str, width: int) -> str:
-    """A flag and its text, side by side if the flag is short."""
+    """A flag, or another name, and its text, side by side if the flag is short."""
     indent = " " * _COLUMN
     lines = _wrap(text, width, indent, indent)
     if len(spelling) + 4 > _COLUMN:

@@ -7,6 +7,7 @@ from typing import Any
 from pipelines.config import DataConfig
 from socialmd_tf.command_line.help_page import Group
 from socialmd_tf.config import FitConfig, ModelConfig, TrainConfig
+from socialmd_tf.config.presets import PHYSICS
 from socialmd_tf.parts import CELLS, HEADS, INTERACTIONS, Registry
 
 _RESULTS = (
@@ -35,12 +36,13 @@ def train_groups(config: TrainConfig) -> list[Group]:
     return [
         Group("Search", tuple(more)),
         Group("Data and results", tuple(name for name in _RESULTS if name in plain)),
+        Group("Which preset for which motion (`check` tells which motion the data have)", (), tuple(PHYSICS.items())),
         Group("Training", tuple(name for name in plain if name not in _RESULTS)),
         Group("Windows", tuple(f"windows.{field.name}" for field in dataclasses.fields(DataConfig))),
         Group(
             "Fit of the forces",
             tuple(f"fitting.{field.name}" for field in dataclasses.fields(FitConfig)),
-            config.is_fitted,
+            is_shown=config.is_fitted,
         ),
         *_model_groups(config.model),
     ]
@@ -59,4 +61,4 @@ def _model_groups(model: ModelConfig) -> Iterator[Group]:
         fields = [field for field in names if field in registries[kind][name].reads and field not in taken]
         taken.update(fields)
         title, is_shown = f"Network, {kind} {name}", (kind, name) in chosen
-        yield Group(title, tuple(f"model.{field}" for field in fields), is_shown)
+        yield Group(title, tuple(f"model.{field}" for field in fields), is_shown=is_shown)

@@ -31,6 +31,14 @@ PRESETS: Mapping[str, ModelConfig] = {
     "langevin": ModelConfig(cell="none", interaction="none", head="langevin", cutoff=2.5, pair_units=16),
 }
 
+PHYSICS: Mapping[str, str] = {
+    "forces": "Under forces, smooth or with random kicks: planets, charges, springs, liquids, disks in a trap.",
+    "verlet, pairwise": "The same in a box that changes, or with forces that no sum of pair terms describes.",
+    "langevin": "Random, as of molecules in a solvent.",
+    "thesis and its variants, lstm, molecules-lstm": "The thesis's experiments, for comparison.",
+}
+"""Presets -> the motion that they suit."""
+
 
 def preset(name: str) -> ModelConfig:
     """The configuration of a preset.

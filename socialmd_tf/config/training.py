@@ -23,11 +23,9 @@ class TrainConfig:
     data: str | None = None
     """Directory of the dataset. By default, 24 small N-body simulations are made once in data/demo."""
     preset: str = "thesis"
-    """Network. Motion under forces: forces (fitted in closed form, for any law of motion), verlet (forces learned by
-    gradients, also in changing boxes), pairwise and kinematic (no forces are assumed). Random motion, as of molecules
-    in a solvent: langevin (rolled out by drawing). The thesis's networks: thesis, thesis-mixture, thesis-monogrid, lstm
-    (no neighbours), molecules-lstm (its first experiment). By default the one that suits the data, as `check` says. The
-    --model flags change its settings."""
+    """Network: forces, verlet, pairwise, kinematic, langevin, or those of the thesis: thesis, thesis-mixture,
+    thesis-monogrid, lstm, molecules-lstm. By default the one that suits the data, as `check` says. The --model flags
+    change its settings."""
     run_directory: str = "runs/thesis"
     """Directory of the run: checkpoints, logs, table and picture. The same command, run again, resumes it."""
     export_directory: str = "saved_models/thesis"

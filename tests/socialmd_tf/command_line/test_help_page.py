@@ -52,6 +52,11 @@ def test_values_without_a_flag_are_in_the_usage_by_their_names():
     assert "\n  WALL                      The wall. (default: north)\n" in page
 
 
+def test_groups_may_have_lines_that_are_no_flags():
+    page = help_page(Options, "draw", groups=(Group("Pens", (), (("fine", "For maps."),)), *GROUPS))
+    assert "\nPens:\n  fine                      For maps.\n\nCircle:" in page
+
+
 def test_hidden_groups_are_named_and_shown_when_asked_for():
     page, whole = (help_page(Options, "draw", groups=GROUPS, show_all=asked) for asked in (False, True))
     assert "--pen.width" not in page and "Not shown: Pen (3)." in page
