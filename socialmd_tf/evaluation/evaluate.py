@@ -15,6 +15,7 @@ from socialmd_tf.evaluation import paired_bootstrap, predictors
 from socialmd_tf.evaluation.ensembles.evaluate import Ensembles
 from socialmd_tf.evaluation.findings import Findings
 from socialmd_tf.evaluation.pair_forces import pair_forces
+from socialmd_tf.evaluation.pair_responses import pair_responses
 from socialmd_tf.evaluation.scored_windows import ScoredWindows
 
 
@@ -52,7 +53,8 @@ def evaluate(models, data, split, windows=None, ensembles=None):
     random = [name for name, model in zip(names, models, strict=True) if models_.is_random(model)]
     tallies, results = scored.score(everything, single_frames=bool(random))
     totals = {name: tally.totals(scored.simulations) for name, tally in tallies.items()}
-    learned, without_forces = pair_forces(dict(zip(names, models, strict=True)), scored, manifest)
+    named = dict(zip(names, models, strict=True))
+    learned, without_forces = pair_forces(named, scored, manifest)
     return Findings(
         data=manifest.name,
         length_unit=manifest.length_unit,
@@ -74,7 +76,7 @@ def evaluate(models, data, split, windows=None, ensembles=None):
             "num_simulations": len(np.unique(scored.simulations)),
         },
         about_models={name: models_.about(model) for name, model in zip(names, models, strict=True)},
-        pair_forces=learned,
+        pair_forces=learned + pair_responses(named, everything, scored, manifest),
         date=datetime.date.today().isoformat(),
     )
 

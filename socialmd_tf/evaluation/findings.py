@@ -51,7 +51,8 @@ class Findings:
     """Name of a model -> what is known of it: `preset`, `num_parameters`, `data` it was trained on, `losses` of the
     epochs, `loss` and `val_loss`."""
     pair_forces: list[dict] = dataclasses.field(default_factory=list)
-    """Learned forces between pairs, see `pair_forces.pair_forces`."""
+    """Learned forces between pairs, see `pair_forces.pair_forces`, and responses to single neighbours, see
+    `pair_responses.pair_responses`."""
     date: str | None = None
     """Day of the evaluation."""
     command: str | None = None

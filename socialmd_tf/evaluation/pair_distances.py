@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,11 +14,22 @@ _SIGNED = 2
 
 
 @dataclasses.dataclass(frozen=True)
+class Kinds:
+    """The kinds of particles of some data."""
+
+    names: list[str]
+    of: Callable
+    """Function of features `[n, F]` that returns the kind of each particle, integers `[n]`."""
+
+
+@dataclasses.dataclass(frozen=True)
 class KindOfPair:
     """All pairs of particles of two kinds, or all bonds of a type."""
 
     name: str
     """Names of the two kinds, or the type of the bonds."""
+    kinds: tuple[int, int]
+    """The two kinds, see `Kinds`; zeros for bonds."""
     features: np.ndarray
     """Median features of the two kinds `[2, F]`."""
     bond: int
@@ -36,11 +48,26 @@ class _System:
     bonds: np.ndarray | None
 
 
-def kinds_of_pairs(scored, manifest):
-    """Find the pairs of kinds and the types of bonds.
+def find_kinds(scored, manifest):
+    """Find the kinds of particles.
 
     Kinds are `find_groups`; particles that are one group are told apart by the signs of up to two features that have
-    both. Distances are those in the last observed frame of at most 64 evenly spaced windows, between at most 1000
+    both.
+
+    Args:
+        scored: The `ScoredWindows`.
+        manifest: The dataset's `Manifest`.
+
+    Returns:
+        The `Kinds` of the windows that `kinds_of_pairs` reads.
+    """
+    return _kinds(manifest, np.concatenate([system.features for system in _systems(scored)]))
+
+
+def kinds_of_pairs(scored, manifest):
+    """Find the pairs of kinds, see `find_kinds`, and the types of bonds.
+
+    Distances are those in the last observed frame of at most 64 evenly spaced windows, between at most 1000
     evenly spaced particles.
 
     Args:
@@ -52,7 +79,8 @@ def kinds_of_pairs(scored, manifest):
     """
     systems = list(_systems(scored))
     features = np.concatenate([system.features for system in systems])
-    names, kinds = _kinds(manifest, features)
+    found_kinds = _kinds(manifest, features)
+    names, kinds = found_kinds.names, found_kinds.of(features)
     typical = [np.median(features[kinds == kind], axis=0) for kind in range(len(names))]
     found, start = {}, 0
     for system in systems:
@@ -72,6 +100,7 @@ def kinds_of_pairs(scored, manifest):
     pairs = [
         KindOfPair(
             _name(names, one, other, bond),
+            (one, other),
             np.stack([typical[one], typical[other]]),
             bond,
             np.concatenate(parts),
@@ -110,15 +139,19 @@ def _evenly(count, limit):
 
 
 def _kinds(manifest, features):
-    """Names of the kinds, and the kind of each particle `[n]`."""
-    values = features[:, [manifest.particle_features.index(name) for name in manifest.own_features]]
+    columns = [manifest.particle_features.index(name) for name in manifest.own_features]
+    values = features[:, columns]
     groups = find_groups(manifest.own_features, [values])
     if groups.rows is not None:
-        return groups.names, groups.of(values)
-    signed = [column for column, own in enumerate(values.T) if own.min() < 0 < own.max()][:_SIGNED]
+        return Kinds(list(groups.names), lambda features: groups.of(features[:, columns]))
+    signed = [column for column, own in zip(columns, values.T, strict=True) if own.min() < 0 < own.max()][:_SIGNED]
     if not signed:
-        return groups.names, np.zeros(len(features), int)
-    rows, kinds = np.unique(values[:, signed] >= 0, axis=0, return_inverse=True)
-    names = [manifest.own_features[column] for column in signed]
+        return Kinds(list(groups.names), lambda features: np.zeros(len(features), int))
+    rows = np.unique(features[:, signed] >= 0, axis=0)
+    names = [manifest.particle_features[column] for column in signed]
     signs = [[f"{name} {'>= 0' if sign else '< 0'}" for name, sign in zip(names, row, strict=True)] for row in rows]
-    return [", ".join(parts) for parts in signs], kinds.reshape(-1)
+
+    def of(features):
+        return np.argmax(((features[:, None, signed] >= 0) == rows).all(axis=-1), axis=1)
+
+    return Kinds([", ".join(parts) for parts in signs], of)

@@ -54,10 +54,20 @@ def _force_layer(model):
     return rollout_layer(model.network()).head.force
 
 
-def _curve(pair, layers, manifest):
+def spaced(pair, count):
+    """Distances from the smallest to the largest of a `KindOfPair` `[count]`: evenly spaced, or their logarithms."""
     low, high = pair.distances.min(), pair.distances.max()
-    spaced = np.geomspace if high > _WIDE * low else np.linspace
-    r, edges = spaced(low, high, _POINTS), spaced(low, high, _BINS + 1)
+    return (np.geomspace if high > _WIDE * low else np.linspace)(low, high, count)
+
+
+def distribution(pair):
+    """The histogram of the distances of a `KindOfPair`: `edges` `[K + 1]` and `counts` `[K]`."""
+    edges = spaced(pair, _BINS + 1)
+    return {"edges": edges.tolist(), "counts": np.histogram(pair.distances, edges)[0].tolist()}
+
+
+def _curve(pair, layers, manifest):
+    r = spaced(pair, _POINTS)
     masses = dict(zip(manifest.particle_features, pair.features[0], strict=True))
     learned = {}
     for name, (layer, interval) in layers.items():
@@ -69,9 +79,8 @@ def _curve(pair, layers, manifest):
         "quantity": "force" if "mass" in masses else "acceleration",
         "r": r.tolist(),
         "learned": learned,
-        "true": _true(manifest, r, pair),
-        "edges": edges.tolist(),
-        "counts": np.histogram(pair.distances, edges)[0].tolist(),
+        "true": true_force(manifest, r, pair),
+        **distribution(pair),
     }
 
 
@@ -107,8 +116,8 @@ def _two_particles(r, num_dimensions):
     return positions
 
 
-def _true(manifest, r, pair):
-    """Derivative of the energy of the pair by its distance `[M]`, without that of each alone; None if not known."""
+def true_force(manifest, r, pair):
+    """Derivative of the energy of a `KindOfPair` by its distance `[M]`, without that of each alone; None if unknown."""
     forces = known_forces(manifest)
     if forces is None:
         return None

@@ -104,7 +104,7 @@ def forces(curve, x_title, y_title):
     The y axis shows the forces at the distances of all but the closest and the farthest hundredth of the pairs.
 
     Args:
-        curve: An entry of `Findings.pair_forces`.
+        curve: An entry of `Findings.pair_forces`; with `ranges`, these are bands around the lines.
         x_title: Title of the axis of distances, with the unit.
         y_title: Title of the axis of forces, with the unit.
 
@@ -113,10 +113,13 @@ def forces(curve, x_title, y_title):
     """
     figure = go.Figure(layout=_layout(x_title, y_title))
     r, edges, counts = (np.asarray(curve[name], float) for name in ("r", "edges", "counts"))
-    known = {**({"true law": curve["true"]} if curve["true"] else {}), **curve["learned"]}
+    known = [*([curve["true"]] if curve["true"] else []), *curve["learned"].values()]
+    known += [bound for bounds in curve.get("ranges", {}).values() for bound in bounds]
     if curve["true"]:
         _add_line(figure, "true law", r, curve["true"], {"color": "#8a8a8a", "width": 5}, mode="lines")
     for index, (name, force) in enumerate(curve["learned"].items()):
+        if "ranges" in curve:
+            _add_band(figure, r, curve["ranges"][name], _COLORS[index % len(_COLORS)])
         _add_line(figure, name, r, force, _style(index), mode="lines")
     figure.add_bar(
         x=(edges[1:] + edges[:-1]) / 2,
@@ -130,7 +133,7 @@ def forces(curve, x_title, y_title):
     )
     shares = np.cumsum(counts) / counts.sum()
     low, high = edges[np.searchsorted(shares, 0.01)], edges[np.searchsorted(shares, 0.99) + 1]
-    usual = np.concatenate([np.asarray(force, float)[(r >= low) & (r <= high)] for force in known.values()])
+    usual = np.concatenate([np.asarray(force, float)[(r >= low) & (r <= high)] for force in known])
     usual = usual[np.isfinite(usual)]
     if len(usual):
         bottom, top = min(usual.min(), 0), max(usual.max(), 0)
@@ -141,6 +144,18 @@ def forces(curve, x_title, y_title):
     figure.update_layout(yaxis2={**axis, "domain": [0, 0.24], "showticklabels": False, "ticks": ""})
     figure.update_xaxes(anchor="y2", type="log" if r[-1] > 10 * r[0] else "linear")
     return figure.to_json()
+
+
+def _add_band(figure, x, bounds, color):
+    """A shaded band between two curves `[2, M]`, of the points that are numbers."""
+    x, (low, high) = np.asarray(x, float), np.asarray(bounds, float)
+    known = np.isfinite(low) & np.isfinite(high)
+    red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    edge = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    figure.add_scatter(x=x[known], y=low[known], **edge)
+    figure.add_scatter(
+        x=x[known], y=high[known], fill="tonexty", fillcolor=f"rgba({red}, {green}, {blue}, 0.2)", **edge
+    )
 
 
 def fan(x, quantiles, runs, x_title, y_title):

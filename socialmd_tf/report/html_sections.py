@@ -15,30 +15,50 @@ _APART = {
 
 
 def forces(findings):
-    """Charts of learned forces between pairs, see `pair_forces.pair_forces`."""
+    """Charts of learned forces between pairs, see `pair_forces.pair_forces`, and of `pair_responses.pair_responses`."""
     curves = findings.pair_forces
-    if not curves:
-        return ""
-    unit, time_unit = findings.length_unit, findings.time_unit
-    has_mass = curves[0]["quantity"] == "force"
-    lengths = "" if unit == "1" else unit
-    rate = f"{lengths or '1'}/{time_unit}^2" if time_unit else lengths
-    title = "force" if has_mass else with_unit("acceleration", rate or "1")
+    laws = [curve for curve in curves if "ranges" not in curve]
+    responses = [curve for curve in curves if "ranges" in curve]
+    grey = " Grey: the true law." if any(curve["true"] for curve in curves) else ""
+    below = f"Below: how often each distance occurs in the last observed frames.{grey}"
+    first = "mass of the first particle times its acceleration towards the second"
+    note = (
+        f"Force: {first}, as the model has learned it (without a mass, the acceleration); particles have the median "
+        f"features of their kind. {below} Where there are no data, the curves mean nothing. The axis fits the "
+        "distances of all but the closest and the farthest hundredth of pairs: drag to zoom."
+    )
+    response_note = (
+        "Response to single neighbours: how the predicted next position of a particle changes, towards another one, "
+        "because this one is there: prediction with it minus prediction without it, averaged over pairs in the data; "
+        "the band holds the middle 80 % of them, for the response also depends on all other particles. As a force, the "
+        f"change is multiplied by the mass and divided by the squared time of a step. {below}"
+    )
+    parts = [(laws, note), (responses, response_note)]
+    return "\n".join(_pair_charts(found, findings, text) for found, text in parts if found)
+
+
+def _pair_charts(curves, findings, note):
     pictures = [
         html_figures.figure(
             curve["pair"][:1].upper() + curve["pair"][1:],
-            charts.forces(curve, with_unit("distance", unit), f"{title}, attraction positive"),
+            charts.forces(
+                curve,
+                with_unit("distance", findings.length_unit),
+                f"{_quantity(curve['quantity'], findings.length_unit, findings.time_unit)}, attraction positive",
+            ),
         )
         for curve in curves
     ]
-    note = (
-        f"{'Force: mass of the first particle times its acceleration' if has_mass else 'Acceleration of the first'} "
-        "towards the second, as the model has learned it; particles have the median features of their kind. Below: how "
-        "often each distance occurs in the last observed frames. Where there are no data, the curves mean nothing. The "
-        "axis fits the distances of all but the closest and the farthest hundredth of pairs: drag to zoom."
-        f"{' Grey: the true law.' if any(curve['true'] for curve in curves) else ''}"
-    )
     return html_figures.row(pictures, note)
+
+
+def _quantity(quantity, unit, time_unit):
+    """Title of a response: forces have no unit that the data state."""
+    if quantity == "move":
+        return with_unit("move per step", unit)
+    lengths = "" if unit == "1" else unit
+    rate = f"{lengths or '1'}/{time_unit}^2" if time_unit else lengths
+    return "force" if quantity == "force" else with_unit("acceleration", rate or "1")
 
 
 def steps(results, unit, time):

@@ -16,6 +16,7 @@ from socialmd_tf.report.table import Cell, Table
 from socialmd_tf.report.tables import tables
 from tests.socialmd_tf.report.report_examples import (
     COMPARISONS,
+    FORCES,
     HOSTILE,
     MOLECULES,
     findings,
@@ -224,6 +225,20 @@ def test_learned_forces_stand_over_the_distances_of_the_data(page):
     layout = figures_of(page)[1]["layout"]
     assert layout["xaxis"]["title"]["text"] == "distance (nm)"
     assert layout["yaxis"]["title"]["text"].replace("<br>", " ") == "acceleration (nm/ps^2), attraction positive"
+
+
+def test_responses_to_single_neighbours_have_a_band_and_their_own_note():
+    response = {**FORCES[0], "quantity": "move", "learned": {"ours": [1.0, float("nan"), 0.5]}, "true": None}
+    shown = page_of(
+        pair_forces=[*FORCES, {**response, "ranges": {"ours": [[0.5, float("nan"), 0], [2, float("nan"), 1]]}}]
+    )
+    low, high, mean, _ = figures_of(shown)[2]["data"]
+    np.testing.assert_allclose([values_of(low["y"]), values_of(high["y"])], [[0.5, 0], [2, 1]])
+    assert high["fill"] == "tonexty" and mean["name"] == "ours"
+    layout = figures_of(shown)[2]["layout"]
+    assert layout["yaxis"]["title"]["text"].replace("<br>", " ") == "move per step (nm), attraction positive"
+    assert layout["yaxis"]["range"][1] > 2
+    assert "minus prediction without it" in shown.text and "minus prediction without it" not in page_of().text
 
 
 def test_a_wide_range_of_positive_numbers_is_drawn_on_a_logarithmic_axis():
