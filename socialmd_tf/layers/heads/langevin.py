@@ -10,7 +10,7 @@ from socialmd_tf.layers.cells.social import compress
 from socialmd_tf.layers.density import DensityLayout
 from socialmd_tf.layers.full_precision import Dense, FullPrecisionDense
 from socialmd_tf.layers.heads.covariance import floored_factor
-from socialmd_tf.layers.pairs.radial_sums import radial_sums
+from socialmd_tf.layers.pairs.radial_pulls import radial_pulls
 
 _HIDDEN_LAYERS = 2
 _TINY = 1e-12
@@ -27,7 +27,7 @@ class LangevinHead(keras.layers.Layer):
 
     and its covariance s_r^2 r_hat r_hat^T + s_t^2 (I - r_hat r_hat^T). Here s0 is the typical move, r_hat the direction
     from the origin, v_t and v_(t-1) the last two moves, a the anchor of the particle, if there are anchors, c the
-    cutoff, and g_b and e_ij the functions and directions of `radial_sums`; f_j are the features of neighbour j, and 1.
+    cutoff, and g_b and e_ij the functions and directions of `radial_pulls`; f_j are the features of neighbour j, and 1.
     m_k are running averages of the particle's positions, a memory of where it has been, after m_0 = x:
 
         m_k <- m_k + max(1 / (age + 1), 1 / tau_k) (x - m_k)
@@ -159,24 +159,41 @@ class LangevinHead(keras.layers.Layer):
         positions, features = inputs["positions"], inputs["features"]
         vectors = self._vectors(inputs, state[0], self._averages(positions, state))
         radius, direction = _length_and_direction(positions)
-        counts, pulls = ([], []) if self.force is not None else self._sums_over_neighbours(inputs)
-        numbers = [outputs, features, *counts, self._age_number(state[2]), *self._sizes(vectors, radius, direction)]
-        hidden = self._hidden(ops.concatenate(numbers, axis=-1))
-        directed = [*pulls, direction[..., None]] if self.is_centered else pulls
-        move = self._move(self.coefficients(hidden), vectors, directed)
+        numbers = [self._age_number(state[2]), *self._sizes(vectors, radius, direction)]
+
+        def coefficients(*counts):
+            hidden = self._hidden([outputs, features, *counts, *numbers])
+            found = self.coefficients(hidden)
+            ends = [vectors.shape[-2], found.shape[-1] - self.is_centered]
+            of_vectors, of_pulls, of_direction = ops.split(found, ends, axis=-1)
+            return of_pulls, of_vectors, of_direction, self.deviations(hidden)
+
+        pulls, of_vectors, of_direction, deviations = self._with_pulls(inputs, coefficients)
+        move = ops.sum(of_vectors[..., None] * vectors, axis=-2) + pulls
+        if self.is_centered:
+            move = move + of_direction * direction
+        move = self.move_scale * move
         if self.force is not None:
             move = self.correction_scale * move + self._lawful_move(inputs)
-        parameters = self._density(positions + move, self.deviations(hidden), direction)
+        parameters = self._density(positions + move, deviations, direction)
         return parameters, self.remember(inputs, state)
 
-    def _sums_over_neighbours(self, inputs):
-        """Numbers `[B, N, S]` and vectors `[B, N, D, S]`, each in a list of one."""
+    def _with_pulls(self, inputs, coefficients):
+        """Pulls of neighbours `[B, N, D]`, 0 with a law, and the other results of a function of their numbers."""
+        if self.force is not None:
+            _, *further = coefficients()
+            return 0.0, *further
         positions = inputs["positions"]
         kinds = ops.concatenate([inputs["features"], ops.ones_like(positions[..., :1])], axis=-1)
-        counts, pulls = radial_sums(
-            positions, kinds, inputs["mask"], self.cutoff, self.num_functions, inputs.get("box")
+        return radial_pulls(
+            positions,
+            kinds,
+            inputs["mask"],
+            self.cutoff,
+            self.num_functions,
+            lambda counts: coefficients(self._flat(compress(counts))),
+            inputs.get("box"),
         )
-        return [self._flat(compress(counts))], [self._flat(ops.moveaxis(pulls, -2, 2))]
 
     def _lawful_move(self, inputs):
         """The move under the law, v + a(x) - rate v, `[B, N, D]`."""
@@ -221,18 +238,11 @@ class LangevinHead(keras.layers.Layer):
         return [lengths, radial, radius / self.cutoff]
 
     def _hidden(self, numbers):
-        """The last hidden layer of the MLP, `[B, N, units]`."""
+        """The last hidden layer of the MLP, `[B, N, units]`, of a list of inputs `[B, N, ...]`."""
+        values = ops.concatenate(numbers, axis=-1)
         for layer in self.hidden_layers:
-            numbers = layer(numbers)
-        return numbers
-
-    def _move(self, coefficients, vectors, directed):
-        """The mean move `[B, N, D]` along vectors `[B, N, M, D]` and `[B, N, D, S]`, a list, all in units of s0."""
-        of_vectors, of_directed = ops.split(coefficients, [vectors.shape[-2]], axis=-1)
-        move = ops.sum(of_vectors[..., None] * vectors, axis=-2)
-        if directed:
-            move = move + ops.sum(of_directed[..., None, :] * ops.concatenate(directed, axis=-1), axis=-1)
-        return self.move_scale * move
+            values = layer(values)
+        return values
 
     @staticmethod
     def _flat(values):

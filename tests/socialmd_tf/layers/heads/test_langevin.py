@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from socialmd_tf.layers import LangevinHead, MemorylessCell, PlainLSTMCell, Rollout
-from socialmd_tf.layers.pairs.radial_sums import radial_sums
+from socialmd_tf.layers.pairs.radial_pulls import radial_pulls
 from socialmd_tf.layers.static_shapes import static_shapes
 from tests import references
 from tests.socialmd_tf.layers import periodic
@@ -232,8 +232,8 @@ def test_the_neighbours_of_many_particles_are_found_frame_by_frame(monkeypatch):
     del arguments["velocities"]
     largest = []
     monkeypatch.setattr(
-        "socialmd_tf.layers.heads.langevin.radial_sums",
-        lambda positions, *rest: largest.append(len(positions)) or radial_sums(positions, *rest),
+        "socialmd_tf.layers.heads.langevin.radial_pulls",
+        lambda positions, *rest: largest.append(len(positions)) or radial_pulls(positions, *rest),
     )
     together = rollout(arguments)
     monkeypatch.setattr("socialmd_tf.layers.rollout.DENSE_LIMIT", 4)
