@@ -212,7 +212,10 @@ class Basis:
         """S(r) / max(r, core)^3."""
         divisor = np.maximum(distances, self.core)
         strength = 1 / (divisor * divisor * divisor)  # much faster than a power
-        return strength * switch(distances, self.cutoff) if np.isfinite(self.cutoff) else strength
+        if np.isfinite(self.cutoff):
+            far = np.nonzero(distances > _SWITCH_START * self.cutoff)
+            strength[far] *= switch(distances[far], self.cutoff)
+        return strength
 
 
 @dataclasses.dataclass(frozen=True)

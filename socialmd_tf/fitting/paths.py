@@ -80,7 +80,12 @@ def solve_paths(accelerations, first, last, collocation):
     straight = first[:, None] * (1 - nodes) + last[:, None] * nodes
     mean = (last - first)[:, None]
     size = np.abs(mean).mean()
+    # Begin with accelerations that change linearly from one frame to the next.
+    start, end = (accelerations(ends, mean[:, 0], np.arange(len(ends)))[:, None] for ends in (first, last))
+    a = start * (1 - nodes) + end * nodes
     positions, velocities = straight.copy(), np.repeat(mean, count + 2, axis=1)
+    positions += np.einsum("pq,bqnd->bpnd", collocation.to_positions, a)
+    velocities += np.einsum("pq,bqnd->bpnd", collocation.to_velocities, a)
     changes = np.full(first.shape[:2], np.inf)
     for _ in range(_ITERATIONS):
         moving = np.nonzero(changes.max(axis=1) > _CONVERGED * size)[0]
