@@ -10,13 +10,13 @@ def escaped(value):
 
 def render(table):
     """A `Table` with its note; a wide table scrolls by itself."""
-    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in table.header)
+    head = "".join(f'<th scope="col">{_unbroken(name)}</th>' for name in table.header)
     body = "".join(_row(name, cells) for name, cells in table.rows)
     note = table.note + (f" Bold: {table.bold}." if table.bold else "")
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="table: {escaped(table.title)}"><table>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n"
-        f'<p class="note">{escaped(note)}</p>'
+        f'<p class="note">{_unbroken(note)}</p>'
     )
 
 
@@ -24,6 +24,11 @@ def _row(name, cells):
     values = "".join(f"<td{_class(cell)}>{_minus(cell.text)}{_detail(cell.detail)}</td>" for cell in cells)
     broken = escaped(name).replace("_", "_<wbr>")  # where a narrow screen breaks it
     return f'<tr><th scope="row" title="{escaped(name)}">{broken}</th>{values}</tr>\n'
+
+
+def _unbroken(text):
+    """Text whose percent signs stay with their numbers."""
+    return escaped(text).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _class(cell):
