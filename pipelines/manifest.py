@@ -277,7 +277,8 @@ def _check_names(cls: type[Manifest], values: Mapping[str, Any]) -> None:
 
 def _read_json_object(path: Path) -> dict[str, Any]:
     if not path.parent.is_dir():
-        raise UserError(f"{path.parent}: no such directory; expected the directory of a dataset")
+        found = "a file" if path.parent.exists() else "no such directory"
+        raise UserError(f"{path.parent}: {found}; expected the directory of a dataset")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         json.dumps(values, ensure_ascii=False).encode()  # \ud800 alone is JSON but no text

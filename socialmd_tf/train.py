@@ -9,6 +9,7 @@ from pathlib import Path
 from pipelines.description import describe
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
+from pipelines.validation import check
 from socialmd_tf import commands
 from socialmd_tf.command_line import flag_names
 from socialmd_tf.command_line.train_groups import train_groups
@@ -68,7 +69,7 @@ def suggestion(args):
         The `Advice` that `check` gives for the data, or that for the data of the demo; None if a network is chosen.
 
     Raises:
-        UserError: Nothing can be trained on the data.
+        UserError: Nothing can be trained on the data, or they have faults.
     """
     given, values = _early(args)
     if not isinstance(values, dict) or any(getattr(given, name, None) or name in values for name in _NETWORK):
@@ -76,6 +77,7 @@ def suggestion(args):
     data = given.data or values.get("data")
     if not isinstance(data, str):
         return _OF_DEMO
+    check(Path(data))
     advice = advise(describe(Path(data)))
     if advice.preset is None:
         raise UserError(f"{data}: {advice.reason}")

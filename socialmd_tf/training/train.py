@@ -24,10 +24,9 @@ from socialmd_tf.training.run import Run
 
 DEMO_DATA = Path("data/demo")
 DEMO_SIMULATION = SimulationConfig(
-    num_train=24, num_validation=8, num_test=8, num_steps=350_000, time_step=2e-7, save_every=500
+    num_train=16, num_validation=4, num_test=4, num_steps=500_000, time_step=2e-7, save_every=500
 )
-"""Half a minute of two cores: twice the time step of the thesis, with the same limit to the error of the energy.
-Windows of one simulation are alike, so there are many simulations, each as long as a window in every phase."""
+"""Half a minute of two cores: twice the time step of the thesis, with the same limit to the error of the energy."""
 _SAMPLES = 16
 
 

@@ -74,7 +74,7 @@ def test_a_part_of_a_model_changes_only_that_part(tmp_path):
 
 
 def test_without_a_preset_the_data_choose_as_check_does(write_dataset, random_trajectory, tmp_path):
-    straight = np.arange(60)[:, None, None] * np.float32(0.1) + random_trajectory(num_frames=1)
+    straight = np.arange(60)[:, None, None] * np.float32([0.1, 0.1, 0]) + random_trajectory(num_frames=1)
     for frames, preset in ((straight, "forces"), (random_trajectory(num_frames=60), "langevin")):
         data = str(write_dataset({"train": [frames], "validation": [frames]}, name=preset))
         args = ["--data", data, "--epochs=3"]
@@ -96,6 +96,16 @@ def test_what_cannot_be_trained_on_is_refused_at_once(write_dataset, random_traj
     data = write_dataset({"train": [random_trajectory()]})
     with pytest.raises(UserError, match=f"{data}: training needs files in the splits train and validation"):
         suggestion([f"--data={data}"])
+
+
+def test_faults_are_named_before_a_preset_is_chosen(write_dataset, random_trajectory):
+    frames = random_trajectory()
+    frames[7, 2, 0] = np.nan
+    data = write_dataset({"train": [frames], "validation": [random_trajectory()]})
+    with pytest.raises(UserError, match=r"train/00000.npy: frame 7, particle 2, column 0 \(x\): expected a finite"):
+        suggestion([f"--data={data}"])
+    with pytest.raises(UserError, match=r"dataset.json: a file; expected the directory of a dataset"):
+        suggestion([f"--data={data}/dataset.json"])
 
 
 def test_the_demo_fits_forces():
