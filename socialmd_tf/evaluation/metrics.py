@@ -106,7 +106,7 @@ class Tally:
 
     def __init__(self):
         self._steps = {}
-        self._windows = {"nll": [], "error": [], "count": []}
+        self._windows = {"nll": [], "error": [], "count": [], "coverage_50": [], "coverage_90": []}
         self._errors = Sample()
         self._num_dimensions = 0
 
@@ -118,10 +118,12 @@ class Tally:
         place = np.searchsorted(np.asarray(LEVELS, scores.level.dtype), scores.level)
         covered = [(place <= number) for number in range(len(LEVELS))]
         values = {"nll": scores.nll, "error": error.mean(axis=-1, dtype=np.float64), "distance": distance}
-        for name, numbers in (values | {"count": np.ones_like(distance)}).items():
+        values |= {"count": np.ones_like(distance)}
+        for name, numbers in values.items():
             self._add_steps(name, _sums(numbers, real, (0, 2)))
-            if name in self._windows:
-                self._windows[name].append(_sums(numbers, real, (1, 2)))
+        values |= {"coverage_50": covered[LEVELS.index(0.5)], "coverage_90": covered[LEVELS.index(0.9)]}
+        for name, parts in self._windows.items():
+            parts.append(_sums(values[name], real, (1, 2)))
         self._add_steps("covered", np.stack([_sums(each, real, (0, 2)) for each in covered]))
         self._errors.add(error[real])
         self._num_dimensions = error.shape[-1]
@@ -139,14 +141,17 @@ class Tally:
         return np.concatenate(self._windows["error"]) / np.concatenate(self._windows["count"])
 
     def totals(self, simulations):
-        """Dictionary of `mae` and `nll` -> sums and counts `[C]` of the C simulations, in ascending order.
+        """Dictionary of `mae`, `nll`, `coverage_50` and `coverage_90` -> sums and counts `[C]` of the C simulations.
+
+        Simulations are in ascending order.
 
         Args:
             simulations: Number of the simulation that each window comes from `[W]`.
         """
         numbers, which = np.unique(simulations, return_inverse=True)
         sums = {name: np.bincount(which, np.concatenate(parts), len(numbers)) for name, parts in self._windows.items()}
-        return {"mae": (sums["error"], sums["count"]), "nll": (sums["nll"], sums["count"])}
+        names = {"mae": "error", "nll": "nll", "coverage_50": "coverage_50", "coverage_90": "coverage_90"}
+        return {name: (sums[source], sums["count"]) for name, source in names.items()}
 
     def summary(self, simulations, mean_move):
         """Summarize the scores of all windows.
@@ -166,7 +171,8 @@ class Tally:
             `ade` and `fde` (Euclidean, over all steps and at the last one), `coverage_50` and `coverage_90` (share of
             true positions inside the predicted highest density region of that probability), `calibration` (coverage at
             many `levels`), lists over the T' steps `mae_per_step`, `nll_per_step`, `coverage_50_per_step` and
-            `coverage_90_per_step`, and `nll_standard_error` and `mae_standard_error`; lengths in the unit of the data.
+            `coverage_90_per_step`, and the standard errors `nll_standard_error`, `mae_standard_error`,
+            `coverage_50_standard_error` and `coverage_90_standard_error`; lengths in the unit of the data.
         """
         steps, count = self._steps, self._steps["count"]
         nll, error, distance = (steps[name] / count for name in ("nll", "error", "distance"))
@@ -187,7 +193,9 @@ class Tally:
             "mae_per_step": error.tolist(),
             "nll_per_step": nll.tolist(),
             "coverage_50": float(coverage[half]),
+            "coverage_50_standard_error": errors["coverage_50"],
             "coverage_90": float(coverage[most]),
+            "coverage_90_standard_error": errors["coverage_90"],
             "coverage_50_per_step": covered[half].tolist(),
             "coverage_90_per_step": covered[most].tolist(),
             "calibration": {"levels": list(LEVELS), "coverage": coverage.tolist()},
@@ -197,7 +205,8 @@ class Tally:
 def without_density(found):
     """A summary without what is said of the density, for models whose density is not that of a rollout of means."""
     lists = ("nll_per_step", "coverage_50_per_step", "coverage_90_per_step")
-    numbers = ("nll", "nll_standard_error", "nll_per_move", "coverage_50", "coverage_90")
+    numbers = ["nll", "nll_standard_error", "nll_per_move"]
+    numbers += [f"coverage_{percent}{error}" for percent in (50, 90) for error in ("", "_standard_error")]
     return found | {key: [] for key in lists} | dict.fromkeys(numbers, math.nan) | {"calibration": {}}
 
 

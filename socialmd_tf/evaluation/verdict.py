@@ -72,11 +72,14 @@ def _spread(result, is_sampled):
         word = "too narrow" if max(off) < 0 else "too wide"
     else:
         word = "of the wrong shape"
-    shares = [100 * result[name] for name in TOLERANCES]
-    return (
-        f"its uncertainty is {word}: {shares[0]:.1f} % of the true positions are in the 50 % region, {shares[1]:.1f} % "
-        "in the 90 % region"
-    )
+    half, most = (_share(result[name], result.get(f"{name}_standard_error")) for name in TOLERANCES)
+    return f"its uncertainty is {word}: {half} of the true positions are in the 50 % region, {most} in the 90 % region"
+
+
+def _share(coverage, error):
+    """A coverage in percent, with its standard error over simulations if there is one."""
+    more = f" ± {100 * error:.1f}" if error is not None and math.isfinite(error) else ""
+    return f"{100 * coverage:.1f}{more} %"
 
 
 def _or_inf(value):

@@ -49,7 +49,7 @@ def predictors(results, unit):
     if any("one_frame_nll" in result for result in results.values()):
         columns.insert(0, ("one-frame NLL (nats)", "one_frame_nll", "one_frame_nll_standard_error"))
     cells = [_column(results, key, error_key) for _, key, error_key in columns]
-    cells += [[Cell(percent(result[key])) for result in results.values()] for key in ("coverage_50", "coverage_90")]
+    cells += [_coverages(results, key) for key in ("coverage_50", "coverage_90")]
     header = ["predictor", *(name for name, *_ in columns), "coverage 50 %", "coverage 90 %"]
     note = (
         "NLL: negative log likelihood of the true position, in nats per particle and step of a free rollout; the "
@@ -206,6 +206,13 @@ def _column(results, key, error_key):
         detail = f"± {error_of(text, error)}" if is_number(value) and is_number(error) else ""
         cells.append(Cell(text, detail, value == lowest and lowest is not None))
     return cells
+
+
+def _coverages(results, key):
+    """Cells of a coverage of every predictor, in percent."""
+    errors = [result.get(f"{key}_standard_error") for result in results.values()]
+    details = [f"± {percent(error)}" if is_number(error) else "" for error in errors]
+    return [Cell(percent(result[key]), detail) for result, detail in zip(results.values(), details, strict=True)]
 
 
 def _differences(rows, kind):

@@ -160,6 +160,10 @@ def test_standard_error_is_over_simulations():
     assert result["mae_standard_error"] == pytest.approx(np.sqrt(3.0) / np.sqrt(3))
     nll = np.array([(1 + 9) / 2, 4, (36 + 16) / 2])  # but for a constant, mean squared errors
     assert result["nll_standard_error"] == pytest.approx(nll.std(ddof=1) / np.sqrt(3), rel=1e-5)
+    # Errors (e, e) are inside the 50 % region up to e^2 = ln 2, none of them, and inside the 90 % region up to ln 10,
+    # of which there is one, in the first simulation.
+    assert result["coverage_50_standard_error"] == 0.0
+    assert result["coverage_90_standard_error"] == pytest.approx(np.std([0.5, 0, 0], ddof=1) / np.sqrt(3))
 
 
 def test_metric_is_the_mean_absolute_error_of_real_particles():

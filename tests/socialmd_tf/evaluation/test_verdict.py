@@ -41,6 +41,13 @@ def test_the_best_baseline_of_each_metric_counts():
     )
 
 
+def test_coverages_have_their_standard_errors_if_there_are_several_simulations():
+    ours = {"mae": 0.1, "nll": 0.3, "coverage_50": 0.5, "coverage_90": 0.9}
+    errors = {"coverage_50_standard_error": 0.031, "coverage_90_standard_error": math.nan}
+    sentence = verdict({"ours": ours | errors, "constant_position": STILL}, [row("constant_position", -1, -1)], "ours")
+    assert "true: 50.0 ± 3.1 % of the true positions are in the 50 % region, 90.0 % in the 90 % region." in sentence
+
+
 @pytest.mark.parametrize(
     ("mae", "nll", "words"),
     [
