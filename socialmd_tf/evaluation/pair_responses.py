@@ -3,11 +3,12 @@
 import numpy as np
 
 from pipelines.boxes import half_height, minimum_image
+from pipelines.common_windows import CommonWindows
 from socialmd_tf.evaluation.pair_distances import find_kinds, kinds_of_pairs
 from socialmd_tf.evaluation.pair_forces import MAX_CURVES, distribution, spaced, true_force
 from socialmd_tf.parts import HEADS
 
-_WINDOWS, _REMOVED = 16, 8
+_WINDOWS, _REMOVED = 16, 128
 _BINS, _FEWEST = 24, 5
 _RANGE = (0.1, 0.9)
 _ROUNDING = 16
@@ -26,8 +27,8 @@ def pair_responses(models, predictors, scored, manifest):
 
     at the last observed frame, attraction positive. For the head `kinematic` this is an acceleration in units of the
     frame interval, and is given as acceleration, or as force if a feature is called mass; else it is a move per step.
-    Up to 16 windows count, and 8 particles taken out of each; the mean and the range from the 10 % to the 90 % quantile
-    in each of 24 bins of distances that has 5 pairs.
+    Of up to 16 windows 128 particles are taken out, one at a time; the mean and the range from the 10 % to the 90 %
+    quantile in each of 24 bins of distances that has 5 pairs.
 
     Args:
         models: Name -> model, as `models.prepare` returns them. Those that forces move have no responses here:
@@ -87,17 +88,19 @@ def _samples(predictor, scored, kinds):
         for place in range(len(batch.mask)):
             window = _taken({name: value[place] for name, value in inputs.items()}, batch.mask[place] > 0)
             if len(window["mask"]) > 1:
-                found += _of_window(predictor, window, kinds, start=len(found))
+                found += _of_window(predictor, window, kinds, -(-_REMOVED // len(rows)), start=len(found))
     return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
 
 
-def _of_window(predictor, window, kinds, start):
-    """The samples of one window, one dictionary for each particle that is taken out."""
+def _of_window(predictor, window, kinds, most, start):
+    """The samples of one window, one dictionary for each of up to `most` particles that are taken out."""
     count = len(window["mask"])
-    removed = np.unique((start + np.linspace(0, count, min(count, _REMOVED), endpoint=False)).astype(int) % count)
+    removed = np.unique((start + np.linspace(0, count, min(count, most), endpoint=False)).astype(int) % count)
     others = [np.delete(np.arange(count), j) for j in removed]
     with_all = _next(predictor, [window])[0]
-    without = _next(predictor, [_taken(window, kept) for kept in others])
+    size = CommonWindows.batch_size(count)
+    parts = [others[first : first + size] for first in range(0, len(others), size)]
+    without = [each for part in parts for each in _next(predictor, [_taken(window, kept) for kept in part])]
     last, features, box = window["positions"][-1].astype(float), window["features"], window.get("box")
     kind, found, spacing = kinds.of(features), [], np.spacing(np.abs(window["positions"]).max())
     for j, kept, moved in zip(removed, others, without, strict=True):

@@ -16,14 +16,15 @@ def verdict(results, comparisons, model, unit="1", is_sampled=False):
 
     For the MAE and the NLL each, the baseline with the lowest value counts. The model is better or worse than it if the
     95 % interval of the paired difference over simulations excludes zero. The spread is true if the coverages of the
-    50 % and 90 % regions are within 5 and 3 percentage points of these numbers.
+    50 % and 90 % regions are within 5 and 3 percentage points of these numbers. For models that are rolled out by
+    draws, only the MAE of their means is judged.
 
     Args:
         results: Name of a predictor -> its numbers, as in `Findings`.
         comparisons: Paired differences, see `paired_bootstrap.compare`.
         model: Name of the model.
         unit: Length unit of the data.
-        is_sampled: Whether the model is rolled out by draws: its density is that of one frame, and not of a rollout.
+        is_sampled: Whether the model is rolled out by draws: its density is that of one frame, its rollout has no NLL.
 
     Returns:
         The sentence; None if no baseline was evaluated.
@@ -32,14 +33,15 @@ def verdict(results, comparisons, model, unit="1", is_sampled=False):
     if not rows:
         return None
     words, numbers = [], []
-    for kind in ("mae", "nll"):
+    for kind in ("mae",) if is_sampled else ("mae", "nll"):
         best = min(rows, key=lambda name: _or_inf(results[name][kind]))
         words.append(_word(rows[best][f"{kind}_difference"], rows[best][f"{kind}_interval"]))
         numbers.append(_numbers(kind, results[model][kind], results[best][kind], rows[best], best, unit))
-    if words[0] == words[1]:
-        judgement = f"{words[0]} than the best baseline"
-    else:
-        judgement = f"{words[0]} than the best baseline in MAE and {words[1]} in NLL"
+    judgement = f"{words[0]} than the best baseline"
+    if is_sampled:
+        judgement += " in the MAE of its means"
+    elif words[0] != words[1]:
+        judgement += f" in MAE and {words[1]} in NLL"
     return f"{model} is {judgement}: {', '.join(numbers)}; {_spread(results[model], is_sampled)}."
 
 

@@ -148,10 +148,10 @@ def forces(curve, x_title, y_title):
 
 def _add_band(figure, x, bounds, color):
     """A shaded band between two curves `[2, M]`, of the points that are numbers."""
-    x, (low, high) = np.asarray(x, float), np.asarray(bounds, float)
+    x, (low, high) = np.asarray(x, np.float32), np.asarray(bounds, np.float32)
     known = np.isfinite(low) & np.isfinite(high)
     red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
-    edge = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    edge = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip", "name": ""}
     figure.add_scatter(x=x[known], y=low[known], **edge)
     figure.add_scatter(
         x=x[known], y=high[known], fill="tonexty", fillcolor=f"rgba({red}, {green}, {blue}, 0.2)", **edge

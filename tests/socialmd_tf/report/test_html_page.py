@@ -229,16 +229,17 @@ def test_learned_forces_stand_over_the_distances_of_the_data(page):
 
 def test_responses_to_single_neighbours_have_a_band_and_their_own_note():
     response = {**FORCES[0], "quantity": "move", "learned": {"ours": [1.0, float("nan"), 0.5]}, "true": None}
-    shown = page_of(
-        pair_forces=[*FORCES, {**response, "ranges": {"ours": [[0.5, float("nan"), 0], [2, float("nan"), 1]]}}]
-    )
+    response["ranges"] = {"ours": [[0.5, float("nan"), 0], [2, float("nan"), 1]]}
+    text = html_page.html(findings(pair_forces=[*FORCES, response]))
+    shown = Page(text)
     low, high, mean, _ = figures_of(shown)[2]["data"]
     np.testing.assert_allclose([values_of(low["y"]), values_of(high["y"])], [[0.5, 0], [2, 1]])
     assert high["fill"] == "tonexty" and mean["name"] == "ours"
     layout = figures_of(shown)[2]["layout"]
     assert layout["yaxis"]["title"]["text"].replace("<br>", " ") == "move per step (nm), attraction positive"
     assert layout["yaxis"]["range"][1] > 2
-    assert "minus prediction without it" in shown.text and "minus prediction without it" not in page_of().text
+    assert "minus prediction without it" in text
+    assert "minus prediction without it" not in html_page.html(findings())
 
 
 def test_a_wide_range_of_positive_numbers_is_drawn_on_a_logarithmic_axis():
