@@ -32,7 +32,7 @@ from socialmd_tf.fitting.dataset import read_split
 from socialmd_tf.fitting.fit import fit_random
 from socialmd_tf.fitting.rows import frame_rows
 from socialmd_tf.fitting.trajectories import Trajectories
-from socialmd_tf.layers.pairs.radial_pulls import radial_pulls
+from socialmd_tf.layers.pairs.radial_pulls import radial_sums
 from socialmd_tf.model import rollout_layer
 from socialmd_tf.training import loop
 
@@ -149,21 +149,13 @@ def least_squares(config, data, _):
         moves, places = np.diff(frames, axis=1), frames[:, 2:-1].reshape(-1, *frames.shape[2:])
         box = law_of(config).box(config)
         cells = None if box is None else np.repeat(np.diag(box)[None], len(places), axis=0).astype("float32")
-        ones = np.ones((*places.shape[:2], 1), "float32")
-        columns = [moves[:, 1:-1], moves[:, :-2]]
-        for function in np.eye(num_functions, dtype="float32")[..., None]:
-            columns += radial_pulls(
-                places.astype("float32"),
-                ones,
-                None,
-                cutoff,
-                num_functions,
-                lambda counts, function=function: [np.broadcast_to(function, counts.shape)],
-                cells,
-            )
+        sums = radial_sums(
+            places.astype("float32"), np.ones((*places.shape[:2], 1), "float32"), None, cutoff, num_functions, cells
+        )
+        columns = [moves[:, 1:-1], moves[:, :-2], *np.moveaxis(np.asarray(sums)[..., 0], -1, 0)]
         if box is None:
             columns += [places, places / np.linalg.norm(places, axis=-1, keepdims=True)]
-        columns = [np.reshape(values, moves[:, 2:].shape) for values in columns]
+        columns = [values.reshape(moves[:, 2:].shape) for values in columns]
         splits.append((np.stack(columns, axis=-1), moves[:, 2:] - moves[:, 1:-1]))
     (x, y), (x_new, y_new) = splits
     coefficients = np.linalg.lstsq(x.reshape(-1, x.shape[-1]), y.ravel(), rcond=None)[0]

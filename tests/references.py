@@ -112,11 +112,10 @@ def pair_force(positions, features, mask, weights, softening, cutoff, accelerati
 
 
 def radial_sums(positions, weights, mask, cutoff, num_functions):
-    """Sums n `[B, N, functions, K]` and s `[B, N, functions, D, K]` of the layer's function, by loops over pairs."""
+    """Sums `[B, N, D, functions, K]` of the layer's function, by loops over pairs."""
     positions, weights = np.asarray(positions, np.float64), np.asarray(weights, np.float64)
     num_systems, num_particles, num_dimensions = positions.shape
-    counts = np.zeros((num_systems, num_particles, num_functions, weights.shape[-1]))
-    pulls = np.zeros((num_systems, num_particles, num_functions, num_dimensions, weights.shape[-1]))
+    sums = np.zeros((*positions.shape, num_functions, weights.shape[-1]))
     centers = np.linspace(0.16 * cutoff, 0.84 * cutoff, num_functions)
     width = 0.68 * cutoff / max(num_functions - 1, 1)
     for b, i, j in itertools.product(range(num_systems), range(num_particles), range(num_particles)):
@@ -126,9 +125,8 @@ def radial_sums(positions, weights, mask, cutoff, num_functions):
             continue
         for f, center in enumerate(centers):
             value = math.exp(-((distance - center) ** 2) / (2 * width**2)) * (1 - (distance / cutoff) ** 6)
-            counts[b, i, f] += value * weights[b, j]
-            pulls[b, i, f] += value * np.outer(displacement / distance, weights[b, j])
-    return counts, pulls
+            sums[b, i, :, f] += value * np.outer(displacement / distance, weights[b, j])
+    return sums
 
 
 def langevin_step(inputs, outputs, state, weights, head, lawful_moves=None):
@@ -146,7 +144,7 @@ def langevin_step(inputs, outputs, state, weights, head, lawful_moves=None):
     last_move, averages, age = (np.array(value, np.float64) for value in state)
     kinds = np.concatenate([features, np.ones_like(x[..., :1])], axis=-1)
     num_functions = head.num_functions if lawful_moves is None else 0
-    counts, pulls = radial_sums(x, kinds, inputs["mask"], head.cutoff, num_functions)
+    sums = radial_sums(x, kinds, inputs["mask"], head.cutoff, num_functions)
     means, covariances = np.zeros_like(x), np.zeros((*x.shape, x.shape[-1]))
 
     def compress(value):
@@ -164,7 +162,7 @@ def langevin_step(inputs, outputs, state, weights, head, lawful_moves=None):
         radius = math.hypot(*x[b, i])
         direction = x[b, i] / radius
         longest = max(head.time_constants)
-        numbers = [*outputs[b, i], *features[b, i], *(compress(count) for count in counts[b, i].reshape(-1))]
+        numbers = [*outputs[b, i], *features[b, i]]
         numbers.append(math.log(min(age[b, i, 0] + 1, longest)) / math.log(longest + 1))
         numbers += [math.log1p(math.hypot(*vector)) for vector in vectors]
         if head.is_centered:
@@ -173,15 +171,20 @@ def langevin_step(inputs, outputs, state, weights, head, lawful_moves=None):
         values = np.array(numbers)
         for name in ("hidden_0", "hidden_1"):
             values = silu(values @ weights[f"{name}/kernel"] + weights[f"{name}/bias"])
-        coefficients = list(values @ weights["coefficients/kernel"] + weights["coefficients/bias"])
+        if lawful_moves is None and not outputs.shape[-1]:
+            coefficients = list(kinds[b, i] @ weights["coefficients/kernel"])
+        else:
+            coefficients = list(values @ weights["coefficients/kernel"] + weights["coefficients/bias"])
+        if head.is_centered:
+            vectors += [vector @ direction * direction for vector in vectors]
+            vectors += [(radius / head.cutoff) ** power * direction for power in range(4)]
         mean = x[b, i] + head.move_scale * sum(coefficients.pop(0) * vector for vector in vectors)
         for f, k in itertools.product(range(num_functions), range(kinds.shape[-1])):
-            mean = mean + head.move_scale * coefficients.pop(0) * pulls[b, i, f, :, k]
+            mean = mean + head.move_scale * coefficients.pop(0) * sums[b, i, :, f, k]
         raw = values @ weights["deviations/kernel"] + weights["deviations/bias"]
         *radial, tangential = head.move_scale * softplus(raw)
         covariance = (tangential**2 + head.scale_floor**2) * np.eye(len(mean))
         if head.is_centered:
-            mean = mean + head.move_scale * coefficients.pop(0) * direction
             covariance += (radial[0] ** 2 - tangential**2) * np.outer(direction, direction)
         assert not coefficients
         if lawful_moves is not None:

@@ -32,8 +32,8 @@ $prepare --trajectory data/nanoparticles/simulations/00000 data/nanoparticles-lo
 train() {
     name=$1
     shift
-    $p.train --preset langevin --subsample 1 --warm-up-steps 25 --rollout-steps 115 --window-shift 40 --batch-size 1 \
-        --epochs 8 --run-directory "runs/$name" --export-directory "saved_models/$name" "$@"
+    $p.train --preset langevin --subsample 1 --warm-up-steps 25 --rollout-steps 275 --batch-size 1 --epochs 8 \
+        --model.time-constants 4 16 64 256 --run-directory "runs/$name" --export-directory "saved_models/$name" "$@"
 }
 evaluate() {
     name=$1

@@ -198,17 +198,24 @@ class Rollout(keras.layers.Layer):
         return ops.cond(num_particles <= DENSE_LIMIT, lambda: self._run_at_once(inputs, scan), one_by_one)
 
     def _run_at_once(self, inputs, scan):
-        """The last T' predictions of `run` after true frames, not one after the other.
+        """The last T' predictions of `run` after true frames `[B, T', N, P]`, not one after the other; as `true_frames`."""
+        parameters, _ = self.head(*self.true_frames(inputs, scan))
+        shape = ops.shape(inputs["positions"])
+        parameters = ops.reshape(parameters, (self.rollout_steps, shape[0], *ops.shape(parameters)[1:]))
+        return ops.moveaxis(parameters, 0, 1)
+
+    def true_frames(self, inputs, scan=None):
+        """What the head reads of the last T' true frames, as one batch of T' B, of all systems first in the first frame.
 
         The memory of the head and the states of the cell go from frame to frame. The rest of the head, which is most of
-        the work, then sees all frames as one batch.
+        the work, can then see all frames at once. The head must have `remember`.
 
         Args:
             inputs: As for `call`, with the T + T' - 1 frames before the last predicted one.
             scan: As for `run`.
 
         Returns:
-            Parameters `[B, T', N, P]`.
+            The outputs of the cell, and the inputs and the states of the head.
         """
         features, mask = inputs["features"], inputs["mask"]
         known = {name: inputs[name] for name in _KNOWN if name in inputs}
@@ -240,9 +247,7 @@ class Rollout(keras.layers.Layer):
         seen = {name: flat(ops.repeat(value[None], num_frames, axis=0)) for name, value in constant.items()}
         seen |= {"positions": flat(frames), "velocities": flat(carries["velocities"])}
         before = keras.tree.map_structure(flat, carries["before"])
-        parameters, _ = self.head(flat(carries["outputs"]), seen, before)
-        parameters = ops.reshape(parameters, (self.rollout_steps, batch_size, *ops.shape(parameters)[1:]))
-        return ops.moveaxis(parameters, 0, 1)
+        return flat(carries["outputs"]), seen, before
 
     def _scan(self, body, carry, length):
         if has_static_shapes():

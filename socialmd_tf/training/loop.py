@@ -24,6 +24,7 @@ from socialmd_tf.evaluation import metrics
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
 from socialmd_tf.training.compiled_model import CompiledModel
+from socialmd_tf.training.drift import fit_drift
 from socialmd_tf.training.initial import initial_weights
 from socialmd_tf.training.initial_spread import set_noise, set_spread
 from socialmd_tf.training.law import law_of_run
@@ -83,6 +84,9 @@ def fit(config, directory):
         if initial is None:
             (set_noise if config.is_sampled else set_spread)(model, _some_windows(config, directory))
         run.save_epoch(model, _validate(model, config, directory))
+    elif getattr(rollout_layer(model).head, "is_linear", False):
+        print("fitting the drift by least squares", flush=True)
+        fit_drift(model, _all_windows(config, directory))
     if not run.is_finished:
         _train(model, run, directory, [] if limit is None else _limited(run, model, directory, limit))
     run.load_weights(model)
@@ -94,6 +98,14 @@ def _some_windows(config, directory):
     size = min(config.batch_size, _NUM_WINDOWS)
     batches = dataset.batches(directory, "train", config.windows, batch_size=size, seed=config.seed, shuffle=True)
     return batches.take(-(-_NUM_WINDOWS // size))
+
+
+def _all_windows(config, directory):
+    """Batches of the training split, once and in order."""
+    windows = dataclasses.replace(config.windows, rotations=0)
+    return dataset.batches(
+        directory, "train", windows, batch_size=config.batch_size, seed=config.seed, shuffle=False, num_epochs=1
+    )
 
 
 def _validate(model, config, directory):

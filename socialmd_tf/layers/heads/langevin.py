@@ -10,9 +10,10 @@ from socialmd_tf.layers.cells.social import compress
 from socialmd_tf.layers.density import DensityLayout
 from socialmd_tf.layers.full_precision import Dense, FullPrecisionDense
 from socialmd_tf.layers.heads.covariance import floored_factor
-from socialmd_tf.layers.pairs.radial_pulls import radial_pulls
+from socialmd_tf.layers.pairs.radial_pulls import radial_pulls, radial_sums
 
 _HIDDEN_LAYERS = 2
+_NUM_POWERS = 4
 _TINY = 1e-12
 
 
@@ -22,33 +23,39 @@ class LangevinHead(keras.layers.Layer):
 
     The move of particle i to the next frame is normally distributed. Its mean is
 
-        dx_i / s0 = c_0 r_hat + c_1 v_t / s0 + c_2 v_(t-1) / s0 + sum_k c_k (m_k - m_(k-1)) / (s0 sqrt(tau_k))
-                    + c_a (a - x) / c + sum_(b, f) c_bf sum_j g_b(d_ij) f_j e_ij
+        dx_i / s0 = sum_m c_m u_m + sum_p b_p (r / c)^p r_hat + sum_(b, f) a_bf sum_j g_b(d_ij) f_j e_ij
 
-    and its covariance s_r^2 r_hat r_hat^T + s_t^2 (I - r_hat r_hat^T). Here s0 is the typical move, r_hat the direction
-    from the origin, v_t and v_(t-1) the last two moves, a the anchor of the particle, if there are anchors, c the
-    cutoff, and g_b and e_ij the functions and directions of `radial_pulls`; f_j are the features of neighbour j, and 1.
-    m_k are running averages of the particle's positions, a memory of where it has been, after m_0 = x:
+    and its covariance s_r^2 r_hat r_hat^T + s_t^2 (I - r_hat r_hat^T). Here s0 is the typical move, r the distance from
+    the origin, r_hat the direction from it, p goes from 0 to 3, c is the cutoff, and g_b and e_ij are the functions and
+    directions of `radial_sums`; f_j are the features of neighbour j, and 1. The vectors u_m are
+
+        v_t / s0,  v_(t-1) / s0,  (m_k - m_(k-1)) / (s0 sqrt(tau_k)),  (a - x) / c,  and the radial part of each,
+
+    with the last two moves v, the anchor a of the particle, if there are anchors, and running averages m_k of its
+    positions, a memory of where it has been, after m_0 = x:
 
         m_k <- m_k + max(1 / (age + 1), 1 / tau_k) (x - m_k)
 
-    with the number of frames before this one as the age, so that m_k is the mean until that is tau_k. All vectors are
-    divided by about their size. Otherwise steps of an optimizer that are right for one coefficient would be wrong for
-    another, and it is the small coefficients of long vectors that hold particles where they are.
+    with the number of frames before this one as the age, so that m_k is the mean until that is tau_k.
 
-    All c, s_r and s_t are outputs of an MLP, whose inputs do not change when the system turns about the origin: the
-    particle's features, r, the lengths and radial components of all vectors above, the sums sum_j g_b f_j, the age, and
-    the output of the cell. So the density turns with the system, as far as the output of the cell does not depend on
-    how the system lies. New weights give a random walk.
+    All c, b and a are linear functions of the particle's features: constants of its type, if types are features. Then
+    they can be found by least squares, exactly, and are not trained (`socialmd_tf.training.drift`). That matters, since
+    what holds particles where they are pulls them by a few hundredths of the noise of a frame: the errors of many
+    parameters would be as large, and make particles stray. If the cell has an output, or with a force, they are outputs
+    of the MLP below instead, and trained.
+
+    s_r and s_t are outputs of an MLP, whose inputs do not change when the system turns about the origin: the particle's
+    features, r, the lengths and radial components of all vectors u_m, the age, and the output of the cell. So the
+    density turns with the system, as far as the output of the cell does not depend on how the system lies. New weights
+    give a random walk.
 
     With a force, a law of motion takes the place of the sums over neighbours:
 
-        dx_i = v_t + a(x) - rate_i v_t
-               + s_n (c_0 s0 r_hat + c_1 v_t + c_2 v_(t-1) + sum_k c_k (m_k - x) + c_a (a - x))
+        dx_i = v_t + a(x) - rate_i v_t + s_n (sum_m c_m u_m + sum_p b_p (r / c)^p r_hat) s0
 
     with accelerations a(x) and rates of friction of the force, fitted to moves of one frame (`socialmd_tf.fitting`) and
     not trained, and s_n, the ratio of the noise around the law to s0 (`correction_scale`): near the truth, corrections
-    are small. The sums are then no inputs of the MLP either. New weights give the mean motion under the law.
+    are small. New weights give the mean motion under the law.
 
     Every frame that the head reads is a part of its memory, whether it was observed, drawn or predicted. The density is
     that of one frame after another: it does not widen when means are fed back. Draw paths to see how motion spreads.
@@ -61,8 +68,8 @@ class LangevinHead(keras.layers.Layer):
         num_functions: Number of functions g_b, at least 2.
         units: Units of each of the two hidden layers of the MLP.
         time_constants: tau_k, in frames.
-        is_centered: Whether the system has a centre, the origin. Without one, neither r_hat nor r are used, and the
-            covariance is s_t^2 I.
+        is_centered: Whether the system has a centre, the origin. Without one, neither r_hat nor r nor radial parts are
+            used, and the covariance is s_t^2 I.
         force: Layer of a law, a `SumOfTerms`, or None.
     """
 
@@ -107,23 +114,28 @@ class LangevinHead(keras.layers.Layer):
         """Create the weights."""
         num_features = inputs_shape["features"][-1]
         num_vectors = 2 + len(self.time_constants) + ("anchors" in inputs_shape)
-        num_sums = self.num_functions * (num_features + 1) if self.force is None else 0
+        self.num_sums = self.num_functions * (num_features + 1) if self.force is None else 0
         if self.force is not None and not self.force.built:
             self.force.build(inputs_shape["positions"], inputs_shape["features"])
         if self.force is not None:
             self.correction_scale = self.add_weight(
                 (), "ones", trainable=False, dtype="float32", autocast=False, name="correction_scale"
             )
-        width = outputs_shape[-1] + num_features + num_vectors + num_sums + 1
-        width += (1 + num_vectors) * self.is_centered
+        width = outputs_shape[-1] + num_features + num_vectors + 1 + (1 + num_vectors) * self.is_centered
         for layer in self.hidden_layers:
             layer.build((None, width))
             width = layer.units
-        self.coefficients = FullPrecisionDense(
-            num_vectors + num_sums + self.is_centered, kernel_initializer="zeros", name="coefficients"
-        )
-        self.coefficients.build((None, width))
         self.deviations.build((None, width))
+        num_vectors += (num_vectors + _NUM_POWERS) * self.is_centered
+        self.is_linear = outputs_shape[-1] == 0 and self.force is None
+        self.coefficients = FullPrecisionDense(
+            num_vectors + self.num_sums,
+            kernel_initializer="zeros",
+            use_bias=not self.is_linear,
+            trainable=not self.is_linear,
+            name="coefficients",
+        )
+        self.coefficients.build((None, num_features + 1 if self.is_linear else width))
 
     def mean(self, parameters):
         """Mean of the density: `[B, N, P]` -> `[B, N, D]`, in units of length."""
@@ -159,41 +171,56 @@ class LangevinHead(keras.layers.Layer):
         positions, features = inputs["positions"], inputs["features"]
         vectors = self._vectors(inputs, state[0], self._averages(positions, state))
         radius, direction = _length_and_direction(positions)
-        numbers = [self._age_number(state[2]), *self._sizes(vectors, radius, direction)]
-
-        def coefficients(*counts):
-            hidden = self._hidden([outputs, features, *counts, *numbers])
-            found = self.coefficients(hidden)
-            ends = [vectors.shape[-2], found.shape[-1] - self.is_centered]
-            of_vectors, of_pulls, of_direction = ops.split(found, ends, axis=-1)
-            return of_pulls, of_vectors, of_direction, self.deviations(hidden)
-
-        pulls, of_vectors, of_direction, deviations = self._with_pulls(inputs, coefficients)
-        move = ops.sum(of_vectors[..., None] * vectors, axis=-2) + pulls
-        if self.is_centered:
-            move = move + of_direction * direction
+        numbers = [outputs, features, self._age_number(state[2]), *self._sizes(vectors, radius, direction)]
+        hidden = ops.concatenate(numbers, axis=-1)
+        for layer in self.hidden_layers:
+            hidden = layer(hidden)
+        vectors = self._with_radial(vectors, radius, direction)
+        kinds = self.kinds(features)
+        coefficients = self.coefficients(kinds if self.is_linear else hidden)
+        of_vectors, of_sums = ops.split(coefficients, [vectors.shape[-2]], axis=-1)
+        move = ops.sum(of_vectors[..., None] * vectors, axis=-2)
+        if self.force is None:
+            of_sums = ops.reshape(of_sums, (*ops.shape(kinds)[:2], self.num_functions, kinds.shape[-1]))
+            move = move + radial_pulls(positions, kinds, inputs["mask"], self.cutoff, of_sums, inputs.get("box"))
         move = self.move_scale * move
         if self.force is not None:
             move = self.correction_scale * move + self._lawful_move(inputs)
-        parameters = self._density(positions + move, deviations, direction)
+        parameters = self._density(positions + move, self.deviations(hidden), direction)
         return parameters, self.remember(inputs, state)
 
-    def _with_pulls(self, inputs, coefficients):
-        """Pulls of neighbours `[B, N, D]`, 0 with a law, and the other results of a function of their numbers."""
-        if self.force is not None:
-            _, *further = coefficients()
-            return 0.0, *further
+    def columns(self, inputs, state):
+        """What the coefficients of the mean move belong to, `[B, N, D, M]`, in units of s0; arguments as of `call`.
+
+        The mean move is s0 times the sum of all, each times its coefficient. There must be no force.
+        """
         positions = inputs["positions"]
-        kinds = ops.concatenate([inputs["features"], ops.ones_like(positions[..., :1])], axis=-1)
-        return radial_pulls(
+        vectors = self._vectors(inputs, state[0], self._averages(positions, state))
+        vectors = self._with_radial(vectors, *_length_and_direction(positions))
+        sums = radial_sums(
             positions,
-            kinds,
+            self.kinds(inputs["features"]),
             inputs["mask"],
             self.cutoff,
             self.num_functions,
-            lambda counts: coefficients(self._flat(compress(counts))),
             inputs.get("box"),
         )
+        sums = ops.reshape(sums, (*ops.shape(positions), self.num_sums))
+        return ops.concatenate([ops.swapaxes(vectors, -1, -2), sums], axis=-1)
+
+    @staticmethod
+    def kinds(features):
+        """Features, and 1: what neighbours are counted by, and coefficients are linear in, `[B, N, F + 1]`."""
+        return ops.concatenate([features, ops.ones((*ops.shape(features)[:-1], 1))], axis=-1)
+
+    def _with_radial(self, vectors, radius, direction):
+        """With a centre, vectors `[B, N, M, D]`, their radial parts, and directions times powers of the radius."""
+        if not self.is_centered:
+            return vectors
+        direction = direction[..., None, :]
+        radial = ops.sum(vectors * direction, axis=-1, keepdims=True) * direction
+        powers = [(radius / self.cutoff)[..., None] ** power * direction for power in range(_NUM_POWERS)]
+        return ops.concatenate([vectors, radial, *powers], axis=-2)
 
     def _lawful_move(self, inputs):
         """The move under the law, v + a(x) - rate v, `[B, N, D]`."""
@@ -236,18 +263,6 @@ class LangevinHead(keras.layers.Layer):
             return [lengths]
         radial = compress(ops.sum(vectors * direction[..., None, :], axis=-1))
         return [lengths, radial, radius / self.cutoff]
-
-    def _hidden(self, numbers):
-        """The last hidden layer of the MLP, `[B, N, units]`, of a list of inputs `[B, N, ...]`."""
-        values = ops.concatenate(numbers, axis=-1)
-        for layer in self.hidden_layers:
-            values = layer(values)
-        return values
-
-    @staticmethod
-    def _flat(values):
-        """The last two axes as one."""
-        return ops.reshape(values, (*ops.shape(values)[:-2], values.shape[-2] * values.shape[-1]))
 
     def _density(self, mean, deviations, direction):
         """Parameters `[B, N, P]` of the normal distribution around a mean."""

@@ -1,4 +1,4 @@
-"""Pulls towards neighbours: fixed functions of the distance, with coefficients that depend on how many there are."""
+"""Pulls towards neighbours, and other sums over them: learned coefficients of fixed functions of the distance."""
 
 import math
 
@@ -14,17 +14,17 @@ _MOST_IN_GROUPS = 16  # the ratios of narrower functions are too large for float
 _TINY = 1e-12
 
 
-def radial_pulls(positions, weights, mask, cutoff, num_functions, coefficients, box=None):
-    """Learned pulls of each particle towards its neighbours, whose coefficients are functions of their numbers.
+def radial_sums(positions, weights, mask, cutoff, num_functions, box=None):
+    """Weighted directions to neighbours.
 
-        n_ibk = sum_j g_b(d_ij) w_jk,   p_i = sum_bk c_ibk sum_j g_b(d_ij) w_jk e_ij,   e_ij = (x_j - x_i) / d_ij
+        s_ibk = sum_j g_b(d_ij) w_jk e_ij,   e_ij = (x_j - x_i) / d_ij
 
     over the other real particles within the cutoff c. g_b is a Gaussian around m_b that fades at the cutoff:
 
         g_b(d) = exp(-(d - m_b)^2 / (2 delta^2)) (1 - (d / c)^6)
 
     with m_b in equal steps delta from 0.16 c to 0.84 c. With weights that are types (one-hot), each type has its own
-    functions. n is invariant under translation and rotation; p turns with the system if the coefficients do not change.
+    sums, which turn with the system.
 
     Args:
         positions: `[B, N, D]`, in units of length.
@@ -32,35 +32,56 @@ def radial_pulls(positions, weights, mask, cutoff, num_functions, coefficients, 
         mask: `[B, N]`, 1 for real particles and 0 for padding, or None.
         cutoff: c, in units of length; in a periodic box at most half its smallest height.
         num_functions: Number of functions g_b, at least 2.
-        coefficients: Function of n `[B, N, num_functions, K]` that returns c, of the same shape, and further tensors.
         box: Lattice vectors in rows `[B, D, D]` of a periodic box, or None.
 
     Returns:
-        p `[B, N, D]`, and the further tensors that the function of the coefficients returned.
+        s `[B, N, D, num_functions, K]`.
     """
-    num_weights = weights.shape[-1]
-    cells = [] if box is None else [of_particles(box, ops.shape(positions)[1])]
 
-    def count(own, other, near):
-        functions, _ = _functions_and_directions(own, other, near, cutoff, num_functions)
+    def sums(own, other, near):
+        functions, directions = _functions_and_directions(own, other, near, cutoff, num_functions)
         seen = ops.moveaxis(other[-1], 0, -1)  # [R, m, K]
-        return ops.concatenate([product(values, seen) for values in functions], axis=-1)
+        found = [product(values * direction, seen) for direction in directions for values in functions]
+        return ops.concatenate(found, axis=-1)
 
-    def pull(own, other, near):
+    cells = _cells(positions, box)
+    found = on_pairs(lambda pairs: pairs.sum(sums, positions, *cells, weights), positions, mask, cutoff, box)
+    return ops.reshape(found, (*ops.shape(positions), num_functions, weights.shape[-1]))
+
+
+def radial_pulls(positions, weights, mask, cutoff, coefficients, box=None):
+    """Learned pulls of each particle towards its neighbours, p_i = sum_bk c_ibk s_ibk, with the sums of `radial_sums`.
+
+    The sums are not made one by one, which is several times faster.
+
+    Args:
+        positions: `[B, N, D]`, in units of length.
+        weights: w, `[B, N, K]`.
+        mask: `[B, N]`, or None.
+        cutoff: As for `radial_sums`.
+        coefficients: c, `[B, N, num_functions, K]`.
+        box: As for `radial_sums`.
+
+    Returns:
+        p `[B, N, D]`.
+    """
+    num_functions = coefficients.shape[-2]
+    flat = ops.reshape(coefficients, (*ops.shape(weights)[:2], num_functions * weights.shape[-1]))
+
+    def pulls(own, other, near):
         functions, directions = _functions_and_directions(own[:-1], other[:-1], near, cutoff, num_functions)
         chosen, seen = ops.moveaxis(own[-1], 0, -1), ops.moveaxis(other[-2], 0, 1)  # [R, n, F K], [R, K, m]
         parts = ops.split(chosen, num_functions, axis=-1)
         total = sum(values * product(part, seen) for values, part in zip(functions, parts, strict=True))
         return ops.stack([ops.sum(total * direction, axis=-1) for direction in directions], axis=-1)
 
-    def evaluate(pairs):
-        counts = pairs.sum(count, positions, *cells, weights)
-        leading = ops.shape(counts)[:2]
-        chosen, *further = coefficients(ops.reshape(counts, (*leading, num_functions, num_weights)))
-        chosen = ops.reshape(chosen, (*leading, num_functions * num_weights))
-        return pairs.sum(pull, positions, *cells, weights, chosen), *further
+    cells = _cells(positions, box)
+    return on_pairs(lambda pairs: pairs.sum(pulls, positions, *cells, weights, flat), positions, mask, cutoff, box)
 
-    return on_pairs(evaluate, positions, mask, cutoff, box)
+
+def _cells(positions, box):
+    """What `displacements` needs of a periodic box, in a list."""
+    return [] if box is None else [of_particles(box, ops.shape(positions)[1])]
 
 
 def _functions_and_directions(own, other, near, cutoff, num_functions):

@@ -1,0 +1,69 @@
+"""The mean motion of the Langevin head by least squares, before its noise is trained."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from socialmd_tf.model import rollout_layer
+
+_ROWS = 20_000
+_SMALLEST = 1e-10
+_SHRINKAGE = 1e-2
+
+
+def fit_drift(model, batches):
+    """Set the coefficients of a `LangevinHead` that is linear in them, and the size of its noise.
+
+    With columns of unit mean square, the coefficients minimize the mean squared difference between true moves and mean
+    moves, plus 0.01 times the sum of the squared coefficients that belong to features; those that belong to the 1 are
+    free. So types of particles differ only as far as their motion shows it, since the slow forces on a rare type are
+    hard to tell from its noise. Coefficients that nothing determines are the smallest ones.
+
+    Args:
+        model: A model with this head.
+        batches: Batches of (inputs, true positions `[B, T', N, D]`), all of the training split.
+    """
+    rollout = rollout_layer(model)
+    head = rollout.head
+    columns = tf.function(head.columns)
+    width = np.prod(head.coefficients.kernel.shape)
+    products, with_moves, squares, count = np.zeros((width, width)), np.zeros(width), 0.0, 0
+    for inputs, targets in batches:
+        for seen, state, moves in _frames(rollout, inputs, targets):
+            rows, moves = _rows(head, columns(seen, state), seen, moves)
+            products += rows.T @ rows
+            with_moves += rows.T @ moves
+            squares, count = squares + np.sum(moves**2), count + len(moves)
+    found = _solve(products, with_moves, head.coefficients.kernel.shape)
+    head.coefficients.kernel.assign(found.reshape(head.coefficients.kernel.shape))
+    left = max(squares - 2 * found @ with_moves + found @ products @ found, 0.0) / count
+    head.deviations.bias.assign(np.full(head.deviations.bias.shape, np.log(np.expm1(max(left, _SMALLEST) ** 0.5))))
+
+
+def _frames(rollout, inputs, targets):
+    """Inputs and states of the head, and true moves `[R, N, D]`, of some frames at a time."""
+    true = tf.convert_to_tensor(targets)
+    frames = {**inputs, "positions": tf.concat([inputs["positions"], true[:, :-1]], axis=1)}
+    _, seen, state = rollout.true_frames(frames)
+    moves = tf.reshape(tf.experimental.numpy.moveaxis(true, 0, 1), tf.shape(seen["positions"])) - seen["positions"]
+    size = max(_ROWS // int(moves.shape[1]), 1)
+    for start in range(0, int(moves.shape[0]), size):
+        yield keras.tree.map_structure(lambda values, start=start: values[start : start + size], (seen, state, moves))
+
+
+def _rows(head, columns, seen, moves):
+    """Rows of the linear equations `[R, F' M]` for the moves `[R]` of real particles, in units of the typical move."""
+    real = np.asarray(seen["mask"]) > 0
+    kinds = np.asarray(head.kinds(seen["features"]), np.float64)[real]
+    columns = np.asarray(columns, np.float64)[real]
+    rows = kinds[:, None, :, None] * columns[:, :, None, :]
+    moves = np.asarray(moves, np.float64)[real] / head.move_scale
+    return rows.reshape(-1, kinds.shape[-1] * columns.shape[-1]), moves.ravel()
+
+
+def _solve(products, right, shape):
+    """Coefficients `[F' M]` of normal equations, of which only the last M belong to the 1."""
+    sizes = np.sqrt(np.maximum(np.diag(products), _SMALLEST))
+    free = np.repeat(np.arange(shape[0]) == shape[0] - 1, shape[1])
+    scaled = products / np.outer(sizes, sizes) + np.diag(np.where(free, 0.0, _SHRINKAGE))
+    return np.linalg.lstsq(scaled, right / sizes, rcond=_SMALLEST)[0] / sizes
