@@ -10,6 +10,7 @@ from pipelines import augment
 from pipelines.config import DataConfig
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
+from pipelines.shares import Share
 from pipelines.side_files import open_file
 from pipelines.stored_trajectory import StoredTrajectory
 from pipelines.validation import SHORTER_WINDOWS
@@ -87,6 +88,7 @@ def batches(
     shuffle: bool,
     num_epochs: int = 1,
     first_epoch: int = 0,
+    share: Share | None = None,
 ) -> Any:
     """Stream the batches of the epochs `first_epoch`, ..., `num_epochs - 1`.
 
@@ -104,11 +106,13 @@ def batches(
             after copy.
         num_epochs: Total number of epochs, including those before `first_epoch`.
         first_epoch: The first epoch of the stream.
+        share: The share of every batch to read; None for whole batches.
 
     Returns:
         A dataset of known length of ({"positions" `[B, T, N, D]`, "features" `[B, N, F]`, "mask" `[B, N]`},
         target positions `[B, T', N, D]`), float32, in the units of the dataset, and the optional inputs of `windows`;
-        lattice vectors and velocities rotate with the positions.
+        lattice vectors and velocities rotate with the positions. With a share, a third element states the numbers of
+        windows and of real particles of the whole batch `[2]`, float32.
 
     Raises:
         UserError: As `windows`, or an argument is out of range.
@@ -117,6 +121,8 @@ def batches(
         raise UserError(f"`batch_size` must be at least 1. Received: {batch_size}")
     if not 0 <= first_epoch <= num_epochs:
         raise UserError(f"`first_epoch` must be in [0, {num_epochs}]. Received: {first_epoch}")
+    part = share or Share()
+    part.check(batch_size)
     manifest = Manifest.load(directory)
     found = Windows(open_split(manifest, Path(directory), split, config), manifest, config)
     num_samples = len(found) * max(1, config.rotations)
@@ -134,20 +140,33 @@ def batches(
         def read(start: Any) -> Any:
             numbers = order[start : start + num_together] % len(found)
             rotations = augment.rotations(draws[start : start + num_together])
-            return numbers if kept else found.read(numbers), rotations
+            firsts = tf.range(0, tf.shape(numbers)[0], batch_size)
+            real = tf.concat([[0.0], tf.cumsum(found.num_real(numbers))], axis=0)
+            ends = tf.minimum(firsts + batch_size, tf.shape(numbers)[0])
+            wholes = tf.stack([tf.cast(ends - firsts, tf.float32), tf.gather(real, ends) - tf.gather(real, firsts)], 1)
+            if share is not None:
+                rows = share.rows(tf.shape(numbers)[0], batch_size)
+                numbers = tf.gather(numbers, rows)
+                rotations = tf.gather(rotations, rows) if config.rotations else rotations
+            return numbers if kept else found.read(numbers), rotations, wholes
 
         starts = tf.data.Dataset.range(0, num_samples, num_together)
         return starts.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def in_batches(windows: Any, rotations: Any) -> Any:
-        starts = tf.data.Dataset.range(0, tf.shape(tf.nest.flatten(windows)[0], tf.int64)[0], batch_size)
-        tensors = windows, rotations
-        return starts.map(lambda k: tf.nest.map_structure(lambda values: values[k : k + batch_size], tensors))
+    def in_batches(windows: Any, rotations: Any, wholes: Any) -> Any:
+        size = part.largest(batch_size)
+        places, tensors = tf.data.Dataset.range(tf.shape(wholes, tf.int64)[0]), (windows, rotations)
 
-    def rotate(windows: Any, rotations: Any) -> Any:
+        def one(k: Any) -> Any:
+            return *tf.nest.map_structure(lambda values: values[k * size : (k + 1) * size], tensors), wholes[k]
+
+        return places.map(one)
+
+    def rotate(windows: Any, rotations: Any, whole: Any) -> Any:
         inputs, targets = tf.nest.map_structure(lambda values: tf.gather(values, windows), kept) if kept else windows
         batch = dense_edges(inputs), targets
-        return augment.rotate(batch, rotations, vectors) if config.rotations else batch
+        batch = augment.rotate(batch, rotations, vectors) if config.rotations else batch
+        return batch if share is None else (*batch, whole)
 
     dataset = tf.data.Dataset.range(first_epoch, num_epochs).flat_map(epoch_batches).flat_map(in_batches)
     dataset = dataset.map(rotate, num_parallel_calls=tf.data.AUTOTUNE)

@@ -62,6 +62,10 @@ class Windows:
         with tf.device("CPU"):
             return self.read(tf.range(len(self)))
 
+    def num_real(self, numbers: Any) -> Any:
+        """Number of particles of each window `[B]`, float32, without reading them."""
+        return tf.gather(self._mask.sum(axis=1), tf.gather(self.files, numbers))
+
     def read(self, numbers: Any) -> tuple[dict[str, Any], Any]:
         """Read windows, inside a TensorFlow graph or outside; a single call of NumPy.
 

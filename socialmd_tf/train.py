@@ -16,6 +16,7 @@ from socialmd_tf.command_line.train_groups import train_groups
 from socialmd_tf.config import TrainConfig, from_dict, load_json
 from socialmd_tf.config.advice import Advice, advise
 from socialmd_tf.training.initial import settings_of_export
+from socialmd_tf.training.task import task_of_environment
 
 PROG = "python -m socialmd_tf.train"
 _OF_DEMO = Advice("forces", "the simulated particles move smoothly, as under forces")
@@ -111,15 +112,20 @@ def main():
         Manifest.load(Path(config.data))  # refused before the slow start
     if advice is not None:
         print(f"preset {advice.preset}, since {advice.reason} (--preset chooses another)", flush=True)
+    task = task_of_environment()
     commands.load_tensorflow()
     from socialmd_tf.training.callbacks import TrainingDiverged
+    from socialmd_tf.training.team import WorkerLost
     from socialmd_tf.training.train import train
 
     try:
-        result = train(config)
-    except TrainingDiverged as error:
+        result = train(config, task)
+    except (TrainingDiverged, WorkerLost) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    if result is None:
+        print(f"{task}: done; the chief exports and evaluates the model")
+        return
     print(f"\n{(result.run_directory / 'report.md').read_text()}\nmodel: {result.model}")
     print(f"picture: {result.run_directory / 'paths.png'}")
     print(f"report: {result.run_directory / 'report.html'}")

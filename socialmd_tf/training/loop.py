@@ -1,5 +1,6 @@
 """The training loop: stages of epochs on all devices, from new or given weights or from the last checkpoint."""
 
+import contextlib
 import dataclasses
 import sys
 import time
@@ -40,12 +41,13 @@ _NUM_WINDOWS = 64
 _SPLITS = ("train", "validation")
 
 
-def fit(config, directory):
+def fit(config, directory, team=None):
     """Train a model, or resume its training, and return it with its best weights.
 
     Args:
         config: The `TrainConfig`.
         directory: The dataset.
+        team: The `Team` that trains it together; None to train on the devices of this process.
 
     Returns:
         The `keras.Model` and the `Run`.
@@ -58,12 +60,41 @@ def fit(config, directory):
     limit = None if config.minutes is None else TimeLimit(config.minutes)
     directory = Path(directory)
     manifest = Manifest.load(directory)
+    with team.chief_first() if team else contextlib.nullcontext():
+        run, initial, scales, law = _begin(config, directory, manifest, writes=team is None or team.task.is_chief)
+    strategy = team.strategy if team else tf.distribute.MirroredStrategy(visible_devices())
+    model = new_model(config, manifest, scales, strategy, initial, directory, law)
+    print(entry("parameters", count(model.count_params())), flush=True)
+    if run.epochs:
+        run.load_weights(model, len(run.epochs) - 1)
+        print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
+    elif config.is_fitted:
+        if initial is None:
+            (set_noise if config.is_sampled else set_spread)(model, _some_windows(config, directory))
+        run.save_epoch(model, _validate(model, config, directory, team))
+    elif getattr(rollout_layer(model).head, "is_linear", False):
+        print("fitting the drift by least squares", flush=True)
+        fit_drift(model, _all_windows(config, directory))
+    if team:
+        team.wait()  # the first checkpoint is there, and all have read the last one
+    if not run.is_finished:
+        _train(model, run, directory, [] if limit is None else _limited(run, model, directory, limit), team)
+    run.load_weights(model)
+    return model, run
+
+
+def _begin(config, directory, manifest, writes):
+    """Check the data, and begin or resume the run.
+
+    Returns:
+        The `Run`, the `InitialWeights` or None, the scales of the motion, and the fitted law or None.
+    """
     # The test split too: a fault there would show only after the training.
     validation.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
     settings = dataclasses.replace(config.model, num_dimensions=manifest.num_dimensions)
     for note in box_notes(settings, preset(config.preset), smallest_half_height(manifest, directory)):
         print(note, flush=True)
-    run = Run(config)
+    run = Run(config, writes)
     initial = None if run.epochs else initial_weights(config, manifest)
     scales = run.begin(directory, manifest, lambda: initial.scales if initial else motion_scales(directory, config))
     for line in conversion_notes(directory):
@@ -74,23 +105,7 @@ def fit(config, directory):
         print(f"{directory}: no faults in {counted(len(manifest.files), 'file')}")
         print("\n".join(header(config, directory)), flush=True)
     law = law_of_run(run, directory) if config.is_fitted and config.model.terms == Terms() else None
-    strategy = tf.distribute.MirroredStrategy(visible_devices())
-    model = new_model(config, manifest, scales, strategy, initial, directory, law)
-    print(entry("parameters", count(model.count_params())), flush=True)
-    if run.epochs:
-        run.load_weights(model, len(run.epochs) - 1)
-        print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
-    elif config.is_fitted:
-        if initial is None:
-            (set_noise if config.is_sampled else set_spread)(model, _some_windows(config, directory))
-        run.save_epoch(model, _validate(model, config, directory))
-    elif getattr(rollout_layer(model).head, "is_linear", False):
-        print("fitting the drift by least squares", flush=True)
-        fit_drift(model, _all_windows(config, directory))
-    if not run.is_finished:
-        _train(model, run, directory, [] if limit is None else _limited(run, model, directory, limit))
-    run.load_weights(model)
-    return model, run
+    return run, initial, scales, law
 
 
 def _some_windows(config, directory):
@@ -108,17 +123,28 @@ def _all_windows(config, directory):
     )
 
 
-def _validate(model, config, directory):
+def _validate(model, config, directory, team=None):
     """Logs of an epoch that trained nothing: losses and metrics on the validation split."""
-    batches = dataset.batches(
-        directory, "validation", config.windows, batch_size=config.batch_size, seed=config.seed, shuffle=False
-    )
     num_steps = 0 if config.is_sampled else None
     rollout_layer(model).validation_steps = num_steps
-    weighted = with_sample_weights(batches, len(visible_devices()), num_steps)
-    values = model.evaluate(weighted, return_dict=True, verbose=0)
+    batches = _validation_batches(model, config, directory, team)
+    values = team.evaluate(model, batches) if team else model.evaluate(batches, return_dict=True, verbose=0)
     rollout_layer(model).validation_steps = None
     return {"calibration": False, **{f"val_{name}": value for name, value in values.items()}}
+
+
+def _validation_batches(model, config, directory, team):
+    batches = dataset.batches(
+        directory,
+        "validation",
+        config.windows,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        shuffle=False,
+        share=team and team.share,
+    )
+    num_replicas = model.distribute_strategy.num_replicas_in_sync
+    return with_sample_weights(batches, num_replicas, 0 if config.is_sampled else None)
 
 
 def visible_devices():
@@ -188,7 +214,7 @@ def _limited(run, model, directory, limit):
     return [EndEpochsInTime(limit, range(len(run.epochs), run.config.epochs), seconds)]
 
 
-def _train(model, run, directory, limits):
+def _train(model, run, directory, limits, team):
     config = run.config
     if model.config.terms.fields and config.windows.rotations:
         print("the law has a field, which does not rotate with the particles: windows are not rotated", flush=True)
@@ -197,11 +223,11 @@ def _train(model, run, directory, limits):
     sizes = [num_batches(config, dataset.num_windows(directory, split, config.windows)) for split in _SPLITS]
     shown = [PhaseNames(config, first), progress(config.epochs)]
     shown += [] if limits else [TimeEstimate(config, sizes[1] / sizes[0])]
-    saving = [callbacks.Checkpoint(run), keras.callbacks.TensorBoard(run.directory / "tensorboard")]
-    run_epochs(model, config, directory, first, [*limits, *saving, *shown])
+    writing = [keras.callbacks.TensorBoard(run.directory / "tensorboard"), *shown] if run.writes else []
+    run_epochs(model, config, directory, first, [*limits, callbacks.Checkpoint(run), *writing], team)
 
 
-def run_epochs(model, config, directory, first_epoch, further_callbacks):
+def run_epochs(model, config, directory, first_epoch, further_callbacks, team=None):
     """Train for the epochs `first_epoch`, ..., `config.epochs - 1` (from 0) on all visible devices.
 
     Args:
@@ -210,6 +236,7 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks):
         directory: The dataset.
         first_epoch: Number of the first epoch.
         further_callbacks: Keras callbacks.
+        team: The `Team` that trains together, or None.
 
     Returns:
         Keras's `History`.
@@ -224,7 +251,7 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks):
             layer.trainable = False
         model.make_train_function(force=True)
         with compile_errors("the training step"):
-            part = _run_phase(model, config, directory, phase, further_callbacks)
+            part = _run_phase(model, config, directory, phase, further_callbacks, team)
         for layer in frozen:
             layer.trainable = True
         history = part if history is None else _joined(history, part)
@@ -239,33 +266,38 @@ def _motion_layers(rollout):
     return [*([rollout.cell] if rollout.head.is_moved_by_cell else []), *rollout.head.motion_layers]
 
 
-def _run_phase(model, config, directory, phase, further_callbacks):
+def _run_phase(model, config, directory, phase, further_callbacks, team):
     epochs = phase.epochs
-    options = {"batch_size": config.batch_size, "seed": config.seed}
     training = dataset.batches(
         directory,
         "train",
         config.windows,
+        batch_size=config.batch_size,
+        seed=config.seed,
         shuffle=True,
         first_epoch=epochs.start,
         num_epochs=epochs.stop,
-        **options,
+        share=team and team.share,
     )
-    validation = dataset.batches(directory, "validation", config.windows, shuffle=False, **options)
-    num_replicas = len(visible_devices())
+    weighted = with_sample_weights(training, model.distribute_strategy.num_replicas_in_sync, phase.num_steps)
+    validation = _validation_batches(model, config, directory, team)
+    steps = len(training) // len(epochs)
+    called = [
+        callbacks.LearningRate(config),
+        callbacks.SkippedGradients(),
+        callbacks.SeedDropout(config.seed),
+        *further_callbacks,
+    ]
+    if team:
+        return team.run_epochs(model, weighted, validation, epochs, steps, called)
     return model.fit(
-        with_sample_weights(training, num_replicas, phase.num_steps),
-        validation_data=with_sample_weights(validation, num_replicas, 0 if config.is_sampled else None),
+        weighted,
+        validation_data=validation,
         initial_epoch=epochs.start,
         epochs=epochs.stop,
-        steps_per_epoch=len(training) // len(epochs),
+        steps_per_epoch=steps,
         shuffle=False,  # the batches are shuffled already
-        callbacks=[
-            callbacks.LearningRate(config),
-            callbacks.SkippedGradients(),
-            callbacks.SeedDropout(config.seed),
-            *further_callbacks,
-        ],
+        callbacks=called,
         verbose=0,
     )
 

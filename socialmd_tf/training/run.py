@@ -56,13 +56,14 @@ class Run:
 
     Args:
         config: The `TrainConfig`. Nothing is written before `begin`.
+        writes: Whether this process writes the files; of several that train together, only one does.
 
     Raises:
         UserError: The directory holds something else, a run of another configuration, or damaged files.
     """
 
-    def __init__(self, config):
-        self.config = config
+    def __init__(self, config, writes=True):
+        self.config, self.writes = config, writes
         self.directory = Path(config.run_directory)
         self._refuse_other()
         self.state = RunState(self._read_epochs(), config.monitor)
@@ -139,6 +140,8 @@ class Run:
         """
         data = self.check_data(data_directory, manifest)
         scales = self.scales() if (self.directory / _SCALES).exists() else compute_scales()
+        if not self.writes:
+            return scales
         self.directory.mkdir(parents=True, exist_ok=True)
         settings = {key: value for key, value in to_dict(self.config).items() if key != "config"}
         write_json(self.directory / _CONFIG, settings)
@@ -204,6 +207,8 @@ class Run:
         """
         epoch = len(self.epochs)
         self.epochs.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})
+        if not self.writes:
+            return
         partial = self.checkpoint(epoch).with_name(f".{epoch + 1:04d}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         try:

@@ -10,6 +10,7 @@ from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
 from pipelines.output_directory import DirectoryLock
+from pipelines.shares import Share
 from socialmd_tf.config import TrainConfig, load_json, to_dict
 from socialmd_tf.evaluation.ensembles.evaluate import EnsembleSettings
 from socialmd_tf.evaluation.evaluate import evaluate
@@ -21,6 +22,7 @@ from socialmd_tf.report.write import check_directory, write
 from socialmd_tf.serving import warmup
 from socialmd_tf.training import loop
 from socialmd_tf.training.run import Run
+from socialmd_tf.training.team import Team, check_config
 
 DEMO_DATA = Path("data/demo")
 DEMO_SIMULATION = SimulationConfig(
@@ -46,7 +48,7 @@ class TrainingResult:
     """Better or worse than the baselines, by how much, and whether the uncertainty is true, in one sentence."""
 
 
-def train(config):
+def train(config, task=None):
     """Train a model, or resume its training; export it, and compare the export with the baselines.
 
     The model is evaluated on the validation split, with `final` on the test split. What has been done already is not
@@ -54,22 +56,33 @@ def train(config):
 
     Args:
         config: The `TrainConfig`. Without `data`, a small N-body dataset is simulated once.
+        task: The `Task` of this process, if several workers train the model together; TensorFlow must not have been
+            used before.
 
     Returns:
-        The `TrainingResult`.
+        The `TrainingResult`; None for a worker that is not the chief.
 
     Raises:
         UserError: The data, the run directory or the export directory is not what it must be.
         TrainingDiverged: The loss is no longer a number, or no gradient is; the last good weights are kept.
+        WorkerLost: Another worker has ended.
     """
     require(isinstance(config, TrainConfig), "config", "a `TrainConfig`", config)
+    team = None
+    if task is not None:
+        check_config(config)
+        Share(task.index, task.count).check(config.batch_size)
+        team = Team(task)
     if config.data is None:
         config = dataclasses.replace(config, data=str(demo_data()))
     manifest = Manifest.load(Path(config.data))
     split = _split(config, manifest)
+    if team and not task.is_chief:
+        loop.fit(config, Path(config.data), team)
+        return None
     _check_directories(config)
     with DirectoryLock(Path(config.run_directory)):
-        model, run = loop.fit(config, Path(config.data))
+        model, run = loop.fit(config, Path(config.data), team)
         run.check_data(config.data, Manifest.load(Path(config.data)))  # it may have changed in the meantime
         path = _export_once(model, run, manifest)
         if not run.has_evaluated(path.resolve(), split):

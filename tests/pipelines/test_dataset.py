@@ -14,6 +14,7 @@ from pipelines.config import DataConfig
 from pipelines.dataset import batches, num_windows, windows
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
+from pipelines.shares import Share
 
 SMALL = DataConfig(subsample=4, subsample_phases=2, warm_up_steps=2, rollout_steps=3, window_shift=2, rotations=3)
 
@@ -313,3 +314,23 @@ def test_anchors_turn_with_the_positions(write_dataset, random_trajectory, num_d
     (still, distances), (turned, same_distances) = found.values()
     np.testing.assert_allclose(same_distances, distances, rtol=1e-4)
     assert np.abs(turned - still).max() > 0.1
+
+
+def test_the_shares_of_all_workers_are_the_batches(directory):
+    """54 samples in batches of 12, of which the last has 6; the shares of it are 2, 2, 2 and 0."""
+    settings = {"batch_size": 12, "seed": 3, "shuffle": True, "num_epochs": 2}
+    whole = flat(batches(directory, "train", SMALL, **settings))
+    parts = [list(batches(directory, "train", SMALL, share=Share(index, 4), **settings)) for index in range(4)]
+    assert [len(part) for part in parts] == [len(whole)] * 4 == [10] * 4
+    assert [len(part[4][1]) for part in parts] == [2, 2, 2, 0]
+    for number, batch in enumerate(whole):
+        for place, values in ((0, "positions"), (1, "features"), (2, "mask")):
+            np.testing.assert_array_equal(np.concatenate([part[number][0][values] for part in parts]), batch[place])
+        np.testing.assert_array_equal(np.concatenate([part[number][1] for part in parts]), batch[3])
+        for part in parts:
+            assert part[number][2].numpy().tolist() == [len(batch[3]), batch[2].sum()]
+
+
+def test_a_batch_that_workers_cannot_share_is_refused(directory):
+    with pytest.raises(UserError, match=r"`batch_size` must be a multiple of the number of workers, 4\. Received: 6"):
+        batches(directory, "train", SMALL, batch_size=6, seed=0, shuffle=False, share=Share(0, 4))

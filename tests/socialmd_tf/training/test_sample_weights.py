@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pipelines import dataset
+from pipelines.shares import Share
 from socialmd_tf.training.sample_weights import with_sample_weights
 from tests.socialmd_tf.training.small import WINDOWS
 
@@ -50,3 +51,17 @@ def test_batches_are_filled_up_to_even_shares(mixed_data):
         np.testing.assert_array_equal(filled["positions"][:size], inputs["positions"])
         assert not np.any(filled["mask"][size:]) and not np.any(weights[size:])
         assert weights.numpy().mean() == pytest.approx(1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("num_steps", [None, 0, 2])
+def test_shares_have_the_weights_of_the_whole_batch(mixed_data, num_steps):
+    """16 windows in batches of 6: the last batch has 4 for three workers, so that one share is filled up."""
+    settings = {"batch_size": 6, "seed": 0, "shuffle": True}
+    whole = with_sample_weights(dataset.batches(mixed_data, "train", WINDOWS, **settings), 3, num_steps)
+    shares = [dataset.batches(mixed_data, "train", WINDOWS, share=Share(index, 3), **settings) for index in range(3)]
+    for expected, *parts in zip(whole, *(with_sample_weights(share, 3, num_steps) for share in shares), strict=True):
+        sizes = [len(part[1]) for part in parts]
+        assert len(set(sizes)) == 1 and sum(sizes) == len(expected[1])
+        for place in (1, 2):
+            together = np.concatenate([part[place] for part in parts])
+            np.testing.assert_allclose(together, expected[place], rtol=1e-6)
