@@ -1,6 +1,7 @@
 """Output directories: one command at a time writes into a directory, and a re-run resumes only its own work."""
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import os
@@ -20,6 +21,14 @@ from pipelines.errors import UserError
 
 LOCK_FILE = ".lock"
 _LONGEST_COMMAND = 200
+
+
+def defaults_of(config_type: Any) -> dict[str, Any]:
+    """Defaults of the fields of a dataclass, as JSON represents them."""
+    fields = dataclasses.fields(config_type)
+    values = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+    found: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return found
 
 
 class DirectoryLock:
@@ -105,7 +114,9 @@ def _holder(path: Path) -> str:
         return "another process"
 
 
-def check_claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: str) -> bool:
+def check_claim(
+    directory: Path, config_file: str, config: Mapping[str, Any], kind: str, defaults: Mapping[str, Any] | None = None
+) -> bool:
     """Check whether `claim` would accept a directory, without touching it.
 
     Args:
@@ -113,6 +124,7 @@ def check_claim(directory: Path, config_file: str, config: Mapping[str, Any], ki
         config_file: As for `claim`.
         config: As for `claim`.
         kind: As for `claim`.
+        defaults: As for `claim`.
 
     Returns:
         Whether the directory was claimed before by the same configuration; False if it is new or empty.
@@ -123,7 +135,7 @@ def check_claim(directory: Path, config_file: str, config: Mapping[str, Any], ki
     path = directory / config_file
     try:
         if path.exists():
-            _check_same(path, config, kind)
+            _check_same(path, config, kind, defaults or {})
             return True
         if directory.is_dir():
             remains = (LOCK_FILE, f".{config_file}.*tmp")  # of a run killed before it wrote its configuration
@@ -134,7 +146,9 @@ def check_claim(directory: Path, config_file: str, config: Mapping[str, Any], ki
     return False
 
 
-def claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: str) -> DirectoryLock:
+def claim(
+    directory: Path, config_file: str, config: Mapping[str, Any], kind: str, defaults: Mapping[str, Any] | None = None
+) -> DirectoryLock:
     """Lock a directory for a dataset and record its configuration, or refuse it.
 
     Temporary files that a killed run left are removed. A directory to which nothing was added is left as it was when
@@ -145,6 +159,8 @@ def claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: st
         config_file: Name of the file in it that holds the configuration.
         config: The configuration of the dataset, as JSON represents it.
         kind: Kind of dataset, such as "an N-body dataset".
+        defaults: Values of settings of the configuration where the file has none: one of an older version, which
+            did not have the setting, stands for its default.
 
     Returns:
         The lock of the directory: release it when the dataset is complete.
@@ -152,7 +168,7 @@ def claim(directory: Path, config_file: str, config: Mapping[str, Any], kind: st
     Raises:
         UserError: The directory holds something else, is in use, or cannot be written.
     """
-    arguments = directory, config_file, config, kind
+    arguments = directory, config_file, config, kind, defaults
     check_claim(*arguments)
     try:
         lock = _Claim(directory, config_file)
@@ -173,7 +189,7 @@ def _cannot_hold(directory: Path, error: OSError) -> UserError:
     return UserError(f"{directory}: cannot hold a dataset: {error.strerror or error}")
 
 
-def _check_same(path: Path, config: Mapping[str, Any], kind: str) -> None:
+def _check_same(path: Path, config: Mapping[str, Any], kind: str, defaults: Mapping[str, Any]) -> None:
     try:
         found = json.loads(path.read_text())
     except ValueError:
@@ -181,8 +197,8 @@ def _check_same(path: Path, config: Mapping[str, Any], kind: str) -> None:
     if not isinstance(found, dict):
         raise UserError(f"{path}: not the configuration of {kind}; expected a new directory")
     for name, expected in config.items():
-        if found.get(name) != expected:
+        value = found.get(name, defaults.get(name))
+        if value != expected:
             raise UserError(
-                f"{path.parent}: holds a dataset with `{name}` = {found.get(name)!r}; "
-                f"expected {expected!r} or a new directory"
+                f"{path.parent}: holds a dataset with `{name}` = {value!r}; expected {expected!r} or a new directory"
             )
