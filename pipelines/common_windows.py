@@ -92,6 +92,10 @@ class CommonWindows:
         """The different (subsample, T)."""
         self._files: dict[tuple[Path, str], tuple[Manifest, list[StoredTrajectory]]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without open files, for other processes."""
+        return self.__dict__ | {"_files": {}}
+
     @staticmethod
     def batch_size(num_particles: int) -> int:
         """Largest B of `batches`; fewer windows of more particles, so that memory is bounded."""
@@ -149,6 +153,10 @@ class CommonWindows:
             self._files[key] = manifest, open_split(manifest, Path(directory), split, self.reference)
         return self._files[key]
 
+    def size_of_batches(self, directory: Path, split: str) -> int:
+        """B of all batches of a split but the last."""
+        return self.batch_size(max(trajectory.shape[1] for trajectory in self._opened(directory, split)[1]))
+
     def batches(self, directory: Path, split: str, index: npt.NDArray[np.int64]) -> Iterator[Batch]:
         """Read windows in the given order, batch by batch: memory does not grow with the split.
 
@@ -159,7 +167,7 @@ class CommonWindows:
         """
         manifest, trajectories = self._opened(directory, split)
         num_particles = max(trajectory.shape[1] for trajectory in trajectories)
-        size = self.batch_size(num_particles)
+        size = self.size_of_batches(directory, split)
         for start in range(0, len(index), size):
             yield self._batch(manifest, trajectories, index[start : start + size], num_particles)
 

@@ -13,6 +13,7 @@ import tyro
 from pipelines.conversions import conversion_notes
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
+from pipelines.workers import HERE, Workers
 from socialmd_tf import commands
 from socialmd_tf.command_line.parse import typed
 from socialmd_tf.export.versions import find_version
@@ -47,6 +48,7 @@ class EvaluateCommand:
     """Number of stored frames of the ensembles. By default as many as all files and re-runs have."""
     statistics: tuple[str, ...] = ()
     """Summary statistics of the ensembles, such as radius move displacement. By default all that the data can have."""
+    workers: Annotated[Workers, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=Workers)
 
 
 def main() -> None:
@@ -66,7 +68,7 @@ def main() -> None:
     from socialmd_tf.export.saved_model import load
 
     models = [load(path, command.compile) for path in paths]
-    chosen = {name: getattr(command, name) for name in ("num_samples", "horizon", "statistics")}
+    chosen = {name: getattr(command, name) for name in ("num_samples", "horizon", "statistics", "workers")}
     findings = evaluate(models, command.data, command.split, **chosen)
     line = shlex.join([*typed(PROG).split(), *sys.argv[1:]])
     write(dataclasses.replace(findings, command=line), command.output)
@@ -84,7 +86,7 @@ def _check_samples(command):
         require(samples or not value, name, "left out without --num-samples, whose ensembles it is about", value)
 
 
-def evaluate(models, data, split="test", windows=None, *, num_samples=0, horizon=None, statistics=()):
+def evaluate(models, data, split="test", windows=None, *, num_samples=0, horizon=None, statistics=(), workers=HERE):
     """Evaluate models and baselines in free rollout on every window of a split; writes nothing.
 
     Args:
@@ -97,6 +99,7 @@ def evaluate(models, data, split="test", windows=None, *, num_samples=0, horizon
             no ensembles.
         horizon: Number of stored frames of the ensembles; None for as many as all files and re-runs have.
         statistics: Names of the summary statistics; all that the data can have if empty.
+        workers: `Workers` that score the windows; only paths of SavedModels can be scored elsewhere than here.
 
     Returns:
         `Findings`: `print` it for a table, `metrics()` has all numbers.
@@ -114,7 +117,7 @@ def evaluate(models, data, split="test", windows=None, *, num_samples=0, horizon
     require(len(models) > 0, "models", "one model or several", models)
     loaded = [load(model) if isinstance(model, str | os.PathLike) else model for model in models]
     ensembles = EnsembleSettings(num_samples, horizon, tuple(statistics)) if num_samples else None
-    return evaluate.evaluate(loaded, data, split, windows, ensembles)
+    return evaluate.evaluate(loaded, data, split, windows, ensembles, workers)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pipelines.errors import require
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.nanoparticle.generate import generate
 from pipelines.molecules.nanoparticle.reruns import RestartConfig, generate_reruns
+from pipelines.workers import Workers
 from socialmd_tf.commands import parse, run
 
 PROG = "python -m socialmd_tf.nanoparticle"
@@ -35,13 +36,10 @@ class NanoparticleCommand:
         default_factory=NanoparticleConfig
     )
     restart: Annotated[RestartConfig, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=RestartConfig)
-    num_processes: int | None = None
-    """Simulations at a time, each in its own process; by default one per core. The files do not depend on it."""
+    workers: Annotated[Workers, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=Workers)
 
     def __post_init__(self) -> None:
         """Check the flags against each other."""
-        number = self.num_processes
-        require(number is None or number >= 1, "num_processes", "at least 1", number)
         for field in dataclasses.fields(self.config) if self.restart.restart_from else ():
             value = getattr(self.config, field.name)
             require(value == field.default, field.name, "left out beside `--restart-from`, which knows it", value)
@@ -51,9 +49,9 @@ def main() -> None:
     """Parse the flags, simulate, print the summary."""
     command = parse(NanoparticleCommand, prog=PROG)
     if command.restart.restart_from:
-        print(generate_reruns(command.restart, command.output, command.num_processes))
+        print(generate_reruns(command.restart, command.output, command.workers))
     else:
-        print(generate(command.config, command.output, command.num_processes))
+        print(generate(command.config, command.output, command.workers))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pipelines.laws.dataset import write_dataset
 from pipelines.manifest import Manifest
 from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.simulate import simulate
+from pipelines.workers import Workers
 from socialmd_tf.commands import load_tensorflow, parse, run
 
 PROG = "python -m socialmd_tf.simulate"
@@ -22,6 +23,7 @@ PROG = "python -m socialmd_tf.simulate"
 class _Command:
     output: Path
     """Directory of the dataset: new, empty, or a dataset made with the same flags."""
+    workers: Annotated[Workers, tyro.conf.OmitArgPrefixes] = dataclasses.field(default_factory=Workers, kw_only=True)
     law: Literal["nbody", "springs", "trap", "lennard-jones", "coulomb"] = "nbody"
     """Law of motion. Each law has its own flags: add --help to see them."""
 
@@ -118,10 +120,11 @@ def main() -> None:
     command = parse(_COMMANDS.get(_law(sys.argv[1:]), SimulateCommand), prog=PROG)
     if isinstance(command, SimulateCommand):
         load_tensorflow()
-        print(simulate(command.config, command.output, command=command_line(command.config)))
+        print(simulate(command.config, command.output, command=command_line(command.config), workers=command.workers))
     else:
         line = command_line(command.config, command.law)
-        print(_summary(command, write_dataset(command.config, command.output, command=line)))
+        manifest = write_dataset(command.config, command.output, command=line, workers=command.workers)
+        print(_summary(command, manifest))
 
 
 def _law(args: list[str]) -> str | None:

@@ -7,7 +7,7 @@ unwrapped.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,14 +19,15 @@ from pipelines.laws.simulate import law_of, name_of, simulate
 from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.nbody.initial_conditions import SPLITS, generator
 from pipelines.npy_files import save_trajectory
-from pipelines.output_directory import check_claim, claim
+from pipelines.output_directory import check_claim, claim, defaults_of
 from pipelines.progress import Progress
+from pipelines.workers import HERE, Workers, run_all
 
 CONFIG_FILE = "simulation.json"
 _SIMULATIONS_PER_CHUNK = 20
 
 
-def write_dataset(config: LawConfig, directory: Path, *, command: str) -> Manifest:
+def write_dataset(config: LawConfig, directory: Path, *, command: str, workers: Workers = HERE) -> Manifest:
     """Simulate a dataset; a call with the same arguments resumes an interrupted one.
 
     A simulation depends on seed, split and index only: a larger dataset begins with the simulations of a smaller one.
@@ -35,6 +36,7 @@ def write_dataset(config: LawConfig, directory: Path, *, command: str) -> Manife
         config: The law, the numbers of simulations and the seed.
         directory: Directory of the dataset: new, empty, or a dataset of the same `config`.
         command: The command, for the provenance in `dataset.json`.
+        workers: Where the simulations are made, by default here.
 
     Returns:
         The manifest.
@@ -43,27 +45,29 @@ def write_dataset(config: LawConfig, directory: Path, *, command: str) -> Manife
         UserError: `directory` holds something else or is in use, or the time step is too long.
     """
     directory, name = Path(directory), name_of(config)
-    place = directory, CONFIG_FILE, {"law": name, **dataclasses.asdict(config)}, f"a dataset of the law {name}"
+    settings, defaults = {"law": name, **dataclasses.asdict(config)}, defaults_of(type(config))
+    place = directory, CONFIG_FILE, settings, f"a dataset of the law {name}", defaults
     if check_claim(*place) and (directory / MANIFEST_FILE).exists() and not any(_pending(config, directory)):
         return Manifest.load(directory)
     with claim(*place):
-        _simulate_pending(config, directory)
+        _simulate_pending(config, directory, workers)
         manifest = _manifest(config, command)
         manifest.save(directory)
     return manifest
 
 
-def _simulate_pending(config: LawConfig, directory: Path) -> None:
+def _simulate_pending(config: LawConfig, directory: Path, workers: Workers) -> None:
     total = config.num_train + config.num_validation + config.num_test
-    done = total - sum(len(indices) for _, indices in _pending(config, directory))
+    units = [(config, directory, split, indices) for split, indices in _pending(config, directory)]
+    done = total - sum(len(indices) for *_, indices in units)
     with Progress("simulate", total, unit="simulation") as progress:
-        for split, indices in _pending(config, directory):
-            _simulate_chunk(config, directory, split, indices)
+        for (*_, indices), _ in zip(units, run_all(_simulate_chunk, units, workers), strict=True):
             done += len(indices)
             progress.show(done, f"{done} of {total} simulations")
 
 
-def _simulate_chunk(config: LawConfig, directory: Path, split: str, indices: list[int]) -> None:
+def _simulate_chunk(config: LawConfig, directory: Path, split: str, indices: list[int]) -> Generator[int]:
+    """Make simulations that are integrated side by side; yields their number."""
     simulations = simulate(config, [generator(config.seed, split, index, 0) for index in indices])
     frames = simulations.positions
     if config.velocities:
@@ -75,6 +79,7 @@ def _simulate_chunk(config: LawConfig, directory: Path, split: str, indices: lis
         if _has_bonds(config):
             _save_edges(directory / _edge_file(split, index), edges)
         save_trajectory(directory / _file(split, index), trajectory)
+    yield len(indices)
 
 
 def features_of(config: LawConfig) -> tuple[str, ...]:

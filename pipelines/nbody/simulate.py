@@ -7,7 +7,7 @@ A directory holds `simulation.json` (the configuration, written first), for ever
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,13 +21,15 @@ from pipelines.nbody.initial_conditions import SPLITS
 from pipelines.nbody.lanes import LANES_PER_GROUP, Lanes
 from pipelines.nbody.records import Record, Summary
 from pipelines.npy_files import save_trajectory
-from pipelines.output_directory import check_claim, claim
+from pipelines.output_directory import check_claim, claim, defaults_of
 from pipelines.progress import Progress
+from pipelines.workers import HERE, Workers, run_all
 
 CONFIG_FILE = "simulation.json"
+_SIMULATIONS_PER_UNIT = 2 * LANES_PER_GROUP
 
 
-def simulate(config: SimulationConfig, directory: Path, *, command: str) -> Summary:
+def simulate(config: SimulationConfig, directory: Path, *, command: str, workers: Workers = HERE) -> Summary:
     """Simulate a dataset; a call with the same arguments resumes an interrupted one.
 
     A trajectory is float32 `[num_steps / save_every, N, D + 2]`: positions, mass and charge; frame f is the
@@ -39,6 +41,7 @@ def simulate(config: SimulationConfig, directory: Path, *, command: str) -> Summ
         config: The system, the numbers of simulations and the seed.
         directory: Directory of the dataset: new, empty, or a dataset of the same `config`.
         command: The command, for the provenance in `dataset.json`.
+        workers: Where the simulations are made, by default here, in one thread per processor.
 
     Returns:
         The summary.
@@ -49,14 +52,14 @@ def simulate(config: SimulationConfig, directory: Path, *, command: str) -> Summ
     """
     _check_kinetic_energy(config)
     directory = Path(directory)
-    place = directory, CONFIG_FILE, dataclasses.asdict(config), "an N-body dataset"
+    place = directory, CONFIG_FILE, dataclasses.asdict(config), "an N-body dataset", defaults_of(SimulationConfig)
     counts = (config.num_train, config.num_validation, config.num_test)
     tasks = [(split, index) for split, count in zip(SPLITS, counts, strict=True) for index in range(count)]
     was_complete = check_claim(*place) and not _pending(directory, tasks) and (directory / MANIFEST_FILE).exists()
     if was_complete:
         return Summary(directory, _records(directory, tasks), was_complete=True)
     with claim(*place):
-        _simulate_pending(config, directory, tasks)
+        _simulate_pending(config, directory, tasks, workers)
         summary = Summary(directory, _records(directory, tasks), was_complete=False)
         _manifest(config, command, tasks, summary).save(directory)
     return summary
@@ -74,24 +77,48 @@ def _pending(directory: Path, tasks: Sequence[tuple[str, int]]) -> list[tuple[st
     return [task for task in tasks if not all(_path(directory, *task, suffix).exists() for suffix in (".npy", ".json"))]
 
 
-def _simulate_pending(config: SimulationConfig, directory: Path, tasks: Sequence[tuple[str, int]]) -> None:
+def _simulate_pending(
+    config: SimulationConfig, directory: Path, tasks: Sequence[tuple[str, int]], workers: Workers
+) -> None:
+    pending = _pending(directory, tasks)
+    size = _SIMULATIONS_PER_UNIT if workers.are_processes else max(1, len(pending))
+    num_threads = 1 if workers.are_processes else os.cpu_count() or 1
+    units = [pending[start : start + size] for start in range(0, len(pending), size)]
+    num_frames = config.num_steps // config.save_every
+    before = len(tasks) - len(pending)
+    done = [(0, 0, 0)] * len(units)
+    with Progress("simulate", len(tasks) * num_frames) as progress:
+
+        def report(place: int, step: tuple[int, int, int]) -> None:
+            done[place] = step
+            accepted, redrawn, unfinished = map(sum, zip(*done, strict=True))
+            accepted += before
+            text = f"{accepted} of {len(tasks)} accepted, {redrawn} redrawn"
+            progress.show(accepted * num_frames + unfinished, text)
+
+        for _ in run_all(_simulate_some, [(config, directory, unit, num_threads) for unit in units], workers, report):
+            pass
+
+
+def _simulate_some(
+    config: SimulationConfig, directory: Path, tasks: Sequence[tuple[str, int]], num_threads: int
+) -> Generator[tuple[int, int, int]]:
+    """Make some simulations; yields the numbers of accepted and refused draws, and of frames of unfinished ones.
+
+    Those that a lost worker completed are kept.
+    """
     pending = _pending(directory, tasks)
     if not pending:
         return
-    lanes = Lanes(config, pending, num_groups=min(os.cpu_count() or 1, -(-len(pending) // LANES_PER_GROUP)))
-    num_frames = config.num_steps // config.save_every
+    lanes = Lanes(config, pending, num_groups=min(num_threads, -(-len(pending) // LANES_PER_GROUP)))
     num_accepted = len(tasks) - len(pending)
-    with Progress("simulate", len(tasks) * num_frames) as progress:
-        for attempts in lanes.accepted():
-            for attempt in attempts:
-                save_trajectory(_path(directory, attempt.split, attempt.index, ".npy"), np.stack(attempt.frames))
-                record = dataclasses.asdict(attempt.record())
-                write_json(_path(directory, attempt.split, attempt.index, ".json"), record)
-            num_accepted += len(attempts)
-            progress.show(
-                num_accepted * num_frames + lanes.num_unfinished_frames,
-                f"{num_accepted} of {len(tasks)} accepted, {lanes.num_redrawn} redrawn",
-            )
+    for attempts in lanes.accepted():
+        for attempt in attempts:
+            save_trajectory(_path(directory, attempt.split, attempt.index, ".npy"), np.stack(attempt.frames))
+            record = dataclasses.asdict(attempt.record())
+            write_json(_path(directory, attempt.split, attempt.index, ".json"), record)
+        num_accepted += len(attempts)
+        yield num_accepted, lanes.num_redrawn, lanes.num_unfinished_frames
 
 
 def _records(directory: Path, tasks: Sequence[tuple[str, int]]) -> tuple[Record, ...]:

@@ -42,26 +42,35 @@ class Strata:
 
     Args:
         mean_move: Mean Euclidean distance between two frames of the true windows.
+        first: The `Encounters` of the first batch, which choose the edges.
     """
 
-    def __init__(self, mean_move):
+    def __init__(self, mean_move, first):
         self._mean_move = mean_move
-        self._edges, self._by_approach = [], []
+        self._edges = list(itertools.pairwise(_edges(self._in_moves(first))))
+        self._by_approach = [metrics.StratumTally() for _ in self._edges]
         self._crossing = {True: metrics.StratumTally(), False: metrics.StratumTally()}
 
     def add(self, found, scores):
         """Add the `Encounters` of a batch and the `Scores` of a predictor on it."""
-        mean_move, known = self._mean_move, ~np.isnan(found.closest_approach)
-        nearest = found.closest_approach
-        in_moves = nearest / mean_move if mean_move > 0 else np.where(known, np.inf, np.nan)
-        if not self._edges:
-            self._edges = list(itertools.pairwise(_edges(in_moves)))
-            self._by_approach = [metrics.StratumTally() for _ in self._edges]
+        mean_move, known, in_moves = self._mean_move, ~np.isnan(found.closest_approach), self._in_moves(found)
         for (low, high), tally in zip(self._edges, self._by_approach, strict=True):
             tally.add(scores, known & (in_moves >= low) & ((in_moves < high) | np.isinf(high)))
         crosses = found.passing_distance < mean_move
         self._crossing[True].add(scores, known & crosses)
         self._crossing[False].add(scores, known & ~crosses)
+
+    def join(self, other):
+        """Add the scores of another object with the same edges."""
+        for ours, theirs in zip(self._by_approach, other._by_approach, strict=True):
+            ours.join(theirs)
+        for crossing, tally in self._crossing.items():
+            tally.join(other._crossing[crossing])
+
+    def _in_moves(self, found):
+        """Closest approaches in mean moves."""
+        nearest, mean_move = found.closest_approach, self._mean_move
+        return nearest / mean_move if mean_move > 0 else np.where(np.isnan(nearest), np.nan, np.inf)
 
     def result(self):
         """Dictionary of two lists of `metrics.StratumTally` results.

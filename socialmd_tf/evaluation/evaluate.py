@@ -10,6 +10,7 @@ from pipelines.common_windows import CommonWindows
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.validation import check
+from pipelines.workers import HERE
 from socialmd_tf.evaluation import models as models_
 from socialmd_tf.evaluation import paired_bootstrap, predictors
 from socialmd_tf.evaluation.ensembles.evaluate import Ensembles
@@ -19,7 +20,7 @@ from socialmd_tf.evaluation.pair_responses import pair_responses
 from socialmd_tf.evaluation.scored_windows import ScoredWindows
 
 
-def evaluate(models, data, split, windows=None, ensembles=None):
+def evaluate(models, data, split, windows=None, ensembles=None, workers=HERE):
     """Evaluate models and baselines in free rollout on every window of a split.
 
     Args:
@@ -29,6 +30,7 @@ def evaluate(models, data, split, windows=None, ensembles=None):
         split: Name of the split.
         windows: The `DataConfig` that models in memory were trained with; the default one if None.
         ensembles: `EnsembleSettings`; no ensembles are drawn if None.
+        workers: Where windows are scored; exported models only, unless it is here.
 
     Returns:
         `Findings`.
@@ -46,8 +48,8 @@ def evaluate(models, data, split, windows=None, ensembles=None):
     common = CommonWindows([models_.windows_of(model) for model in models])
     if split in manifest.splits:
         check(directory, min_frames=common.reference.min_frames, splits=("train", split))
-    scored = ScoredWindows(common, directory, split)
-    drawn = ensembles and Ensembles(ensembles, dict(zip(names, models, strict=True)), directory, split)
+    scored = ScoredWindows(common, directory, split, workers)
+    drawn = ensembles and Ensembles(ensembles, dict(zip(names, models, strict=True)), directory, split, workers)
     baselines, left_out = predictors.make_all(_setting(scored, manifest))
     everything = dict(zip(names, map(models_.predictor_of, models), strict=True)) | baselines
     random = [name for name, model in zip(names, models, strict=True) if models_.is_random(model)]

@@ -33,6 +33,11 @@ class LogHistogram:
         self.counts[first : first + len(counts)] += counts
         self.sums[first : first + len(counts)] += np.bincount(bins - first, lengths)
 
+    def join(self, other):
+        """Add the lengths of another histogram."""
+        self.counts += other.counts
+        self.sums += other.sums
+
     def mean(self):
         """Mean length; NaN if there is none."""
         count = self.counts.sum()

@@ -128,6 +128,15 @@ class Tally:
         self._errors.add(error[real])
         self._num_dimensions = error.shape[-1]
 
+    def join(self, other):
+        """Add the scores of another tally, whose windows follow those of this one."""
+        for name, sums in other._steps.items():
+            self._add_steps(name, sums)
+        for name, parts in other._windows.items():
+            self._windows[name] += parts
+        self._errors.join(other._errors)
+        self._num_dimensions = other._num_dimensions or self._num_dimensions
+
     @property
     def is_empty(self):
         """Whether nothing was added."""
@@ -227,6 +236,14 @@ class StratumTally:
         self._nll += nll.sum(dtype=np.float64)
         self._errors.add(error.ravel())
 
+    def join(self, other):
+        """Add the scores of another tally."""
+        self._count += other._count
+        self._steps += other._steps
+        self._error += other._error
+        self._nll += other._nll
+        self._errors.join(other._errors)
+
     def result(self):
         """Dictionary of `count` (particles, each counted once per window), and `mae`, `median_ae` and `nll`.
 
@@ -256,10 +273,25 @@ class Sample:
             values = values[self._generator.random(len(values)) < self._share]
         self._parts.append(np.array(values))
         self._size += len(values)
+        self._thin()
+
+    def join(self, other):
+        """Add the numbers of another sample, which is used up."""
+        while self._share != other._share:
+            max(self, other, key=lambda each: each._share)._halve()
+        self._parts += other._parts
+        self._size += other._size
+        self._thin()
+
+    def _thin(self):
         while self._size > _SAMPLE:
-            whole = np.concatenate(self._parts)
-            self._parts = [whole[self._generator.random(len(whole)) < 0.5]]
-            self._size, self._share = len(self._parts[0]), self._share / 2
+            self._halve()
+
+    def _halve(self):
+        """Keep each number with a probability of a half."""
+        whole = np.concatenate(self._parts) if self._parts else np.zeros(0)
+        self._parts = [whole[self._generator.random(len(whole)) < 0.5]]
+        self._size, self._share = len(self._parts[0]), self._share / 2
 
     def median(self):
         """Median of the sample; NaN if it is empty."""

@@ -74,6 +74,11 @@ class MoleculeStatistics:
             areas = [accessible_areas(path[step], radii, self._known.probe, box=box).sum() for step in area.steps]
             area.windows.append(np.array(areas))
 
+    def join(self, other):
+        """Add the windows of another object, which follow those of this one."""
+        for name, statistic in self.statistics.items():
+            statistic.windows.extend(other.statistics[name].windows)
+
 
 def compare(rollout, truth, simulations):
     """Compare the statistics of a rollout with those of the truth on the same windows.

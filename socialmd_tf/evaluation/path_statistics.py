@@ -58,6 +58,12 @@ class PathStatistics:
                 box = None if "box" not in inputs else np.asarray(inputs["box"][window], np.float64)
                 self.molecules.add(paths[window][:, real], batch.features[window][real], box)
 
+    def join(self, other):
+        """Add the windows of another object, which follow those of this one."""
+        self.trajectories.join(other.trajectories)
+        if self.molecules is not None:
+            self.molecules.join(other.molecules)
+
     def _start(self, frames, features, box, edges):
         features = features.astype(float)
         masses = dict(zip(self._features, features.T, strict=True)).get("mass")

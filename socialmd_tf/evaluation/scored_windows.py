@@ -1,21 +1,22 @@
 """The windows of a split on which all predictors are scored."""
 
-import dataclasses
-import math
-
 import numpy as np
 
 from pipelines.manifest import Manifest
 from pipelines.progress import Progress
-from socialmd_tf.evaluation import example_windows, metrics, one_frame
-from socialmd_tf.evaluation.close_encounters import Strata, encounters
+from pipelines.workers import HERE, Shared, run_all
+from socialmd_tf.evaluation import example_windows
+from socialmd_tf.evaluation.close_encounters import encounters
 from socialmd_tf.evaluation.example_windows import ExampleWindow
 from socialmd_tf.evaluation.path_statistics import PathStatistics
+from socialmd_tf.evaluation.scoring import Scoring, score_some
 
 _PATHS = 16
 """Drawn paths of an example window, of which moments of random motion are computed."""
 _SAMPLES = 4
 """Drawn paths of an example window that are shown."""
+_BATCHES, _MOST_UNITS = 16, 256
+"""Batches of a unit of work, and units above which each has more."""
 
 
 class ScoredWindows:
@@ -28,13 +29,16 @@ class ScoredWindows:
         windows: The `CommonWindows`.
         directory: Directory of the dataset.
         split: Name of the split.
+        workers: Where the windows are read and scored. Units are groups of batches, and their sums are added in one
+            order, so no number depends on it.
 
     Raises:
         UserError: As `CommonWindows.index`.
     """
 
-    def __init__(self, windows, directory, split):
+    def __init__(self, windows, directory, split, workers=HERE):
         self.windows = windows
+        self._workers = workers
         self.directory = directory
         self.split = split
         self.index = windows.index(directory, split)
@@ -44,12 +48,10 @@ class ScoredWindows:
         groups = [self._manifest.group_of(file) for file in self._manifest.splits[split]]
         self.simulations = np.array([numbers.setdefault(group, len(numbers)) for group in groups])[self.index[:, 0]]
         """Number of the simulation that each window comes from `[W]`; several files can be slices of one."""
-        self._truth = PathStatistics(self._manifest, windows)
-        counts = []
-        for batch in self._batches("true paths"):
-            self._truth.add(batch, batch.targets)
-            counts.append(batch.mask.sum(axis=1).max())
-        self.num_particles = int(max(counts))
+        self._truth, self.num_particles = self.statistics(), 0
+        for part, num_particles in self._on_all(_true_paths, "true paths", Shared(self)):
+            self._truth.join(part)
+            self.num_particles = max(self.num_particles, num_particles)
         """Particles of the largest system (N)."""
         self.mean_move = self._truth.trajectories.moves.mean()
         """Mean Euclidean distance between two common frames of a true window, in units of length."""
@@ -68,15 +70,14 @@ class ScoredWindows:
             predicted means, and `molecules_drawn` of drawn paths if the predictor draws paths. Of a model of random
             motion, everything but the errors is that of drawn paths.
         """
-        scoring = {name: _Scoring(self, predictor, single_frames) for name, predictor in predictors.items()}
-        for number, batch in enumerate(self._batches(f"{len(predictors)} predictors")):
-            inputs = batch.inputs(self.windows.reference)
-            path = np.concatenate([inputs["positions"][:, -1:], batch.targets], axis=1)
-            found = encounters(path, batch.mask, inputs.get("box")) if self.num_particles > 1 else None
-            for each in scoring.values():
-                each.add(batch, number, found)
-        tallies = {name: each.tally for name, each in scoring.items()}
-        return tallies, {name: each.result() for name, each in scoring.items()}
+        first = self.encounters(next(self.windows.batches(self.directory, self.split, self.index)))
+        scoring = Scoring(self, predictors, single_frames, first)
+        sums = scoring.new_sums()
+        for part in self._on_all(score_some, f"{len(predictors)} predictors", Shared(scoring)):
+            for name, each in part.items():
+                sums[name].join(each)
+        results = {name: each.result(self, predictors[name]) for name, each in sums.items()}
+        return {name: each.tally for name, each in sums.items()}, results
 
     def statistics(self):
         """New, empty `PathStatistics` of the windows."""
@@ -146,14 +147,31 @@ class ScoredWindows:
             box=inputs["box"][place] if "box" in inputs else None,
         )
 
-    def _batches(self, what):
-        """All windows, batch by batch, with the progress."""
-        done, total = 0, len(self.index)
+    def _on_all(self, work, what, shared):
+        """Results of `work(shared, first batch, rows)` on groups of batches of all windows, with the progress.
+
+        The groups do not depend on the workers.
+        """
+        total, size = len(self.index), self.windows.size_of_batches(self.directory, self.split)
+        rows_per_unit = size * max(_BATCHES, -(-total // (size * _MOST_UNITS)))
+        starts = range(0, total, rows_per_unit)
+        tasks = [(shared, start // size, self.index[start : start + rows_per_unit]) for start in starts]
+        done = dict.fromkeys(range(len(tasks)), 0)
         with Progress("evaluate", total, "window") as progress:
-            for batch in self.windows.batches(self.directory, self.split, self.index):
-                yield batch
-                done += len(batch.mask)
-                progress.show(done, f"{what}, {done} of {total} windows")
+
+            def report(place, count):
+                done[place] = count
+                progress.show(sum(done.values()), f"{what}, {sum(done.values())} of {total} windows")
+
+            yield from run_all(work, tasks, self._workers, report)
+
+    def encounters(self, batch):
+        """`Encounters` of the true paths of a batch; None if no system has two particles."""
+        if self.num_particles < 2:
+            return None
+        inputs = batch.inputs(self.windows.reference)
+        path = np.concatenate([inputs["positions"][:, -1:], batch.targets], axis=1)
+        return encounters(path, batch.mask, inputs.get("box"))
 
     def predict(self, predictor, batch):
         """Density parameters at the common frames `[B, T', N, P]`."""
@@ -175,47 +193,13 @@ class ScoredWindows:
         return np.asarray(layout.mean(parameters)), np.asarray(layout.covariance(parameters))
 
 
-class _Scoring:
-    """What is known about one predictor so far."""
-
-    def __init__(self, scored, predictor, single_frames):
-        self._scored, self._predictor, self._single_frames = scored, predictor, single_frames
-        self.tally, self._singles, self._strata = metrics.Tally(), metrics.Tally(), Strata(scored.mean_move)
-        self._means = scored.statistics()
-        draws = predictor.draw is not None and (self._means.molecules is not None or predictor.is_sampled)
-        self._drawn = scored.statistics() if draws else None
-
-    def add(self, batch, number, found):
-        """Add a batch, its number, and its `Encounters` if there are two particles."""
-        predictor = self._predictor
-        layout, parameters = predictor.layout, self._scored.predict(predictor, batch)
-        scores = metrics.score(parameters, layout, batch.targets, batch.mask)
-        if predictor.is_sampled:
-            scores = dataclasses.replace(scores, nll=np.full_like(scores.nll, math.nan))
-        self.tally.add(scores)
-        if found is not None:
-            self._strata.add(found, scores)
-        self._means.add(batch, np.asarray(layout.mean(parameters)))
-        if self._drawn is not None:
-            self._drawn.add(batch, self._scored.draw(predictor, batch, (number, 0)))
-        singles = one_frame.score(predictor, batch, self._scored.windows) if self._single_frames else None
-        if singles is not None:
-            self._singles.add(singles)
-
-    def result(self):
-        """The numbers, see `ScoredWindows.score`."""
-        scored, truth, is_sampled = self._scored, self._scored.truth, self._predictor.is_sampled
-        result = self.tally.summary(scored.simulations, scored.mean_move)
-        if is_sampled:
-            result = metrics.without_density(result)
-        if scored.num_particles > 1:
-            result["strata"] = self._strata.result()
-        shown = self._drawn if is_sampled else self._means
-        result["observables"] = {} if shown is None else shown.compare(truth)
-        if self._means.molecules is not None and not is_sampled:
-            result["molecules"] = self._means.compare_molecules(truth, scored.simulations)
-        if self._means.molecules is not None and self._drawn is not None:
-            result["molecules_drawn"] = self._drawn.compare_molecules(truth, scored.simulations)
-        if not self._singles.is_empty:
-            result |= one_frame.summary(self._singles, scored.simulations)
-        return result
+def _true_paths(shared, first, rows):
+    """Unit of work: `PathStatistics` of the true paths of some windows, and the number of particles of the largest."""
+    scored, largest, done = shared.value, 0, 0
+    statistics = scored.statistics()
+    for batch in scored.windows.batches(scored.directory, scored.split, rows):
+        statistics.add(batch, batch.targets)
+        largest = max(largest, int(batch.mask.sum(axis=1).max()))
+        done += len(batch.mask)
+        yield done
+    return statistics, largest

@@ -89,6 +89,19 @@ class TrajectoryStatistics:
             if start.masses is not None and len(start.frames) == 2:
                 self._drift(path, start)
 
+    def join(self, other):
+        """Add the windows of another object, which follow those of this one."""
+        self.num_dimensions = other.num_dimensions
+        self.moves.join(other.moves)
+        self.distances.join(other.distances)
+        self.num_centers += other.num_centers
+        self.others_per_volume += other.others_per_volume
+        self.reach = min(self.reach, other.reach)
+        pairs = zip(self.squared_displacement, other.squared_displacement, strict=True)
+        self.squared_displacement = [ours + theirs for ours, theirs in pairs]
+        self.energy_drift += other.energy_drift
+        self.momentum_drift += other.momentum_drift
+
     def _displace(self, paths):
         """Add the squared displacements over every lag, from every frame of the paths."""
         steps = paths.shape[1] - 1

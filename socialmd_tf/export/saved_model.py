@@ -1,5 +1,7 @@
 """Exported models: load one and predict with it. Writing them is in write.py."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -34,6 +36,12 @@ def load(path, compile="auto"):
     Raises:
         UserError: There is no whole SavedModel of this package, or `compile` is "on" and its network is not known.
     """
+    return ExportedModel(path, compile)
+
+
+@functools.lru_cache(maxsize=16)
+def _loaded(path, compile):
+    """As `load`; a process loads a model once."""
     return ExportedModel(path, compile)
 
 
@@ -97,7 +105,12 @@ class ExportedModel:
         except Exception as error:  # damaged files raise OSError, IndexError, DataLossError, DecodeError and others
             reason = _pointer(path) or f"{type(error).__name__}: {error}"
             raise UserError(f"`model` must be a whole SavedModel. {path} cannot be read: {reason}") from None
+        self._compile_setting = compile
         self._compiled = self._compile() if is_compiled(compile) else None
+
+    def __reduce__(self):
+        """As its path, for other processes."""
+        return _loaded, (self.path.resolve(), self._compile_setting)
 
     def __repr__(self):
         """Class and path."""

@@ -223,3 +223,18 @@ def test_help_lists_the_flags_without_tensorflow():
     assert result.returncode == 0, result.stderr
     for flag in ("--model", "--data", "--split", "--output"):
         assert flag in result.stdout
+
+
+@pytest.mark.slow
+def test_workers_give_the_same_numbers(model, write_dataset, random_trajectory, tmp_path):
+    files = [random_trajectory(num_frames=1600, seed=seed) for seed in range(3)]
+    data = write_dataset({"train": files[:1], "test": files[1:]})
+    words = ["--model", str(model), "--data", str(data), "--num-samples", "3", "--horizon", "6"]
+    for workers in ("1", "2"):
+        command = [sys.executable, "-m", "socialmd_tf.evaluate", *words, "--workers", workers]
+        result = subprocess.run([*command, "--output", str(tmp_path / workers)], capture_output=True, check=False)
+        assert result.returncode == 0, result.stderr
+    one, two = (json.loads((tmp_path / workers / "metrics.json").read_text()) for workers in ("1", "2"))
+    assert one["num_windows"] > 2 * 512  # three units of work
+    different = {name for name in one if one[name] != two[name]}
+    assert different <= {"command", "date"}

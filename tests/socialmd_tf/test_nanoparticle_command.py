@@ -26,7 +26,7 @@ def command(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--num-processes", "0"], "`num_processes` must be at least 1. Received: 0"),
+        (["--workers", "0"], "`workers` must be at least 1. Received: 0"),
         (["--frame", "3"], "`frame` must be given with `--restart-from`, and only then. Received: 3"),
         (["--restart-from", "x"], "`frame` must be given with `--restart-from`, and only then. Received: None"),
         (["--restart-from", "x", "--frame", "3"], "`restart_from` must be simulations that `nanoparticle` made"),
@@ -46,7 +46,7 @@ def test_mistakes_are_one_line(command, tmp_path, flags, message):
 def test_simulates_and_runs_again(tmp_path):
     """In processes of their own."""
     pytest.importorskip("openmm")
-    words = [sys.executable, "-m", "socialmd_tf.nanoparticle", "--num-processes", "2", "--output"]
+    words = [sys.executable, "-m", "socialmd_tf.nanoparticle", "--workers", "2", "--output"]
     sizes = ["--num-strands", "4", "--num-frames", "6", "--steps-per-frame", "2", "--relaxation-steps", "10"]
     result = subprocess.run(
         [*words, str(tmp_path / "a"), "--num-simulations", "2", *sizes], capture_output=True, check=False

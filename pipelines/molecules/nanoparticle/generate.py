@@ -10,7 +10,8 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+import socket
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,9 @@ from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.nanoparticle.dynamics import Snapshot, State, is_stored, simulate
 from pipelines.molecules.nanoparticle.hint import prepare_command
 from pipelines.molecules.nanoparticle.pdb_writer import pdb_text
-from pipelines.output_directory import claim
-from pipelines.processes import run_all
+from pipelines.output_directory import claim, defaults_of
 from pipelines.progress import Progress
+from pipelines.workers import HERE, Workers, run_all
 
 CONFIG_FILE = "nanoparticle.json"
 SIMULATIONS, DISTANCES, STATES = "simulations", "radial_distances", "states"
@@ -76,14 +77,13 @@ class Summary:
         return lines
 
 
-def generate(config: NanoparticleConfig, directory: Path, num_processes: int | None = 1) -> Summary:
+def generate(config: NanoparticleConfig, directory: Path, workers: Workers = HERE) -> Summary:
     """Simulate nanoparticles; the same call completes a run that was stopped.
 
     Args:
         config: What to simulate.
         directory: Directory of the files: new, empty, or begun with the same `config`.
-        num_processes: Simulations at a time, each in its own process; None for one per core. The files do not depend
-            on it.
+        workers: Where each simulation is made. The files do not depend on it.
 
     Returns:
         The summary.
@@ -93,16 +93,20 @@ def generate(config: NanoparticleConfig, directory: Path, num_processes: int | N
     """
     directory = Path(directory)
     values = json.loads(json.dumps(dataclasses.asdict(config)))
-    with claim(directory, CONFIG_FILE, values, "simulated nanoparticles"):
+    with claim(directory, CONFIG_FILE, values, "simulated nanoparticles", defaults_of(NanoparticleConfig)):
         missing = [index for index in range(config.num_simulations) if not _folder(directory, index).exists()]
         tasks = [(config, index, directory) for index in missing]
         with Progress("nanoparticle", config.num_simulations * config.num_frames) as progress:
             before = (config.num_simulations - len(missing)) * config.num_frames
             done = dict.fromkeys(range(len(missing)), 0)
-            for place, num_frames in run_all(_generate_one, tasks, num_processes):
+
+            def report(place: int, num_frames: int) -> None:
                 done[place] = num_frames
                 where = f"simulation {missing[place] + 1} of {config.num_simulations}, {num_frames} frames"
                 progress.show(before + sum(done.values()), where)
+
+            for _ in run_all(_generate_one, tasks, workers, report):
+                pass
     return Summary(directory, config, len(build(config, 0).names), _load_distances(config, directory))
 
 
@@ -120,7 +124,7 @@ def frame_file(config: NanoparticleConfig, frame: int) -> str:
     return f"frame_{frame:0{len(str(config.num_frames - 1))}d}.pdb"
 
 
-def _generate_one(config: NanoparticleConfig, index: int, directory: Path) -> Iterator[int]:
+def _generate_one(config: NanoparticleConfig, index: int, directory: Path) -> Generator[int]:
     """Write one simulation; yields the number of its frames."""
     beads = build(config, index)
     groups, rows, states = GROUPS[config.drug_of(index)], [], []
@@ -147,19 +151,25 @@ def write_frames(
         config: Names and times of the frames.
         beads: The nanoparticle.
         snapshots: The frames.
-        folder: The folder; one that an interrupted run left under the temporary name is removed.
+        folder: The folder. One that was completed in the meantime, by a worker that was thought lost, stays.
 
     Yields:
         The number of frames written so far.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
+    # `claim` removes folders of this name that a killed run left.
+    partial = folder.with_name(f".{folder.name}.{socket.gethostname()}-{os.getpid()}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for count, snapshot in enumerate(snapshots, start=1):
         text = pdb_text(beads, snapshot.positions, snapshot.frame, snapshot.frame * config.time_between_frames)
         (partial / frame_file(config, snapshot.frame)).write_text(text)
         yield count
-    os.replace(partial, folder)
+    try:
+        os.replace(partial, folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        shutil.rmtree(partial)
 
 
 def _save_states(path: Path, states: list[State]) -> None:

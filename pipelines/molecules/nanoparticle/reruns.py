@@ -8,7 +8,7 @@ simulation 3, from frame 24 on, number 0), and `reruns.json` (written last), whi
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from pipelines.molecules.nanoparticle.dynamics import Snapshot, State, is_stored
 from pipelines.molecules.nanoparticle.generate import CONFIG_FILE, SIMULATIONS, frame_file, states_file, write_frames
 from pipelines.molecules.nanoparticle.pdb_writer import pdb_text
 from pipelines.output_directory import claim
-from pipelines.processes import run_all
 from pipelines.progress import Progress
+from pipelines.workers import HERE, Workers, run_all
 
 RESTART_FILE, RERUNS_FILE = "restart.json", "reruns.json"
 
@@ -35,7 +35,7 @@ class RestartConfig:
 
     restart_from: tuple[Path, ...] = ()
     """Simulations to run again instead of new ones, such as data/nanoparticles/simulations/00003.
-    Their directory has their configuration: of the other flags, only --output and --num-processes count."""
+    Their directory has their configuration: of the other flags, only --output, --workers and --scheduler count."""
     frame: int | None = None
     """The frame at which to restart, from 0: the last one that a model observes. Required with --restart-from."""
     num_reruns: int = 8
@@ -84,13 +84,13 @@ class RerunSummary:
         )
 
 
-def generate_reruns(config: RestartConfig, directory: Path, num_processes: int | None = 1) -> RerunSummary:
+def generate_reruns(config: RestartConfig, directory: Path, workers: Workers = HERE) -> RerunSummary:
     """Run simulations of nanoparticles again; the same call completes a run that was stopped.
 
     Args:
         config: What to run again.
         directory: Directory of the files: new, empty, or begun with the same `config`.
-        num_processes: As for `generate`.
+        workers: As for `generate`.
 
     Returns:
         The summary.
@@ -117,9 +117,13 @@ def generate_reruns(config: RestartConfig, directory: Path, num_processes: int |
         total = sum(task[0].config.num_frames - frame for task in tasks)
         done = dict.fromkeys(range(len(tasks)), 0)
         with Progress("nanoparticle", total) as progress:
-            for place, num_frames in run_all(_rerun_one, tasks, num_processes):
+
+            def report(place: int, num_frames: int) -> None:
                 done[place] = num_frames
                 progress.show(sum(done.values()), f"re-run {place + 1} of {len(tasks)}, {num_frames} frames")
+
+            for _ in run_all(_rerun_one, tasks, workers, report):
+                pass
         write_json(directory / RERUNS_FILE, _listed(directory, places, frame))
     return RerunSummary(directory, len(originals), config)
 
@@ -159,7 +163,7 @@ def _seed(config: RestartConfig, original: _Original, number: int) -> int:
     return first + number
 
 
-def _rerun_one(original: _Original, frame: int, seed: int, folder: Path) -> Iterator[int]:
+def _rerun_one(original: _Original, frame: int, seed: int, folder: Path) -> Generator[int]:
     """Write one re-run; yields the number of its frames."""
     config, index = original.config, original.index
     beads = build(config, index)

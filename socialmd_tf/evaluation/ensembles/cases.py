@@ -100,7 +100,11 @@ class Cases:
 
     def __iter__(self):
         """Read the states one after the other."""
-        for batch in self.windows.batches(self._directory, self._split, self.index):
+        return self.read(self.index)
+
+    def read(self, rows):
+        """Read some states, rows of `index`, one after the other."""
+        for batch in self.windows.batches(self._directory, self._split, rows):
             for place in range(len(batch.mask)):
                 yield self._case(_only(batch, place))
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipelines.errors import require
 from pipelines.progress import Progress
+from pipelines.workers import HERE, Shared, run_all
 from socialmd_tf.evaluation import models as models_
 from socialmd_tf.evaluation.ensembles import baselines, fans
 from socialmd_tf.evaluation.ensembles.cases import Cases
@@ -43,6 +44,17 @@ class EnsembleSettings:
         require(right, "horizon", "an integer of at least 1", horizon)
 
 
+@dataclasses.dataclass
+class _Scored:
+    """The ensembles of one start."""
+
+    file: str
+    frame: int
+    tallies: dict[str, Tally]
+    not_finite: dict[str, int] = dataclasses.field(default_factory=dict)
+    drawn: list = dataclasses.field(default_factory=list)
+
+
 class Ensembles:
     """The evaluation of ensembles on one split; what it refuses, it refuses at once.
 
@@ -51,13 +63,14 @@ class Ensembles:
         models: Name -> model, as `models.prepare` returned it.
         directory: Directory of the dataset.
         split: Name of the split.
+        workers: Where paths are drawn and scored. A unit is a start, so no number depends on it.
 
     Raises:
         UserError: As `Cases`, or the dataset cannot have a statistic that was asked for.
     """
 
-    def __init__(self, settings, models, directory, split):
-        self._settings = settings
+    def __init__(self, settings, models, directory, split, workers=HERE):
+        self._settings, self._workers = settings, workers
         configs = {name: models_.windows_of(model) for name, model in models.items()}
         drawing = {name: model for name, model in models.items() if model.draw is not None}
         reach = min(
@@ -90,22 +103,39 @@ class Ensembles:
         """
         tallies = {name: Tally() for name in self._predictors}
         not_finite = dict.fromkeys(self._predictors, 0)
-        shown, drawn = fans.chosen(len(self._cases)), []
-        first = next((name for name, each in self._predictors.items() if isinstance(each, DrawnPaths)), None)
-        manifest, windows, frames = self._cases.manifest, self._cases.windows, {}
-        interval = manifest.time_between_frames * windows.spacing
+        drawn, frames = [], {}
+        tasks = [(shared, number) for shared in [Shared(self)] for number in range(len(self._cases))]
         with Progress("ensembles", len(self._cases), "start") as progress:
-            for number, case in enumerate(self._cases):
-                progress.show(number, f"frame {case.frame} of {case.file}")
-                frames.setdefault(case.file, []).append(case.frame)
-                system = System(self._setting.kinds(case.features), case.features, case.box)
-                runs = self._curves(case.runs, system)
-                for name, predictor in self._predictors.items():
-                    members, lost = self._score(tallies[name], predictor, case, number, system, runs)
-                    not_finite[name] += lost
-                    if name == first and number in shown:
-                        drawn += fans.fans(case.file, members, runs, self._statistics, self._setting, interval)
+            for number, scored in enumerate(run_all(_score_one, tasks, self._workers)):
+                progress.show(number + 1, f"frame {scored.frame} of {scored.file}")
+                frames.setdefault(scored.file, []).append(scored.frame)
+                drawn += scored.drawn
+                for name, tally in scored.tallies.items():
+                    tallies[name].join(tally)
+                    not_finite[name] += scored.not_finite[name]
         return self._findings(tallies, not_finite, frames, drawn)
+
+    def score(self, number):
+        """Draw and score the ensembles of one start.
+
+        Args:
+            number: Its number.
+
+        Returns:
+            A `_Scored`.
+        """
+        (case,) = self._cases.read(self._cases.index[[number]])
+        scored = _Scored(case.file, case.frame, {name: Tally(number) for name in self._predictors})
+        first = next((name for name, each in self._predictors.items() if isinstance(each, DrawnPaths)), None)
+        manifest, windows = self._cases.manifest, self._cases.windows
+        interval = manifest.time_between_frames * windows.spacing
+        system = System(self._setting.kinds(case.features), case.features, case.box)
+        runs = self._curves(case.runs, system)
+        for name, predictor in self._predictors.items():
+            members, scored.not_finite[name] = self._score(scored.tallies[name], predictor, case, number, system, runs)
+            if name == first and number in fans.chosen(len(self._cases)):
+                scored.drawn += fans.fans(case.file, members, runs, self._statistics, self._setting, interval)
+        return scored
 
     def _score(self, tally, predictor, case, number, system, runs):
         """Score one predictor at one start; its curves, and the number of paths that are not finite."""
@@ -168,3 +198,9 @@ class Ensembles:
             time_unit=self._cases.manifest.time_unit,
             fans=drawn,
         )
+
+
+def _score_one(shared, number):
+    """Unit of work: one start."""
+    yield 0
+    return shared.value.score(number)

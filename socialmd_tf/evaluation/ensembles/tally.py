@@ -56,6 +56,11 @@ class Tally:
         row = {"group": group, "crps": float(np.mean(crps)), "floor": float(np.mean(floor))}
         self._rows["configuration"].append(row)
 
+    def join(self, other):
+        """Add the scores of states that follow."""
+        for name, rows in other._rows.items():
+            self._rows[name] += rows
+
     def summary(self):
         """Statistic -> its numbers, averaged over states; see `EnsembleFindings`."""
         return {name: _summary(rows) for name, rows in self._rows.items()}

@@ -24,6 +24,7 @@ class TrainingRuns:
     """
 
     def __init__(self, cases, directory, setting, names):
+        self._arguments = cases, directory, setting, names
         self._manifest, self._directory = cases.manifest, Path(directory)
         self._frames, self._setting, self._names = cases.frames, setting, names
         files = self._manifest.splits["train"]
@@ -31,6 +32,10 @@ class TrainingRuns:
         self._files = [files[place] for place in spread]
         self.statistics_from = lru_cache(maxsize=4)(self._statistics_from)
         self.stretches_of = lru_cache(maxsize=1)(self._stretches_of)
+
+    def __reduce__(self):
+        """Without what was computed, for other processes."""
+        return TrainingRuns, self._arguments
 
     def move_variances(self):
         """Variance of a coordinate of a move over one step, per group `[G]`; NaN for groups that never occur."""

@@ -96,7 +96,7 @@ def test_strata_split_all_real_particles():
     error = np.random.default_rng(2).random((6, 3, 5, 2))
     scores = Scores(error[..., 0], error, error[..., 0], mask)
     found = encounters(paths, mask)
-    tally = Strata(0.1)
+    tally = Strata(0.1, found)
     for window in range(len(mask)):
         one = slice(window, window + 1)
         each = Encounters(found.closest_approach[one], found.passing_distance[one])
@@ -136,7 +136,7 @@ def test_large_systems_have_the_encounters_of_a_sample_of_particles(monkeypatch,
             ours, expected = getattr(some, name)[window, :count], getattr(whole, name)[window, :count]
             np.testing.assert_array_equal(ours[known], expected[known])
     scores = Scores(np.ones((2, 3, 40)), np.ones((2, 3, 40, 2)), np.ones((2, 3, 40)), mask)
-    tally = Strata(0.1)
+    tally = Strata(0.1, some)
     tally.add(some, scores)
     counts = {kind: sum(row["count"] for row in rows) for kind, rows in tally.result().items()}
     assert counts == {"closest_approach": 144 // 40 + 144 // 35, "crossing": 144 // 40 + 144 // 35}
@@ -147,8 +147,9 @@ def test_strata_are_fifths_where_the_fixed_ones_would_not_split():
     closest = np.arange(80.0, 181.0, 10.0)[None]
     error = np.ones((1, 1, 11, 2))
     scores = Scores(error[..., 0], error, error[..., 0], np.ones((1, 11)))
-    tally = Strata(1.0)
-    tally.add(Encounters(closest, np.full_like(closest, np.inf)), scores)
+    found = Encounters(closest, np.full_like(closest, np.inf))
+    tally = Strata(1.0, found)
+    tally.add(found, scores)
     strata = tally.result()["closest_approach"]
     edges = [(0.0, 100.0), (100.0, 120.0), (120.0, 140.0), (140.0, 160.0), (160.0, None)]
     assert [(stratum["from"], stratum["to"]) for stratum in strata] == edges

@@ -299,3 +299,18 @@ def test_densities_of_many_particles_are_scored_in_pieces(monkeypatch, num_compo
         np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), rtol=1e-5)
     # Levels of mixtures are shares of 256 samples.
     np.testing.assert_allclose(pieces.level, whole.level, atol=1e-5 if num_components == 1 else 0.2)
+
+
+@pytest.mark.parametrize("sizes", [(5, 3), (40, 3), (3, 40), (40, 90)])
+def test_samples_are_joined_at_one_share(monkeypatch, sizes):
+    """Numbers of the two parts are kept with the same probability, and no more than the limit."""
+    monkeypatch.setattr(metrics, "_SAMPLE", 20)
+    first, second = Sample(), Sample()
+    first.add(np.zeros(sizes[0]))
+    second.add(np.ones(sizes[1]))
+    shares = first._share, second._share
+    first.join(second)
+    assert first._size == sum(map(len, first._parts)) <= 20
+    assert first._share <= min(shares) and second._share >= first._share
+    if sum(sizes) <= 20:
+        assert np.concatenate(first._parts).tolist() == [0.0] * sizes[0] + [1.0] * sizes[1]

@@ -94,3 +94,14 @@ def test_springs_know_their_bonds(tmp_path):
     result = windows.score(made)[1]["exact_integrator"]
     assert result["mae"] < 1e-5
     assert result["observables"]["energy_drift"]["rollout"] < 1e-2
+
+
+def test_units_of_one_batch_give_the_numbers_of_one_unit(liquid, monkeypatch):
+    monkeypatch.setattr(CommonWindows, "batch_size", staticmethod(lambda num_particles: 2))
+    results = []
+    for batches in (1, 100):
+        monkeypatch.setattr("socialmd_tf.evaluation.scored_windows._BATCHES", batches)
+        windows, made = scored(liquid[0])
+        assert len(windows.index) > 3
+        results.append(numbers(windows.score(made)[1]))
+    assert results[0] == pytest.approx(results[1], rel=1e-12, nan_ok=True)

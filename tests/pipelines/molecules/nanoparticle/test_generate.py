@@ -14,6 +14,7 @@ from pipelines.molecules.nanoparticle import dynamics, generate
 from pipelines.molecules.nanoparticle.beads import build
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.prepare import prepare
+from pipelines.workers import Workers
 
 SMALL = NanoparticleConfig(
     num_simulations=2, num_strands=6, chain_beads=2, num_frames=4, steps_per_frame=5, relaxation_steps=20
@@ -78,27 +79,27 @@ def test_the_same_seed_gives_the_same_files_and_another_one_others(tmp_path):
 def test_the_files_do_not_depend_on_the_number_of_processes(tmp_path):
     pytest.importorskip("openmm")
     config = dataclasses.replace(SMALL, drug="both", drug_fractions=(0.5,))
-    summaries = [generate.generate(config, tmp_path / str(number), number) for number in (1, 2)]
+    summaries = [generate.generate(config, tmp_path / str(number), Workers(number)) for number in (1, 2)]
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
     np.testing.assert_array_equal(*(summary.distances for summary in summaries))
     assert "OQL: " in str(summaries[0]) and "PAN: " in str(summaries[0])
 
 
-@pytest.mark.parametrize("num_processes", ["1", "2"])
-def test_a_killed_run_is_finished_by_the_same_command(tmp_path, num_processes):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_killed_run_is_finished_by_the_same_command(tmp_path, workers):
     pytest.importorskip("openmm")
     flags = ["--num-simulations", "3", "--num-strands", "6", "--num-frames", "30", "--relaxation-steps", "10"]
-    flags += ["--steps-per-frame", "20", "--num-processes", num_processes]
+    flags += ["--steps-per-frame", "20", "--workers", workers]
     command = [sys.executable, "-m", "socialmd_tf.nanoparticle", *flags, "--output"]
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
     killed = tmp_path / "killed"
     process = subprocess.Popen([*command, str(killed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not list((killed / "simulations").glob(".00001.partial/*1.pdb")):
+    while not list((killed / "simulations").glob(".00001.*.tmp/*1.pdb")):
         assert process.poll() is None and time.sleep(0.002) is None
     process.send_signal(signal.SIGKILL)
     process.communicate()
     folders = [path.name for path in (killed / "simulations").iterdir() if not path.name.startswith(".")]
-    assert folders == ["00000"] or (num_processes == "2" and not folders)
+    assert folders == ["00000"] or (workers == "2" and not folders)
     subprocess.run([*command, str(killed)], check=True, capture_output=True)
     assert contents(killed) == contents(tmp_path / "whole")
 

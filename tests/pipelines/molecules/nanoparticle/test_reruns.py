@@ -7,6 +7,7 @@ from pipelines.errors import UserError
 from pipelines.molecules.nanoparticle import generate
 from pipelines.molecules.nanoparticle.config import NanoparticleConfig
 from pipelines.molecules.nanoparticle.reruns import RestartConfig, generate_reruns
+from pipelines.workers import Workers
 
 pytest.importorskip("openmm")
 
@@ -39,7 +40,7 @@ def test_a_rerun_with_the_same_seed_is_the_simulation(originals, tmp_path, frame
 
 def test_reruns_begin_at_the_frame_and_then_differ(originals, tmp_path):
     folder = originals / "simulations" / "00001"
-    summary = generate_reruns(RestartConfig((folder,), 6, num_reruns=2), tmp_path / "out", num_processes=2)
+    summary = generate_reruns(RestartConfig((folder,), 6, num_reruns=2), tmp_path / "out", workers=Workers(2))
     expected = texts(folder)
     first, second = (texts(tmp_path / "out" / "simulations" / f"00001_006_{number:02d}") for number in range(2))
     assert first["frame_06.pdb"] == second["frame_06.pdb"] == expected["frame_06.pdb"]
