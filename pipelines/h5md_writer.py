@@ -21,7 +21,7 @@ _GROUP = "particles/all"
 def save_h5md(
     path: Path, manifest: Manifest, shape: Sequence[int], chunks: Iterable[npt.NDArray[Any]], dtype: str
 ) -> None:
-    """Write a trajectory whose features are constant in time, atomically and chunk by chunk.
+    """Write a trajectory whose features but for velocities are constant in time, atomically and chunk by chunk.
 
     Args:
         path: The file, .h5md or .zarr; its directory is created if missing.
@@ -73,14 +73,21 @@ def _write(
         box = root[_GROUP].create_group("box")
         boundary = ["periodic" if manifest.is_periodic else "none"] * size
         box.attrs.update({"dimension": size, "boundary": boundary})
+        moving, velocities = manifest.velocity_start, None
+        if moving is not None:
+            velocities = create(f"{_GROUP}/velocity/value", **options, **({"compressors": None} if is_zarr else {}))
         done, features = 0, None
         for chunk in chunks:
             require(chunk.shape[1:] == tuple(shape[1:]), "chunks", f"[frames, {shape[1]}, {shape[2]}]", chunk.shape)
             positions[done : done + len(chunk)] = chunk[..., :size].astype(dtype)
+            if velocities is not None and moving is not None:
+                velocities[done : done + len(chunk)] = chunk[..., size + moving : 2 * size + moving].astype(dtype)
             features = chunk[0, :, size:] if features is None and len(chunk) else features
             done += len(chunk)
         require(done == num_frames, "chunks", f"{num_frames} frames in total", done)
         for place, name in enumerate(manifest.features):
+            if velocities is not None and name in manifest.velocity_names:
+                continue
             values = np.asarray(features)[:, place].astype(np.float32)
             create(f"{_GROUP}/{name}", data=values)
     finally:

@@ -90,7 +90,7 @@ class Aligner:
     def __init__(self, selection: Selection, first: Frame, start: Array | None = None) -> None:
         self._selection = selection
         self._center: Unwrapped | None = None
-        place = first.finite_positions(selection.atoms)
+        place = selection.positions(first)
         if len(selection.center_atoms):
             cluster = first.finite_positions(selection.center_atoms)
             self._center = Unwrapped(gather_around_mean(cluster, first.box))
@@ -118,7 +118,7 @@ class Aligner:
         Raises:
             UserError: A coordinate of a followed atom is not finite.
         """
-        positions, origin = frame.finite_positions(self._selection.atoms), np.zeros(3)
+        positions, origin = self._selection.positions(frame), np.zeros(3)
         if self._center is not None:
             self._center.advance(frame.finite_positions(self._selection.center_atoms), frame.box)
             origin = self._center.positions.mean(axis=0)

@@ -11,13 +11,32 @@ import numpy.typing as npt
 from pipelines.boxes import Array
 from pipelines.errors import UserError
 from pipelines.molecules.anchors import find_anchors
+from pipelines.molecules.bonds import particle_bonds
 from pipelines.molecules.config import WATER, MoleculesConfig
 from pipelines.molecules.formats.frame import Topology
 from pipelines.molecules.periodic import gather_around_mean, make_whole
 from pipelines.molecules.residues import Indices, Molecules, find_molecules, why_unclear
 from pipelines.molecules.simulation_frames import Frame
+from pipelines.molecules.topology_attributes import masses, particle_features, select_atoms
 
 _LISTED_NAMES = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Masses of the atoms of particles."""
+
+    atoms: Indices
+    """The atoms, particle by particle `[M]`."""
+    starts: Indices
+    """Where each particle begins `[N]`."""
+    masses: Array
+    """`[M]`."""
+
+    def mean(self, values: Array) -> Array:
+        """Mean of values of atoms `[M, 3]` over each particle `[N, 3]`, weighted by the masses."""
+        sums = np.add.reduceat(values * self.masses[:, None], self.starts, axis=0)
+        return np.asarray(sums / np.add.reduceat(self.masses, self.starts)[:, None])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +57,38 @@ class Selection:
     """How unusual residue numbers were read, one sentence each, for the report."""
     anchors: Indices | None = None
     """The atom that holds each particle `[N]`; None if no anchors are asked for."""
+    features: npt.NDArray[np.float32] = dataclasses.field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """Attributes of the topology `[N, F]`."""
+    bonds: npt.NDArray[np.int32] | None = None
+    """Rows of two particles and the type of their bond `[E, 3]`; None if no bonds are asked for."""
+    weights: Weights | None = None
+    """Of centres of mass; None if `atoms` are the particles."""
+
+    def needed_atoms(self) -> Indices:
+        """Numbers of all atoms that are followed, ascending."""
+        parts = [self.atoms if self.weights is None else self.weights.atoms, self.center_atoms]
+        return np.unique(np.concatenate([*parts, *([] if self.anchors is None else [self.anchors])]))
+
+    def positions(self, frame: Frame) -> Array:
+        """Positions of the particles in a frame `[N, 3]`, in angstrom.
+
+        Raises:
+            UserError: A coordinate is not finite.
+        """
+        if self.weights is None:
+            return frame.finite_positions(self.atoms)
+        whole = make_whole(frame.finite_positions(self.weights.atoms), self.weights.starts, frame.box)
+        return self.weights.mean(whole)
+
+    def velocities(self, frame: Frame) -> Array:
+        """Velocities of the particles in a frame `[N, 3]`, in angstrom per picosecond.
+
+        Raises:
+            UserError: The frame has no velocities, or one is not finite.
+        """
+        if self.weights is None:
+            return frame.finite_velocities(self.atoms)
+        return self.weights.mean(frame.finite_velocities(self.weights.atoms))
 
 
 def nearest_to_centers(positions: Array, starts: Indices, box: Array | None) -> Indices:
@@ -66,45 +117,81 @@ def select(topology: Topology, first: Frame, config: MoleculesConfig) -> Selecti
     Args:
         topology: Names and residue numbers.
         first: The first frame of the simulation.
-        config: `molecules`, `center`, `center_on`, `anchor` and `anchor_by`.
+        config: What particles are, and what is kept of them.
 
     Returns:
         The selection.
 
     Raises:
         UserError: No molecule, or no atom of the centre or anchor, has one of the names, selected molecules cannot be
-            told apart or have coordinates that are not finite, or a molecule has no bonds to an anchor.
+            told apart or have coordinates that are not finite, a molecule has no bonds to an anchor, or the topology
+            lacks an attribute that is asked for.
     """
     molecules = find_molecules(topology)
     counts = dict(Counter(molecules.names.tolist()))
     kinds = np.full(len(molecules.names), -1)
     for kind, name in enumerate(config.molecules):
         kinds[molecules.names == name] = kind
-    chosen = np.flatnonzero(kinds >= 0)
-    if not len(chosen):
+    owners, members, starts = _members(topology, molecules, kinds, config)
+    if not len(members):
         raise UserError(unknown_name(topology.path, "molecules", config.molecules, counts))
-    selected = [name for name in config.molecules if name in counts]
-    for name in selected:
+    selected = [name for name in config.molecules if name in set(molecules.names[owners])]
+    for name in selected if config.particles != "atoms" else ():
         reason = why_unclear(topology, molecules, name)
         if reason:
             raise UserError(
                 f"{topology.path}: molecules of {name} cannot be told apart: {reason}; expected a `--topology` in "
                 "which each molecule has its own residue number, or atom names that differ within a molecule"
             )
-    first.finite_positions(molecules.order[np.isin(topology.molecule_names[molecules.order], selected)])
-    nearest = nearest_to_centers(first.positions[molecules.order], molecules.starts, first.box)
-    atoms = molecules.order[nearest]
+    nearest = nearest_to_centers(first.finite_positions(members), starts, first.box)
+    atoms, notes = members[nearest], _notes(molecules, selected)
+    weights = None
+    if config.particles == "center-of-mass":
+        weighed, more = masses(topology, members)
+        weights, notes = Weights(members, starts, weighed), (*notes, *more)
+    features, more = particle_features(topology, config.feature, atoms, members, starts)
+    notes = tuple(dict.fromkeys((*notes, *more)))
     sizes = {name: molecules.sizes[molecules.names == name] for name in selected}
-    anchors, anchor_notes = find_anchors(topology, molecules, chosen, atoms[chosen], first, config)
+    anchors, anchor_notes = find_anchors(topology, molecules, owners, atoms, first, config)
+    center_atoms = _center_atoms(topology, molecules, first, config, counts)
     return Selection(
-        atoms[chosen],
-        kinds[chosen],
-        _center_atoms(topology, molecules, first, config, counts),
+        atoms,
+        kinds[owners],
+        center_atoms,
         counts,
         {name: (int(each.min()), int(each.max())) for name, each in sizes.items()},
-        (*_notes(molecules, selected), *anchor_notes),
+        (*notes, *_center_notes(center_atoms, members), *anchor_notes),
         anchors,
+        features,
+        particle_bonds(topology, members, starts, kinds[owners], len(config.molecules)) if config.bonds else None,
+        weights,
     )
+
+
+def _members(
+    topology: Topology, molecules: Molecules, kinds: Indices, config: MoleculesConfig
+) -> tuple[Indices, Indices, Indices]:
+    """The atoms of the particles.
+
+    Returns:
+        The molecule of each particle `[N]`, the atoms, particle by particle `[M]`, and where each begins `[N]`.
+    """
+    molecule_of_atom = np.repeat(np.arange(len(molecules.starts)), molecules.sizes)
+    wanted = (kinds[molecule_of_atom] >= 0) & select_atoms(topology, config.select)[molecules.order]
+    members, molecule_of_atom = molecules.order[wanted], molecule_of_atom[wanted]
+    if config.particles == "atoms":
+        return molecule_of_atom, members, np.arange(len(members))
+    owners, starts = np.unique(molecule_of_atom, return_index=True)
+    return owners, members, starts
+
+
+def _center_notes(center_atoms: Indices, members: Indices) -> tuple[str, ...]:
+    """A warning if the centre moves with what is to be predicted."""
+    count = len(np.intersect1d(center_atoms, members))
+    if not count:
+        return ()
+    which = "the centre is" if len(center_atoms) == 1 else f"{count} of {len(center_atoms)} atoms of the centre are"
+    return (f"warning: {which} part of the particles, which therefore move with it; expected --center none",)
 
 
 def _center_atoms(

@@ -1,7 +1,9 @@
 """Configuration of datasets from molecular trajectories."""
 
 import dataclasses
+import glob
 import math
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +11,7 @@ from pipelines.config import DataConfig
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
 
+NO_CENTER = ("none",)
 DEFAULT_RADIUS = 0.35
 """Default radius of the sphere that represents a molecule, in nm: the size of about ten heavy atoms."""
 SPLITS = ("train", "validation", "test")
@@ -28,15 +31,33 @@ class MoleculesConfig:
     Files are the parts of one simulation, in the order of time.
     A directory is one simulation, and its files in numerical order are its parts.
     With `--split-by file`, each argument (file or directory) is a simulation.
+    A pattern in quotes, such as "run*/md.xtc", stands for the files and directories that it matches.
     The alphabetical order of a shell's *.pdb becomes numerical: 2 before 10."""
     topology: tuple[Path, ...] = ()
     """Files that name the molecules of the atoms: PDB, GRO, PSF, AMBER prmtop or TPR.
     One file for all simulations or one for each. By default, the first trajectory file of each simulation."""
     molecules: tuple[str, ...] = ("OQL", "ONC")
     """Names of the molecules (residues) to keep, in the order of the features. Water is never kept.
-    The defaults are the drug and the background molecule of the thesis."""
+    The defaults are the drug and the background molecule of the thesis; with --select, all names that are selected."""
+    select: str | None = None
+    """Atoms to keep, of the molecules above, in the selection language of MDAnalysis, such as "name PO4" or
+    "protein and name CA". The topology decides, for all frames."""
+    particles: Literal["nearest-atom", "center-of-mass", "atoms"] = "nearest-atom"
+    """Position of a particle. nearest-atom: the atom of a molecule nearest to its geometric centre in the first frame.
+    center-of-mass: the centre of mass of a molecule (of its selected atoms). atoms: each atom is a particle."""
+    feature: tuple[str, ...] = ()
+    """Numbers that the topology states of its atoms, as further features: charge, mass, or any attribute that
+    MDAnalysis reads. Charges and masses are summed over the atoms of a particle."""
+    bonds: bool = False
+    """Whether the bonds of the topology between particles become edges of the dataset, with a type for each pair of
+    names of molecules."""
+    velocities: bool = False
+    """Whether the velocities of the trajectory become features (GRO, TRR and other formats that have them)."""
+    stride: int = 1
+    """Keep every n-th frame. The others are read, too, to follow particles through a periodic box."""
     center: tuple[str, ...] = ("AU",)
-    """Names of the molecules or atoms that define the centre; gold by default."""
+    """Names of the molecules or atoms that define the centre; gold by default. none: no centre, for liquids and
+    membranes, as `--center-on nothing`."""
     center_on: Literal["atom", "mean", "nothing"] = "atom"
     """Origin of the positions: the centre atom that is innermost in the first frame, or the mean of all centre atoms.
     nothing: the origin of the files, for liquids and other systems without a centre.
@@ -98,6 +119,10 @@ class MoleculesConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
+        for name in ("trajectory", "topology", "validation", "test"):
+            object.__setattr__(self, name, expand_patterns(name, getattr(self, name)))
+        if self.center == NO_CENTER:
+            object.__setattr__(self, "center_on", "nothing")
         require(len(self.trajectory) > 0, "trajectory", "at least one file", self.trajectory)
         require(
             len(set(self.trajectory)) == len(self.trajectory),
@@ -116,7 +141,7 @@ class MoleculesConfig:
         water = [name for name in self.molecules if name.upper() in WATER]
         if water:
             raise UserError(f"`molecules` must not name water, which is never modelled. Received: {' '.join(water)}")
-        for name in ("num_slices", "min_frames"):
+        for name in ("num_slices", "min_frames", "stride"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("slice_half_thickness", "time_between_frames"):
             value = getattr(self, name)
@@ -143,9 +168,19 @@ class MoleculesConfig:
             self.fractions,
         )
         self._check_named()
+        self._check_particles()
         sizes = {0, 1, len(self.molecules)}
         right = len(self.radii) in sizes and all(0 < radius < math.inf for radius in self.radii)
         require(right, "radii", "one positive length, or one per name in `molecules`", self.radii)
+
+    def _check_particles(self) -> None:
+        """Check what particles are, and what is kept of them."""
+        names = (*self.molecules, *self.feature)
+        require(len(set(names)) == len(names), "feature", "names that differ, also from `molecules`", self.feature)
+        flat = self.num_dimensions == 2
+        require(not (flat and self.bonds), "bonds", "left out for flat slices", self.bonds)
+        require(not (flat and self.velocities), "velocities", "left out for flat slices", self.velocities)
+        require(self.stride == 1 or not self.reruns, "stride", "1 with `--reruns`, which count all frames", self.stride)
 
     def _check_named(self) -> None:
         """Check the trajectories that are named for a split."""
@@ -166,9 +201,10 @@ class MoleculesConfig:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features: the molecules, and the axes of the anchors."""
-        axes = "xyz"[: self.num_dimensions] if self.has_anchors else ""
-        return (*self.molecules, *(f"anchor_{axis}" for axis in axes))
+        """Names of the features: the molecules, attributes of the topology, and the axes of anchors and velocities."""
+        axes, moving = ("xyz"[: self.num_dimensions] if there else "" for there in (self.has_anchors, self.velocities))
+        vectors = [*(f"anchor_{axis}" for axis in axes), *(f"velocity_{axis}" for axis in moving)]
+        return (*self.molecules, *self.feature, *vectors)
 
     def layout(self, time_between_frames: float = 1.0) -> Manifest:
         """A manifest without files, which describes the columns."""
@@ -179,6 +215,33 @@ class MoleculesConfig:
     def units_in_angstrom(self) -> float:
         """The length unit of the dataset, in angstrom."""
         return 10.0 if self.length_unit == "nm" else 1.0
+
+
+def expand_patterns(field: str, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Put the files and directories that a pattern matches in its place, in numerical order.
+
+    Args:
+        field: The field, for the message.
+        paths: Paths and patterns.
+
+    Raises:
+        UserError: A pattern matches nothing.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.exists() or not glob.has_magic(str(path)):
+            found.append(path)
+            continue
+        matches = sorted(map(Path, glob.glob(str(path))), key=numerical_key)
+        require(bool(matches), field, "files, or patterns that match files", str(path))
+        found += matches
+    return tuple(found)
+
+
+def numerical_key(path: Path) -> list[tuple[int, str]]:
+    """Sorts `frame_2.pdb` before `frame_10.pdb`."""
+    pieces = re.split(r"(\d+)", str(path))
+    return [(int(piece), "") if index % 2 else (-1, piece) for index, piece in enumerate(pieces)]
 
 
 def _texts(paths: tuple[Path, ...] | list[Path]) -> list[str]:

@@ -34,7 +34,7 @@ def known_molecules(manifest: Manifest) -> KnownMolecules | None:
 
     Args:
         manifest: Its manifest. It holds the molecules if `prepare` wrote it: the command is recorded, and the features
-            are the names, and then perhaps the anchors.
+            are the names, and then perhaps attributes, anchors and velocities.
 
     Returns:
         The molecules; None for other datasets.
@@ -43,8 +43,9 @@ def known_molecules(manifest: Manifest) -> KnownMolecules | None:
     if "socialmd_tf.prepare" not in str(manifest.provenance.get("command")) or not isinstance(config, dict):
         return None
     unit = _LENGTH_IN_NM.get(manifest.length_unit)
-    names = manifest.own_features
-    if unit is None or config.get("molecules") != list(names) or names != manifest.features[: len(names)]:
+    names = tuple(map(str, config.get("molecules") or ()))
+    count = len(names)
+    if unit is None or not names or not names == manifest.own_features[:count] == manifest.features[:count]:
         return None
     radii = config.get("radii") or [DEFAULT_RADIUS / unit]
     radii = radii * len(names) if len(radii) == 1 else radii

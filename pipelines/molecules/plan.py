@@ -13,6 +13,7 @@ from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.formats.frame import Topology
 from pipelines.molecules.frame_times import FrameTimes
 from pipelines.molecules.reading import holds_positions, read_frames, read_topology
+from pipelines.molecules.residues import Indices
 from pipelines.molecules.series import Simulation
 from pipelines.molecules.simulation_frames import Frame, SimulationFrames
 from pipelines.molecules.slices import Slice, cut_slice, slice_axes
@@ -51,8 +52,8 @@ class Plan:
     """For a re-run, the positions of the particles `[N, 3]`, in the length unit, at the frame that it restarts."""
 
     def frames(self, config: MoleculesConfig) -> SimulationFrames:
-        """All frames of the simulation."""
-        return _frames(config, self.simulation, self.topology)
+        """All frames of the simulation, with the atoms that are followed."""
+        return _frames(config, self.simulation, self.topology, self.selection.needed_atoms())
 
 
 def make_plans(config: MoleculesConfig, simulations: Sequence[Simulation]) -> list[Plan]:
@@ -108,8 +109,10 @@ def fills_box(positions: Array, box: Array) -> bool:
     return bool((gaps[box.any(axis=1)] < _GAP).any())
 
 
-def _frames(config: MoleculesConfig, simulation: Simulation, topology: Topology) -> SimulationFrames:
-    return SimulationFrames(simulation.parts, topology, config.input_unit, config.incomplete_frames == "drop")
+def _frames(
+    config: MoleculesConfig, simulation: Simulation, topology: Topology, atoms: Indices | None = None
+) -> SimulationFrames:
+    return SimulationFrames(simulation.parts, topology, config.input_unit, config.incomplete_frames == "drop", atoms)
 
 
 def _plan(config: MoleculesConfig, simulation: Simulation, split: str | None) -> Plan:

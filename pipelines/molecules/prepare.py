@@ -10,7 +10,7 @@ renamed.
 import dataclasses
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,21 @@ from pipelines.atomic_files import write_json
 from pipelines.errors import UserError
 from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.molecules.config import SPLITS, MoleculesConfig
+from pipelines.molecules.expected_frames import expected_frames
 from pipelines.molecules.inputs import check_inputs
 from pipelines.molecules.plan import Plan, make_plans
 from pipelines.molecules.records import Record
 from pipelines.molecules.rerun_list import Rerun, find_reruns, restarted
 from pipelines.molecules.series import Simulation, find_simulations
 from pipelines.molecules.summary import Summary
-from pipelines.molecules.write_simulation import box_file, save_boxes, write_simulation
-from pipelines.output_directory import LOCK_FILE, check_claim, claim
+from pipelines.molecules.topology_attributes import with_selected_names
+from pipelines.molecules.write_simulation import box_file, edge_file, save_boxes, write_simulation
+from pipelines.output_directory import LOCK_FILE, check_claim, claim, defaults_of
+from pipelines.progress import Progress
 from pipelines.reruns import rerun_fault
 from pipelines.stored_trajectory import StoredTrajectory
 from pipelines.validation import check
+from pipelines.workers import HERE, Work, Workers, run_all
 
 CONFIG_FILE = "prepare.json"
 RECORDS, RERUNS = "simulations", "reruns"
@@ -39,7 +43,7 @@ _INPUTS = ("trajectory", "topology")
 _NAMED = ("validation", "test")
 
 
-def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summary:
+def prepare(config: MoleculesConfig, directory: Path, *, command: str, workers: Workers = HERE) -> Summary:
     """Make a dataset; the same call completes a run that was stopped.
 
     A file is `[num_frames, N, D + F]`, float32 in a .npy file by default: positions relative to the centre, in the
@@ -50,6 +54,7 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
         config: The trajectories and what to make of them.
         directory: Directory of the dataset: new, empty, or begun with the same `config` and inputs.
         command: The command of the user, for `dataset.json`.
+        workers: Where the simulations are read, by default here. The files do not depend on it.
 
     Returns:
         The summary.
@@ -61,9 +66,10 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
     directory = Path(directory)
     settings = {name: value for name, value in _as_json(config).items() if name not in (*_INPUTS, *_NAMED)}
     settings |= {name: numbers for name in _NAMED if (numbers := _numbers(config, getattr(config, name)))}
-    ours = (directory, CONFIG_FILE, settings, "a dataset of molecules")
+    ours = (directory, CONFIG_FILE, settings, "a dataset of molecules", defaults_of(MoleculesConfig))
     was_there, was_claimed = directory.exists(), check_claim(*ours)
     simulations = find_simulations(config)
+    config = with_selected_names(config, simulations)
     reruns = find_reruns(config, simulations)
     was_complete = was_claimed and (directory / MANIFEST_FILE).exists()
     if was_claimed:
@@ -75,14 +81,18 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str) -> Summar
     plans = make_plans(config, simulations)
     try:
         with claim(*ours):
-            for index, plan in enumerate(plans):
-                if not _is_written(config, directory, index):
-                    record = write_simulation(config, plan, index, directory, len(plans))
-                    write_json(_record_path(directory, index), dataclasses.asdict(record))
+            missing = [index for index in range(len(plans)) if not _is_written(config, directory, index)]
+            tasks = [(config, plans[index], index, directory) for index in missing]
+            _do_all(_write_one, tasks, directory, workers, [plans[index] for index in missing], "simulation")
             records = _records(directory)
-            for index, rerun in enumerate(reruns):
-                original = plans[rerun.original], records[rerun.original]
-                _write_rerun(config, *original, rerun, index, directory, len(reruns))
+            originals = [(plans[rerun.original], records[rerun.original]) for rerun in reruns]
+            again = [_as_plan(plan, rerun) for (plan, _), rerun in zip(originals, reruns, strict=True)]
+            reruns_left = [
+                (config, plan, record, rerun, index, directory)
+                for index, (plan, (_, record), rerun) in enumerate(zip(again, originals, reruns, strict=True))
+                if not _is_rerun_written(config, record, rerun, index, directory)
+            ]
+            _do_all(_write_rerun, reruns_left, directory, workers, [each[1] for each in reruns_left], "re-run")
             summary = Summary(directory, config, records, False, _records(directory, RERUNS))
             boxes = _boxes(directory, config.layout(), [*records, *summary.reruns])
             manifest = dataclasses.replace(_manifest(config, command, summary), **boxes)
@@ -103,44 +113,74 @@ def _numbers(config: MoleculesConfig, named: tuple[Path, ...]) -> list[int]:
     return sorted(config.trajectory.index(path) for path in named)
 
 
-def _write_rerun(
-    config: MoleculesConfig,
-    plan: Plan,
-    original: Record,
-    rerun: Rerun,
-    index: int,
-    directory: Path,
-    num_reruns: int,
+def _do_all(
+    work: Work, tasks: Sequence[tuple[Any, ...]], directory: Path, workers: Workers, plans: Sequence[Plan], kind: str
 ) -> None:
-    """Write a re-run of a simulation that is complete, unless it is written.
+    """Write simulations or re-runs, and show the progress."""
+    sizes = [expected_frames(plan.simulation.parts, plan.topology.num_atoms) for plan in plans]
+    done = dict.fromkeys(range(len(tasks)), 0)
+    with Progress("prepare", None if None in sizes else sum(size or 0 for size in sizes)) as progress:
+
+        def report(place: int, num_frames: int) -> None:
+            done[place] = num_frames
+            progress.show(sum(done.values()), f"{kind} {place + 1} of {len(tasks)}, {num_frames} frames")
+
+        try:
+            for _ in run_all(work, tasks, workers, report):
+                pass
+        finally:
+            for stale in list(directory.rglob(".*.tmp")):  # of workers that were stopped
+                stale.unlink(missing_ok=True)
+
+
+def _write_one(config: MoleculesConfig, plan: Plan, index: int, directory: Path) -> Generator[int]:
+    """Write a simulation, and then its record; yields the number of frames."""
+    record = yield from write_simulation(config, plan, index, directory)
+    write_json(_record_path(directory, index), dataclasses.asdict(record))
+
+
+def _as_plan(plan: Plan, rerun: Rerun) -> Plan:
+    """The plan of a re-run: it has the centre atoms and anchors of its simulation."""
+    return dataclasses.replace(plan, simulation=rerun.simulation, split=RERUNS, notes=())
+
+
+def _is_rerun_written(config: MoleculesConfig, original: Record, rerun: Rerun, index: int, directory: Path) -> bool:
+    """Whether a re-run is complete; refuses another one in its place."""
+    file, frame = restarted(config, rerun, original)
+    if not _is_written(config, directory, index, RERUNS):
+        return False
+    if Record.load(_record_path(directory, index, RERUNS)).restarts != {"of": file, "frame": frame}:
+        raise UserError(f"{directory}: holds other re-runs; expected the same `--reruns`, or a new directory")
+    return True
+
+
+def _write_rerun(
+    config: MoleculesConfig, plan: Plan, original: Record, rerun: Rerun, index: int, directory: Path
+) -> Generator[int]:
+    """Write a re-run of a simulation that is complete; yields the number of frames.
 
     Args:
         config: The configuration of the dataset.
-        plan: The plan of the simulation: a re-run has its centre atoms and anchors.
+        plan: The plan of the re-run.
         original: The record of the simulation.
         rerun: The re-run.
         index: Number of the re-run, from 0.
         directory: The directory of the dataset.
-        num_reruns: Number of re-runs, for the progress.
 
     Raises:
         UserError: As `write_simulation`, or the re-run does not begin at the frame.
     """
     file, frame = restarted(config, rerun, original)
-    restarts = {"of": file, "frame": frame}
-    if _is_written(config, directory, index, RERUNS):
-        if Record.load(_record_path(directory, index, RERUNS)).restarts != restarts:
-            raise UserError(f"{directory}: holds other re-runs; expected the same `--reruns`, or a new directory")
-        return
     trajectory = StoredTrajectory.check(directory / file, config.layout())
     start = np.array(trajectory[frame][:, :3], np.float64)
-    again = dataclasses.replace(plan, simulation=rerun.simulation, split=RERUNS, notes=(), start=start)
-    record = write_simulation(config, again, index, directory, num_reruns)
+    record = yield from write_simulation(config, dataclasses.replace(plan, start=start), index, directory)
     written = directory / record.files[RERUNS][0]
     fault = rerun_fault(StoredTrajectory.check(written, config.layout()), trajectory, frame, 3, None)
     if fault:
         written.unlink()
-        raise UserError(f"{rerun.simulation.label}: not a re-run of {plan.simulation.label}: {fault} ({file})")
+        label = Simulation(Path(original.topology), tuple(map(Path, original.parts))).label
+        raise UserError(f"{rerun.simulation.label}: not a re-run of {label}: {fault} ({file})")
+    restarts = {"of": file, "frame": frame}
     write_json(_record_path(directory, index, RERUNS), dataclasses.asdict(record) | {"restarts": restarts})
 
 
@@ -238,6 +278,9 @@ def _manifest(config: MoleculesConfig, command: str, summary: Summary) -> Manife
             for names in record.files.values()
             for name in names
         },
+        edges={name: edge_file(name) for record in summary.records for names in record.files.values() for name in names}
+        if config.bonds
+        else None,
         reruns={record.files[RERUNS][0]: record.restarts or {} for record in summary.reruns} or None,
         provenance={
             "command": command,

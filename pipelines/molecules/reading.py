@@ -1,5 +1,6 @@
 """Topologies and frames, whatever their format: chooses the reader by the suffix of the file."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,13 +69,16 @@ def read_bonds(topology: Topology) -> npt.NDArray[np.intp]:
     return _BONDS.get(format_suffix(topology.path), mdanalysis.read_bonds)(topology.path)
 
 
-def read_frames(path: Path, num_atoms: int, input_unit: str = "auto") -> Iterator[RawFrame]:
+def read_frames(
+    path: Path, num_atoms: int, input_unit: str = "auto", atoms: npt.NDArray[np.intp] | None = None
+) -> Iterator[RawFrame]:
     """Read a trajectory file to its end, frame by frame; one frame is in memory at a time.
 
     Args:
         path: The file.
         num_atoms: Atoms that every frame must have.
         input_unit: Unit of the numbers in the file, "angstrom" or "nm"; "auto" for that of the format.
+        atoms: Numbers of the atoms whose positions and velocities are wanted; None for all.
 
     Yields:
         The frames, with positions and boxes in angstrom.
@@ -89,11 +93,11 @@ def read_frames(path: Path, num_atoms: int, input_unit: str = "auto") -> Iterato
     if reader is None:
         frames = mdanalysis.read_frames(path, num_atoms, convert_units=input_unit == "auto")
     else:
-        frames = reader(path, num_atoms)
-    scale = _UNITS.get(input_unit, native)
+        frames = xtc.read_frames(path, num_atoms, atoms) if reader is xtc.read_frames else reader(path, num_atoms)
+    scale, chosen = _UNITS.get(input_unit, native), None if reader is xtc.read_frames else atoms
     try:
         for frame in frames:
-            yield _scaled(frame, scale)
+            yield _scaled(frame, scale, chosen)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
 
@@ -103,10 +107,14 @@ def holds_positions(topology: Path) -> bool:
     return format_suffix(topology) in _TOPOLOGIES
 
 
-def _scaled(frame: RawFrame, scale: float) -> RawFrame:
-    positions = None if frame.positions is None else frame.positions * scale
+def _scaled(frame: RawFrame, scale: float, atoms: npt.NDArray[np.intp] | None) -> RawFrame:
+    """A frame with numbers times a factor, and only some atoms."""
+    chosen = slice(None) if atoms is None else atoms
     box = None if frame.box is None else frame.box * scale
-    return RawFrame(frame.path, frame.index, positions, box, frame.time, frame.labels)
+    positions, velocities = (
+        None if values is None else values[chosen] * scale for values in (frame.positions, frame.velocities)
+    )
+    return dataclasses.replace(frame, positions=positions, box=box, velocities=velocities)
 
 
 def _check_exists(path: Path) -> None:

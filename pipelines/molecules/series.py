@@ -1,12 +1,11 @@
 """Which files belong to which simulation, and in what order."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.errors import UserError
-from pipelines.molecules.config import MoleculesConfig
+from pipelines.molecules.config import MoleculesConfig, numerical_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +60,6 @@ def find_simulations(config: MoleculesConfig) -> list[Simulation]:
             f"Received: {len(topologies)}"
         )
     return [Simulation(topology, parts) for topology, parts in zip(topologies, series, strict=True)]
-
-
-def numerical_key(path: Path) -> list[tuple[int, str]]:
-    """Sorts `frame_2.pdb` before `frame_10.pdb`."""
-    pieces = re.split(r"(\d+)", str(path))
-    return [(int(piece), "") if index % 2 else (-1, piece) for index, piece in enumerate(pieces)]
 
 
 def _numerical_if_alphabetical(paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -26,11 +26,15 @@ class Frame:
     index: int
     """Number of the frame in the file, from 0."""
     positions: npt.NDArray[np.float64]
-    """`[num_atoms, 3]`, in angstrom."""
+    """`[n, 3]`, in angstrom, of all atoms or of `atoms`."""
     box: npt.NDArray[np.float64] | None
     """Box vectors `[3, 3]`, one per row, in angstrom, zeros for an open axis; None if all axes are open."""
     time: float | None
     """Time in picoseconds; None if the format has none."""
+    velocities: npt.NDArray[np.float64] | None = None
+    """As `positions`, in angstrom per picosecond; None if the frame states none."""
+    atoms: npt.NDArray[np.intp] | None = None
+    """Numbers of the atoms that were read, ascending; None for all."""
 
     def finite_positions(self, atoms: npt.NDArray[np.intp]) -> Array:
         """Positions of some atoms.
@@ -44,14 +48,32 @@ class Frame:
         Raises:
             UserError: A coordinate is not finite.
         """
-        positions = self.positions[atoms]
-        wrong = np.flatnonzero(~np.isfinite(positions).all(axis=1))
+        return self._finite(self.positions[self._places(atoms)], atoms, "coordinates")
+
+    def finite_velocities(self, atoms: npt.NDArray[np.intp]) -> Array:
+        """Velocities of some atoms; arguments and result as of `finite_positions`, in angstrom per picosecond.
+
+        Raises:
+            UserError: The frame has no velocities, or one is not finite.
+        """
+        if self.velocities is None:
+            raise UserError(
+                f"{self.path}: frame {self.index} states no velocities; expected velocities in every frame, or the "
+                "command without `--velocities`"
+            )
+        return self._finite(self.velocities[self._places(atoms)], atoms, "velocities")
+
+    def _places(self, atoms: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        return atoms if self.atoms is None else np.searchsorted(self.atoms, atoms)
+
+    def _finite(self, values: Array, atoms: npt.NDArray[np.intp], what: str) -> Array:
+        wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if len(wrong):
             raise UserError(
-                f"{self.path}: frame {self.index}: atom {atoms[wrong[0]]} (from 0): expected finite coordinates, "
-                f"found {positions[wrong[0]].tolist()}"
+                f"{self.path}: frame {self.index}: atom {atoms[wrong[0]]} (from 0): expected finite {what}, "
+                f"found {values[wrong[0]].tolist()}"
             )
-        return positions
+        return values
 
 
 class SimulationFrames:
@@ -62,15 +84,22 @@ class SimulationFrames:
         topology: Its atoms.
         input_unit: Unit of the numbers in the files, "angstrom" or "nm"; "auto" for that of the format.
         drop_incomplete: Whether files that end early are used up to their last complete frame, or refused.
+        atoms: Numbers of the atoms to read, ascending; None for all.
     """
 
     def __init__(
-        self, parts: Sequence[Path], topology: Topology, input_unit: str = "auto", drop_incomplete: bool = False
+        self,
+        parts: Sequence[Path],
+        topology: Topology,
+        input_unit: str = "auto",
+        drop_incomplete: bool = False,
+        atoms: npt.NDArray[np.intp] | None = None,
     ) -> None:
         self._parts = parts
         self._topology = topology
         self._input_unit = input_unit
         self._drop_incomplete = drop_incomplete
+        self._atoms = atoms
         self._labels: dict[str, tuple[RawFrame, Labels]] = {}
         self._box: Array | None = None
         self._box_varies = False
@@ -100,7 +129,8 @@ class SimulationFrames:
                     self.without_positions += 1
                     continue
                 self._check_atoms(raw)
-                yield Frame(raw.path, raw.index, raw.positions, self._follow_box(raw, is_first), raw.time)
+                box = self._follow_box(raw, is_first)
+                yield Frame(raw.path, raw.index, raw.positions, box, raw.time, raw.velocities, self._atoms)
                 is_first = False
         if is_first:
             raise UserError(
@@ -110,7 +140,7 @@ class SimulationFrames:
     def _whole_frames(self, path: Path) -> Iterator[RawFrame]:
         found = 0
         try:
-            for raw in read_frames(path, self._topology.num_atoms, self._input_unit):
+            for raw in read_frames(path, self._topology.num_atoms, self._input_unit, self._atoms):
                 found += 1
                 yield raw
         except IncompleteFileError as error:

@@ -158,7 +158,8 @@ class Summary:
             "files that end early, whose complete frames were used": "incomplete",
         }
         counts = {text: sum(getattr(record, name) for record in self.records) for text, name in totals.items()}
-        return [*reading, *(f"{text}: {count}" for text, count in counts.items() if count)]
+        kept = [f"one frame in {self.config.stride} was kept (--stride)"] if self.config.stride > 1 else []
+        return [*reading, *kept, *(f"{text}: {count}" for text, count in counts.items() if count)]
 
     def _slice_lines(self) -> list[str]:
         slices = self.statistics().get("slices")

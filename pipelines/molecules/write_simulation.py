@@ -4,7 +4,9 @@ The centre atoms, and the box where it is kept, go to a temporary file as they a
 atoms and a few frames of centre atoms, whatever the length of the trajectory.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+import socket
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +26,11 @@ from pipelines.molecules.simulation_frames import SimulationFrames
 from pipelines.molecules.slices import Slice, thinness
 from pipelines.molecules.splits import cut_time
 from pipelines.npy_files import save_chunks
-from pipelines.progress import Progress
 
 _CHUNK_NUMBERS = 1 << 20
 
 
-def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory: Path, num_simulations: int) -> Record:
+def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory: Path) -> Generator[int, None, Record]:
     """Write the files of a simulation.
 
     Args:
@@ -37,7 +38,9 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
         plan: What to write.
         index: Number of the simulation, from 0.
         directory: The directory of the dataset.
-        num_simulations: Number of simulations (of re-runs, if it is one), for the progress.
+
+    Yields:
+        The number of frames read so far.
 
     Returns:
         What was found and written.
@@ -49,23 +52,20 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
     inputs = fingerprint_inputs(plan.simulation)
     frames = plan.frames(config)
     # `claim` removes files of this name that a killed run left.
-    store = directory / f".{index:05d}.centers.tmp"
+    store = directory / f".{index:05d}.{socket.gethostname()}-{os.getpid()}.centers.tmp"
     try:
-        with Progress("prepare", None) as progress:
-            kind = "simulation" if plan.start is None else "re-run"
-            where = f"{kind} {index + 1} of {num_simulations}"
-            num_frames, times, aligner = _store_centers(config, plan, frames, store, progress, where)
+        num_frames, times, aligner = yield from _store_centers(config, plan, frames, store)
         check_inputs(plan.simulation, inputs, "reading began")
         aligner.particles.check_moves(label)
         if frames.without_positions:
             label += f", without {frames.without_positions} frames that have no positions"
         shares, splits = (config.fractions, SPLITS) if plan.split is None else ((1.0,), (plan.split,))
         parts = cut_time(label, num_frames, shares, 1 if plan.start is not None else config.min_frames, splits)
-        time_between_frames = times.time_between_frames(label)
-        num_particles = len(plan.selection.atoms)
-        shape = (num_frames, num_particles + 3 * plan.keeps_box, 3)
+        time_between_frames = config.stride * times.time_between_frames(label)
+        num_columns = len(plan.selection.atoms) * (1 + config.velocities)
+        shape = (num_frames, num_columns + 3 * plan.keeps_box, 3)
         stored = np.memmap(store, config.dtype, mode="r", shape=shape)
-        positions, boxes = stored[:, :num_particles], stored[:, num_particles:]
+        positions, boxes = stored[:, :num_columns], stored[:, num_columns:]
         layout = config.layout(time_between_frames)
         files = {
             split: _write_split(config, plan, index, positions, split, parts, directory, layout) for split in parts
@@ -82,19 +82,27 @@ def write_simulation(config: MoleculesConfig, plan: Plan, index: int, directory:
 
 
 def _store_centers(
-    config: MoleculesConfig, plan: Plan, frames: SimulationFrames, store: Path, progress: Progress, where: str
-) -> tuple[int, FrameTimes, Aligner]:
-    """Read all frames; append their aligned centre atoms `[N, 3]`, in the length unit, to a file, and the box."""
+    config: MoleculesConfig, plan: Plan, frames: SimulationFrames, store: Path
+) -> Generator[int, None, tuple[int, FrameTimes, Aligner]]:
+    """Read all frames; append the aligned particles of those that are kept `[N, 3]`, in the length unit, to a file.
+
+    Their velocities and the box follow, if they are kept.
+    """
     times, aligner, num_frames = FrameTimes(config.time_between_frames), None, 0
     start = None if plan.start is None else plan.start * config.units_in_angstrom
     with names_path(store.parent), store.open("wb") as file:
-        for num_frames, frame in enumerate(frames, start=1):
+        for index, frame in enumerate(frames):
             aligner = aligner or Aligner(plan.selection, frame, start)
             times.note(frame)
-            file.write((aligner(frame) / config.units_in_angstrom).astype(config.dtype).data)
-            if plan.keeps_box and frame.box is not None:
-                file.write((frame.box / config.units_in_angstrom).astype(config.dtype).data)
-            progress.show(num_frames, f"{where}, {num_frames} frames")
+            positions = aligner(frame)
+            if index % config.stride == 0:
+                num_frames += 1
+                parts = [positions]
+                parts += [plan.selection.velocities(frame)] if config.velocities else []
+                parts += [frame.box] if plan.keeps_box and frame.box is not None else []
+                for part in parts:
+                    file.write((part / config.units_in_angstrom).astype(config.dtype).data)
+            yield index + 1
     assert aligner is not None  # simulations without frames are refused
     return num_frames, times, aligner
 
@@ -140,19 +148,33 @@ def _write_split(
     for number, piece in enumerate(plan.slices or (None,)):
         name = f"{split}/{index:05d}{'' if piece is None else f'_{number:02d}'}.{config.file_format}"
         columns = _features(config, plan, piece)
-        shape = (len(frames), len(columns), config.num_dimensions + columns.shape[1])
+        moving = 3 * config.velocities
+        shape = (len(frames), len(columns), config.num_dimensions + columns.shape[1] + moving)
         chunks = _chunks(frames, columns, piece)
         if config.file_format == "npy":
             save_chunks(directory / name, shape, chunks, config.dtype)
         else:
             save_h5md(directory / name, layout, shape, chunks, config.dtype)
+        if plan.selection.bonds is not None:
+            save_bonds(directory / edge_file(name), plan.selection.bonds)
         names.append(name)
     return tuple(names)
 
 
+def edge_file(name: str) -> str:
+    """Name of the file with the bonds of a trajectory file: `train/00000.edges.npy` beside `train/00000.npy`."""
+    return f"{name.rpartition('.')[0]}.edges.npy"
+
+
+def save_bonds(path: Path, bonds: npt.NDArray[np.int32]) -> None:
+    """Write bonds `[E, 3]`: two particles and a type."""
+    write_atomically(path, lambda file: np.save(file, bonds))
+
+
 def _features(config: MoleculesConfig, plan: Plan, piece: Slice | None) -> npt.NDArray[np.float32]:
-    """Names and anchors of the particles, or of those in a slice `[N, F]`."""
+    """Names, attributes and anchors of the particles, or of those in a slice `[N, F]`."""
     names = one_hot(plan.selection.kinds, len(config.molecules))
+    names = np.concatenate([names, plan.selection.features], axis=1) if config.feature else names
     if plan.anchors is None:
         return names if piece is None else names[piece.members]
     if piece is None:
@@ -164,9 +186,11 @@ def _features(config: MoleculesConfig, plan: Plan, piece: Slice | None) -> npt.N
 def _chunks(
     frames: npt.NDArray[np.floating], features: npt.NDArray[np.float32], piece: Slice | None
 ) -> Iterator[npt.NDArray[np.floating]]:
-    """Positions and features `[frames, N, D + F]`, a few frames at a time."""
-    step = max(1, _CHUNK_NUMBERS // frames[0].size)
+    """Positions and features, and velocities if `frames` have them, `[frames, N, D + F]`, a few frames at a time."""
+    step, count = max(1, _CHUNK_NUMBERS // frames[0].size), frames.shape[1] if piece is not None else len(features)
     for start in range(0, len(frames), step):
-        chunk = frames[start : start + step]
+        chunk = frames[start : start + step, :count]
         flat = chunk if piece is None else piece.rotate(chunk)[..., :2].astype(chunk.dtype)
-        yield np.concatenate([flat, np.broadcast_to(features, (len(flat), *features.shape))], axis=-1)
+        constant = np.broadcast_to(features, (len(flat), *features.shape))
+        moving = [frames[start : start + step, count:]] if frames.shape[1] > count else []
+        yield np.concatenate([flat, constant, *moving], axis=-1)

@@ -70,6 +70,8 @@ class RawFrame:
     """Time in picoseconds; None if the format has none."""
     labels: Labels | None = None
     """Identities of the atoms; None if the format has none."""
+    velocities: Array | None = None
+    """`[num_atoms, 3]`, in the unit of length per picosecond; None if the frame has none."""
 
     @property
     def where(self) -> str:

@@ -69,8 +69,11 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
         values = _box_values(path, index, box_line, box_size)
         box_size = box_size or len(values)
         rows = np.array(lines, dtype=f"S{_POSITIONS}")
+        velocities = None
+        if len(lines[0].rstrip()) >= _POSITIONS + 6 * width:
+            velocities = coordinates(path, lines, numbers, _POSITIONS + 3 * width, width)
         labels = Labels("GRO", columns(rows, 0, 15), columns(rows, 10, 15), columns(rows, 5, 10))
-        yield RawFrame(path, index, positions, _box(values, f"{path}: frame {index}"), labels=labels)
+        yield RawFrame(path, index, positions, _box(values, f"{path}: frame {index}"), None, labels, velocities)
 
 
 def _blocks(path: Path, num_atoms: int | None) -> Iterator[tuple[int, Sequence[NumberedLine], NumberedLine]]:

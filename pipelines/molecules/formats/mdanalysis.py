@@ -73,6 +73,49 @@ def read_bonds(path: Path) -> npt.NDArray[np.intp]:
     return np.asarray(_attempt(f"{path}", read)).astype(np.intp)
 
 
+def select_atoms(path: Path, selection: str) -> npt.NDArray[np.intp]:
+    """Numbers of the atoms that a selection in MDAnalysis's language selects, from 0, ascending.
+
+    Raises:
+        UserError: MDAnalysis is missing, the file cannot be read, or the selection is none.
+    """
+
+    def read() -> Any:
+        return np.sort(_mdanalysis().Universe(str(path), to_guess=()).select_atoms(selection).indices)
+
+    return np.asarray(_attempt(f"`select` {selection!r}", read)).astype(np.intp)
+
+
+def read_attribute(path: Path, name: str, guess: bool = False) -> npt.NDArray[np.float64] | None:
+    """Numbers that a topology states of its atoms.
+
+    Args:
+        path: The file.
+        name: Name of the attribute of one atom in MDAnalysis, such as charge.
+        guess: Whether masses are guessed from the names of the atoms where the file states none.
+
+    Returns:
+        `[num_atoms]`; None if the file does not state it.
+
+    Raises:
+        UserError: MDAnalysis is missing, the file cannot be read, or the attribute is not a number.
+    """
+
+    def read() -> Any:
+        atoms = _mdanalysis().Universe(str(path), to_guess=("types", "masses") if guess else ()).atoms
+        plurals = (f"{name}s", f"{name}es", f"{name.removesuffix('us')}i", name)
+        found = next((plural for plural in plurals if hasattr(atoms, plural)), None)
+        return None if found is None else getattr(atoms, found)
+
+    values = _attempt(f"{path}", read)
+    if values is None:
+        return None
+    try:
+        return np.asarray(values).astype(np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"{path}: {name} is not a number (`--feature`); expected one such as mass or charge") from None
+
+
 def _texts(atoms: Any, *attributes: str) -> npt.NDArray[np.str_]:
     columns = [getattr(atoms, name).astype(str) for name in attributes if hasattr(atoms, name)]
     joined = [" ".join(parts).strip() for parts in zip(*columns, strict=True)]
@@ -132,7 +175,8 @@ def _frame(path: Path, index: int, reader: Any, where: str, labels: Labels | Non
     box = OPEN if step.dimensions is None else cell_vectors(step.dimensions, where)
     # Without either of the two, MDAnalysis would make up a picosecond per frame.
     time = float(step.time) if "time" in step.data or "dt" in step.data else None
-    return RawFrame(path, index, positions, box, time, labels)
+    velocities = np.array(step.velocities, np.float64) if step.has_velocities else None
+    return RawFrame(path, index, positions, box, time, labels, velocities)
 
 
 def _labels(path: Path, num_atoms: int) -> Labels | None:

@@ -64,7 +64,15 @@ def _frame(path: Path, index: int, file: BinaryIO, size: int, num_atoms: int) ->
         return as_float64(values.reshape(-1, 3)) if len(values) else None
 
     box = vectors(_BOX)
-    return RawFrame(path, index, vectors(_POSITIONS), OPEN if box is None else checked_vectors(box, where), time)
+    return RawFrame(
+        path,
+        index,
+        vectors(_POSITIONS),
+        OPEN if box is None else checked_vectors(box, where),
+        time,
+        None,
+        vectors(_VELOCITIES),
+    )
 
 
 def _number_type(where: str, sizes: list[int], num_atoms: int) -> np.dtype[np.float32 | np.float64]:

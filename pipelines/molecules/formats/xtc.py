@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import checked_vectors
@@ -28,17 +29,20 @@ _MAGIC = 1995
 _HEADER = struct.Struct(">3if9fi")  # magic, atoms, step, time, box, atoms
 _PACKING = struct.Struct(">f8i")  # precision, least and greatest coordinates, an index, bytes
 _UNPACKED_ATOMS = 9  # frames of so few atoms hold plain numbers
+_last_asked: dict[int, npt.NDArray[np.intp] | None] = {}
+"""Child process -> the atoms that it was asked for last."""
 
 
-def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
+def read_frames(path: Path, num_atoms: int, atoms: npt.NDArray[np.intp] | None = None) -> Iterator[RawFrame]:
     """Read the frames one by one; one is in memory at a time.
 
     Args:
         path: The file.
         num_atoms: Atoms that every frame must have.
+        atoms: Numbers of the atoms whose positions are wanted; None for all.
 
     Yields:
-        The frames.
+        The frames, with the positions of these atoms.
 
     Raises:
         UserError: MDAnalysis is missing, the file is damaged, or a frame has another number of atoms.
@@ -52,8 +56,9 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
         while file.tell() < size:
             values = _header(path, index, file, size, num_atoms)
             where = f"{path}: frame {index}"
-            content = _unpack(path, index, 12 * num_atoms)
-            if len(content) < 12 * num_atoms:
+            size_of_positions = 12 * (num_atoms if atoms is None else len(atoms))
+            content = _unpack(path, index, size_of_positions, atoms)
+            if len(content) < size_of_positions:
                 raise UserError(f"{where}: the file is damaged: its positions cannot be unpacked")
             positions = as_float64(np.frombuffer(content, np.float32).reshape(-1, 3))
             yield RawFrame(path, index, positions, checked_vectors(values[4:13], where), float(values[3]))
@@ -62,17 +67,29 @@ def read_frames(path: Path, num_atoms: int) -> Iterator[RawFrame]:
         raise UserError(f"{path}: expected at least one frame, found none")
 
 
-def _unpack(path: Path, index: int, size: int) -> bytes:
-    """Positions of a frame, float32 `[num_atoms, 3]`; fewer bytes if the child process ended."""
+def frame_size(path: Path, num_atoms: int) -> int:
+    """Bytes of the first frame; arguments and errors as of `read_frames`."""
+    with path.open("rb") as file:
+        _header(path, 0, file, path.stat().st_size, num_atoms)
+        return file.tell()
+
+
+def _unpack(path: Path, index: int, size: int, atoms: npt.NDArray[np.intp] | None) -> bytes:
+    """Positions of atoms in a frame, float32 `[n, 3]`; fewer bytes if the child process ended."""
     process = _decoder()
+    chosen: str | list[int] = "all" if atoms is None else atoms.tolist()
+    if atoms is not None and _last_asked.get(process.pid) is atoms:
+        chosen = "same"
+    _last_asked.clear()
+    _last_asked[process.pid] = atoms
     assert process.stdin is not None and process.stdout is not None
     content = b""
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps([str(path.resolve()), index]).encode() + b"\n")
+        process.stdin.write(json.dumps([str(path.resolve()), index, chosen]).encode() + b"\n")
         process.stdin.flush()
         content = process.stdout.read(size)
     if len(content) < size:
-        _end_decoder()
+        end_decoder()
     return content
 
 
@@ -81,16 +98,19 @@ def _decoder() -> subprocess.Popen[bytes]:
     """The child process, started once for all files; it ends with this process."""
     command = [sys.executable, "-P", "-W", "ignore", str(_DECODER)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    atexit.register(_end_decoder)
+    atexit.register(end_decoder)
     return process
 
 
-def _end_decoder() -> None:
+def end_decoder() -> None:
+    """End the child process, if there is one."""
+    if not _decoder.cache_info().currsize:
+        return
     process = _decoder()
     process.kill()
     process.communicate()
     _decoder.cache_clear()
-    atexit.unregister(_end_decoder)
+    atexit.unregister(end_decoder)
 
 
 def _header(path: Path, index: int, file: BinaryIO, size: int, num_atoms: int) -> tuple[float, ...]:

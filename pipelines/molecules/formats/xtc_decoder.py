@@ -7,15 +7,20 @@ from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 
 def main() -> None:
-    """Answer lines of `[path, index]` in JSON with the positions of that frame, float32 `[num_atoms, 3]` in nm."""
-    path, file = "", None
+    """Answer lines of `[path, index, atoms]` in JSON with positions in that frame, float32 `[n, 3]` in nm.
+
+    `atoms` are numbers of atoms, "all", or "same" as in the line before.
+    """
+    path, file, chosen = "", None, slice(None)
     for line in sys.stdin:
-        wanted, index = json.loads(line)
+        wanted, index, atoms = json.loads(line)
+        if atoms != "same":
+            chosen = slice(None) if atoms == "all" else atoms
         if file is None or not index or (path, file.tell()) != (wanted, index):
             path, file = wanted, XTCFile(wanted)
             if index:
                 file.seek(index)
-        sys.stdout.buffer.write(file.read().x.tobytes())
+        sys.stdout.buffer.write(file.read().x[chosen].tobytes())
         sys.stdout.buffer.flush()
 
 

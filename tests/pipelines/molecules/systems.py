@@ -161,5 +161,6 @@ def config_of(*trajectory, **changes):
 
 
 def contents(directory):
-    """The bytes of every file."""
-    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    """The bytes of every file but `.validated.json`, which is there if the others are old enough."""
+    files = [path for path in directory.rglob("*") if path.is_file() and path.name != ".validated.json"]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}

@@ -48,7 +48,7 @@ def test_input_that_changes_while_it_is_read(system, tmp_path, monkeypatch):
 
     def grow(*arguments):
         path.write_text(path.read_text() + "REMARK\n")
-        return store(*arguments)
+        return (yield from store(*arguments))
 
     monkeypatch.setattr(write_simulation, "_store_centers", grow)
     with pytest.raises(UserError, match=f"{path}: the input has changed since reading began"):
