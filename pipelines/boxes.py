@@ -3,6 +3,7 @@
 A box is a matrix of lattice vectors in rows, `[..., D, D]`, in units of length. A row of zeros is an open axis.
 """
 
+import functools
 import itertools
 import math
 from typing import Any
@@ -69,6 +70,17 @@ def inverse(box: Array) -> Array:
 
     Columns of open axes are zero: the pseudo-inverse L^T (L L^T + P)^-1, with P = 1 on open axes.
     """
+    if box.ndim == 2:  # the box of many frames, often the same one
+        return _inverse_of(box.tobytes(), len(box), str(box.dtype)).copy()
+    return _inverse(box)
+
+
+@functools.lru_cache(maxsize=64)
+def _inverse_of(content: bytes, size: int, dtype: str) -> Array:
+    return _inverse(np.frombuffer(content, dtype).reshape(size, size))
+
+
+def _inverse(box: Array) -> Array:
     transposed = np.swapaxes(box, -1, -2)
     is_open = np.asarray(~box.any(axis=-1))
     return np.asarray(transposed @ np.linalg.inv(box @ transposed + is_open[..., None] * np.eye(box.shape[-1])))

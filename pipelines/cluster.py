@@ -4,7 +4,9 @@ Dask does the units of a lost worker again. What is left to do here: to refuse a
 to send no more units than are soon done, to follow their progress, and to say in one line what went wrong.
 """
 
+import atexit
 import contextlib
+import functools
 import importlib.metadata
 import logging
 import os
@@ -29,7 +31,10 @@ _UNITS_PER_WORKER = 2
 
 
 def run_on_cluster(work: Work, tasks: Sequence[tuple[Any, ...]], workers: Workers, report: Report) -> Iterator[Any]:
-    """Do all units of work on a cluster; as `workers.run_all`."""
+    """Do all units of work on a cluster; as `workers.run_all`.
+
+    The cluster of this machine stays for the next call, since workers are slow to start; after an error it is closed.
+    """
     try:
         import distributed
     except ImportError:
@@ -38,41 +43,56 @@ def run_on_cluster(work: Work, tasks: Sequence[tuple[Any, ...]], workers: Worker
             f"{install_command('cluster')}"
         ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
-    with contextlib.ExitStack() as stack:
-        where = workers.scheduler or "the workers of this machine"
-        client = stack.enter_context(_client(distributed, workers, len(tasks), stack))
+    where = workers.scheduler or "the workers of this machine"
+    client = _client(workers)
+    try:
         _check_workers(client, where)
-        units = _Units(client, work, tasks)
-        stack.callback(units.give_up)
-        try:
-            yield from units.results(report, where)
-        except (distributed.CancelledError, distributed.scheduler.KilledWorker) as error:
+        yield from _Units(client, work, tasks).results(report, where)
+    except BaseException as error:
+        _close(client)
+        if isinstance(error, distributed.CancelledError | distributed.scheduler.KilledWorker):
             raise UserError(_fault(error, where)) from None
+        raise
 
 
-def _client(distributed: Any, workers: Workers, num_tasks: int, stack: contextlib.ExitStack) -> Any:
+@functools.cache
+def _client(workers: Workers) -> Any:
     """A client of the cluster, which is started if there is no address."""
+    import distributed
+
     address: Any = workers.scheduler
     if address is None:
-        address = stack.enter_context(
-            distributed.LocalCluster(
-                n_workers=min(workers.workers, num_tasks),
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=0,
-                silence_logs=logging.CRITICAL,
-            )
+        address = distributed.LocalCluster(
+            n_workers=workers.workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
         )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"(?s).*Mismatched versions")
-            return distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+            client = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError):
         message = f"no answer within {_CONNECT_SECONDS} s; expected the address of a running Dask scheduler"
     except ValueError as error:
         message = f"{error}; expected an address such as tcp://10.0.0.5:8786"
-    raise UserError(f"`scheduler` {address}: {message}") from None
+    else:
+        atexit.register(_close, client)
+        return client
+    raise UserError(f"`scheduler` {address}: {message}")
+
+
+def _close(client: Any) -> None:
+    """Close a client, which gives up its units: they stop at their next step; and the cluster of this machine."""
+    atexit.unregister(_close)
+    _client.cache_clear()
+    with contextlib.suppress(Exception):
+        client.close()
+    with contextlib.suppress(Exception):
+        if client.cluster is not None:
+            client.cluster.close()
 
 
 def _check_workers(client: Any, where: str) -> None:
@@ -128,11 +148,6 @@ class _Units:
                 self._send()
                 self._take_news(report)
             yield self._done.pop(place)
-
-    def give_up(self) -> None:
-        """Give up the units that run: they stop at their next step."""
-        with contextlib.suppress(Exception):
-            self._client.cancel(list(self._running.values()))
 
     def _send(self) -> None:
         """Send units to the workers that are there now."""

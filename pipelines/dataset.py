@@ -128,8 +128,9 @@ def batches(
     num_samples = len(found) * max(1, config.rotations)
     size, vectors = manifest.num_dimensions, augment.vector_starts(manifest.particle_features, manifest.num_dimensions)
     kept = found.kept()
-    # A call of Python costs as much as reading many windows: small batches are read several at a time.
-    num_together = batch_size * max(1, min(_READ_TOGETHER, _MOST_BYTES // found.num_bytes) // batch_size)
+    # A call of Python, or an element of tf.data, costs as much as many windows: small batches are read and rotated
+    # several at a time.
+    num_together = batch_size * max(1, min(_READ_TOGETHER, _MOST_BYTES // found.num_bytes_with_bonds) // batch_size)
 
     def epoch_batches(epoch: Any) -> Any:
         order_seed, rotation_seed = _epoch_seeds(seed, epoch)
@@ -140,38 +141,40 @@ def batches(
         def read(start: Any) -> Any:
             numbers = order[start : start + num_together] % len(found)
             rotations = augment.rotations(draws[start : start + num_together])
-            firsts = tf.range(0, tf.shape(numbers)[0], batch_size)
-            real = tf.concat([[0.0], tf.cumsum(found.num_real(numbers))], axis=0)
-            ends = tf.minimum(firsts + batch_size, tf.shape(numbers)[0])
-            wholes = tf.stack([tf.cast(ends - firsts, tf.float32), tf.gather(real, ends) - tf.gather(real, firsts)], 1)
+            wholes = _sizes(found, numbers, batch_size)
             if share is not None:
                 rows = share.rows(tf.shape(numbers)[0], batch_size)
                 numbers = tf.gather(numbers, rows)
                 rotations = tf.gather(rotations, rows) if config.rotations else rotations
-            return numbers if kept else found.read(numbers), rotations, wholes
+            gathered = tf.nest.map_structure(lambda values: tf.gather(values, numbers), kept) if kept else None
+            inputs, targets = gathered or found.read(numbers)
+            batch = dense_edges(inputs), targets
+            return augment.rotate(batch, rotations, vectors) if config.rotations else batch, wholes
 
         starts = tf.data.Dataset.range(0, num_samples, num_together)
         return starts.map(read, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def in_batches(windows: Any, rotations: Any, wholes: Any) -> Any:
+    def in_batches(windows: Any, wholes: Any) -> Any:
         size = part.largest(batch_size)
-        places, tensors = tf.data.Dataset.range(tf.shape(wholes, tf.int64)[0]), (windows, rotations)
 
         def one(k: Any) -> Any:
-            return *tf.nest.map_structure(lambda values: values[k * size : (k + 1) * size], tensors), wholes[k]
+            inputs, targets = tf.nest.map_structure(lambda values: values[k * size : (k + 1) * size], windows)
+            return (inputs, targets) if share is None else (inputs, targets, wholes[k])
 
-        return places.map(one)
-
-    def rotate(windows: Any, rotations: Any, whole: Any) -> Any:
-        inputs, targets = tf.nest.map_structure(lambda values: tf.gather(values, windows), kept) if kept else windows
-        batch = dense_edges(inputs), targets
-        batch = augment.rotate(batch, rotations, vectors) if config.rotations else batch
-        return batch if share is None else (*batch, whole)
+        return tf.data.Dataset.range(tf.shape(wholes, tf.int64)[0]).map(one)
 
     dataset = tf.data.Dataset.range(first_epoch, num_epochs).flat_map(epoch_batches).flat_map(in_batches)
-    dataset = dataset.map(rotate, num_parallel_calls=tf.data.AUTOTUNE)
     length = -(-num_samples // batch_size) * (num_epochs - first_epoch)
     return _bounded(dataset.apply(tf.data.experimental.assert_cardinality(length)))
+
+
+def _sizes(found: Windows, numbers: Any, batch_size: int) -> Any:
+    """Numbers of windows and of real particles of successive batches of some windows, float32 `[batches, 2]`."""
+    count = tf.shape(numbers)[0]
+    starts = tf.range(0, count, batch_size)
+    ends = tf.minimum(starts + batch_size, count)
+    real = tf.concat([[0.0], tf.cumsum(found.num_real(numbers))], axis=0)
+    return tf.stack([tf.cast(ends - starts, tf.float32), tf.gather(real, ends) - tf.gather(real, starts)], axis=1)
 
 
 def _epoch_seeds(seed: int, epoch: Any) -> tuple[Any, Any]:

@@ -55,6 +55,11 @@ class Windows:
         """Size of a window in memory."""
         return 4 * self._config.window_steps * self._mask.shape[1] * self._manifest.num_columns
 
+    @property
+    def num_bytes_with_bonds(self) -> int:
+        """Size of a window of a batch, whose bonds are a matrix."""
+        return self.num_bytes + (4 * self._mask.shape[1] ** 2 if self._edges is not None else 0)
+
     def kept(self) -> Any:
         """The result of `read` for all windows if they are so few that they can stay in memory, else None."""
         if len(self) * self.num_bytes > _KEPT_BYTES:

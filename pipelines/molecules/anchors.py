@@ -4,9 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import dijkstra
-from scipy.spatial import cKDTree
 
 from pipelines.boxes import Array, minimum_image
 from pipelines.errors import UserError
@@ -91,6 +88,9 @@ def _by_bonds(
     names: Sequence[str],
 ) -> Indices:
     """The anchor to which the fewest bonds lead from each molecule; the first of several in the topology."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import dijkstra
+
     ones = np.ones(len(bonds))
     graph = coo_array((ones, (bonds[:, 0], bonds[:, 1])), shape=(topology.num_atoms, topology.num_atoms)).tocsr()
     distances, _, sources = dijkstra(
@@ -114,6 +114,8 @@ def _by_bonds(
 def _nearest(positions: Array, anchors: Array, box: Array | None) -> npt.NDArray[np.intp]:
     """For each position `[N, 3]`, the place of the nearest anchor `[M, 3]`."""
     if box is None:
+        from scipy.spatial import cKDTree
+
         return np.asarray(cKDTree(anchors).query(positions)[1])
     step = max(1, _CHUNK_PAIRS // len(anchors))
     places = []

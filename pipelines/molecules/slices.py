@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from pipelines.boxes import Array
 from pipelines.errors import UserError
@@ -62,6 +61,8 @@ def slice_axes(num_slices: int) -> Array:
 
 def _rotation_to_z(axis: Array) -> Array:
     """Matrix `[3, 3]` of the smallest rotation that takes a unit vector with z > 0 to the z axis."""
+    from scipy.spatial.transform import Rotation
+
     perpendicular = np.cross(axis, [0.0, 0.0, 1.0])
     sine = float(np.linalg.norm(perpendicular))
     if sine < 1e-12:

@@ -1,13 +1,12 @@
 """Is the unit of the coordinates plausible?"""
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from pipelines.errors import UserError
 from pipelines.molecules.simulation_frames import Frame
 
 _PLAUSIBLE = (0.6, 9.0)  # angstrom: C-H is 1.0, bonds of heavy atoms 1.2 to 2.5, coarse-grained beads 3 to 6
-_SAMPLE = 2000
+_SAMPLE = 100
 
 
 def check_units(frame: Frame) -> None:
@@ -26,7 +25,8 @@ def check_units(frame: Frame) -> None:
     if len(positions) < 2:
         return
     sample = positions[:: max(1, len(positions) // _SAMPLE)]
-    distance = float(np.median(cKDTree(positions).query(sample, k=2)[0][:, 1]))
+    nearest = [np.partition(np.square(positions - atom).sum(axis=1), 1)[1] for atom in sample]
+    distance = float(np.sqrt(np.median(nearest)))
     low, high = _PLAUSIBLE
     if not low <= distance <= high:
         guess = " if the file is in nanometres" if low <= 10 * distance <= high else ""

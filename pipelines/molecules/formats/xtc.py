@@ -50,18 +50,21 @@ def read_frames(path: Path, num_atoms: int, atoms: npt.NDArray[np.intp] | None =
     """
     if importlib.util.find_spec("MDAnalysis") is None:
         raise missing()
-    size = path.stat().st_size
+    size, name, stated, box = path.stat().st_size, str(path.resolve()), None, np.zeros((3, 3))
     with path.open("rb") as file:
         index = 0
         while file.tell() < size:
             values = _header(path, index, file, size, num_atoms)
             where = f"{path}: frame {index}"
             size_of_positions = 12 * (num_atoms if atoms is None else len(atoms))
-            content = _unpack(path, index, size_of_positions, atoms)
+            content = _unpack(name, index, size_of_positions, atoms)
             if len(content) < size_of_positions:
                 raise UserError(f"{where}: the file is damaged: its positions cannot be unpacked")
             positions = as_float64(np.frombuffer(content, np.float32).reshape(-1, 3))
-            yield RawFrame(path, index, positions, checked_vectors(values[4:13], where), float(values[3]))
+            if values[4:13] != stated:
+                stated = values[4:13]
+                box = checked_vectors(stated, where)
+            yield RawFrame(path, index, positions, box, float(values[3]))
             index += 1
     if not index:
         raise UserError(f"{path}: expected at least one frame, found none")
@@ -74,7 +77,7 @@ def frame_size(path: Path, num_atoms: int) -> int:
         return file.tell()
 
 
-def _unpack(path: Path, index: int, size: int, atoms: npt.NDArray[np.intp] | None) -> bytes:
+def _unpack(name: str, index: int, size: int, atoms: npt.NDArray[np.intp] | None) -> bytes:
     """Positions of atoms in a frame, float32 `[n, 3]`; fewer bytes if the child process ended."""
     process = _decoder()
     chosen: str | list[int] = "all" if atoms is None else atoms.tolist()
@@ -85,7 +88,7 @@ def _unpack(path: Path, index: int, size: int, atoms: npt.NDArray[np.intp] | Non
     assert process.stdin is not None and process.stdout is not None
     content = b""
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps([str(path.resolve()), index, chosen]).encode() + b"\n")
+        process.stdin.write(json.dumps([name, index, chosen]).encode() + b"\n")
         process.stdin.flush()
         content = process.stdout.read(size)
     if len(content) < size:

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from typing import Any
 
+import numpy as np
 from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
 
@@ -11,11 +13,12 @@ def main() -> None:
 
     `atoms` are numbers of atoms, "all", or "same" as in the line before.
     """
-    path, file, chosen = "", None, slice(None)
+    path, file = "", None
+    chosen: Any = slice(None)
     for line in sys.stdin:
         wanted, index, atoms = json.loads(line)
         if atoms != "same":
-            chosen = slice(None) if atoms == "all" else atoms
+            chosen = slice(None) if atoms == "all" else np.array(atoms, dtype=np.intp)
         if file is None or not index or (path, file.tell()) != (wanted, index):
             path, file = wanted, XTCFile(wanted)
             if index:

@@ -89,7 +89,7 @@ def test_two_workers_have_the_losses_of_one_process_also_after_one_was_killed(da
         time.sleep(0.05)
     processes[1].send_signal(signal.SIGKILL)
     processes[1].communicate()
-    _, error = processes[0].communicate(timeout=300)
+    _, error = processes[0].communicate(timeout=900)
     assert processes[0].returncode == 1 and error.startswith("error: a worker of TF_CONFIG was lost: "), error
     killed.finish(killed.start(2))
     np.testing.assert_array_equal(killed.losses(), both.losses())
