@@ -32,10 +32,16 @@ def conversion_notes(directory: Path, splits: Sequence[str] | None = None) -> li
                 continue
             if conversion:
                 found.setdefault(conversion, []).append(file)
-    return [_line(conversion, files) for conversion, files in found.items()]
+    return [conversion_line(conversion, files) for conversion, files in found.items()]
 
 
-def _line(conversion: str, files: list[str]) -> str:
+def conversion_line(conversion: str, files: Sequence[str]) -> str:
+    """The note that files are converted when they are read.
+
+    Args:
+        conversion: `StoredTrajectory.conversion`.
+        files: Their names.
+    """
     others = f" and {len(files) - 1} more file{'s' if len(files) > 2 else ''}" if len(files) > 1 else ""
     reasons = "; ".join(why for name, why in _WHY.items() if name in conversion)
     return f"note: {files[0]}{others}: {conversion}, converted when read{f' ({reasons})' if reasons else ''}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from pipelines.config import DataConfig
+from pipelines.conversions import conversion_notes
 from pipelines.counts import counted
 from pipelines.description import Description, describe
 from pipelines.description_page import WIDTH, entry, page
@@ -48,6 +49,8 @@ def main() -> None:
     advice = advise(description)
     warnings = resolution_warnings(directory, [description.sample.split], advice.windows)
     lines = page(description)
+    notes = [line.removeprefix("note: ") for line in conversion_notes(directory)]
+    lines += ["", *(entry("note", line) for line in notes)] if notes else []
     lines += ["", *(entry("warning", line.removeprefix(f"{directory}: ")) for line in warnings)] if warnings else []
     print("\n".join([*lines, "", *advice_lines(description, advice)]))
 

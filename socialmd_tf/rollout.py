@@ -10,6 +10,7 @@ import numpy as np
 
 from pipelines.atomic_files import write_atomically
 from pipelines.boxes import unwrap, wrap
+from pipelines.conversions import conversion_line
 from pipelines.counts import counted
 from pipelines.errors import UserError, require
 from pipelines.manifest import Manifest
@@ -123,7 +124,9 @@ def predict(command, name):
         UserError: The file and the model do not fit.
     """
     manifest = Manifest.load(command.data)
-    StoredTrajectory.check(command.input, manifest)  # refused before the slow start
+    conversion = StoredTrajectory.check(command.input, manifest).conversion  # refused before the slow start
+    if conversion:
+        print(conversion_line(conversion, [name]), flush=True)
     require(manifest.is_periodic or not command.wrap, "wrap", f"left out for {command.data}, which has no box", True)
     commands.load_tensorflow()
     from socialmd_tf.evaluation.compatibility import check_data

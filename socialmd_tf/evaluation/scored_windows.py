@@ -6,7 +6,7 @@ from pipelines.manifest import Manifest
 from pipelines.progress import Progress
 from pipelines.workers import HERE, Shared, run_all
 from socialmd_tf.evaluation import example_windows
-from socialmd_tf.evaluation.close_encounters import encounters
+from socialmd_tf.evaluation.close_encounters import MOST_PARTICLES, encounters, sample_of_particles
 from socialmd_tf.evaluation.example_windows import ExampleWindow
 from socialmd_tf.evaluation.path_statistics import PathStatistics
 from socialmd_tf.evaluation.scoring import Scoring, score_some
@@ -97,6 +97,12 @@ class ScoredWindows:
         reasons = {}
         if self.num_particles == 1:
             reasons = dict.fromkeys(("strata", "radial_distribution"), "no system has two particles")
+        if self.num_particles > MOST_PARTICLES:
+            count = len(sample_of_particles(self.num_particles))
+            reasons["most pairs"] = (
+                f"of systems of more than {MOST_PARTICLES} particles, pair distances and close encounters are those of "
+                f"a random sample, here {count} of {self.num_particles}, with all others; the energy is not computed"
+            )
         if self._truth.molecules is not None:
             silent = [name for name, predictor in models.items() if predictor.draw is None]
             reasons |= {f"{name}, drawn": "only exported models draw paths" for name in silent}

@@ -145,3 +145,11 @@ def test_the_suggested_command_trains(call, tmp_path, monkeypatch, random_trajec
         monkeypatch.setattr(sys, "argv", ["train.py", *suggested(out), "--epochs", "1", "--calibration-epochs", "0"])
         train()
         assert (tmp_path / "saved_models" / f"{data.name}-{preset}" / "1" / "saved_model.pb").exists()
+
+
+def test_files_that_are_converted_are_noted(call, write_dataset):
+    directory = write_dataset({"train": [straight(seed=1), straight(seed=2)]})
+    path = directory / "train/00001.npy"
+    np.save(path, np.load(path).astype(np.float64))
+    status, output, _ = call(directory)
+    assert status == 0 and re.search(r"note +train/00001.npy: float64, converted when read \(positions are", output)

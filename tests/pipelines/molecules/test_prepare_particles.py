@@ -71,9 +71,9 @@ def test_centres_of_mass_by_a_slow_loop_also_of_molecules_that_the_box_cuts(tmp_
     names = [[*"NCO"] if len(m.atom_names) == 3 else ["AU"] * 5 for m in molecules]
     molecules = [Molecule(m.name, i + 1, n) for i, (m, n) in enumerate(zip(molecules, names, strict=True))]
     truth = walk(first, 12, step=0.1)
-    path = write_pdb(tmp_path / "md.pdb", molecules, (truth + [8, 0, 0]) % np.array(BOX), box=BOX)
+    path = write_pdb(tmp_path / "md.pdb", molecules, (truth + np.array([8, 0, 0])) % np.array(BOX), box=BOX)
     what = {"particles": "center-of-mass", "molecules": ("OQL", "ONC"), "feature": ("mass",)}
-    summary, manifest, frames = prepared(path, tmp_path / "data", **what)
+    _, manifest, frames = prepared(path, tmp_path / "data", **what)
     weights = np.array([MASSES[name] for name in "NCO"])
     expected = [
         (truth[:, 5 + 3 * k : 8 + 3 * k] * weights[:, None]).sum(axis=1) / weights.sum() + [8, 0, 0] for k in range(6)
