@@ -341,7 +341,7 @@ def verlet_head_of_terms(num_dimensions, **terms):
     def make(dtype=None):
         force = make_sum_of_terms(num_dimensions, dtype, **terms)
         return layers.VerletHead(
-            num_dimensions, 2, 0.1, 0.1, force, substeps=2, step_fraction=0.5, is_corrected=False, dtype=dtype
+            num_dimensions, 2, 0.1, 0.1, force, substeps=2, step_fraction=3.0, is_corrected=False, dtype=dtype
         )
 
     name = "".join(f"-{term}" for term in terms)
@@ -361,7 +361,7 @@ def rollout_of_terms(num_dimensions):
             0.1,
             make_sum_of_terms(num_dimensions, dtype),
             substeps=2,
-            step_fraction=0.5,
+            step_fraction=3.0,
             is_corrected=False,
             dtype=dtype,
         )

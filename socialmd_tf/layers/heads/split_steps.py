@@ -9,19 +9,17 @@ from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
 class SplitSteps:
-    """Motion under a force whose slow part is evaluated three times per step, however short the steps of the rest are.
+    """Motion under a force whose slow part is evaluated once per step, however short the steps of the rest are.
 
     The acceleration is the sum of a slow and a fast part. Forces of pairs at distance r belong to the fast part with
     the weight w(r), a quintic in r^2 that falls from 1 at half of the split distance to 0 at the split distance, and to
-    the slow part with 1 - w. All other forces are fast. A step of length H = 1 / n is the symplectic scheme 4A of Chin
-    (1997),
+    the slow part with 1 - w. All other forces are fast. A step of length H = 1 / n is
 
-        v <- v + H/6 s(x),  F(H/2),  v <- v + 2H/3 s(x + H^2/24 s(x)),  F(H/2),  v <- v + H/6 s(x)
+        F(H/2),  v <- v + H s(x),  F(H/2)
 
     in which s is the slow acceleration and F(t) the motion under the fast part during t, by `AdaptiveSteps` (reversible
-    multiple time steps, Tuckerman, Berne and Martyna 1992). Its error is of fourth order in H: the shift of the
-    position in the middle stands for the double commutator of slow and kinetic energy, of which friction and the fast
-    part, which does not depend on velocities, are no part.
+    multiple time steps, Tuckerman, Berne and Martyna 1992). It is symplectic, reversible for fixed steps, and its error
+    is of second order in H.
 
     Close pairs are listed before each F(t): those within the split distance plus the way that the two fastest particles
     of the batch make in time 2 t, at most the cutoff of the force.
@@ -30,8 +28,7 @@ class SplitSteps:
         steps: The `AdaptiveSteps`; its force has no `limit`, and n is its `substeps`.
         split_distance: In units of length.
 
-    Sources: S. A. Chin, Physics Letters A 226 (1997) 344; M. Tuckerman, B. J. Berne and G. J. Martyna, Journal of
-    Chemical Physics 97 (1992) 1990.
+    Source: M. Tuckerman, B. J. Berne and G. J. Martyna, Journal of Chemical Physics 97 (1992) 1990.
     """
 
     def __init__(self, steps, split_distance):
@@ -41,29 +38,22 @@ class SplitSteps:
 
     def travel_one_frame(self, held, positions, velocities):
         """Positions and velocities one frame later, each `[B, N, D]`; arguments as of `AdaptiveSteps.travel`."""
-        mask, box, h = held["mask"], held.get("box"), self._length
 
-        def travel(pairs):
-            far = WeighedPairs(pairs, self._farness, box, ops.shape(mask)[1])
+        def step(k, x, v):
+            x, v = self._fast(held, x, v)
+            return k + 1, *self._fast(held, x, v + self._length * self._slow(held, x))
 
-            def slow(x):
-                return self._force.by_pairs(far, x, held["known"])
+        count = self._steps.substeps
+        return ops.while_loop(lambda k, *_: k < count, step, (0, positions, velocities), maximum_iterations=count)[1:]
 
-            def half(k, x, v, acceleration):
-                """The kick before motion number k under the fast part, the motion, and the acceleration after it."""
-                is_first = k % 2 == 0
-                kick = ops.where(is_first, ops.where(k == 0, h / 6, h / 3), 2 * h / 3)
-                x, v = self._fast(held, x, v + acceleration * kick)
-                acceleration = slow(x)
-                following = ops.cond(is_first, lambda: slow(x + acceleration * (h**2 / 24)), lambda: acceleration)
-                return k + 1, x, v, following
+    def _slow(self, held, x):
+        """The slow acceleration `[B, N, D]`."""
+        mask, box = held["mask"], held.get("box")
 
-            count = 2 * self._steps.substeps
-            start = (0, positions, velocities, slow(positions))
-            _, x, v, acceleration = ops.while_loop(lambda k, *_: k < count, half, start, maximum_iterations=count)
-            return x, v + acceleration * (h / 6)
+        def sums(pairs):
+            return self._force.by_pairs(WeighedPairs(pairs, self._farness, box, ops.shape(mask)[1]), x, held["known"])
 
-        return on_pairs(travel, positions, mask, self._force.cutoff, box)
+        return on_pairs(sums, x, mask, self._force.cutoff, box)
 
     def _fast(self, held, x, v):
         """Motion under the fast part for half a step."""

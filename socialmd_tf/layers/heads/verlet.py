@@ -37,8 +37,8 @@ class VerletHead(KinematicHead):
 
     In a periodic box, forces act between nearest images, and `cutoff` is at most half the smallest height of the box.
 
-    Optionally, only close pairs take such steps: `split_distance`, see `SplitSteps`. Far pairs then cost three
-    evaluations for each of n steps, whatever the closest pair does.
+    Optionally, only close pairs take such steps: `split_distance`, see `SplitSteps`. Far pairs then cost one evaluation
+    for each of n steps, whatever the closest pair does.
 
     n, eta and the split distance are not weights: the steps of a trained model may be changed.
 

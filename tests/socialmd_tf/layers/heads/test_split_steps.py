@@ -37,7 +37,7 @@ def accelerations(x, weight):
 
 
 def slow_frame(x, v, substeps, inner=100):
-    """The scheme 4A of Chin with many small steps of the fast part, in float64."""
+    """The scheme with many small steps of the fast part, in float64."""
 
     def fast(x, v, duration):
         h = duration / inner
@@ -52,11 +52,9 @@ def slow_frame(x, v, substeps, inner=100):
 
     h = 1 / substeps
     for _ in range(substeps):
-        v = v + h / 6 * slow(x)
         x, v = fast(x, v, h / 2)
-        v = v + 2 * h / 3 * slow(x + h**2 / 24 * slow(x))
+        v = v + h * slow(x)
         x, v = fast(x, v, h / 2)
-        v = v + h / 6 * slow(x)
     return x, v
 
 
@@ -84,18 +82,18 @@ def test_a_frame_is_the_scheme_by_a_slow_loop(num_dimensions, substeps):
             np.testing.assert_allclose(values[b][real], expected, atol=2e-4)
 
 
-def test_the_error_is_of_fourth_order_in_the_steps_of_far_pairs():
+def test_the_error_is_of_second_order_in_the_steps_of_far_pairs():
     inputs, velocities = gentle(2)
-    heads = {n: attracting(softening=SOFT, substeps=n, step_fraction=0.02) for n in (1, 2, 8)}
+    heads = {n: attracting(softening=SOFT, substeps=n, step_fraction=0.02) for n in (2, 4, 16)}
     for head in heads.values():
         head.split_distance = SPLIT
-    moved = {n: run(head, inputs, velocities)[1] for n, head in heads.items()}
-    errors = [np.abs(moved[n] - moved[8]).max() for n in (1, 2)]
-    assert errors[0] > 8 * errors[1] > 0, errors
+    moved = {n: run(head, inputs, velocities)[0] for n, head in heads.items()}
+    errors = [np.abs(moved[n] - moved[16]).max() for n in (2, 4)]
+    assert 5.5 * errors[1] > errors[0] > 3.5 * errors[1] > 0, errors
 
 
 def test_close_encounters_do_not_cost_evaluations_of_far_pairs(monkeypatch):
-    head = attracting(softening=0.01, substeps=1, step_fraction=0.05)
+    head = attracting(softening=0.01, substeps=4, step_fraction=0.05)
     inputs, velocities = gentle(2)
     inputs["positions"][:, 1] = inputs["positions"][:, 0] + 0.05
     whole = run(head, inputs, velocities)
@@ -103,8 +101,8 @@ def test_close_encounters_do_not_cost_evaluations_of_far_pairs(monkeypatch):
     monkeypatch.setattr(head.force, "by_pairs", lambda *args: far.append(1) or by_pairs(*args))
     head.split_distance = 0.5
     split = run(head, inputs, velocities)
-    # In the graph: at the start, after a motion, and once more after every second; none for short steps.
-    assert len(far) == 3
+    # In the graph: once, and none for short steps.
+    assert len(far) == 1
     np.testing.assert_allclose(split[0][:, 2:], whole[0][:, 2:], atol=5e-3)
 
 
@@ -169,4 +167,4 @@ def test_close_pairs_far_apart_are_none():
     whole = run(head, inputs, np.zeros_like(positions))
     head.split_distance = 0.1
     for values, wanted in zip(run(head, inputs, np.zeros_like(positions)), whole, strict=True):
-        np.testing.assert_allclose(values, wanted, atol=1e-6)
+        np.testing.assert_allclose(values, wanted, atol=1e-5)
