@@ -98,8 +98,9 @@ class ModelConfig:
     """Largest integration step, as a fraction of the time in which two particles pass each other (head verlet).
     This and `substeps` are not weights: a resumed run may use smaller steps."""
     split_distance: float = 0.0
-    """Distance up to which pairs take integration steps of their own, in the dataset's length unit; all others are then
-    evaluated once in each of `substeps` steps. 0 if all take the steps of the closest pair (head verlet)."""
+    """Distance up to which pairs take integration steps of their own, in systems of more than 256 particles, in the
+    dataset's length unit; all others are then evaluated once in each of `substeps` steps. 0 if all take the steps of
+    the closest pair (head verlet)."""
     walls: float = 0.0
     """Distance of elastic walls from the origin along each axis, in the dataset's length unit; 0 for no walls (head
     verlet)."""

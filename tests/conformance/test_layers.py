@@ -227,6 +227,7 @@ def replicated():
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 @every_layer
 def test_two_replicas_give_the_loss_and_gradients_of_one(example, replicated):
     result = replicated[example.name]

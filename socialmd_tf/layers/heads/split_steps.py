@@ -3,9 +3,8 @@
 from keras import ops
 
 from socialmd_tf.layers.forces.splines import fall
-from socialmd_tf.layers.pairs.on_pairs import AllPairs, ListedPairs, on_pairs
+from socialmd_tf.layers.pairs.on_pairs import ListedPairs, on_pairs
 from socialmd_tf.layers.pairs.weighed import WeighedPairs
-from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
 class SplitSteps:
@@ -63,8 +62,7 @@ class SplitSteps:
         reach = ops.stop_gradient(reach)
 
         def on_close(function, positions, mask, box):
-            kind = AllPairs if has_static_shapes() else ListedPairs
-            pairs = kind(positions, mask, reach, box)
+            pairs = ListedPairs(positions, mask, reach, box)
             return function(WeighedPairs(pairs, self._closeness, box, ops.shape(mask)[1]))
 
         return self._steps.travel(held, x, v, duration, on_close)

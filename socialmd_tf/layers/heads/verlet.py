@@ -6,7 +6,9 @@ from keras import ops
 from socialmd_tf.layers.heads.adaptive_steps import AdaptiveSteps
 from socialmd_tf.layers.heads.kinematic import KinematicHead
 from socialmd_tf.layers.heads.split_steps import SplitSteps
+from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT
 from socialmd_tf.layers.pairs.on_pairs import on_pairs
+from socialmd_tf.layers.static_shapes import has_static_shapes
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -37,8 +39,8 @@ class VerletHead(KinematicHead):
 
     In a periodic box, forces act between nearest images, and `cutoff` is at most half the smallest height of the box.
 
-    Optionally, only close pairs take such steps: `split_distance`, see `SplitSteps`. Far pairs then cost one evaluation
-    for each of n steps, whatever the closest pair does.
+    Optionally, in systems of more than 256 particles only close pairs take such steps: `split_distance`, see
+    `SplitSteps`. Far pairs then cost one evaluation for each of n steps, whatever the closest pair does.
 
     n, eta and the split distance are not weights: the steps of a trained model may be changed.
 
@@ -55,7 +57,8 @@ class VerletHead(KinematicHead):
         is_corrected: Whether the learned acceleration is added.
         walls: Distance of elastic walls from the origin along each axis, in units of length; 0 for none. Positions
             beyond a wall, and their velocities, are mirrored.
-        split_distance: Distance up to which pairs are close, in units of length; 0 if all pairs take the same steps.
+        split_distance: Distance up to which pairs are close in systems of more than 256 particles, in units of length;
+            0 if all pairs take the same steps. Without effect within `static_shapes`.
     """
 
     def __init__(
@@ -147,13 +150,22 @@ class VerletHead(KinematicHead):
         held = {"mask": ops.ones_like(positions[..., 0]) if mask is None else mask, "known": self.force.prepare(inputs)}
         held |= {"box": inputs["box"]} if "box" in inputs else {}
         steps = AdaptiveSteps(self.force, self.substeps, self.step_fraction, self.walls)
-        if self.split_distance:
-            return SplitSteps(steps, self.split_distance).travel_one_frame(held, positions, velocities)
 
         def on_all(function, places, mask, box):
             return on_pairs(function, places, mask, self.force.cutoff, box)
 
-        return steps.travel(held, positions, velocities, 1.0, on_all)
+        def together():
+            return steps.travel(held, positions, velocities, 1.0, on_all)
+
+        def split():
+            return SplitSteps(steps, self.split_distance).travel_one_frame(held, positions, velocities)
+
+        if not self.split_distance or has_static_shapes():
+            return together()
+        num_particles = ops.shape(positions)[1]
+        if isinstance(num_particles, int):
+            return split() if num_particles > DENSE_LIMIT else together()
+        return ops.cond(num_particles > DENSE_LIMIT, split, together)
 
     def get_config(self):
         """Arguments of the layer."""

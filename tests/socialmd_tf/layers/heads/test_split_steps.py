@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from socialmd_tf.layers.heads import verlet
 from tests.socialmd_tf.layers.heads.verlet_systems import SCALE, attracting, circling, draw, energy, system
 
 SPLIT, SOFT = 2.0, 0.1
+
+
+@pytest.fixture(autouse=True)
+def few_are_many(monkeypatch):
+    """Systems of a few particles are split as those of many are."""
+    monkeypatch.setattr(verlet, "DENSE_LIMIT", 1)
 
 
 def run(head, inputs, velocities):
@@ -106,14 +113,14 @@ def test_close_encounters_do_not_cost_evaluations_of_far_pairs(monkeypatch):
     np.testing.assert_allclose(split[0][:, 2:], whole[0][:, 2:], atol=5e-3)
 
 
-def test_energy_is_kept_over_a_hundred_turns():
+def test_energy_is_kept_over_thirty_turns():
     inputs, velocities = circling()
     head = attracting(softening=0.3, substeps=8, step_fraction=0.1)
     head.split_distance = 0.8
     step = tf.function(head.integrate)
     x, v = tf.constant(inputs["positions"]), tf.constant(velocities)
     first, errors = energy(inputs, x.numpy(), v.numpy()), []
-    for _ in range(300):
+    for _ in range(100):
         x, v = step({"positions": x, "features": tf.ones((1, 2, 2)), "mask": tf.ones((1, 2))}, v)
         errors.append(energy(inputs, x.numpy(), v.numpy()) - first)
     assert np.abs(errors).max() < 0.01 * abs(first), errors
@@ -130,7 +137,6 @@ def test_systems_of_a_batch_do_not_see_each_other():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("form")
 def test_gradients_are_slopes():
     head = attracting(softening=0.2, substeps=1, step_fraction=0.05)
     head.split_distance = SPLIT
@@ -168,3 +174,13 @@ def test_close_pairs_far_apart_are_none():
     head.split_distance = 0.1
     for values, wanted in zip(run(head, inputs, np.zeros_like(positions)), whole, strict=True):
         np.testing.assert_allclose(values, wanted, atol=1e-5)
+
+
+def test_systems_of_few_particles_take_steps_of_one_length(monkeypatch):
+    monkeypatch.setattr(verlet, "DENSE_LIMIT", 6)
+    head = attracting(softening=SOFT, substeps=2, step_fraction=0.1)
+    inputs, velocities = gentle(2)
+    whole = run(head, inputs, velocities)
+    head.split_distance = SPLIT
+    for values, wanted in zip(run(head, inputs, velocities), whole, strict=True):
+        np.testing.assert_array_equal(values, wanted)

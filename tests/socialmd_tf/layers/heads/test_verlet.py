@@ -76,6 +76,7 @@ def test_a_batch_costs_at_most_twice_the_steps_of_its_systems():
             np.testing.assert_allclose(values[row], wanted[0], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("form")
 def test_gradients_of_a_batch_are_the_sums_of_those_of_its_systems():
     head = make(step_fraction=0.1, substeps=2)
