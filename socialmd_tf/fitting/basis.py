@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 
 from pipelines.boxes import nearest_image
-from socialmd_tf.fitting.splines import Knots, spline_values
+from socialmd_tf.fitting.splines import Knots
 
 _SWITCH_START = 0.9
 _DEGREE = 3
@@ -193,12 +193,13 @@ class Basis:
         """Sums over neighbours of splines times d / max(r, core)^3 `[B, N, D, S K]`."""
         from scipy import sparse
 
-        first, place = self.knots.place(pairs.distances)
+        first, values = self.knots.values(pairs.distances)
         strength = self.strength(pairs.distances)
-        values = spline_values(place) * strength[:, None]
-        columns = (first[:, None] + np.arange(4, dtype=np.int32)).ravel()
+        values = values * strength[:, None]
+        columns = (first[:, None] + np.arange(values.shape[1], dtype=np.int32)).ravel()
         num_rows = shape[0] * shape[1]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(pairs.rows(shape[1]), minlength=num_rows))]) * 4
+        pairs_of_rows = np.bincount(pairs.rows(shape[1]), minlength=num_rows)
+        starts = np.concatenate([[0], np.cumsum(pairs_of_rows)]) * values.shape[1]
         result = np.empty((num_rows, shape[2], len(self.sources), self.knots.count))
         for number, (factor, edge) in enumerate(self.sources):
             weights = pairs.weights(factor.of(features), edges, edge)

@@ -40,13 +40,8 @@ def continue_windows(law, observed, num_frames, tolerance=1e-7):
     else:
         before = observed.positions[:, -2]
         velocities = final_velocities(accelerations, before, positions, tolerance * law.basis.length)
-    frames, steps = [], np.ones(len(positions))
-    for _ in range(num_frames):
-        positions, velocities, steps = advance(
-            accelerations, positions, velocities, steps, tolerance * law.basis.length
-        )
-        frames.append(positions)
-    return np.stack(frames, axis=1)
+    frames, _ = advance(accelerations, positions, velocities, num_frames, tolerance * law.basis.length)
+    return np.moveaxis(frames, 0, 1)
 
 
 def final_velocities(accelerations, first, last, tolerance):
@@ -61,35 +56,33 @@ def final_velocities(accelerations, first, last, tolerance):
     if len(lost):
 
         def flow(x, v):
-            moved = advance(
-                lambda x, v, chosen: accelerations(x, v, lost[chosen]), x.T, v.T, np.ones(len(lost)), tolerance
-            )
-            return moved[0].T, moved[1].T
+            frames, v = advance(lambda x, v, chosen: accelerations(x, v, lost[chosen]), x.T, v.T, 1, tolerance)
+            return frames[0].T, v.T
 
         velocities[lost] = velocities_at_the_end(first[lost].T, last[lost].T, flow, 1.0).T
     return velocities
 
 
-def advance(accelerations, positions, velocities, steps, tolerance):
-    """Integrate B systems over one frame by the method of Dormand and Prince, each with its own step.
+def advance(accelerations, positions, velocities, num_frames, tolerance):
+    """Integrate B systems over some frames by the method of Dormand and Prince, each with its own steps.
+
+    No system waits for another one at the end of a frame, so that close encounters cost their own steps only.
 
     Args:
         accelerations: As `Law.on` gives them.
         positions: `[B, N, D]`.
         velocities: `[B, N, D]`, per frame.
-        steps: First step to try `[B]`, in frames.
+        num_frames: T'.
         tolerance: Largest error of a step in any coordinate.
 
     Returns:
-        Positions and velocities one frame later, and the steps to try next.
+        Positions `[T', B, N, D]` and the velocities in the last frame. A system that needs more than 500 steps for a
+        frame is where it is then.
     """
-    state, steps = np.stack([positions, velocities]), steps.copy()
-    known = accelerations(positions, velocities, np.arange(len(positions)))
-    left = np.ones(len(positions))
-    for _ in range(_MAX_STEPS):
-        chosen = np.nonzero(left > 0)[0]
-        if not len(chosen):
-            break
+    state, known = np.stack([positions, velocities]), accelerations(positions, velocities, np.arange(len(positions)))
+    frames, numbers = np.empty((num_frames, *positions.shape)), np.zeros(len(positions), int)
+    left, steps, tried = np.ones(len(positions)), np.ones(len(positions)), np.zeros(len(positions), int)
+    while (chosen := np.nonzero(numbers < num_frames)[0]).size:
         h = np.minimum(steps[chosen], left[chosen])
         moved, last, error = _step(accelerations, state[:, chosen], known[chosen], h, chosen)
         error = np.nan_to_num(error / tolerance, nan=np.inf, posinf=np.inf)
@@ -101,8 +94,12 @@ def advance(accelerations, positions, velocities, steps, tolerance):
         accepted = chosen[good]
         state[:, accepted], known[accepted] = moved[:, good], last[good]
         left[accepted] -= h[good]
-        left[np.abs(left) < 1e-12] = 0.0
-    return *state, steps
+        tried[chosen] += 1
+        ended = chosen[(np.abs(left[chosen]) < 1e-12) | (tried[chosen] == _MAX_STEPS)]
+        frames[numbers[ended], ended] = state[0, ended]
+        numbers[ended] += 1
+        left[ended], tried[ended] = 1.0, 0
+    return frames, state[1]
 
 
 def _step(accelerations, state, first, h, chosen):

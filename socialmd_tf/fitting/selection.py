@@ -13,6 +13,7 @@ from socialmd_tf.fitting.rows import frame_rows
 STRENGTHS = 10.0 ** np.arange(-12, 3)
 POWERS = (0, 2)
 _TINY = 1e-300
+_RECENT = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Smoothing:
 
     def __str__(self):
         """As the log shows it."""
-        return f"{self.strength:.0e} of {'forces' if self.power else 'forces x r^2'}"
+        return f"{self.strength:.0e} of {'forces' if self.power else 'forces x r^2'}" if self.strength else "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,8 @@ def choose_smoothing(basis, equations, rows):
         rows: X and y of the validation split.
     """
     tried = [Smoothing(float(strength), power) for power in POWERS for strength in STRENGTHS]
+    if basis.knots.count == 1:
+        tried = [Smoothing(0.0, 0)]
     solutions = np.stack([solve(equations, each.penalties(basis, equations)) for each in tried], axis=-1)
     losses = row_losses(rows, solutions, equations.scale)
     best = int(np.argmin(losses.mean(axis=0)))
@@ -100,16 +103,25 @@ class Rollouts:
         self._windows = windows[np.arange(count) * len(windows) // count]
         self._observed = self._windows.windows(warm_up_steps, warm_up_steps + rollout_steps)
         self._future = self._windows.positions[:, warm_up_steps:]
+        self._recent = []
 
     def of(self, chosen):
         """The same on some of the windows, chosen by their numbers or by a mask."""
         some = copy.copy(self)
         some._windows, some._observed = self._windows[chosen], self._observed[chosen]
-        some._future = self._future[chosen]
+        some._future, some._recent = self._future[chosen], []
         return some
 
     def errors(self, law):
-        """Mean absolute error of each window `[W]`, in units of length."""
+        """Mean absolute error of each window `[W]`, in units of length; those of recent laws are not computed again."""
+        for known, errors in self._recent:
+            if known is law:
+                return errors
+        errors = self._errors(law)
+        self._recent = [*self._recent[1 - _RECENT :], (law, errors)]
+        return errors
+
+    def _errors(self, law):
         predicted = continue_windows(law, self._observed, self._future.shape[1], self._tolerance)
         real = np.broadcast_to(self._windows.mask[:, None, :, None], predicted.shape)
         return np.mean(np.abs(predicted - self._future), axis=(1, 2, 3), where=real)

@@ -28,6 +28,14 @@ class Knots:
         first = np.minimum(scaled.astype(np.int32), self.count - 4)
         return first, scaled - first
 
+    def values(self, distances):
+        """Number of the first spline that is not 0 at distances `[M]`, and the values of all that are not 0 `[M, 4]`.
+
+        Of a constant the only value, 1: `[M, 1]`.
+        """
+        first, place = self.place(distances)
+        return first, np.ones((len(distances), 1)) if self.count == 1 else spline_values(place)
+
     @property
     def distances(self):
         """Distances at which the splines have their maxima `[K]`; the outer two lie beyond the range."""

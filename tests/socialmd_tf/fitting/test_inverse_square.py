@@ -8,9 +8,10 @@ from pipelines.laws.simulate import simulate
 from socialmd_tf.fitting import fit as fit_module
 from socialmd_tf.fitting.basis import ONE, Basis, Channel, Factor
 from socialmd_tf.fitting.fit import fit
-from socialmd_tf.fitting.inverse_square import with_constants
+from socialmd_tf.fitting.inverse_square import with_constants, with_curves
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import NormalEquations
+from socialmd_tf.fitting.rows import numerov_rows
 from socialmd_tf.fitting.splines import Knots
 from socialmd_tf.fitting.trajectories import Trajectories
 from tests.socialmd_tf.fitting.test_fit import SPRINGS, found
@@ -83,3 +84,22 @@ def test_springs_are_no_constants():
     fitted, lines = found(SPRINGS)
     assert fitted.law.basis.knots.count > 1
     assert not any("r^-2" in line for line in lines)
+
+
+def test_columns_of_constants_are_sums_of_those_of_curves():
+    constants, curves = Law(a_basis(1), np.array([2.0, 3.0, 0.1])), a_basis(8)
+    positions = np.random.default_rng(0).normal(size=(2, 6, 5, 2))
+    data = Trajectories.of(positions, np.arange(10.0).reshape(2, 5, 1), ("charge",))
+    (few, targets), (many, same) = next(numerov_rows(constants.basis, data)), next(numerov_rows(curves, data))
+    summed = [many[..., :8].sum(-1), many[..., 8:16].sum(-1), many[..., 16]]
+    np.testing.assert_allclose(few, np.stack(summed, axis=-1), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(targets, same)
+    np.testing.assert_array_equal(with_curves(constants, 8).coefficients, np.repeat([2.0, 3.0, 0.1], [8, 8, 1]))
+
+
+def test_curves_return_where_constants_were_tried_in_vain(monkeypatch):
+    monkeypatch.setattr(fit_module, "is_simple", lambda *_: True)
+    fitted, lines = found(SPRINGS)
+    assert fitted.law.basis.knots.count > 1 and fitted.terms == ("pairs: bonds of type 1",)
+    assert np.median(fitted.rollout_errors) < 1e-5
+    assert any("better than constants" in line for line in lines)

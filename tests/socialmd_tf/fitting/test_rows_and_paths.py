@@ -158,12 +158,32 @@ def test_windows_keep_velocities_beside_their_positions():
 def test_steps_of_a_system_do_not_depend_on_the_others():
     law, data = harmonic_law(), oscillations()
     x, v = data.positions[:, 0], np.array([1.0, 100.0])[:, None, None] * data.positions[:, 1]
-    accelerations = law.on(data.features, data.edges, data.mask, None)
-    both = advance(accelerations, x, v, np.ones(2), 1e-8)
-    alone = advance(law.on(data.features[:1], data.edges[:1], data.mask[:1], None), x[:1], v[:1], np.ones(1), 1e-8)
-    for together, single in zip(both, alone, strict=True):
-        np.testing.assert_allclose(together[:1], single, rtol=1e-13)
-    assert both[2][1] < both[2][0]
+    function, evaluated = law.on(data.features, data.edges, data.mask, None), []
+
+    def accelerations(x, v, chosen):
+        evaluated.extend(chosen)
+        return function(x, v, chosen)
+
+    frames, ends = advance(accelerations, x, v, 3, 1e-8)
+    alone = law.on(data.features[:1], data.edges[:1], data.mask[:1], None)
+    expected, velocities = advance(alone, x[:1], v[:1], 3, 1e-8)
+    np.testing.assert_allclose(frames[:, :1], expected, rtol=1e-13)
+    np.testing.assert_allclose(ends[:1], velocities, rtol=1e-13)
+    assert evaluated.count(1) > evaluated.count(0) > 3
+    (first,), later = advance(alone, x[:1], v[:1], 1, 1e-8)
+    np.testing.assert_allclose(first, expected[0], rtol=1e-13)
+    np.testing.assert_allclose(advance(alone, first, later, 2, 1e-8)[0], expected[1:], atol=1e-7)
+
+
+def test_a_system_that_cannot_be_followed_keeps_the_others_going():
+    """Its acceleration is not finite; its frames are where it was."""
+    x, v = np.zeros((2, 1, 1)), np.ones((2, 1, 1))
+
+    def accelerations(x, v, chosen):
+        return np.where(chosen[:, None, None] == 1, np.nan, 0.0) * x
+
+    frames, _ = advance(accelerations, x, v, 2, 1e-8)
+    np.testing.assert_allclose(frames[:, :, 0, 0], [[1.0, 0.0], [2.0, 0.0]])
 
 
 def test_chunks_are_bounded_and_make_up_the_data(monkeypatch):
