@@ -36,7 +36,7 @@ def candidate_basis(trajectories, num_knots, choices=None):
     """
     choices = choices or FitConfig()
     cell, kinds = trajectories.cell, choices.terms or KINDS
-    _check_choices(choices, trajectories)
+    check_choices(choices, None if cell is None else half_height(cell), trajectories.edges.any())
     cutoff = choices.force_cutoff or (np.inf if cell is None else half_height(cell))
     center, length = _extent(trajectories)
     distances = _distances(trajectories, cutoff)
@@ -57,14 +57,24 @@ def candidate_basis(trajectories, num_knots, choices=None):
     )
 
 
-def _check_choices(choices, trajectories):
-    cell = trajectories.cell
-    if "bonds" in choices.terms and not trajectories.edges.any():
+def check_choices(choices, half_height, has_bonds):
+    """Refuse choices that the data cannot have.
+
+    Args:
+        choices: The `FitConfig`.
+        half_height: Half the smallest height of the boxes; None without a box.
+        has_bonds: Whether there are bonds.
+
+    Raises:
+        UserError: A chosen term is not in the data, or the cutoff reaches farther than nearest images.
+    """
+    if "bonds" in choices.terms and not has_bonds:
         raise UserError("`terms` must be without bonds, as the data have no `edges`")
-    require(cell is None or "field" not in choices.terms, "terms", "without a field in a periodic box", choices.terms)
-    if cell is not None and choices.force_cutoff is not None and choices.force_cutoff > half_height(cell):
+    is_open = half_height is None
+    require(is_open or "field" not in choices.terms, "terms", "without a field in a periodic box", choices.terms)
+    if not is_open and choices.force_cutoff is not None and choices.force_cutoff > half_height:
         raise UserError(
-            f"`force_cutoff` must be at most half the smallest height of the box, {half_height(cell):g}. "
+            f"`force_cutoff` must be at most half the smallest height of the box, {half_height:g}. "
             f"Received: {choices.force_cutoff:g}"
         )
 

@@ -29,7 +29,7 @@ def read_split(directory, split, windows):
     files = open_split(manifest, directory, split, windows)
     num_frames = min(len(range(0, len(file), windows.subsample)) for file in files)
     size = max(file.shape[1] for file in files)
-    boxes = _constant_boxes(files, directory)
+    boxes = constant_boxes(files, directory)
     frames = np.arange(num_frames) * windows.subsample
     systems = [_system(file, manifest, frames, size) for file in files]
     positions, velocities, features, mask, edges = (np.stack(arrays) for arrays in zip(*systems, strict=True))
@@ -84,8 +84,16 @@ def _positions(file, num_dimensions, frames):
     return np.concatenate(kept)
 
 
-def _constant_boxes(files, directory):
-    """The box of each file `[W, D, D]`, or None."""
+def constant_boxes(files, directory):
+    """The box of each file `[W, D, D]`, or None.
+
+    Args:
+        files: The stored trajectories.
+        directory: The dataset, for the message.
+
+    Raises:
+        UserError: A box changes in time.
+    """
     if files[0].boxes is None:
         return None
     for file in files:

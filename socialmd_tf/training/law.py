@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.atomic_files import write_atomically, write_json
+from pipelines.dataset import open_split
 from pipelines.errors import UserError
+from pipelines.side_files import num_edge_types, smallest_half_height
 from socialmd_tf.config import from_dict, load_json, to_dict
 from socialmd_tf.config.terms import Channel, Factor, Terms
-from socialmd_tf.fitting.dataset import read_split
+from socialmd_tf.fitting.candidates import check_choices
+from socialmd_tf.fitting.dataset import constant_boxes, read_split
 from socialmd_tf.fitting.fit import fit, fit_random
 from socialmd_tf.fitting.selection import kind_of
 from socialmd_tf.report.plots import draw_forces
@@ -42,6 +45,23 @@ class ModelLaw:
             force.field.log_length.assign(math.log(self.arrays["length"]))
         if force.friction is not None:
             force.friction.gamma.assign(self.arrays["friction"])
+
+
+def check_fit(config, manifest, directory):
+    """Refuse a fit that the data do not allow before a run begins.
+
+    Args:
+        config: The `TrainConfig`.
+        manifest: The manifest of the dataset.
+        directory: The dataset.
+
+    Raises:
+        UserError: A box changes in time, or the data cannot have a chosen term or cutoff.
+    """
+    for split in ("train", "validation"):
+        constant_boxes(open_split(manifest, directory, split, config.windows), directory)
+    height = smallest_half_height(manifest, directory) if manifest.is_periodic else None
+    check_choices(config.fitting, height, num_edge_types(manifest, directory) > 0)
 
 
 def law_of_run(run, data_directory):

@@ -28,7 +28,7 @@ from socialmd_tf.training.compiled_model import CompiledModel
 from socialmd_tf.training.drift import fit_drift
 from socialmd_tf.training.initial import initial_weights
 from socialmd_tf.training.initial_spread import set_noise, set_spread
-from socialmd_tf.training.law import law_of_run
+from socialmd_tf.training.law import check_fit, law_of_run
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.optimizer import NonFiniteSkippingNadam
 from socialmd_tf.training.phases import phases
@@ -94,6 +94,9 @@ def _begin(config, directory, manifest, writes):
     settings = dataclasses.replace(config.model, num_dimensions=manifest.num_dimensions)
     for note in box_notes(settings, preset(config.preset), smallest_half_height(manifest, directory)):
         print(note, flush=True)
+    needs_law = config.is_fitted and config.model.terms == Terms()
+    if needs_law and config.initial_weights is None:
+        check_fit(config, manifest, directory)
     run = Run(config, writes)
     initial = None if run.epochs else initial_weights(config, manifest)
     scales = run.begin(directory, manifest, lambda: initial.scales if initial else motion_scales(directory, config))
@@ -104,7 +107,7 @@ def _begin(config, directory, manifest, writes):
     if not run.is_finished:
         print(f"{directory}: no faults in {counted(len(manifest.files), 'file')}")
         print("\n".join(header(config, directory)), flush=True)
-    law = law_of_run(run, directory) if config.is_fitted and config.model.terms == Terms() else None
+    law = law_of_run(run, directory) if needs_law else None
     return run, initial, scales, law
 
 

@@ -407,6 +407,16 @@ def test_periodic_data_with_bonds_and_velocities_train_a_model_that_takes_them(c
     [
         ({"model.side_lengths": 7.0}, [[0, 1, 1]], "--model.side-lengths"),
         ({"model.head": "verlet", "model.interaction": "pairwise", "model.cutoff": 3.5}, [[0, 1, 1]], "--model.cutoff"),
+        (
+            {"preset": "forces", "force_cutoff": 3.5},
+            [[0, 1, 1]],
+            "`force_cutoff` must be at most half the smallest height",
+        ),
+        (
+            {"preset": "forces", "terms": "field", "rotations": 0},
+            [[0, 1, 1]],
+            "`terms` must be without a field in a periodic box",
+        ),
         ({}, [[0, 4, 1]], "bonds.npy: row 0: expected particles from 0 to 3, found [0, 4, 1]"),
     ],
 )
