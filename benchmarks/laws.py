@@ -253,7 +253,7 @@ def curves(fitted, data):
 def table(fits):
     """Markdown: one line per law, dimensions and set of terms; the seeds are separated by commas."""
     columns = ("constant position", "constant velocity", "fitted", "floor")
-    sizes = {"median": "median", "ade": "ADE", "median_ade": "ADE, median of windows"}
+    sizes = {"median": "median", "ade": "ADE"}
     found = [(name, "mae") for name in columns] + [(name, size) for size in sizes for name in ("fitted", "floor")]
     heads = [*columns, *(f"{name}, {sizes[size]}" for name, size in found[len(columns) :])]
     lines = [f"| law | terms | {' | '.join(heads)} | CPU s |", "|---|---|" + "--:|" * (len(heads) + 1)]

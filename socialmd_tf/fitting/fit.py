@@ -7,7 +7,7 @@ import numpy as np
 
 from socialmd_tf.config.fitting import FitConfig
 from socialmd_tf.fitting.candidates import candidate_basis
-from socialmd_tf.fitting.inverse_square import is_simple, simplest, with_constants, with_curves
+from socialmd_tf.fitting.inverse_square import simplest, with_curves
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import NormalEquations, reweighted, solve, standard_errors
 from socialmd_tf.fitting.paths import path_rows
@@ -99,8 +99,9 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
     rollouts = Rollouts(validation, warm_up_steps, rollout_steps)
     quick = Rollouts(validation, warm_up_steps, rollout_steps, max_windows=12, tolerance=1e-5)
     best, trials = _with_terms_and_knots(numerov_rows, _enough, train, validation, quick, choices, log)
-    if choices.knots is None and is_simple(best.law, best.equations, quick):
-        best = _with_constants(best, train, validation, rollouts, log)
+    constants = _constants(best, train, validation) if choices.knots is None and best.law.basis.channels else best
+    if _predicts_better(constants, best, quick):
+        best = _with_constants(constants, best.law.basis.knots.count, train, validation, rollouts, log)
     else:
         best = _with_paths(best, train, validation, rollouts, log)
     law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, rollouts, choices.terms)
@@ -205,12 +206,21 @@ def _with_paths(best, train, validation, rollouts, log):
     return best
 
 
-def _with_constants(curves, train, validation, rollouts, log):
+def _predicts_better(solved, than, rollouts):
+    return is_worse(rollouts.losses(than.law), rollouts.losses(solved.law))
+
+
+def _constants(curves, train, validation):
+    """Least squares with a constant instead of each curve."""
+    basis = dataclasses.replace(curves.law.basis, knots=dataclasses.replace(curves.law.basis.knots, count=1))
+    return _solve(basis, partial(numerov_rows, basis), _enough(train, curves.law.basis), validation)
+
+
+def _with_constants(constants, num_knots, train, validation, rollouts, log):
     """Path rounds with constants instead of curves; and with curves after all, if these then predict better."""
-    law, equations = with_constants(curves.law, curves.equations)
     log("pair forces fall as r^-2: constants instead of curves")
-    best = _with_paths(_Solved(law, equations, curves.chosen), train, validation, rollouts, log)
-    again = dataclasses.replace(best, law=with_curves(best.law, curves.law.basis.knots.count))
+    best = _with_paths(constants, train, validation, rollouts, log)
+    again = dataclasses.replace(best, law=with_curves(best.law, num_knots))
     again = _path_round(again, *(_enough(split, again.law.basis) for split in (train, validation)))
     if is_worse(rollouts.losses(best.law), rollouts.losses(again.law), rollouts.negligible):
         log("curves are better than constants")

@@ -41,14 +41,6 @@ def simplest(law, equations, rollouts, log):
     return simple, fewer
 
 
-def is_simple(law, equations, rollouts):
-    """Whether rollouts are better by more than a standard error with constants than with curves of few equations."""
-    if not law.basis.channels:
-        return False
-    simple, _ = with_constants(law, equations)
-    return is_worse(rollouts.losses(law), rollouts.losses(simple))
-
-
 def with_curves(law, count):
     """A law of constants as one of curves with `count` knots."""
     basis = dataclasses.replace(law.basis, knots=dataclasses.replace(law.basis.knots, count=count))
