@@ -2,7 +2,8 @@
 
     python benchmarks/surrogate.py --model saved_models/nanoparticle --input data/nanoparticle/test/00000.npy
 
-Needs OpenMM. CPU time of the process is compared, not wall-clock time: with one thread each, they differ only by what
+Needs OpenMM. The model is compiled by XLA, which takes some seconds once for each number of paths and particles, and is
+not counted; `--compile off` shows what it costs otherwise. CPU time of the process is compared, not wall-clock time: with one thread each, they differ only by what
 other programs take away. Molecular dynamics is the stand-in of `python -m socialmd_tf.nanoparticle`, with as many
 strands as the input has molecules, without relaxation and without writing files. Takes about half a minute.
 """
@@ -29,11 +30,12 @@ def main() -> None:
     parser.add_argument("--model", default="saved_models/nanoparticle")
     parser.add_argument("--input", default="data/nanoparticle/test/00000.npy")
     parser.add_argument("--md-frames", type=int, default=60, help="frames of molecular dynamics per repeat")
+    parser.add_argument("--compile", choices=["on", "off"], default="on", help="whether XLA compiles the model")
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     frames = smd.read(arguments.input)[:OBSERVED]
-    model = smd.load(arguments.model)
+    model = smd.load(arguments.model, compile=arguments.compile)
     num_molecules = frames.positions.shape[-2]
 
     def dynamics() -> int:

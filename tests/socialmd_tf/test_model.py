@@ -106,7 +106,7 @@ def test_the_thesis_has_its_number_of_parameters():
         ("pairwise", 5, 33_675),
         ("kinematic", 18, 193_929),
         ("verlet", 18, 36_893),
-        ("langevin", 5, 1_440),
+        ("langevin", 5, 660),
     ],
 )
 def test_other_presets(preset, size, num_params):
