@@ -4,14 +4,9 @@ The headers of the frames are read here. A child process unpacks the positions: 
 this writes beyond its memory and ends its process.
 """
 
-import atexit
 import contextlib
-import functools
 import importlib.util
-import json
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -23,14 +18,12 @@ from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import checked_vectors
 from pipelines.molecules.formats.frame import IncompleteFileError, RawFrame, as_float64, wrong_number_of_atoms
 from pipelines.molecules.formats.mdanalysis import missing
+from pipelines.molecules.formats.xtc_process import Positions
 
-_DECODER = Path(__file__).with_name("xtc_decoder.py")
 _MAGIC = 1995
 _HEADER = struct.Struct(">3if9fi")  # magic, atoms, step, time, box, atoms
 _PACKING = struct.Struct(">f8i")  # precision, least and greatest coordinates, an index, bytes
 _UNPACKED_ATOMS = 9  # frames of so few atoms hold plain numbers
-_last_asked: dict[int, npt.NDArray[np.intp] | None] = {}
-"""Child process -> the atoms that it was asked for last."""
 
 
 def read_frames(path: Path, num_atoms: int, atoms: npt.NDArray[np.intp] | None = None) -> Iterator[RawFrame]:
@@ -50,24 +43,38 @@ def read_frames(path: Path, num_atoms: int, atoms: npt.NDArray[np.intp] | None =
     """
     if importlib.util.find_spec("MDAnalysis") is None:
         raise missing()
-    size, name, stated, box = path.stat().st_size, str(path.resolve()), None, np.zeros((3, 3))
-    with path.open("rb") as file:
-        index = 0
-        while file.tell() < size:
-            values = _header(path, index, file, size, num_atoms)
+    stated, box = None, np.zeros((3, 3))
+    unpacked, index = Positions(path, num_atoms, atoms), 0
+    with path.open("rb") as file, contextlib.closing(unpacked):
+        headers = _headers(path, file, num_atoms)
+        values = next(headers, None)
+        if values is None:
+            raise UserError(f"{path}: expected at least one frame, found none")
+        while values is not None:
+            fault, following = None, None
+            try:
+                following = next(headers, None)
+            except UserError as error:  # of the frame after this one
+                fault = error
             where = f"{path}: frame {index}"
-            size_of_positions = 12 * (num_atoms if atoms is None else len(atoms))
-            content = _unpack(name, index, size_of_positions, atoms)
-            if len(content) < size_of_positions:
+            positions = unpacked.of_frame(index, has_next=following is not None)
+            if positions is None:
                 raise UserError(f"{where}: the file is damaged: its positions cannot be unpacked")
-            positions = as_float64(np.frombuffer(content, np.float32).reshape(-1, 3))
             if values[4:13] != stated:
                 stated = values[4:13]
                 box = checked_vectors(stated, where)
-            yield RawFrame(path, index, positions, box, float(values[3]))
-            index += 1
-    if not index:
-        raise UserError(f"{path}: expected at least one frame, found none")
+            yield RawFrame(path, index, as_float64(positions), box, float(values[3]))
+            if fault is not None:
+                raise fault
+            values, index = following, index + 1
+
+
+def _headers(path: Path, file: BinaryIO, num_atoms: int) -> Iterator[tuple[float, ...]]:
+    """The headers of all frames."""
+    size, index = path.stat().st_size, 0
+    while file.tell() < size:
+        yield _header(path, index, file, size, num_atoms)
+        index += 1
 
 
 def frame_size(path: Path, num_atoms: int) -> int:
@@ -75,45 +82,6 @@ def frame_size(path: Path, num_atoms: int) -> int:
     with path.open("rb") as file:
         _header(path, 0, file, path.stat().st_size, num_atoms)
         return file.tell()
-
-
-def _unpack(name: str, index: int, size: int, atoms: npt.NDArray[np.intp] | None) -> bytes:
-    """Positions of atoms in a frame, float32 `[n, 3]`; fewer bytes if the child process ended."""
-    process = _decoder()
-    chosen: str | list[int] = "all" if atoms is None else atoms.tolist()
-    if atoms is not None and _last_asked.get(process.pid) is atoms:
-        chosen = "same"
-    _last_asked.clear()
-    _last_asked[process.pid] = atoms
-    assert process.stdin is not None and process.stdout is not None
-    content = b""
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps([name, index, chosen]).encode() + b"\n")
-        process.stdin.flush()
-        content = process.stdout.read(size)
-    if len(content) < size:
-        end_decoder()
-    return content
-
-
-@functools.cache
-def _decoder() -> subprocess.Popen[bytes]:
-    """The child process, started once for all files; it ends with this process."""
-    command = [sys.executable, "-P", "-W", "ignore", str(_DECODER)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    atexit.register(end_decoder)
-    return process
-
-
-def end_decoder() -> None:
-    """End the child process, if there is one."""
-    if not _decoder.cache_info().currsize:
-        return
-    process = _decoder()
-    process.kill()
-    process.communicate()
-    _decoder.cache_clear()
-    atexit.unregister(end_decoder)
 
 
 def _header(path: Path, index: int, file: BinaryIO, size: int, num_atoms: int) -> tuple[float, ...]:

@@ -63,3 +63,13 @@ def test_faults(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(UserError, match=r"a.xtc: expected at least one frame"):
         list(read_frames(path, 40))
+
+
+def test_two_readers_at_a_time_get_their_own_frames(tmp_path):
+    """Each asks ahead, also for other atoms."""
+    path, chosen = write_xtc(tmp_path / "a.xtc", FRAMES, BOXES), np.array([3, 17])
+    other = write_xtc(tmp_path / "b.xtc", FRAMES + 1, BOXES)
+    readers = read_frames(path, FRAMES.shape[1]), read_frames(other, FRAMES.shape[1], chosen)
+    for place, (one, two) in enumerate(zip(*readers, strict=True)):
+        np.testing.assert_allclose(one.positions, FRAMES[place], atol=1e-3)
+        np.testing.assert_allclose(two.positions, FRAMES[place, chosen] + 1, atol=1e-3)
