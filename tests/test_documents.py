@@ -25,6 +25,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FLAG = r"(?<![\w-])--[a-z][a-z0-9.-]*[a-z0-9]"
 DOCKER = {"--detach", "--wait", "--profile"}
 SLURM = {f"--{flag}" for flag in "job-name time cpus-per-task mem requeue signal array ntasks exact gres".split()}
+SLURM |= {"--nodes", "--ntasks-per-node", "--gpus-per-task", "--kill-on-bad-exit"}
 OURS = {"--draw"}  # of docs/experiments/summary.py
 
 
