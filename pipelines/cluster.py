@@ -11,7 +11,9 @@ import importlib.metadata
 import logging
 import os
 import queue
+import signal
 import sys
+import threading
 import time
 import uuid
 import warnings
@@ -62,14 +64,15 @@ def _client(workers: Workers) -> Any:
 
     address: Any = workers.scheduler
     if address is None:
-        address = distributed.LocalCluster(
-            n_workers=workers.workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        )
+        with _ignored_interrupts():
+            address = distributed.LocalCluster(
+                n_workers=workers.workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"(?s).*Mismatched versions")
@@ -82,6 +85,19 @@ def _client(workers: Workers) -> Any:
         atexit.register(_close, client)
         return client
     raise UserError(f"`scheduler` {address}: {message}")
+
+
+@contextlib.contextmanager
+def _ignored_interrupts() -> Iterator[None]:
+    """Let processes that are started here ignore Ctrl-C: this one ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _close(client: Any) -> None:

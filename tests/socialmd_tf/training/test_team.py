@@ -92,7 +92,8 @@ def test_two_workers_have_the_losses_of_one_process_also_after_one_was_killed(da
     _, error = processes[0].communicate(timeout=900)
     assert processes[0].returncode == 1 and error.startswith("error: a worker of TF_CONFIG was lost: "), error
     killed.finish(killed.start(2))
-    np.testing.assert_array_equal(killed.losses(), both.losses())
+    # The sum over workers may round differently in another run: the last bit of a metric did.
+    np.testing.assert_allclose(killed.losses(), both.losses(), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
