@@ -4,6 +4,7 @@ import math
 
 import keras
 import numpy as np
+import tensorflow as tf
 from scipy.special import logsumexp
 
 from socialmd_tf.model import rollout_layer
@@ -26,7 +27,9 @@ def set_spread(model, batches):
         batches: Batches of (inputs, true positions `[B, T', N, D]`).
     """
     head = rollout_layer(model).head
-    errors = np.concatenate([_errors(model, head, inputs, targets) for inputs, targets in batches])
+    # Of `keras.Model.predict`, several workers would have the results of all.
+    run = tf.function(model, autograph=False)
+    errors = np.concatenate([_errors(run, head, inputs, targets) for inputs, targets in batches])
     weights, deviations = normal_mixture(errors, head.layout.num_components)
     bias = keras.ops.convert_to_numpy(head.scale.bias).copy()
     bias[: head.layout.num_dimensions] = _inverse_softplus(deviations[0] / head.acceleration_scale)
@@ -37,9 +40,9 @@ def set_spread(model, batches):
         head.mixture.bias.assign([*np.log(weights), *(_inverse_softplus(widths) - math.log(math.e - 1))])
 
 
-def _errors(model, head, inputs, targets):
+def _errors(run, head, inputs, targets):
     """Errors of the real particles of a batch at all steps, divided by the root of the sum `[M, D]`."""
-    means = np.asarray(head.mean(model.predict_on_batch(inputs)), np.float64)
+    means = np.asarray(head.mean(run(inputs, training=False)), np.float64)
     steps = np.arange(1, means.shape[1] + 1)
     errors = (means - np.asarray(targets)) / np.sqrt(np.cumsum(steps**2))[:, None, None]
     return errors[np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], means.shape[:-1])]
