@@ -33,7 +33,7 @@ def plain(text):
     return html.escape(str(text), quote=False)
 
 
-def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, linear_y=False, time=None):
+def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, linear_y=False, time=None, among=()):
     """Draw a line per name. The y axis is logarithmic if values are not negative and span a factor of 30.
 
     Args:
@@ -45,18 +45,20 @@ def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, li
         log_x: Whether the x axis is logarithmic.
         linear_y: Whether the y axis is linear whatever the values span.
         time: (time per unit of x, its unit or None) for a second x axis of times above the chart, or None.
+        among: All names of the page, if there are more: each has the same colour in all charts.
 
     Returns:
         The figure as JSON for plotly.js.
     """
+    places = {name: place for place, name in enumerate(among or series)}
     values = np.concatenate([np.asarray(y, float) for _, y in series.values()])
     is_log = "y" not in shares and not linear_y and _spread(values) >= _LOG_FROM
     left_out = " (zeros not shown)" if is_log and (values == 0).any() else ""
     figure = go.Figure(layout=_layout(x_title, y_title + left_out))
     for name, x, y in references:
         _add_line(figure, name, x, y, {"color": "#8a8a8a", "width": 4}, mode="lines")
-    for index, (name, (x, y)) in enumerate(series.items()):
-        style = {**_style(index), "width": 3 if index == 0 else 2}
+    for name, (x, y) in series.items():
+        style = {**_style(places[name]), "width": 3 if places[name] == 0 else 2}
         _add_line(figure, name, x, y, style, mode="lines+markers" if len(x) < 50 else "lines")
     if is_log:
         decades = math.log10(_spread(values))

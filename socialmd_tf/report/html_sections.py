@@ -69,7 +69,8 @@ def steps(results, unit, time):
         if series:
             parts.append(
                 html_figures.chart(
-                    charts.lines(series, "predicted step", title, time=time), f"{title} at every predicted step"
+                    charts.lines(series, "predicted step", title, time=time, among=results),
+                    f"{title} at every predicted step",
                 )
             )
     return "\n".join(parts)
@@ -96,6 +97,7 @@ def calibration(results, time):
             "coverage",
             references=[("ideal", [0, 1], [0, 1])],
             shares="xy",
+            among=results,
         )
         pictures.append(html_figures.figure("All steps", figure))
     for percent in (50, 90):
@@ -103,7 +105,9 @@ def calibration(results, time):
         if series:
             last = max(max(x) for x, _ in series.values())
             ideal = ("ideal", [1, last], [percent / 100] * 2)
-            figure = charts.lines(series, "predicted step", "coverage", references=[ideal], shares="y", time=time)
+            figure = charts.lines(
+                series, "predicted step", "coverage", references=[ideal], shares="y", time=time, among=results
+            )
             pictures.append(html_figures.figure(f"{percent} % predictive region per step", figure))
     note = (
         "Coverage is the share of true positions inside a predictive region. Below the grey line a predictor is "
@@ -122,17 +126,18 @@ def strata(results, unit):
     categories = [f"{stratum_name(row)}<br>n = {row['count']:,}" for row in rows]
     series = {name: (categories, [found[place]["mae"] for place in there]) for name, found in chosen.items()}
     return html_figures.chart(
-        charts.lines(series, "closest approach in mean moves", with_unit("MAE", unit)), "MAE by closest approach"
+        charts.lines(series, "closest approach in mean moves", with_unit("MAE", unit), among=results),
+        "MAE by closest approach",
     )
 
 
 def statistics(results, unit, time):
     """Charts of summary statistics beside those of the truth, see `trajectory_statistics.compare`."""
     chosen = {name: result["observables"] for name, result in results.items() if result.get("observables")}
-    return html_figures.row([_beside_truth(chosen, key, unit, time) for key in _APART])
+    return html_figures.row([_beside_truth(chosen, key, unit, time, among=results) for key in _APART])
 
 
-def _beside_truth(chosen, key, unit, time):
+def _beside_truth(chosen, key, unit, time, among):
     """Chart of one statistic of all predictors and of the truth; empty if none has it."""
     having = {name: found[key] for name, found in chosen.items() if key in found}
     if not having:
@@ -150,8 +155,8 @@ def _beside_truth(chosen, key, unit, time):
     if key == "mean_squared_displacement":
         y_title = y_title if unit == "1" else f"{y_title} ({unit}^2)"
     truth = ("truth", x, first["truth" + suffix])
-    axes = {"log_x": radial and not normalized, "linear_y": radial, "time": None if radial else time}
-    return html_figures.figure(heading, charts.lines(series, x_title, y_title, references=[truth], **axes))
+    options = {"among": among, "log_x": radial and not normalized, "linear_y": radial, "time": None if radial else time}
+    return html_figures.figure(heading, charts.lines(series, x_title, y_title, references=[truth], **options))
 
 
 def molecules(results, unit, time):

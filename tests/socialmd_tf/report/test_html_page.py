@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import chi2
 
 from socialmd_tf.evaluation.findings import Findings
-from socialmd_tf.report import charts, html_page, html_tables, player
+from socialmd_tf.report import charts, html_page, html_sections, html_tables, player
 from socialmd_tf.report.table import Cell, Table
 from socialmd_tf.report.tables import tables
 from tests.socialmd_tf.report.report_examples import (
@@ -240,6 +240,16 @@ def test_responses_to_single_neighbours_have_a_band_and_their_own_note():
     assert layout["yaxis"]["range"][1] > 2
     assert "minus prediction without it" in text
     assert "minus prediction without it" not in html_page.html(findings())
+
+
+def test_a_predictor_has_one_colour_also_in_charts_that_lack_others():
+    """Models of random motion have no NLL: the first baseline does not take their place in its chart."""
+    results = {"ours": result(), "theirs": {**result(), "nll_per_step": [-3.0, -2.0]}}
+    of_mae, of_nll = (
+        {trace["name"]: trace["line"] for trace in json.loads(text)["data"] if "name" in trace}
+        for text in Page(html_sections.steps(results, "nm", None)).of("script", **{"class": "figure"})
+    )
+    assert of_mae["theirs"] == of_nll["theirs"] != of_mae["ours"] and "ours" not in of_nll
 
 
 def test_a_wide_range_of_positive_numbers_is_drawn_on_a_logarithmic_axis():
