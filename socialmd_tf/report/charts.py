@@ -19,6 +19,8 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _LOG_FROM = 30
 _TITLE_WIDTH = 32
 """Letters of a line of a title: what fits beside a chart, and below it on a phone."""
+_MOST_POINTS = 500
+"""Points of a line, so that the page stays below 4 MB for any number of steps."""
 _TIMES, _DECADES = 6, 8
 """Most ticks of times, and of powers of ten."""
 
@@ -35,6 +37,8 @@ def plain(text):
 
 def lines(series, x_title, y_title, *, references=(), shares="", log_x=False, linear_y=False, time=None, among=()):
     """Draw a line per name. The y axis is logarithmic if values are not negative and span a factor of 30.
+
+    Of lines of more than 500 points, 500 evenly spaced ones are drawn, the first and the last among them.
 
     Args:
         series: Dictionary of name -> (x, y), two lists of numbers; x can also be category labels.
@@ -161,7 +165,7 @@ def _add_band(figure, x, bounds, color):
 
 
 def fan(x, quantiles, runs, x_title, y_title):
-    """Draw an ensemble as bands, with the curves that were observed.
+    """Draw an ensemble as bands, with the curves that were observed; of long curves as many points as of `lines`.
 
     Args:
         x: `[K]`.
@@ -174,7 +178,8 @@ def fan(x, quantiles, runs, x_title, y_title):
         The figure as JSON for plotly.js.
     """
     figure = go.Figure(layout=_layout(x_title, y_title))
-    x, quantiles, runs = (np.asarray(values, np.float32) for values in (x, quantiles, runs))
+    chosen = _evenly(len(x))
+    x, quantiles, runs = (np.asarray(values, np.float32)[..., chosen] for values in (x, quantiles, runs))
     hidden = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
     for low, high, name, opacity in ((0, 4, "middle 90 %", 0.2), (1, 3, "middle 50 %", 0.35)):
         figure.add_scatter(x=x, y=quantiles[low], **hidden)
@@ -227,7 +232,13 @@ def paths(observed, truth, mean, densities, unit, box=None):
     return figure.to_json()
 
 
+def _evenly(count):
+    """At most `_MOST_POINTS` of `count` indices, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).astype(int))
+
+
 def _add_line(figure, name, x, y, style, mode):
+    x, y = ([values[place] for place in _evenly(len(values))] for values in (x, y))
     figure.add_scatter(
         x=list(x) if isinstance(x[0], str) else np.asarray(x, np.float32),
         y=np.asarray(y, np.float32),

@@ -4,6 +4,8 @@ from socialmd_tf.report import charts, html_figures, player, plots
 from socialmd_tf.report.html_tables import escaped
 
 _MAX_DENSITIES = 6000
+_MAX_POSITIONS = 5000
+"""Of one path after the other, in a picture."""
 _SPEEDS = (0.25, 0.5, 1, 2, 4)
 
 
@@ -26,7 +28,8 @@ def examples(windows, unit):
         if window.label in ("best", "median", "worst")
     ]
     return f"<p>Paths:{legend}</p>\n" + html_figures.row(
-        pictures, f"{note}{_projected(windows)}{_wrapped(windows)}{_fewer_particles(windows)}"
+        pictures,
+        f"{note}{_projected(windows)}{_wrapped(windows)}{_fewer_particles(windows)}{_fewer_positions(windows)}",
     )
 
 
@@ -42,14 +45,27 @@ def _picture(window, unit):
     mean, covariance = next(iter(window.predictions.values()))
     particles = player.evenly(mean.shape[1], player.MAX_PARTICLES)
     frames = player.evenly(len(mean), _MAX_DENSITIES // len(particles))
+    observed, predicted = (_shown(window, count) for count in (len(window.warm_up), len(mean)))
     return charts.paths(
-        window.warm_up[:, particles],
-        window.truth[:, particles],
-        mean[:, particles],
+        window.warm_up[observed][:, particles],
+        window.truth[predicted][:, particles],
+        mean[predicted][:, particles],
         (mean[frames][:, particles], covariance[frames][:, particles]),
         unit,
         window.box,
     )
+
+
+def _shown(window, count):
+    """Frames of a picture, of `count`: evenly spread, the first and the last among them."""
+    return player.evenly(count, max(2, _MAX_POSITIONS // min(window.truth.shape[1], player.MAX_PARTICLES)))
+
+
+def _fewer_positions(windows):
+    """Sentence on frames that the pictures do not show."""
+    if all(len(_shown(window, len(window.truth))) == len(window.truth) for window in windows):
+        return ""
+    return " Paths join evenly spaced frames, so that the page stays below 4 MB."
 
 
 def play(windows, unit, time):

@@ -11,8 +11,8 @@ from socialmd_tf.report.shown_box import ShownBox
 
 MAX_PARTICLES = 200
 """Largest number of particles per window."""
-MAX_NUMBERS = 350_000
-"""Approximate limit of numbers in the whole page, of which each takes about three bytes."""
+MAX_NUMBERS = 230_000
+"""Approximate limit of numbers in the whole page, of which each takes three to five bytes."""
 PROBABILITY = 0.9
 """Probability of the predictive regions that are drawn."""
 

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import gzip
 import hashlib
 import html
@@ -366,6 +367,25 @@ def test_the_page_states_what_it_leaves_out(monkeypatch):
     assert "Frames are thinned out evenly, so that the page stays below 4 MB." in notes
     (given,) = player_of(page)["windows"]
     assert len(given["particles"]) == 200 and given["steps"] == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
+
+
+@pytest.mark.slow
+def test_the_page_stays_below_four_megabytes_for_any_data():
+    """Eight windows of 1 000 particles and 2 000 steps of three predictors, at random, so that nothing is packed."""
+    names = ("ours", "theirs", "constant_velocity")
+    shown = [window(number, label, names, (5, 2000), 1000) for number, label in enumerate(("best", "median", "worst"))]
+    shown += [dataclasses.replace(shown[0], label=f"rank {rank} of 9") for rank in range(2, 7)]
+    long = {name: [0.1 + 0.01 * step for step in range(2000)] for name in result() if name.endswith("_per_step")}
+    results = {name: {**result(), **long} for name in names}
+    text = html_page.html(findings(results=results, examples=shown))
+    assert len(text.encode()) < 4e6 and "Paths join evenly spaced frames" in text
+
+
+def test_lines_of_many_points_are_thinned_out_and_keep_their_ends():
+    (drawn,) = json.loads(charts.lines({"a": (range(1, 2001), np.arange(2000) % 7)}, "x", "y"))["data"]
+    x, y = values_of(drawn["x"]), values_of(drawn["y"])
+    assert len(x) == 500 and (x[0], x[-1]) == (1, 2000)
+    np.testing.assert_array_equal(y, (x - 1) % 7)
 
 
 def test_diverged_predictions_do_not_break_the_page():
