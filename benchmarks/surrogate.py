@@ -3,9 +3,10 @@
     python benchmarks/surrogate.py --model saved_models/nanoparticle --input data/nanoparticle/test/00000.npy
 
 Needs OpenMM. The model is compiled by XLA, which takes some seconds once for each number of paths and particles, and is
-not counted; `--compile off` shows what it costs otherwise. CPU time of the process is compared, not wall-clock time: with one thread each, they differ only by what
-other programs take away. Molecular dynamics is the stand-in of `python -m socialmd_tf.nanoparticle`, with as many
-strands as the input has molecules, without relaxation and without writing files. Takes about half a minute.
+not counted; `--compile off` shows what it costs otherwise. CPU time of the process is compared, not wall-clock time:
+with one thread each, they differ only by what other programs take away. Molecular dynamics is the stand-in of
+`python -m socialmd_tf.nanoparticle`, with as many strands as the input has molecules, without relaxation and without
+writing files. Takes about half a minute.
 """
 
 import argparse

@@ -114,7 +114,7 @@ def pair_force(positions, features, mask, weights, softening, cutoff, accelerati
 def radial_sums(positions, weights, mask, cutoff, num_functions):
     """Sums `[B, N, D, functions, K]` of the layer's function, by loops over pairs."""
     positions, weights = np.asarray(positions, np.float64), np.asarray(weights, np.float64)
-    num_systems, num_particles, num_dimensions = positions.shape
+    num_systems, num_particles, _ = positions.shape
     sums = np.zeros((*positions.shape, num_functions, weights.shape[-1]))
     centers = np.linspace(0.16 * cutoff, 0.84 * cutoff, num_functions)
     width = 0.68 * cutoff / max(num_functions - 1, 1)

@@ -198,14 +198,14 @@ class Rollout(keras.layers.Layer):
         return ops.cond(num_particles <= DENSE_LIMIT, lambda: self._run_at_once(inputs, scan), one_by_one)
 
     def _run_at_once(self, inputs, scan):
-        """The last T' predictions of `run` after true frames `[B, T', N, P]`, not one after the other; as `true_frames`."""
+        """The last T' predictions of `run` after true frames, all at once `[B, T', N, P]`; arguments as `true_frames`."""
         parameters, _ = self.head(*self.true_frames(inputs, scan))
         shape = ops.shape(inputs["positions"])
         parameters = ops.reshape(parameters, (self.rollout_steps, shape[0], *ops.shape(parameters)[1:]))
         return ops.moveaxis(parameters, 0, 1)
 
     def true_frames(self, inputs, scan=None):
-        """What the head reads of the last T' true frames, as one batch of T' B, of all systems first in the first frame.
+        """What the head reads of the last T' true frames, as one batch of T' B; all systems of a frame are adjacent.
 
         The memory of the head and the states of the cell go from frame to frame. The rest of the head, which is most of
         the work, can then see all frames at once. The head must have `remember`.
@@ -220,7 +220,7 @@ class Rollout(keras.layers.Layer):
         features, mask = inputs["features"], inputs["mask"]
         known = {name: inputs[name] for name in _KNOWN if name in inputs}
         frames = ops.stop_gradient(ops.moveaxis(inputs["positions"], 1, 0))
-        num_frames, batch_size = ops.shape(frames)[:2]
+        num_frames = ops.shape(frames)[0]
 
         def body(carry, index):
             moving = known | _observed_velocities(inputs, index)
