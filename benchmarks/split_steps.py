@@ -1,6 +1,6 @@
 """Compare a frame of a Verlet head with steps of one length and with `split_distance`.
 
-    python benchmarks/split_steps.py saved_models/nbody/2 [--particles 25 1000] [--batch-sizes 64 1] [--cpu-time]
+    python benchmarks/split_steps.py saved_models/nbody/2 [--particles 400 1000] [--batch-sizes 1 1] [--cpu-time]
 
 The Keras model of an export predicts frames of N-body systems of the density of the training data. Prints milliseconds
 per frame, the ratio to steps of one length, and the mean difference of positions after all frames. On a busy machine,
@@ -17,15 +17,15 @@ from rollout import INTERVAL, systems
 from socialmd_tf.export.saved_model import load_keras_model
 from socialmd_tf.model import rollout_layer
 
-SETTINGS = ((8, 0.0), (1, 0.4), (2, 0.4))
+SETTINGS = ((1, 0.0), (1, 0.8), (1, 1.2), (2, 1.2))
 """Substeps and split distances."""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="an exported version")
-    parser.add_argument("--particles", type=int, nargs="+", default=[25, 1000])
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[64, 1], help="one for each number of particles")
+    parser.add_argument("--particles", type=int, nargs="+", default=[400, 1000])
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 1], help="one for each number of particles")
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--cpu-time", action="store_true", help="CPU time of all threads instead of wall-clock time")
     arguments = parser.parse_args()

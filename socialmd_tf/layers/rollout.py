@@ -198,7 +198,7 @@ class Rollout(keras.layers.Layer):
         return ops.cond(num_particles <= DENSE_LIMIT, lambda: self._run_at_once(inputs, scan), one_by_one)
 
     def _run_at_once(self, inputs, scan):
-        """The last T' predictions of `run` after true frames, all at once `[B, T', N, P]`; arguments as `true_frames`."""
+        """The last T' predictions of `run` after true frames, together `[B, T', N, P]`; arguments as `true_frames`."""
         parameters, _ = self.head(*self.true_frames(inputs, scan))
         shape = ops.shape(inputs["positions"])
         parameters = ops.reshape(parameters, (self.rollout_steps, shape[0], *ops.shape(parameters)[1:]))
