@@ -29,6 +29,7 @@ KNOTS = (48, 96, 192)
 _MAX_PATH_ROUNDS = 8
 _WORTHWHILE = 0.05
 _EQUATIONS_PER_COLUMN = 100
+_PLENTY = 10_000
 _FEWEST = 8
 _FIRST_SMOOTHING = Smoothing(1e-9, 0)
 
@@ -79,7 +80,7 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
     """Find a law.
 
     Terms, knots and the first path rounds are found on as many trajectories as the number of coefficients needs; the
-    last path round is on all.
+    last path round is on all, or on plenty: 10 000 equations a coefficient.
 
     Args:
         train: `Trajectories` of the training split.
@@ -145,10 +146,10 @@ def _result(best, law, equations, trials, measure):
     )
 
 
-def _enough(trajectories, basis):
-    """Some of the trajectories, with many more equations than coefficients."""
+def _enough(trajectories, basis, per_column=_EQUATIONS_PER_COLUMN):
+    """Some of the trajectories, with many more equations than coefficients; all that there are, if they have fewer."""
     _, num_frames, num_particles, num_dimensions = trajectories.positions.shape
-    count = max(_EQUATIONS_PER_COLUMN * basis.num_columns // (num_frames * num_particles * num_dimensions), _FEWEST)
+    count = max(per_column * basis.num_columns // (num_frames * num_particles * num_dimensions), _FEWEST)
     every = len(trajectories) // count
     return trajectories if every < 2 else trajectories[::every]
 
@@ -188,21 +189,22 @@ def _solve(basis, make_rows, train, validation, start=None):
 
 
 def _with_paths(best, train, validation, rollouts, log):
-    """Path rounds while they improve rollouts, first on some of the trajectories and at last on all."""
+    """Path rounds while they improve rollouts, first on some trajectories and at last on all, or plenty of them."""
     losses = rollouts.losses(best.law)
     log(_line("least squares", best, losses))
-    few = _enough(train, best.law.basis)
+    few, plenty = (_enough(train, best.law.basis, size) for size in (_EQUATIONS_PER_COLUMN, _PLENTY))
     for number in range(_MAX_PATH_ROUNDS):
-        solved = _path_round(best, few, validation if few is train else _enough(validation, best.law.basis))
+        is_last = len(few) == len(plenty)
+        solved = _path_round(best, few, validation if is_last else _enough(validation, best.law.basis))
         new_losses = rollouts.losses(solved.law)
         log(_line(f"path round {number + 1} on {len(few)} trajectories", solved, new_losses))
         gain = losses.mean() - new_losses.mean()
         if gain > 0:
             best, losses = solved, new_losses
-        if gain < _WORTHWHILE and few is train:
+        if gain < _WORTHWHILE and is_last:
             break
         if gain < _WORTHWHILE or number == _MAX_PATH_ROUNDS - 2:
-            few = train
+            few = plenty
     return best
 
 
