@@ -42,11 +42,11 @@ evaluate() {
     $p.evaluate --model "saved_models/$name" --data "data/$data" --split test --num-samples 64 \
         --output "runs/molecules-$name" "$@"
 }
+few="--statistics radius accessible_area move displacement contacts"
 for seed in 0 1 2; do
     train "nanoparticle-$seed" --data data/nanoparticle --seed $seed
-    evaluate "nanoparticle-$seed" nanoparticle
+    evaluate "nanoparticle-$seed" nanoparticle $few radial_distribution pair_distribution
 done
-few="--statistics radius accessible_area move displacement contacts"
 train no-anchors --data data/nanoparticle-free
 evaluate no-anchors nanoparticle-free $few
 train no-pairs --data data/nanoparticle --model.cutoff 0.3
