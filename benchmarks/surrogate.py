@@ -1,6 +1,6 @@
 """Cost of a frame of a nanoparticle: molecular dynamics, and paths drawn from a model instead, each on one core.
 
-    python benchmarks/surrogate.py --model saved_models/nanoparticle --input data/nanoparticle/test/00000.npy
+    python benchmarks/surrogate.py --model saved_models/nanoparticle --input data/nanoparticle/test/00036.npy
 
 Needs OpenMM. The model is compiled by XLA, which takes some seconds once for each number of paths and particles, and is
 not counted; `--compile off` shows what it costs otherwise. CPU time of the process is compared, not wall-clock time:
@@ -29,7 +29,7 @@ OBSERVED, PREDICTED, SAMPLES = 25, 275, 64
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="saved_models/nanoparticle")
-    parser.add_argument("--input", default="data/nanoparticle/test/00000.npy")
+    parser.add_argument("--input", default="data/nanoparticle/test/00036.npy")
     parser.add_argument("--md-frames", type=int, default=60, help="frames of molecular dynamics per repeat")
     parser.add_argument("--compile", choices=["on", "off"], default="on", help="whether XLA compiles the model")
     arguments = parser.parse_args()

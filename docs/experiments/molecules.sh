@@ -55,4 +55,4 @@ train lstm --data data/nanoparticle --rotations 1 --model.cell plain --model.inp
     --model.output-layers 16 --model.dropout 0.0 --model.time-constants 1
 evaluate lstm nanoparticle $few
 python docs/experiments/molecules_long.py --model saved_models/nanoparticle-0 --data data/nanoparticle-long
-python benchmarks/surrogate.py --model saved_models/nanoparticle-0 --input data/nanoparticle/test/00000.npy
+python benchmarks/surrogate.py --model saved_models/nanoparticle-0 --input data/nanoparticle/test/00036.npy
