@@ -49,7 +49,7 @@ def run_on_cluster(work: Work, tasks: Sequence[tuple[Any, ...]], workers: Worker
     client = _client(workers)
     try:
         _check_workers(client, where)
-        yield from _Units(client, work, tasks).results(report, where)
+        yield from _Units(client, work, tasks).results(report)
     except BaseException as error:
         _close(client)
         if isinstance(error, distributed.CancelledError | distributed.scheduler.KilledWorker):
@@ -157,7 +157,7 @@ class _Units:
         """Place of a unit and how far it is; None if it has ended."""
         client.subscribe_topic(self._name, lambda event: self._news.put(event[1]))
 
-    def results(self, report: Report, where: str) -> Iterator[Any]:
+    def results(self, report: Report) -> Iterator[Any]:
         """Yield the results in the order of the units."""
         for place in range(len(self._waiting)):
             while place not in self._done:

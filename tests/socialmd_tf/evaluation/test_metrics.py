@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from socialmd_tf.evaluation import metrics
-from socialmd_tf.evaluation.metrics import LEVELS, MeanAbsoluteError, Sample, Scores, StratumTally, Tally, score
+from socialmd_tf.evaluation import metrics, sample
+from socialmd_tf.evaluation.metrics import LEVELS, MeanAbsoluteError, Scores, StratumTally, Tally, score
+from socialmd_tf.evaluation.sample import Sample
 from socialmd_tf.layers import DensityLayout
 
 LAYOUT = DensityLayout(2, 1, False)
@@ -279,7 +280,7 @@ def test_the_median_of_many_numbers_is_that_of_a_sample(monkeypatch):
     for part in np.array_split(values, 7):
         exact.add(part)
     assert exact.median() == np.median(values)
-    monkeypatch.setattr(metrics, "_SAMPLE", 4_000)
+    monkeypatch.setattr(sample, "_SAMPLE", 4_000)
     for part in np.array_split(values, 7):
         sampled.add(part)
     assert 0 < abs(sampled.median() - np.median(values)) < 0.1
@@ -304,7 +305,7 @@ def test_densities_of_many_particles_are_scored_in_pieces(monkeypatch, num_compo
 @pytest.mark.parametrize("sizes", [(5, 3), (40, 3), (3, 40), (40, 90)])
 def test_samples_are_joined_at_one_share(monkeypatch, sizes):
     """Numbers of the two parts are kept with the same probability, and no more than the limit."""
-    monkeypatch.setattr(metrics, "_SAMPLE", 20)
+    monkeypatch.setattr(sample, "_SAMPLE", 20)
     first, second = Sample(), Sample()
     first.add(np.zeros(sizes[0]))
     second.add(np.ones(sizes[1]))
