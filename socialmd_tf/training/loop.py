@@ -70,6 +70,7 @@ def fit(config, directory, team=None):
         print(f"continuing {run.directory} after epoch {len(run.epochs)}", flush=True)
     elif config.is_fitted:
         if initial is None:
+            print("first spread, from the errors of rollouts on the training split; then validation", flush=True)
             (set_noise if config.is_sampled else set_spread)(model, _some_windows(config, directory))
         run.save_epoch(model, _validate(model, config, directory, team))
     elif getattr(rollout_layer(model).head, "is_linear", False):
