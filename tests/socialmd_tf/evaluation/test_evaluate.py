@@ -19,6 +19,8 @@ KEYS = {
     "mean_move",
     "mae",
     "mae_standard_error",
+    "coverage_50_standard_error",
+    "coverage_90_standard_error",
     "median_ae",
     "ade",
     "fde",
