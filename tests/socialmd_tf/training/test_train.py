@@ -38,7 +38,7 @@ def steps(monkeypatch):
     """Record the steps of a training instead of doing them."""
     steps = []
 
-    def fit(config, directory):
+    def fit(config, directory, team):
         run = Run(config)
         run.begin(directory, Manifest.load(directory), lambda: (1.0, 1.0))
         model = linear_model()
