@@ -1,5 +1,7 @@
 """The mean motion of the Langevin head by least squares, before its noise is trained."""
 
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -26,14 +28,20 @@ def fit_drift(model, batches):
     rollout = rollout_layer(model)
     head = rollout.head
     columns = tf.function(head.columns)
-    width = np.prod(head.coefficients.kernel.shape)
-    products, with_moves, squares, count = np.zeros((width, width)), np.zeros(width), 0.0, 0
+    num_kinds, num_columns = head.coefficients.kernel.shape
+    products = np.zeros((num_kinds, num_columns, num_kinds, num_columns))
+    with_moves, squares, count = np.zeros((num_kinds, num_columns)), 0.0, 0
     for inputs, targets in batches:
         for seen, state, moves in _frames(rollout, inputs, targets):
-            rows, moves = _rows(head, columns(seen, state), seen, moves)
-            products += rows.T @ rows
-            with_moves += rows.T @ moves
-            squares, count = squares + np.sum(moves**2), count + len(moves)
+            real = np.asarray(seen["mask"]) > 0
+            kinds = np.asarray(head.kinds(seen["features"]), np.float64)[real]
+            values = np.asarray(columns(seen, state), np.float64)[real]
+            moves = np.asarray(moves, np.float64)[real] / head.move_scale
+            _add_products(products, kinds, values)
+            with_moves += np.einsum("pa,pm->am", kinds, np.einsum("pd,pdm->pm", moves, values))
+            squares, count = squares + np.sum(moves**2), count + moves.size
+    products = products.reshape(with_moves.size, with_moves.size)
+    with_moves = with_moves.ravel()
     found = _solve(products, with_moves, head.coefficients.kernel.shape)
     head.coefficients.kernel.assign(found.reshape(head.coefficients.kernel.shape))
     left = max(squares - 2 * found @ with_moves + found @ products @ found, 0.0) / count
@@ -51,14 +59,17 @@ def _frames(rollout, inputs, targets):
         yield keras.tree.map_structure(lambda values, start=start: values[start : start + size], (seen, state, moves))
 
 
-def _rows(head, columns, seen, moves):
-    """Rows of the linear equations `[R, F' M]` for the moves `[R]` of real particles, in units of the typical move."""
-    real = np.asarray(seen["mask"]) > 0
-    kinds = np.asarray(head.kinds(seen["features"]), np.float64)[real]
-    columns = np.asarray(columns, np.float64)[real]
-    rows = kinds[:, None, :, None] * columns[:, :, None, :]
-    moves = np.asarray(moves, np.float64)[real] / head.move_scale
-    return rows.reshape(-1, kinds.shape[-1] * columns.shape[-1]), moves.ravel()
+def _add_products(products, kinds, columns):
+    """Add sums of z_a g_m z_b g_n over particles and directions, for kinds z `[R, F']` and columns g `[R, D, M]`."""
+    for a, b in itertools.combinations_with_replacement(range(kinds.shape[-1]), 2):
+        weights = kinds[:, a] * kinds[:, b]
+        chosen = weights != 0  # of types, only one is not zero
+        rows = columns[chosen]
+        weighted = rows * weights[chosen, None, None]
+        found = np.reshape(weighted, (-1, columns.shape[-1])).T @ np.reshape(rows, (-1, columns.shape[-1]))
+        products[a, :, b] += found
+        if a != b:
+            products[b, :, a] += found
 
 
 def _solve(products, right, shape):
