@@ -27,12 +27,12 @@ def fit_drift(model, batches):
     """
     rollout = rollout_layer(model)
     head = rollout.head
-    columns = tf.function(head.columns)
+    columns, true_frames = tf.function(head.columns), tf.function(rollout.true_frames)
     num_kinds, num_columns = head.coefficients.kernel.shape
     products = np.zeros((num_kinds, num_columns, num_kinds, num_columns))
     with_moves, squares, count = np.zeros((num_kinds, num_columns)), 0.0, 0
     for inputs, targets in batches:
-        for seen, state, moves in _frames(rollout, inputs, targets):
+        for seen, state, moves in _frames(true_frames, inputs, targets):
             real = np.asarray(seen["mask"]) > 0
             kinds = np.asarray(head.kinds(seen["features"]), np.float64)[real]
             values = np.asarray(columns(seen, state), np.float64)[real]
@@ -48,11 +48,11 @@ def fit_drift(model, batches):
     head.deviations.bias.assign(np.full(head.deviations.bias.shape, np.log(np.expm1(max(left, _SMALLEST) ** 0.5))))
 
 
-def _frames(rollout, inputs, targets):
+def _frames(true_frames, inputs, targets):
     """Inputs and states of the head, and true moves `[R, N, D]`, of some frames at a time."""
     true = tf.convert_to_tensor(targets)
     frames = {**inputs, "positions": tf.concat([inputs["positions"], true[:, :-1]], axis=1)}
-    _, seen, state = rollout.true_frames(frames)
+    _, seen, state = true_frames(frames)
     moves = tf.reshape(tf.experimental.numpy.moveaxis(true, 0, 1), tf.shape(seen["positions"])) - seen["positions"]
     size = max(_ROWS // int(moves.shape[1]), 1)
     for start in range(0, int(moves.shape[0]), size):
