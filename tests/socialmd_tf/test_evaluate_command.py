@@ -235,6 +235,6 @@ def test_workers_give_the_same_numbers(model, write_dataset, random_trajectory, 
         result = subprocess.run([*command, "--output", str(tmp_path / workers)], capture_output=True, check=False)
         assert result.returncode == 0, result.stderr
     one, two = (json.loads((tmp_path / workers / "metrics.json").read_text()) for workers in ("1", "2"))
-    assert one["num_windows"] > 2 * 512  # three units of work
+    assert one["num_windows"] > 512  # several units of work
     different = {name for name in one if one[name] != two[name]}
     assert different <= {"command", "date"}
