@@ -8,13 +8,17 @@ from socialmd_tf.evaluation.paired_bootstrap import compare, difference
 
 def test_totals_by_hand():
     values = np.array([[[1.0, 2.0]], [[3.0, 100.0]], [[5.0, 6.0]]])
+    levels = np.array([[[0.2, 0.95]], [[0.7, 0.1]], [[0.4, 0.6]]])
     mask = np.array([[1, 1], [1, 0], [1, 1]])
     tally = Tally()
     for rows in (slice(0, 2), slice(2, 3)):
-        tally.add(Scores(values[rows], values[rows][..., None], values[rows], mask[rows]))
+        tally.add(Scores(values[rows], values[rows][..., None], levels[rows], mask[rows]))
     found = tally.totals(np.array([4, 2, 4]))
     assert {name: (sums.tolist(), counts.tolist()) for name, (sums, counts) in found.items()} == {
-        name: ([3.0, 14.0], [1, 4]) for name in ("mae", "nll")
+        "mae": ([3.0, 14.0], [1, 4]),
+        "nll": ([3.0, 14.0], [1, 4]),
+        "coverage_50": ([0.0, 2.0], [1, 4]),
+        "coverage_90": ([1.0, 3.0], [1, 4]),
     }
     np.testing.assert_allclose(tally.window_mae(), [1.5, 3.0, 5.5])
 
