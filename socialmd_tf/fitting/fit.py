@@ -100,8 +100,8 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
     rollouts = Rollouts(validation, warm_up_steps, rollout_steps)
     quick = Rollouts(validation, warm_up_steps, rollout_steps, max_windows=12, tolerance=1e-5)
     best, trials = _with_terms_and_knots(numerov_rows, _enough, train, validation, quick, choices, log)
-    constants = _constants(best, train, validation) if choices.knots is None and best.law.basis.channels else best
-    if _predicts_better(constants, best, quick):
+    constants = _constants(best, train, validation) if choices.knots is None and best.law.basis.channels else None
+    if constants is not None and _predicts_better(constants, best, quick):
         best = _with_constants(constants, best.law.basis.knots.count, train, validation, rollouts, log)
     else:
         best = _with_paths(best, train, validation, rollouts, log)
