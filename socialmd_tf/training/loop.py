@@ -73,7 +73,7 @@ def fit(config, directory, team=None):
             print("first spread, from the errors of rollouts on the training split; then validation", flush=True)
             (set_noise if config.is_sampled else set_spread)(model, _some_windows(config, directory))
         run.save_epoch(model, _validate(model, config, directory, team))
-    elif getattr(rollout_layer(model).head, "is_linear", False):
+    elif initial is None and getattr(rollout_layer(model).head, "is_linear", False):
         print("fitting the drift by least squares", flush=True)
         fit_drift(model, _all_windows(config, directory))
     if team:

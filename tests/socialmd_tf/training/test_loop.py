@@ -142,6 +142,25 @@ def test_a_sampled_head_is_trained_and_validated_on_single_frames_after_true_one
     assert history["val_loss"][1] == pytest.approx(sum(losses) / sum(counts), rel=1e-4)
 
 
+def test_the_drift_of_given_weights_stays_as_it_is(mixed_data, tmp_path):
+    config = TrainConfig(
+        windows=WINDOWS,
+        model=dataclasses.replace(preset("langevin"), rollout_steps=3),
+        epochs=1,
+        batch_size=8,
+        run_directory=str(tmp_path / "first"),
+    )
+    first, _ = loop.fit(config, mixed_data)
+    drift = rollout_layer(first).head.coefficients
+    drift.kernel.assign(2 * drift.kernel)
+    first.save_weights(next((tmp_path / "first").rglob("*.weights.h5")))
+    again = dataclasses.replace(
+        config, initial_weights=config.run_directory, run_directory=str(tmp_path / "second"), seed=1
+    )
+    second, _ = loop.fit(again, mixed_data)
+    np.testing.assert_array_equal(rollout_layer(second).head.coefficients.kernel, drift.kernel)
+
+
 @pytest.mark.parametrize(
     ("head", "frozen"), [("kinematic", {"cell", "acceleration"}), ("verlet", {"force"})], ids=["kinematic", "verlet"]
 )
