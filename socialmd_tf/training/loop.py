@@ -169,7 +169,12 @@ def compile_for_training(model, learning_rate, clip_norm=0.0):
     layout = rollout_layer(model).head.layout
     model.compile(
         optimizer=NonFiniteSkippingNadam(
-            learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, global_clipnorm=clip_norm or None
+            learning_rate,
+            compiled=isinstance(model, CompiledModel),
+            beta_1=0.9,
+            beta_2=0.999,
+            epsilon=1e-7,
+            global_clipnorm=clip_norm or None,
         ),
         loss=mixture.NegativeLogLikelihood(layout),
         weighted_metrics=[metrics.MeanAbsoluteError(layout)],
