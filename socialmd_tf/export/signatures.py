@@ -9,7 +9,7 @@ from socialmd_tf.config.box_ranges import reach
 from socialmd_tf.export import input_checks
 from socialmd_tf.layers.full_precision import on_any_device
 from socialmd_tf.layers.rollout import choose_rows
-from socialmd_tf.layers.static_shapes import static_shapes
+from socialmd_tf.layers.static_shapes import compiled_by_xla
 from socialmd_tf.model import rollout_layer
 
 _NO_STEP = -1  # folded into the seed of what is drawn once per path
@@ -210,7 +210,7 @@ class Signatures(tf.Module):
             Parameters of the density `[B, N, P]`, and the new state.
         """
         # An exported graph may run on a machine that is not like this one.
-        with static_shapes(self._is_compiled), contextlib.nullcontext() if self._is_compiled else on_any_device():
+        with compiled_by_xla(self._is_compiled), contextlib.nullcontext() if self._is_compiled else on_any_device():
             state = self._layer.observe(positions, observed, _to_state(state, self._layer))
             parameters, state = self._layer.step(positions, features, mask, state, **known)
         return parameters, _to_tensors(state, self._layer.head)

@@ -10,6 +10,9 @@ import threading
 import keras
 from keras import ops
 
+from socialmd_tf.layers.product_of_rows import product_of_rows
+from socialmd_tf.layers.static_shapes import is_compiled_by_xla
+
 _local = threading.local()
 _ROUNDED = -(2**13)  # all bits of a float32 but the last 13, which TF32 does not have
 
@@ -28,11 +31,14 @@ def on_any_device():
 def product(a, b):
     """The matrix product of `a` `[..., n, k]` and `b` `[..., k, m]`, float32, to about 1e-6 on every device.
 
-    Where TensorFlow would round to TF32, each factor is cut into a part of 11 bits and the rest. The sum of the
-    products of parts, without that of the rests, is one product with an inner dimension of 3 k.
+    XLA is told to use all bits (`compiled_by_xla`); gradients may be rounded there. Where else TensorFlow would round
+    to TF32, each factor is cut into a part of 11 bits and the rest. The sum of the products of parts, without that of
+    the rests, is one product with an inner dimension of 3 k.
     """
     if keras.backend.backend() != "tensorflow":
         return ops.matmul(a, b)
+    if is_compiled_by_xla():
+        return _product_by_xla(a, b)
     if getattr(_local, "is_any", False):
         import tensorflow as tf
 
@@ -46,6 +52,40 @@ def is_rounded():
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU")) and tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+def _product_by_xla(a, b):
+    """The product with all bits of both factors; `b` is a matrix, or a batch of matrices like `a`."""
+    import tensorflow as tf
+
+    a, b = (tf.convert_to_tensor(values) for values in (a, b))
+    if len(b.shape) == 2:
+        rows = product_of_rows(ops.reshape(a, (-1, a.shape[-1])), b, _xla_dot)
+        return ops.reshape(rows, (*ops.shape(a)[:-1], b.shape[-1]))
+
+    @tf.custom_gradient
+    def apply(a, b):
+        def gradient(upstream):
+            return ops.matmul(upstream, ops.swapaxes(b, -1, -2)), ops.matmul(ops.swapaxes(a, -1, -2), upstream)
+
+        return _xla_dot(a, b), gradient
+
+    return apply(a, b)
+
+
+def _xla_dot(a, b):
+    from tensorflow.compiler.tf2xla.python import xla
+    from tensorflow.compiler.xla import xla_data_pb2
+
+    batch = range(len(a.shape) - 2)
+    axes = xla_data_pb2.DotDimensionNumbers(
+        lhs_batch_dimensions=batch,
+        rhs_batch_dimensions=batch,
+        lhs_contracting_dimensions=[len(a.shape) - 1],
+        rhs_contracting_dimensions=[len(b.shape) - 2],
+    )
+    precision = xla_data_pb2.PrecisionConfig(operand_precision=2 * [xla_data_pb2.PrecisionConfig.HIGHEST])
+    return xla.dot_general(a, b, axes, precision)
 
 
 def _product_of_parts(a, b):

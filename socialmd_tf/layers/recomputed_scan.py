@@ -50,6 +50,29 @@ def plain_scan(body, carry, length):
     return ops.scan(lambda before, index: (body(before, index),) * 2, carry, ops.arange(length, dtype="int32"))[1]
 
 
+def kept_scan(body, carry, length):
+    """`recomputed_scan` that keeps what the backward pass needs, in a loop that XLA can compile.
+
+    `length` must be an integer, and the body must not draw random numbers.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return plain_scan(body, carry, length)
+    import tensorflow as tf
+
+    leaves = [tf.convert_to_tensor(leaf) for leaf in keras.tree.flatten(carry)]
+
+    def advance(index, before, arrays):
+        after = keras.tree.flatten(body(keras.tree.pack_sequence_as(carry, before), index))
+        after = [tf.ensure_shape(new, old.shape) for new, old in zip(after, before, strict=True)]
+        return index + 1, after, [array.write(index, leaf) for array, leaf in zip(arrays, after, strict=True)]
+
+    arrays = [tf.TensorArray(leaf.dtype, length, element_shape=leaf.shape) for leaf in leaves]
+    _, _, arrays = tf.while_loop(
+        lambda index, *_: index < length, advance, (0, leaves, arrays), maximum_iterations=length
+    )
+    return keras.tree.pack_sequence_as(carry, [array.stack() for array in arrays])
+
+
 def _is_float(value):
     return keras.backend.is_float_dtype(keras.backend.standardize_dtype(value.dtype))
 

@@ -5,7 +5,7 @@ from keras import ops
 
 from socialmd_tf.layers.build_once import build_once
 from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT
-from socialmd_tf.layers.recomputed_scan import plain_scan, recomputed_scan
+from socialmd_tf.layers.recomputed_scan import kept_scan, plain_scan, recomputed_scan
 from socialmd_tf.layers.static_shapes import has_static_shapes
 
 _KNOWN = ("box", "edges")
@@ -190,7 +190,7 @@ class Rollout(keras.layers.Layer):
         def one_by_one():
             return self.run(inputs, 1, scan=scan, num_kept=self.rollout_steps)[0]
 
-        if not hasattr(self.head, "remember"):
+        if not getattr(self.head, "can_remember", False):
             return one_by_one()
         num_particles = ops.shape(inputs["positions"])[2]
         if isinstance(num_particles, int):
@@ -208,7 +208,7 @@ class Rollout(keras.layers.Layer):
         """What the head reads of the last T' true frames, as one batch of T' B; all systems of a frame are adjacent.
 
         The memory of the head and the states of the cell go from frame to frame. The rest of the head, which is most of
-        the work, can then see all frames at once. The head must have `remember`.
+        the work, can then see all frames at once. The head must be one that `can_remember`.
 
         Args:
             inputs: As for `call`, with the T + T' - 1 frames before the last predicted one.
@@ -224,7 +224,9 @@ class Rollout(keras.layers.Layer):
 
         def body(carry, index):
             moving = known | _observed_velocities(inputs, index)
-            seen, state = self._read(ops.take(frames, index, axis=0), features, mask, carry["state"], moving)
+            frame = ops.take(frames, index, axis=0)
+            state = self.observe(frame, True, carry["state"])
+            seen, state = self._read(frame, features, mask, state, moving)
             outputs, recurrent = self.cell(seen, state["recurrent"])
             after = {"recurrent": recurrent, "head": self.head.remember(seen, state["head"])}
             return {
@@ -251,6 +253,8 @@ class Rollout(keras.layers.Layer):
 
     def _scan(self, body, carry, length):
         if has_static_shapes():
+            if getattr(getattr(self.cell, "interaction", None), "keeps_steps", False):
+                return kept_scan(body, carry, length)
             # Faster on a GPU than keeping the intermediate results of all steps, and a tenth of the memory.
             return recomputed_scan(body, carry, length, self.variables)
         return plain_scan(body, carry, length)

@@ -1,11 +1,13 @@
 """Training steps compiled by XLA, on any number of devices."""
 
+import contextlib
 import itertools
 
 import keras
 import tensorflow as tf
 
-from socialmd_tf.layers.static_shapes import static_shapes
+from socialmd_tf.layers.full_precision import is_rounded
+from socialmd_tf.layers.static_shapes import compiled_by_xla
 from socialmd_tf.model import rollout_layer
 from socialmd_tf.training.sample_weights import fill_up
 
@@ -14,7 +16,7 @@ class CompiledModel(keras.Model):
     """A model whose losses and gradients XLA computes, for `keras.Model.fit` under any strategy.
 
     On each device, forward and backward pass are one program. The sum over devices and the step of the optimizer are
-    outside it, since XLA cannot compile the former. Shapes do not depend on values (`static_shapes`), and a smaller
+    outside it, since XLA cannot compile the former. Shapes do not depend on values (`compiled_by_xla`), and a smaller
     batch is filled up with empty samples, so that it needs no program of its own. Losses, gradients and metrics are
     those of `keras.Model`.
     """
@@ -46,7 +48,7 @@ class CompiledModel(keras.Model):
         @tf.function(jit_compile=True, autograph=False)
         def compute(values, constants, batch, share):
             scope = keras.StatelessScope([*zip(trained, values, strict=True), *zip(others, constants, strict=True)])
-            with static_shapes(), scope:
+            with compiled_by_xla(), scope, _lower_precision(rollout_layer(self), bool(trained)):
                 with tf.GradientTape() as tape:
                     tape.watch(values)
                     inputs, targets, weights = batch
@@ -69,6 +71,21 @@ class CompiledModel(keras.Model):
         num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
         self._loss_tracker.update_state(loss * num_replicas, sample_weight=tf.shape(targets)[0])
         return self.compute_metrics(inputs, targets, predictions, weights)
+
+
+@contextlib.contextmanager
+def _lower_precision(rollout, is_training):
+    """Within this context, a CNN that reads neighbours is in bfloat16 if a GPU trains it and rounds products anyway."""
+    interaction = getattr(rollout.cell, "interaction", None)
+    if not (is_training and is_rounded() and hasattr(interaction, "set_precision")):
+        yield
+        return
+    before = interaction.dtype_policy
+    interaction.set_precision("mixed_bfloat16")
+    try:
+        yield
+    finally:
+        interaction.set_precision(before)
 
 
 def _without(variables, left_out):

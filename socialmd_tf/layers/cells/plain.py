@@ -5,6 +5,7 @@ import itertools
 import keras
 from keras import ops
 
+from socialmd_tf.layers.cells.lstm import LSTMCell
 from socialmd_tf.layers.full_precision import Dense
 
 
@@ -32,10 +33,7 @@ class PlainLSTMCell(keras.layers.Layer):
     def __init__(self, input_layers, lstm_layers, output_layers, dropout, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.input_layers = [Dense(units, "relu", name=f"input_{i}") for i, units in enumerate(input_layers)]
-        self.lstms = [
-            keras.layers.LSTMCell(units, dtype=self.dtype_policy, name=f"lstm_{i}")
-            for i, units in enumerate(lstm_layers)
-        ]
+        self.lstms = [LSTMCell(units, dtype=self.dtype_policy, name=f"lstm_{i}") for i, units in enumerate(lstm_layers)]
         self.output_layers = [
             keras.layers.Dense(units, "relu", dtype=self.dtype_policy, name=f"output_{i}")
             for i, units in enumerate(output_layers)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.build_once import build_once
+from socialmd_tf.layers.cells.lstm import LSTMCell
 from socialmd_tf.layers.full_precision import FullPrecisionDense
 
 
@@ -37,7 +38,7 @@ class SocialLSTMCell(keras.layers.Layer):
         self.velocity_scale = velocity_scale
         self.expose_interaction = expose_interaction
         self.input_embedding = FullPrecisionDense(input_embedding, use_bias=False, name="input_embedding")
-        self.lstm = keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="lstm")
+        self.lstm = LSTMCell(units, dtype=self.dtype_policy, name="lstm")
 
     @property
     def state_size(self):

@@ -9,9 +9,9 @@ A head is a layer called on `(outputs, inputs, state)`, with the cell's outputs 
 - `observe(state, positions)`: the state after a frame that was observed or drawn, and not predicted as a mean.
 
 It may have `observe_velocities(state, velocities)`, the state after a frame whose velocities were observed too, and
-`state_names`, what the tensors of the state are, for the model card. A head whose state does not depend on the
-densities has `remember(inputs, state)`, the state after a frame: true frames are then predicted at once. In the inputs
-are `box` `[B, D, D]` and `edges` `[B, N, N]` if the data have them.
+`state_names`, what the tensors of the state are, for the model card. A head that `can_remember`, whose state does not
+depend on the densities, has `remember(inputs, state)`, the state after an observed frame: true frames are then
+predicted at once. In the inputs are `box` `[B, D, D]` and `edges` `[B, N, N]` if the data have them.
 
 The density of a rollout is that of a frame after means were fed back; a drawn path has the same density in its first
 frame. Later the two agree as far as the head adds up covariances in the way its means pass deviations on: exactly for

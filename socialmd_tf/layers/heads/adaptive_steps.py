@@ -9,8 +9,9 @@ from socialmd_tf.layers.static_shapes import has_static_shapes
 
 _MAX_STEPS = 1000
 _TINY = 1e-30
-_CROWD, _SHARE = 64, 8
-"""Within `static_shapes`, at least 64 systems are computed together only until an eighth of them has time left."""
+_CROWD, _SHARE = 512, 32
+"""Within `static_shapes`, at least 64 systems are computed together only until an eighth of them has time left; then
+these, as long as there are at least 64."""
 _DATA = ("mask", "box", "cells", "bonds")
 """What forces prepare that is not learned. Within `static_shapes`, no gradient passes to it."""
 
@@ -66,11 +67,12 @@ class AdaptiveSteps:
         if not has_static_shapes():
             return ops.while_loop(lambda number, left, *_: ops.any(left > 0), advance_half, moving)[2:]
         count = ops.shape(positions)[0]
-        if isinstance(count, int) and count < _CROWD:
-            return advance(ops.arange(count), 0, *moving)[2:]
-        few = -(-count // _SHARE)
-        moving = advance(ops.arange(count), few, *moving)
-        return advance(ops.top_k(moving[1], few, sorted=False)[1], 0, *moving)[2:]
+        rows = ops.arange(count)
+        while count >= _CROWD:
+            count = -(-count // _SHARE)
+            moving = advance(rows, count, *moving)
+            rows = ops.top_k(moving[1], count, sorted=False)[1]
+        return advance(rows, 0, *moving)[2:]
 
     def _advance(self, pairs, known, goal, number, left, x, v):
         """Steps of A systems until at most `goal` of them have not reached the next frame.
@@ -94,17 +96,22 @@ class AdaptiveSteps:
         constants = constants, [ops.copy(weight) for weight in weights]
         fixed_weights = [(weight, ops.copy(weight)) for weight in others]
 
+        # Components first, as functions of pairs need them: a compiler then transposes once and not in every step.
+        last, first = (-1, 0) if has_static_shapes() else (0, 0)
+
         def move(h, moving, constants):
             known, values = constants
+            moving = [ops.moveaxis(value, first, last) for value in moving]
             with keras.StatelessScope([*zip(weights, values, strict=True), *fixed_weights]):
-                return self._move(pairs, {**fixed, **known}, h[:, None, None], *moving)
+                moved = self._move(pairs, {**fixed, **known}, h[:, None, None], *moving)
+            return [ops.moveaxis(value, last, first) for value in moved]
 
-        def choose(*moving):
-            return self._step(pairs, known, *moving)
+        def choose(number, left, *moving):
+            return self._step(pairs, known, number, left, *(ops.moveaxis(value, first, last) for value in moving))
 
-        moving = [x, v, self.force.on(pairs, x, known)]
+        moving = [ops.moveaxis(value, last, first) for value in (x, v, self.force.on(pairs, x, known))]
         number, left, (x, v, _) = take_steps(choose, move, goal, (number, left), moving, constants, _MAX_STEPS)
-        return number, left, x, v
+        return number, left, *(ops.moveaxis(value, first, last) for value in (x, v))
 
     def _move(self, pairs, known, h, x, v, acceleration):
         """Positions, velocities and accelerations after steps of length `h`, `[A, 1, 1]`."""

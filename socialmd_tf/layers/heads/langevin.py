@@ -150,6 +150,8 @@ class LangevinHead(keras.layers.Layer):
         """The state, unchanged: `call` remembers every frame, whether it was observed or not."""
         return state
 
+    can_remember = True
+
     def remember(self, inputs, state):
         """The state after a frame, all that `call` changes of it; arguments as of `call`."""
         return inputs["velocities"], self._averages(inputs["positions"], state), state[2] + 1

@@ -121,6 +121,20 @@ class VerletHead(KinematicHead):
         """The state after a frame whose velocities `[B, N, D]` were observed, in units of length per frame interval."""
         return (*state[:-1], velocities)
 
+    @property
+    def can_remember(self):
+        """Whether true frames are predicted at once.
+
+        They are where many small steps, one frame after the other, would take longer than moving twice: once without
+        gradients for the velocities, and once from all frames at the same time. States do not depend on the cell then.
+        """
+        return has_static_shapes() and not self.is_corrected
+
+    def remember(self, inputs, state):
+        """The state after an observed frame, through which no gradient passes; arguments as of `call`."""
+        *covariances, _, velocities = state
+        return (*covariances, *map(ops.stop_gradient, self.integrate(inputs, velocities)))
+
     def call(self, outputs, inputs, state):
         """Predict the density of the next positions.
 
