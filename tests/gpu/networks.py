@@ -16,8 +16,14 @@ CHARGES = Factor(powers=((1.0, 1.0),))
 
 
 def network(preset):
-    """The preset's `ModelConfig`, for inputs of `batch`."""
-    given = {"num_features": 2, "rollout_steps": PREDICTED, "move_scale": MOVE, "acceleration_scale": MOVE}
+    """The preset's `ModelConfig`, for inputs of `batch`; without dropout, for which devices draw other numbers."""
+    given = {
+        "dropout": 0.0,
+        "num_features": 2,
+        "rollout_steps": PREDICTED,
+        "move_scale": MOVE,
+        "acceleration_scale": MOVE,
+    }
     terms = Terms(pairs=(Channel(CHARGES, CHARGES),)) if preset == "forces" else Terms()
     return dataclasses.replace(PRESETS[preset], terms=terms, **given)
 

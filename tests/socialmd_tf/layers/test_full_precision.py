@@ -11,6 +11,7 @@ from socialmd_tf.layers import full_precision
 from socialmd_tf.layers.full_precision import FullPrecisionDense, on_any_device, product
 from socialmd_tf.layers.heads.kinematic import KinematicHead
 from socialmd_tf.layers.interactions.pairwise import PairwiseInteraction
+from socialmd_tf.layers.static_shapes import compiled_by_xla
 from socialmd_tf.model import build_model, rollout_layer
 from tests.socialmd_tf.layers.heads.verlet_systems import WIDTH, draw, make, system
 
@@ -68,6 +69,29 @@ def test_gradients_are_those_of_a_plain_product(gpu):
     expected = outer @ b.numpy().T, np.einsum("abik,abim->km", a, outer)
     for found, wanted in zip(tape.gradient(result, [a, b]), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)
+def test_xla_is_told_to_use_all_bits(shapes):
+    a, b = map(tf.constant, factors(shapes))
+
+    @tf.function(jit_compile=True, autograph=False)
+    def compute(a, b):
+        with compiled_by_xla(), tf.GradientTape() as tape:
+            tape.watch([a, b])
+            result = product(a, b)
+            total = tf.reduce_sum(tf.sin(result))
+        return result, *tape.gradient(total, [a, b])
+
+    text = compute.experimental_get_compiler_ir(a, b)(stage="hlo")
+    assert text.count("operand_precision={highest,highest}") == 1  # gradients may be rounded
+    found, *gradients = compute(a, b)
+    assert error(found, a.numpy(), b.numpy()) < 2e-6
+    with tf.GradientTape() as tape:
+        tape.watch([a, b])
+        total = tf.reduce_sum(tf.sin(tf.matmul(a, b)))
+    for gradient, wanted in zip(gradients, tape.gradient(total, [a, b]), strict=True):
+        np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_a_dense_layer_is_that_of_keras_without_rounding(gpu):

@@ -1,11 +1,11 @@
-"""A loop over steps that computes them again in the backward pass."""
+"""Loops over steps: one that computes them again in the backward pass, and one that keeps their results."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers.recomputed_scan import recomputed_scan
+from socialmd_tf.layers.recomputed_scan import kept_scan, recomputed_scan
 
 LENGTH = 4
 
@@ -55,11 +55,16 @@ def values_and_gradients(scan, layer):
 
 
 @pytest.mark.parametrize("options", [{}, {"jit_compile": True}], ids=["graph", "XLA"])
-def test_equals_a_loop_in_values_and_gradients(layer, options):
+@pytest.mark.parametrize("is_recomputed", [True, False], ids=["recomputed", "kept"])
+def test_equals_a_loop_in_values_and_gradients(layer, is_recomputed, options):
     variables = layer.variables
 
     def scan(carry):
-        return recomputed_scan(layer.step, carry, LENGTH, variables)
+        return (
+            recomputed_scan(layer.step, carry, LENGTH, variables)
+            if is_recomputed
+            else kept_scan(layer.step, carry, LENGTH)
+        )
 
     expected = values_and_gradients(lambda carry: slow(layer, carry, LENGTH), layer)
     found = tf.function(lambda: values_and_gradients(scan, layer), **options)()

@@ -2,7 +2,7 @@
 
 import threading
 
-from socialmd_tf.layers.static_shapes import has_static_shapes, static_shapes
+from socialmd_tf.layers.static_shapes import compiled_by_xla, has_static_shapes, is_compiled_by_xla, static_shapes
 
 
 def test_the_context_ends():
@@ -12,6 +12,16 @@ def test_the_context_ends():
         with static_shapes(required=False):
             assert has_static_shapes()
     assert not has_static_shapes()
+
+
+def test_what_xla_compiles_has_static_shapes():
+    with static_shapes():
+        assert not is_compiled_by_xla()
+        with compiled_by_xla(required=False):
+            assert not is_compiled_by_xla()
+    with compiled_by_xla():
+        assert is_compiled_by_xla() and has_static_shapes()
+    assert not is_compiled_by_xla() and not has_static_shapes()
 
 
 def test_the_context_ends_after_an_error():

@@ -12,8 +12,9 @@ import tensorflow as tf
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from socialmd_tf.config import TrainConfig, to_dict
-from socialmd_tf.layers import AbsoluteHead
-from socialmd_tf.training import loop
+from socialmd_tf.layers import AbsoluteHead, StackedPoolingInteraction
+from socialmd_tf.model import rollout_layer
+from socialmd_tf.training import compiled_model, loop
 from socialmd_tf.training.compiled_model import CompiledModel
 from tests.socialmd_tf.training.small import SMALL, WINDOWS
 
@@ -53,6 +54,28 @@ def test_compiled_training_is_training(mixed_data, kind, curriculum):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-4)
     for weight, wanted in zip(compiled.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(weight, wanted, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_gpu_that_rounds_trains_the_cnn_in_bfloat16_and_nothing_else(mixed_data, monkeypatch):
+    precisions = []
+    call = StackedPoolingInteraction.call
+
+    def noted(layer, *arguments, **options):
+        precisions.append(layer.pooled_convolution.compute_dtype)
+        return call(layer, *arguments, **options)
+
+    config = dataclasses.replace(settings("pooling", compile="on"), epochs=1)
+    _, exact = trained(config, mixed_data)
+    monkeypatch.setattr(StackedPoolingInteraction, "call", noted)
+    monkeypatch.setattr(compiled_model, "is_rounded", lambda: True)
+    model, rounded = trained(config, mixed_data)
+    interaction = rollout_layer(model).cell.interaction
+    assert set(precisions) == {"bfloat16", "float32"}  # training and validation
+    assert interaction.pooled_convolution.compute_dtype == interaction.compute_dtype == "float32"
+    assert rounded["loss"] != exact["loss"]
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(rounded[name], exact[name], rtol=1e-2, atol=1e-2)
 
 
 def test_the_choice_is_refused_if_it_is_none(tmp_path):

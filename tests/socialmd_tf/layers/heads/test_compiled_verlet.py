@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from socialmd_tf.layers import VerletHead
+from socialmd_tf.layers.heads import adaptive_steps
 from socialmd_tf.layers.static_shapes import static_shapes
 from tests.socialmd_tf.fitting.systems import trajectories
 from tests.socialmd_tf.layers.forces.test_sum_of_terms import inputs_of, layer_of, random_law
@@ -56,7 +57,10 @@ def values_and_gradients(head, inputs, velocities, is_static):
 @pytest.mark.parametrize(
     "case", ["walls", *(pytest.param(case, marks=pytest.mark.slow) for case in CASES if case != "walls")]
 )
-def test_values_and_gradients_do_not_change(case):
+def test_values_and_gradients_do_not_change(case, monkeypatch):
+    if case == "walls":  # the system that arrives last is then moved alone
+        monkeypatch.setattr(adaptive_steps, "_CROWD", 2)
+        monkeypatch.setattr(adaptive_steps, "_SHARE", 2)
     head, inputs, velocities = CASES[case]()
     expected = values_and_gradients(head, inputs, velocities, False)
     assert sum(np.abs(gradient).max() > 1e-2 for gradient in expected[6:]) > 3
