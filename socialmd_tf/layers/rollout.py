@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from socialmd_tf.layers.build_once import build_once
-from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT
+from socialmd_tf.layers.pairs.few_or_many import few_or_many
 from socialmd_tf.layers.recomputed_scan import kept_scan, plain_scan, recomputed_scan
 from socialmd_tf.layers.static_shapes import has_static_shapes
 
@@ -193,9 +193,7 @@ class Rollout(keras.layers.Layer):
         if not getattr(self.head, "can_remember", False):
             return one_by_one()
         num_particles = ops.shape(inputs["positions"])[2]
-        if isinstance(num_particles, int):
-            return self._run_at_once(inputs, scan) if num_particles <= DENSE_LIMIT else one_by_one()
-        return ops.cond(num_particles <= DENSE_LIMIT, lambda: self._run_at_once(inputs, scan), one_by_one)
+        return few_or_many(num_particles, lambda: self._run_at_once(inputs, scan), one_by_one)
 
     def _run_at_once(self, inputs, scan):
         """The last T' predictions of `run` after true frames, together `[B, T', N, P]`; arguments as `true_frames`."""

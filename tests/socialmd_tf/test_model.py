@@ -17,7 +17,7 @@ from socialmd_tf.layers import (
     StackedPoolingInteraction,
 )
 from socialmd_tf.layers.forces import SumOfTerms
-from socialmd_tf.layers.pairs import neighbor_list, on_pairs
+from socialmd_tf.layers.pairs import few_or_many
 from socialmd_tf.mixture import NegativeLogLikelihood
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.parts import FORCES, Force
@@ -358,8 +358,7 @@ def test_loss_and_gradients_are_finite_for_a_lone_particle(config):
 @pytest.mark.slow  # test_pairs.py has the same in small
 def test_one_graph_trains_on_any_number_of_particles(monkeypatch):
     """Few are looked at all, many are listed; the graph that does not know the number chooses, step by step."""
-    for module in (on_pairs, neighbor_list):
-        monkeypatch.setattr(module, "DENSE_LIMIT", 3)
+    monkeypatch.setattr(few_or_many, "LIMIT", 3)
     model = built(dataclasses.replace(SMALL_VERLET, interaction="none", substeps=1))
 
     def step(inputs, targets):

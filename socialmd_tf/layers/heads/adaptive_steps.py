@@ -10,8 +10,7 @@ from socialmd_tf.layers.static_shapes import has_static_shapes
 _MAX_STEPS = 1000
 _TINY = 1e-30
 _CROWD, _SHARE = 512, 32
-"""Within `static_shapes`, at least 64 systems are computed together only until an eighth of them has time left; then
-these, as long as there are at least 64."""
+"""Within `static_shapes`, 512 systems or more are computed together only until a thirty-second of them has time left."""
 _DATA = ("mask", "box", "cells", "bonds")
 """What forces prepare that is not learned. Within `static_shapes`, no gradient passes to it."""
 
@@ -68,7 +67,7 @@ class AdaptiveSteps:
             return ops.while_loop(lambda number, left, *_: ops.any(left > 0), advance_half, moving)[2:]
         count = ops.shape(positions)[0]
         rows = ops.arange(count)
-        while count >= _CROWD:
+        while isinstance(count, int) and count >= _CROWD:
             count = -(-count // _SHARE)
             moving = advance(rows, count, *moving)
             rows = ops.top_k(moving[1], count, sorted=False)[1]

@@ -6,7 +6,7 @@ from keras import ops
 from socialmd_tf.layers.heads.adaptive_steps import AdaptiveSteps
 from socialmd_tf.layers.heads.kinematic import KinematicHead
 from socialmd_tf.layers.heads.split_steps import SplitSteps
-from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT
+from socialmd_tf.layers.pairs.few_or_many import few_or_many
 from socialmd_tf.layers.pairs.on_pairs import on_pairs
 from socialmd_tf.layers.static_shapes import has_static_shapes
 
@@ -26,7 +26,7 @@ class VerletHead(KinematicHead):
 
     with relative velocities v_ij and accelerations a_ij, over the pairs within the cutoff of the force: short in a
     close encounter, and long otherwise. Other systems of a batch do not wait: once half of them have reached the next
-    frame, only the others are computed (within `static_shapes`, once seven eighths of many systems have). A frame takes
+    frame, only the others are computed (within `static_shapes`, for at least 512 systems, once all but a thirty-second have). A frame takes
     at most 1000 steps; if these do not suffice, the last ones are longer.
 
     When the mean is fed back, the head carries v. The velocity at an observed frame is not known: it is the predicted
@@ -176,10 +176,7 @@ class VerletHead(KinematicHead):
 
         if not self.split_distance or has_static_shapes():
             return together()
-        num_particles = ops.shape(positions)[1]
-        if isinstance(num_particles, int):
-            return split() if num_particles > DENSE_LIMIT else together()
-        return ops.cond(num_particles > DENSE_LIMIT, split, together)
+        return few_or_many(ops.shape(positions)[1], together, split)
 
     def get_config(self):
         """Arguments of the layer."""

@@ -5,9 +5,7 @@ import itertools
 from keras import ops
 
 from socialmd_tf.layers.boxes import lattice, nearest_displacements, of_particles
-
-DENSE_LIMIT = 256
-"""Largest number of particles for which all pairs are looked at, which is faster for few."""
+from socialmd_tf.layers.pairs.few_or_many import few_or_many
 
 
 def neighbor_list(positions, mask, cutoff, box=None):
@@ -36,9 +34,7 @@ def neighbor_list(positions, mask, cutoff, box=None):
     def boxes():
         return _pairs_by_boxes(positions, mask, cutoff, cells)
 
-    if isinstance(num_particles, int):
-        return dense() if num_particles <= DENSE_LIMIT else boxes()
-    return ops.cond(num_particles <= DENSE_LIMIT, dense, boxes)
+    return few_or_many(num_particles, dense, boxes)
 
 
 def in_range(displacements, cutoff, axis=-1):

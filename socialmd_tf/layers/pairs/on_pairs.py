@@ -9,7 +9,8 @@ import math
 from keras import ops
 
 from socialmd_tf.layers.boxes import lattice, nearest_displacements, nearest_image, of_particles
-from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT, in_range, neighbor_list
+from socialmd_tf.layers.pairs.few_or_many import few_or_many
+from socialmd_tf.layers.pairs.neighbor_list import in_range, neighbor_list
 from socialmd_tf.layers.static_shapes import has_static_shapes
 
 BLOCK = 100
@@ -51,9 +52,7 @@ def on_pairs(function, positions, mask, cutoff, box=None):
 
     if has_static_shapes():
         return held_by(AllPairs)()
-    if isinstance(num_particles, int):
-        return held_by(AllPairs)() if num_particles <= DENSE_LIMIT else many()
-    return ops.cond(num_particles <= DENSE_LIMIT, held_by(AllPairs), many)
+    return few_or_many(num_particles, held_by(AllPairs), many)
 
 
 def difference(own, other):

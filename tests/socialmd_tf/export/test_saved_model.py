@@ -10,7 +10,7 @@ from pipelines.errors import UserError
 from socialmd_tf.export.frames import read
 from socialmd_tf.export.model_card import PREDICTION_FIELDS
 from socialmd_tf.export.saved_model import ExportedModel, load, load_keras_model
-from socialmd_tf.layers.pairs.neighbor_list import DENSE_LIMIT
+from socialmd_tf.layers.pairs.few_or_many import LIMIT
 from socialmd_tf.model import rollout_layer
 from tests.socialmd_tf.export.untrained import KINDS, export_untrained, random_inputs
 
@@ -21,7 +21,7 @@ SHIPPED = Path(__file__).parents[3] / "saved_models" / "nbody"
 def test_few_particles_and_many_are_seen_in_two_ways_that_one_export_knows(tmp_path):
     model, directory = export_untrained(tmp_path / "verlet", *KINDS["verlet"])
     loaded, layer = ExportedModel(directory), rollout_layer(model)
-    for num_particles in (4, DENSE_LIMIT + 10):
+    for num_particles in (4, LIMIT + 10):
         positions, features = random_inputs(1, 2, num_particles, 3)
         steady = 6 * positions[:, :1] + 0.1 * np.arange(2, dtype=np.float32)[:, None, None]
         mean, covariance = loaded.moments(steady, features, 2)

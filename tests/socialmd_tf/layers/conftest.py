@@ -2,13 +2,13 @@
 
 import pytest
 
-from socialmd_tf.layers.pairs import neighbor_list, on_pairs
+from socialmd_tf.layers.pairs import few_or_many, on_pairs
 from socialmd_tf.layers.static_shapes import static_shapes
 
 LIMITS = {
     "all pairs": {},
-    "pairs of blocks": {"BLOCK": 4, "DENSE_LIMIT": 0, "CROWDED": -1},
-    "listed pairs": {"DENSE_LIMIT": 0, "CROWDED": 1},
+    "pairs of blocks": {"BLOCK": 4, "LIMIT": 0, "CROWDED": -1},
+    "listed pairs": {"LIMIT": 0, "CROWDED": 1},
 }
 
 
@@ -19,7 +19,7 @@ def hold_pairs(monkeypatch):
     def hold(way):
         monkeypatch.undo()
         for name, value in LIMITS[way].items():
-            for module in (on_pairs, neighbor_list):
+            for module in (on_pairs, few_or_many):
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, value)
 

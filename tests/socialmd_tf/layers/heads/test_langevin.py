@@ -236,6 +236,6 @@ def test_the_neighbours_of_many_particles_are_found_frame_by_frame(monkeypatch):
         lambda positions, *rest: largest.append(len(positions)) or radial_pulls(positions, *rest),
     )
     together = rollout(arguments)
-    monkeypatch.setattr("socialmd_tf.layers.rollout.DENSE_LIMIT", 4)
+    monkeypatch.setattr("socialmd_tf.layers.pairs.few_or_many.LIMIT", 4)
     np.testing.assert_allclose(rollout(arguments), together, rtol=1e-4, atol=1e-5)
     assert largest[0] == 2 * 2 and set(largest[1:]) == {2}

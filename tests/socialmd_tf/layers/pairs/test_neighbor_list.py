@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers.pairs import neighbor_list as module
+from socialmd_tf.layers.pairs import few_or_many
 from socialmd_tf.layers.pairs.neighbor_list import listed_displacements, neighbor_list
 from tests.socialmd_tf.layers import periodic
 
 
 @pytest.fixture(params=["all pairs", "cell list"], autouse=True)
 def limit(request, monkeypatch):
-    monkeypatch.setattr(module, "DENSE_LIMIT", 1000 if request.param == "all pairs" else 0)
+    monkeypatch.setattr(few_or_many, "LIMIT", 1000 if request.param == "all pairs" else 0)
 
 
 def slow_pairs(positions, mask, cutoff, boxes):

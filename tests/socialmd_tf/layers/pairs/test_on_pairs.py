@@ -107,7 +107,7 @@ def kind_used(num_particles, spread):
 
 
 def test_few_are_held_at_once_many_by_blocks_and_the_scattered_among_many_are_listed(monkeypatch):
-    monkeypatch.setattr("socialmd_tf.layers.pairs.on_pairs.DENSE_LIMIT", 12)
+    monkeypatch.setattr("socialmd_tf.layers.pairs.few_or_many.LIMIT", 12)
     assert kind_used(12, spread=0.1) is kind_used(12, spread=1e3) is AllPairs
     assert kind_used(13, spread=0.1) is BlockedPairs
     assert kind_used(13, spread=1e3) is ListedPairs
@@ -115,7 +115,7 @@ def test_few_are_held_at_once_many_by_blocks_and_the_scattered_among_many_are_li
 
 def test_one_graph_takes_any_number_of_particles_in_a_loop(monkeypatch):
     """The branch is chosen when the graph runs, inside of a loop, and gradients pass through all."""
-    monkeypatch.setattr("socialmd_tf.layers.pairs.on_pairs.DENSE_LIMIT", 4)
+    monkeypatch.setattr("socialmd_tf.layers.pairs.few_or_many.LIMIT", 4)
 
     def step(positions, values, mask):
         following = on_pairs(lambda held: held.sum_both(messages, positions, values), positions, mask, CUTOFF)
@@ -174,6 +174,6 @@ def test_no_mask_means_all_are_real():
 
 
 def test_all_pairs_have_static_shapes(monkeypatch):
-    monkeypatch.setattr("socialmd_tf.layers.pairs.on_pairs.DENSE_LIMIT", 12)
+    monkeypatch.setattr("socialmd_tf.layers.pairs.few_or_many.LIMIT", 12)
     with static_shapes():
         assert kind_used(13, spread=1e3) is kind_used(13, spread=0.1) is AllPairs

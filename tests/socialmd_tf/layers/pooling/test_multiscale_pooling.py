@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from socialmd_tf.layers import MultiscalePooling
-from socialmd_tf.layers.pairs import neighbor_list
+from socialmd_tf.layers.pairs import few_or_many
 from tests import references
 
 pytestmark = pytest.mark.usefixtures("form")
@@ -33,7 +33,7 @@ def test_is_the_definition(num_dimensions):
 def test_many_particles_give_the_same(num_dimensions, monkeypatch):
     arguments = example(num_dimensions, num_particles=12)
     expected = MultiscalePooling(**GRIDS)(*arguments)
-    monkeypatch.setattr(neighbor_list, "DENSE_LIMIT", 3)
+    monkeypatch.setattr(few_or_many, "LIMIT", 3)
     np.testing.assert_allclose(MultiscalePooling(**GRIDS)(*arguments), expected, atol=1e-5)
 
 
