@@ -150,7 +150,7 @@ def test_a_run_that_is_killed_after_the_fit_resumes_to_the_same_model(fitted, sp
     assert process.returncode == -signal.SIGKILL and not list((tmp_path / "run").glob("checkpoints/[0-9]*"))
     fitted_at = found.stat().st_mtime_ns
     model, run = loop.fit(config, springs)
-    assert found.stat().st_mtime_ns == fitted_at and "fitting" not in capsys.readouterr().out
+    assert found.stat().st_mtime_ns == fitted_at and "fitting forces to " not in capsys.readouterr().out
     assert len(run.epochs) == 2
     for weight, expected in zip(model.get_weights(), unbroken.get_weights(), strict=True):
         np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-6)
