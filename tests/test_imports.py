@@ -42,7 +42,14 @@ def in_layers(path: str) -> bool:
 
 TENSORFLOW_LAYERS = [
     f"socialmd_tf/layers/{name}.py"
-    for name in ("recomputed_scan", "full_precision", "heads/time_steps", "pairs/perceptron", "pooling/sparse")
+    for name in (
+        "recomputed_scan",
+        "full_precision",
+        "product_of_rows",
+        "heads/time_steps",
+        "pairs/perceptron",
+        "pooling/sparse",
+    )
 ]
 CLIENT = [
     f"socialmd_tf/serving/{name}.py"

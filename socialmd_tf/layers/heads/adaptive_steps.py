@@ -10,7 +10,7 @@ from socialmd_tf.layers.static_shapes import has_static_shapes
 _MAX_STEPS = 1000
 _TINY = 1e-30
 _CROWD, _SHARE = 512, 32
-"""Within `static_shapes`, 512 systems or more are computed together only until a thirty-second of them has time left."""
+"""Within `static_shapes`, 512 systems or more are computed together only until one in 32 of them has time left."""
 _DATA = ("mask", "box", "cells", "bonds")
 """What forces prepare that is not learned. Within `static_shapes`, no gradient passes to it."""
 

@@ -26,8 +26,8 @@ class VerletHead(KinematicHead):
 
     with relative velocities v_ij and accelerations a_ij, over the pairs within the cutoff of the force: short in a
     close encounter, and long otherwise. Other systems of a batch do not wait: once half of them have reached the next
-    frame, only the others are computed (within `static_shapes`, for at least 512 systems, once all but a thirty-second have). A frame takes
-    at most 1000 steps; if these do not suffice, the last ones are longer.
+    frame, only the others are computed (within `static_shapes` once all but one in 32 have, of at least 512 systems). A
+    frame takes at most 1000 steps; if these do not suffice, the last ones are longer.
 
     When the mean is fed back, the head carries v. The velocity at an observed frame is not known: it is the predicted
     one, corrected by the error of the position,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from socialmd_tf.layers.pairs import few_or_many
+from socialmd_tf.layers.heads import verlet
+from socialmd_tf.layers.pairs.few_or_many import few_or_many
 from tests.socialmd_tf.layers.heads.verlet_systems import SCALE, attracting, circling, draw, energy, system
 
 SPLIT, SOFT = 2.0, 0.1
@@ -13,7 +14,7 @@ SPLIT, SOFT = 2.0, 0.1
 @pytest.fixture(autouse=True)
 def few_are_many(monkeypatch):
     """Systems of a few particles are split as those of many are."""
-    monkeypatch.setattr(few_or_many, "LIMIT", 1)
+    monkeypatch.setattr(verlet, "few_or_many", lambda number, few, many: many())
 
 
 def run(head, inputs, velocities):
@@ -177,7 +178,7 @@ def test_close_pairs_far_apart_are_none():
 
 
 def test_systems_of_few_particles_take_steps_of_one_length(monkeypatch):
-    monkeypatch.setattr(few_or_many, "LIMIT", 6)
+    monkeypatch.setattr(verlet, "few_or_many", few_or_many)
     head = attracting(softening=SOFT, substeps=2, step_fraction=0.1)
     inputs, velocities = gentle(2)
     whole = run(head, inputs, velocities)
