@@ -111,7 +111,7 @@ def cases(name, arguments):
 
 def simulated(config, with_velocities=False):
     """Data under a law of `pipelines.laws`."""
-    law = law_of(config)
+    law, interval = law_of(config), config.time_step * config.save_every
 
     def split(name):
         generators = [generator(config.seed, name, index, 0) for index in range(getattr(config, f"num_{name}"))]
@@ -135,7 +135,6 @@ def simulated(config, with_velocities=False):
         "coulomb": ("pairs: charge_i charge_j", lambda r: -config.coulomb_constant / r**2),
     }
     term, curve = curves[name_of(config)]
-    interval = config.time_step * config.save_every
     return Data(*splits, interval, lambda observed, count: continue_windows(true, observed, count), {term: curve})
 
 
