@@ -35,6 +35,8 @@ class _Scales(NamedTuple):
     """Largest minus smallest position, over all axes; a scalar."""
     moves: Array
     """Mean |move| between subsampled frames along each axis `[D]`; rounding changes a mean little."""
+    num_moves: Array
+    """Number of moves of a particle; a scalar."""
     features: Array
     """Largest |value| of each feature `[F]`."""
 
@@ -92,17 +94,20 @@ def _measure(stored: StoredTrajectory, num_dimensions: int, subsample: int) -> _
         largest=np.maximum(np.abs(lowest), np.abs(highest)),
         extent=(highest - lowest).max(),
         moves=sums / max(1, (len(chosen) - 1) * stored.shape[1]),
+        num_moves=np.array(len(chosen) - 1.0),
         features=np.abs(np.asarray(features, np.float64)).max(axis=0),
     )
 
 
 def _overall(scales: Iterable[_Scales]) -> _Scales:
-    largest, extents, moves, features = map(np.stack, zip(*scales, strict=True))
-    return _Scales(largest.max(axis=0), extents.max(), np.mean(moves, axis=0), features.max(axis=0))
+    largest, extents, moves, num_moves, features = map(np.stack, zip(*scales, strict=True))
+    return _Scales(largest.max(axis=0), extents.max(), np.mean(moves, axis=0), num_moves.max(), features.max(axis=0))
 
 
 def _spacing_line(scales: _Scales, unit: str, subsample: int) -> str | None:
     if not scales.moves.any():
+        if not scales.num_moves:
+            return None  # the files are too short for a move
         return f"no particle moves from one frame to the next (--subsample {subsample}); nothing can be learned"
     # An axis without moves may have lost them to rounding: compare it with the others.
     moves = np.where(scales.moves > 0, scales.moves, scales.moves.max())

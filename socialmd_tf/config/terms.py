@@ -27,6 +27,8 @@ class Terms:
 
     pairs: tuple[Channel, ...] = ()
     num_bond_types: int = 0
+    bond_factor: Factor = Factor()
+    """Of the particle that bonds accelerate."""
     fields: tuple[Factor, ...] = ()
     frictions: tuple[Factor, ...] = ()
     num_knots: int = 4

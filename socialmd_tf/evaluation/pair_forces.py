@@ -94,8 +94,8 @@ def _learned(layer, r, pair, num_dimensions):
     if term is None:
         return None
     known = np.full((len(r), 1, 3), (0, 1, pair.bond), np.int32) if pair.bond else features
-    limit = layer.terms["limit"] or np.inf
-    return np.clip(_along_x(term(positions, known)), -limit, limit)
+    limit, weights = layer.terms["limit"] or np.inf, layer.bond_weights(features) if pair.bond else 1.0
+    return np.clip(_along_x(weights * term(positions, known)), -limit, limit)
 
 
 def _accelerations(layer, positions, features):

@@ -71,7 +71,7 @@ class Channel:
         own, other = (f"{f.name}_{index}" for f, index in ((self.own, "i"), (self.other, "j")))
         factors = [name for name, factor in ((own, self.own), (other, self.other)) if factor != ONE]
         bonds = [f"bonds of type {self.edge}"] if self.edge else []
-        return "pairs: " + " ".join(factors or bonds or ["1"])
+        return "pairs: " + " ".join([*factors, *bonds] or ["1"])
 
 
 @dataclasses.dataclass(frozen=True)

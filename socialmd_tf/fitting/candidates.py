@@ -116,8 +116,8 @@ def _is_mass(trajectories):
 
 
 def _channels(trajectories, kinds):
-    bonds = [Channel(edge=int(kind)) for kind in np.unique(trajectories.edges) if kind]
     per_mass = _own_factors(trajectories)[-1]
+    bonds = [Channel(per_mass, edge=int(kind)) for kind in np.unique(trajectories.edges) if kind]
     channels = [Channel(), *_feature_channels(trajectories)]
     weighted = [Channel(_product(channel.own, per_mass), channel.other) for channel in channels]
     return _independent([*(weighted if "pairs" in kinds else []), *(bonds if "bonds" in kinds else [])], trajectories)

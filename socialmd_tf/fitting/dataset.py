@@ -50,6 +50,7 @@ def _system(file, manifest, frames, size):
     Velocities are per unit of time, and `[T, N, 0]` where none were observed.
     """
     positions, first = _positions(file, manifest.num_dimensions, frames), file[0]
+    _check_places(positions, file, frames)
     own, seen = (
         [manifest.num_dimensions + manifest.features.index(name) for name in names]
         for names in (manifest.own_features, manifest.velocity_names if manifest.velocity_start is not None else ())
@@ -67,6 +68,20 @@ def _system(file, manifest, frames, size):
         np.arange(size) < len(first),
         edges,
     )
+
+
+def _check_places(positions, file, frames):
+    """Refuse two particles in one place, between which no force has a direction."""
+    sorted_along_x = np.sort(positions[..., 0], axis=1)
+    for number in np.nonzero((np.diff(sorted_along_x, axis=1) == 0).any(axis=1))[0]:
+        _, owners, counts = np.unique(positions[number], axis=0, return_inverse=True, return_counts=True)
+        same = np.nonzero(counts[owners] > 1)[0]
+        if len(same):
+            i, j = np.nonzero(owners == owners[same[0]])[0][:2]
+            raise UserError(
+                f"{file.path}: expected particles in different places, to fit the forces between them, found "
+                f"particles {i} and {j} in one place in frame {frames[number]}"
+            )
 
 
 def _positions(file, num_dimensions, frames):

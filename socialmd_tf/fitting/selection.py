@@ -199,7 +199,7 @@ def eliminate(law, equations, smoothing, rollouts, required=()):
 
 def kind_of(name):
     """Kind of a term by its name: pairs, bonds, field or friction."""
-    return "bonds" if name.startswith("pairs: bonds") else name.split(":")[0]
+    return "bonds" if "bonds of type" in name else name.split(":")[0]
 
 
 def without(law, equations, smoothing, name):

@@ -299,7 +299,7 @@ def draw_forces(distances, curves, path):
         axes.legend()
     axes.set_xscale("log")
     axes.set_xlabel("distance")
-    axes.set_ylabel("acceleration per squared frame interval, attraction positive")
+    axes.set_ylabel("acceleration per squared frame interval\n(positive: attraction)")
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
     write_atomically(path, lambda file: file.write(content.getbuffer()))

@@ -144,10 +144,15 @@ def model_law(fitted):
     """A `FittedLaw` as a `ModelLaw`."""
     basis = fitted.law.basis
     pairs = [channel for channel in basis.channels if not channel.edge]
-    kinds = [channel.edge for channel in basis.channels if channel.edge]
+    kinds, bond_factors = [], [Factor()]
+    for channel in basis.channels:
+        if channel.edge:
+            kinds.append(channel.edge)
+            bond_factors.append(_factor(channel.own))
     terms = Terms(
         pairs=tuple(Channel(_factor(channel.own), _factor(channel.other)) for channel in pairs),
         num_bond_types=max(kinds, default=0),
+        bond_factor=bond_factors[-1],
         fields=tuple(map(_factor, basis.fields)),
         frictions=tuple(map(_factor, basis.frictions)),
         num_knots=basis.knots.count,

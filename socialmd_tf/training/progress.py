@@ -85,12 +85,11 @@ class TimeEstimate(keras.callbacks.Callback):
             self._is_done = True
             seconds = (time.monotonic() - self._start) / (batch - self._first) * self.params["steps"]
             minutes = seconds * self._epochs_left() / 60
-            text = (
-                f"{minutes:.0f} minutes" if minutes >= 1.5 else "1 minute" if minutes >= 0.5 else "less than a minute"
-            )
+            text = f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
+            text = text if minutes >= 0.5 else "less than a minute"
             most = "" if self._config.calibration_epochs else " at most"
             print(
-                f"time: about {text}{most} until epoch {self._config.epochs}, by the speed of "
+                f"time: {text}{most} until epoch {self._config.epochs}, by the speed of "
                 f"{counted(batch - self._first, 'batch', 'batches')}; then export and evaluation",
                 flush=True,
             )

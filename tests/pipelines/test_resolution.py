@@ -58,9 +58,12 @@ def test_subsampling_lengthens_the_moves(warnings):
     assert warnings(offset=offset, step=step, num_frames=600, config=DataConfig(subsample=20)) == []
 
 
-@pytest.mark.parametrize("trajectory", [{"step": 0.0}, {"num_frames": 1}])
-def test_a_dataset_in_which_nothing_moves(warnings, trajectory):
-    (line,) = warnings(**trajectory)
+def test_files_without_a_move_are_not_said_to_stand_still(warnings):
+    assert warnings(num_frames=1) == warnings(num_frames=2, config=DataConfig(subsample=20)) == []
+
+
+def test_a_dataset_in_which_nothing_moves(warnings):
+    (line,) = warnings(step=0.0)
     assert "no particle moves" in line and "--subsample 1" in line
 
 

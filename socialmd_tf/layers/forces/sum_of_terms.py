@@ -6,6 +6,7 @@ from keras import ops
 from socialmd_tf.layers.boxes import of_particles
 from socialmd_tf.layers.forces.basis_force import BasisForce
 from socialmd_tf.layers.forces.bond_force import BondForce, bond_rows
+from socialmd_tf.layers.forces.factors import factor_values
 from socialmd_tf.layers.forces.friction import Friction
 from socialmd_tf.layers.forces.polynomial_field import PolynomialField
 from socialmd_tf.layers.pairs.on_pairs import FAR, on_pairs
@@ -17,16 +18,16 @@ _NOTHING_IS_NEAR = 1e-12
 class SumOfTerms(keras.layers.Layer):
     """Accelerations by pairs, bonds and fields, and rates of friction, of which any may be absent.
 
-        a_i = clip(pairs_i + bonds_i, -limit, limit) + field_i - rate_i v_i
+        a_i = clip(pairs_i + w_i bonds_i, -limit, limit) + field_i - rate_i v_i
 
     Pairs are a `BasisForce`, bonds a `BondForce`, the field a `PolynomialField`, friction a `Friction`. New weights
     give no acceleration.
 
     Args:
-        terms: Dictionary of `pairs`, the channels of the `BasisForce`; `num_bond_types`; `fields` and `frictions`,
-            factors; `num_knots`, `nearest`, `farthest`, `core`, the splines; `cutoff`, 0 for none; and `limit`, the
-            largest component of the acceleration of a particle by pairs and bonds, 0 for none. Where the limit cuts,
-            accelerations do not rotate with the system.
+        terms: Dictionary of `pairs`, the channels of the `BasisForce`; `num_bond_types`, and `bond_factor` where w is
+            not 1; `fields` and `frictions`, factors; `num_knots`, `nearest`, `farthest`, `core`, the splines; `cutoff`, 0
+            for none; and `limit`, the largest component of the acceleration of a particle by pairs and bonds, 0 for
+            none. Where the limit cuts, accelerations do not rotate with the system.
         num_dimensions: D.
         acceleration_scale: Multiplies pairs, bonds and field, in units of length per squared frame interval.
     """
@@ -84,9 +85,14 @@ class SumOfTerms(keras.layers.Layer):
             known["own"], known["other"] = self.pairs.factors(features, mask)
         if self.bonds is not None:
             known["bonds"] = bond_rows(inputs["edges"])
+            known["bond_weights"] = self.bond_weights(features, mask)
         if self.friction is not None:
             known["rates"] = self.friction.rates(features, mask)
         return known
+
+    def bond_weights(self, features, mask=None):
+        """The factor w `[B, N, 1]` of particles with features `[B, N, F]` and a mask `[B, N]` or None."""
+        return factor_values([self.terms.get("bond_factor", {})], features, mask)
 
     def by_pairs(self, pairs, positions, known):
         """Accelerations by pairs `[B, N, D]` without the limit; arguments as of `on`."""
@@ -98,7 +104,7 @@ class SumOfTerms(keras.layers.Layer):
         """Accelerations but for friction `[B, N, D]` on the pairs of `on_pairs`, with the result of `prepare`."""
         total = self.by_pairs(pairs, positions, known)
         if self.bonds is not None:
-            total += self.bonds(positions, known["bonds"], known.get("box"))
+            total += known["bond_weights"] * self.bonds(positions, known["bonds"], known.get("box"))
         if self.terms["limit"]:
             total = ops.clip(total, -self.terms["limit"], self.terms["limit"])
         if self.field is not None:

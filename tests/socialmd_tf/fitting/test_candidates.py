@@ -16,6 +16,11 @@ def test_only_chosen_terms_are_candidates(kinds):
     assert {kind_of(name) for name in basis.blocks} == set(kinds)
 
 
+def test_forces_of_bonds_are_divided_by_the_mass_as_those_of_pairs_are():
+    basis = candidate_basis(trajectories(2), 8, FitConfig(terms=("bonds",)))
+    assert list(basis.blocks) == ["pairs: 1/mass_i bonds of type 1", "pairs: 1/mass_i bonds of type 2"]
+
+
 def test_a_chosen_cutoff_and_core_are_those_of_the_basis():
     basis = candidate_basis(trajectories(2), 8, FitConfig(force_cutoff=1.5, force_core=0.01))
     assert (basis.cutoff, basis.core) == (1.5, 0.01)

@@ -59,3 +59,15 @@ def test_a_box_that_changes_in_time_is_refused(write_dataset):
     np.save(directory / "boxes.npy", np.linspace(3, 4, 20)[:, None] * np.ones(2))
     with pytest.raises(UserError, match=r"^[^\n]*constant in time[^\n]* frame 1 of [^\n]*pair_mlp$"):
         read_split(directory, "train", WINDOWS)
+
+
+def test_two_particles_in_one_place_are_refused(write_dataset):
+    """In a frame that the fit reads, with file, frame and particles; an equal x alone is no fault."""
+    frames = walk(20, 4, 0)
+    frames[:, 3, 0] = frames[:, 0, 0]
+    frames[3, 2] = frames[3, 1]  # a frame that is left out
+    read_split(write_dataset({"train": [walk(20, 4, 1), frames]}, features=FEATURES), "train", WINDOWS)
+    frames[12, 2] = frames[12, 1]
+    directory = write_dataset({"train": [walk(20, 4, 1), frames]}, features=FEATURES)
+    with pytest.raises(UserError, match=r"00001\.npy: expected .*, found particles 1 and 2 in one place in frame 12"):
+        read_split(directory, "train", WINDOWS)
