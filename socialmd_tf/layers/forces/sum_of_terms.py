@@ -25,8 +25,8 @@ class SumOfTerms(keras.layers.Layer):
 
     Args:
         terms: Dictionary of `pairs`, the channels of the `BasisForce`; `num_bond_types`, and `bond_factor` where w is
-            not 1; `fields` and `frictions`, factors; `num_knots`, `nearest`, `farthest`, `core`, the splines; `cutoff`, 0
-            for none; and `limit`, the largest component of the acceleration of a particle by pairs and bonds, 0 for
+            not 1; `fields` and `frictions`, factors; `num_knots`, `nearest`, `farthest`, `core`, the splines; `cutoff`,
+            0 for none; and `limit`, the largest component of the acceleration of a particle by pairs and bonds, 0 for
             none. Where the limit cuts, accelerations do not rotate with the system.
         num_dimensions: D.
         acceleration_scale: Multiplies pairs, bonds and field, in units of length per squared frame interval.
