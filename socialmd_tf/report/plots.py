@@ -279,12 +279,13 @@ def label(axes, unit, title):
     axes.set_title(title, parse_math=False)
 
 
-def draw_forces(distances, curves, path):
+def draw_forces(distances, curves, unit, path):
     """Draw the pair forces of a law, with bands of two standard errors.
 
     Args:
         distances: `[M]`, in units of length.
         curves: Name of a term -> dictionary of `force` and `standard_error`, each `[M]`.
+        unit: Unit of length; "1" means dimensionless.
         path: The picture.
     """
     figure = Figure(figsize=(6, 4), layout="constrained")
@@ -295,11 +296,12 @@ def draw_forces(distances, curves, path):
         axes.fill_between(distances, force - 2 * error, force + 2 * error, color=line.get_color(), alpha=0.3)
     largest = [np.quantile(np.abs(curve["force"]), 0.9) for curve in curves.values()]
     if curves:
-        axes.set_yscale("symlog", linthresh=max(1e-3 * max(largest), 1e-300))
+        axes.set_yscale("symlog", linthresh=max(1e-2 * max(largest), 1e-300), linscale=2)
+        axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
         axes.legend()
     axes.set_xscale("log")
-    axes.set_xlabel("distance")
-    axes.set_ylabel("acceleration per squared frame interval\n(positive: attraction)")
+    axes.set_xlabel(with_unit("distance", unit))
+    axes.set_ylabel("acceleration per squared frame interval\n(positive: attraction; linear near zero)")
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
     write_atomically(path, lambda file: file.write(content.getbuffer()))

@@ -11,6 +11,7 @@ import numpy as np
 from pipelines.atomic_files import write_atomically, write_json
 from pipelines.dataset import open_split
 from pipelines.errors import UserError
+from pipelines.manifest import Manifest
 from pipelines.side_files import num_edge_types, smallest_half_height
 from socialmd_tf.config import from_dict, load_json, to_dict
 from socialmd_tf.config.terms import Channel, Factor, Terms
@@ -86,7 +87,8 @@ def law_of_run(run, data_directory):
     content = io.BytesIO()
     np.savez(content, **law.arrays)
     write_atomically(run.directory / ARRAYS, lambda file: file.write(content.getbuffer()))
-    draw_forces(found["distances"], found["curves"], run.directory / PICTURE)
+    unit = Manifest.load(data_directory).length_unit
+    draw_forces(found["distances"], found["curves"], unit, run.directory / PICTURE)
     write_json(run.directory / JSON, found)  # last: with it, the law is complete
     return law
 
