@@ -17,7 +17,6 @@ from pipelines.manifest import Manifest
 from pipelines.molecules.known_molecules import particle_names
 from pipelines.side_files import load_boxes, name_in
 from pipelines.stored_trajectory import SUFFIXES, StoredTrajectory
-from pipelines.velocities import velocity_fault
 from socialmd_tf import commands
 from socialmd_tf.export.formats.files import check_format, check_suffix, write_paths
 from socialmd_tf.export.versions import find_version
@@ -191,11 +190,6 @@ def read(command, model, manifest, num_frames):
     """
     size, step, first = manifest.num_dimensions, model.card["windows"]["subsample"], command.first_frame
     stored = StoredTrajectory.check(command.input, manifest)
-    if model.card.get("model", {}).get("observed_velocities"):
-        boxes = _boxes(command, manifest, len(stored)) if manifest.is_periodic else None
-        fault = velocity_fault(manifest, stored, boxes)
-        if fault:
-            raise UserError(f"{command.input}: {fault}")
     last = first + (num_frames - 1) * step
     trajectory = stored[first : last + 1 : step].astype(np.float32)
     bad = np.argwhere(~np.isfinite(trajectory))

@@ -8,7 +8,7 @@ from pipelines.counts import counted
 from pipelines.errors import UserError, require
 from pipelines.jumps import frames_fault
 from socialmd_tf.export.frames import floats
-from socialmd_tf.export.optional_inputs import check_optional_inputs, check_unit, optional_inputs, unwrapped
+from socialmd_tf.export.optional_inputs import check_optional_inputs, optional_inputs, unwrapped
 
 _TOLERANCE = 1e-6  # relative, of the ratio of two frame intervals
 
@@ -40,8 +40,6 @@ def model_inputs(frames, card):
     positions = _finite(frames, indices)
     batched = positions if positions.ndim == 4 else positions[None]
     known = optional_inputs(frames, card, indices)
-    if "velocities" in known:
-        check_unit(known["velocities"], batched, frames)
     return batched, _features(frames, card, len(batched)), _mask(frames, len(batched)), *([known] if known else [])
 
 

@@ -54,8 +54,8 @@ def optional_inputs(frames, card, observed):
         `[B, T, N, D]`, in units of length per frame interval of the model, that the model takes.
 
     Raises:
-        UserError: The box is too small for the model, a bond has a type that it does not know, or a velocity is not
-            finite.
+        UserError: The box is too small for the model, a bond has a type that it does not know, or velocities are not
+            finite, or in another unit than the positions and the frame interval imply.
     """
     settings, inputs = card.get("model", {}), {}
     *systems, _, num_particles, _ = frames.positions.shape
@@ -74,10 +74,12 @@ def optional_inputs(frames, card, observed):
         require(bool(np.isfinite(velocities).all()), "velocities", "finite", "NaN or infinity")
         moves = velocities * np.float32(card["time_between_frames"])
         inputs["velocities"] = moves if systems else moves[None]
+        positions = unwrapped(frames, observed)
+        _check_unit(inputs["velocities"], positions if systems else positions[None], frames)
     return inputs
 
 
-def check_unit(velocities, positions, frames):
+def _check_unit(velocities, positions, frames):
     """Refuse velocities in another unit than the positions and the frame interval imply.
 
     Args:

@@ -146,15 +146,12 @@ def model_law(fitted):
     """A `FittedLaw` as a `ModelLaw`."""
     basis = fitted.law.basis
     pairs = [channel for channel in basis.channels if not channel.edge]
-    kinds, bond_factors = [], [Factor()]
-    for channel in basis.channels:
-        if channel.edge:
-            kinds.append(channel.edge)
-            bond_factors.append(_factor(channel.own))
+    bonds = [channel for channel in basis.channels if channel.edge]
+    kinds = [channel.edge for channel in bonds]
     terms = Terms(
         pairs=tuple(Channel(_factor(channel.own), _factor(channel.other)) for channel in pairs),
         num_bond_types=max(kinds, default=0),
-        bond_factor=bond_factors[-1],
+        bond_factor=_factor(bonds[0].own) if bonds else Factor(),
         fields=tuple(map(_factor, basis.fields)),
         frictions=tuple(map(_factor, basis.frictions)),
         num_knots=basis.knots.count,
