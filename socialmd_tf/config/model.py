@@ -83,6 +83,8 @@ class ModelConfig:
     """Time constants of the average positions that particles remember, in frames (head langevin)."""
     centered: bool = True
     """Whether the system has a centre, at the origin (head langevin). Ignored in a periodic box."""
+    shared_noise: bool = False
+    """Draw the noise of neighbours together, as correlated as it is in the training data (head langevin)."""
     force: Annotated[str, tyro.conf.arg(help=FORCES.help(_FORCE), metavar="NAME")] = "pair_mlp"
     """Forces of the head verlet, one of `parts.FORCES`, or with basis of the head langevin."""
     terms: Annotated[Terms, tyro.conf.Suppress] = dataclasses.field(default_factory=Terms)

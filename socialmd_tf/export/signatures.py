@@ -85,7 +85,7 @@ class Signatures(tf.Module):
         def sample(known, positions, features, horizon=horizon_in_training, seed=no_seed):
             """One drawn trajectory; the drawn positions are fed back."""
             inputs = self._accept("sample", positions=positions, features=features, **known, horizon=horizon, seed=seed)
-            return {"positions": self._unroll(inputs, lambda *step: self._draw(inputs["seed"], *step))[1]}
+            return {"positions": self._unroll(inputs, lambda *step: self._draw(inputs, *step))[1]}
 
         def density(known, positions, features, mask, horizon=horizon_in_training):
             """Parameters of the density of every predicted frame; the mean is fed back."""
@@ -157,7 +157,7 @@ class Signatures(tf.Module):
         horizon, mask = inputs["horizon"], inputs["mask"]
         real = tf.sequence_mask(horizon)[:, :, None] & (mask > 0)[:, None, :]  # [B, horizon, N]
         outputs = self._moments(self._unroll(inputs)[0])
-        outputs["positions"] = self._unroll(inputs, lambda *step: self._draw_rows(inputs["seed"], *step))[1]
+        outputs["positions"] = self._unroll(inputs, lambda *step: self._draw_rows(inputs, *step))[1]
         return {**{name: _keep(real, tensor) for name, tensor in outputs.items()}, "num_frames": horizon}
 
     def _start_rows(self, inputs):
@@ -177,19 +177,20 @@ class Signatures(tf.Module):
     def _moments(self, parameters):
         return {"mean": self._layout.mean(parameters), "covariance": self._layout.covariance(parameters)}
 
-    def _draw(self, seed, parameters, step):
-        """Positions `[B, N, D]` drawn from the densities with one seed `[2]` for all."""
-        return self._layout.draw(parameters, *self._random(seed, tf.shape(parameters)[:-1], step))
+    def _draw(self, inputs, frame, parameters, step):
+        """Positions `[B, N, D]` drawn from the densities after a frame, with one seed `[2]` for all."""
+        numbers = self._random(inputs["seed"], tf.shape(parameters)[:-1], step)
+        return self._layer.draw(parameters, *numbers, {**inputs, "positions": frame})
 
-    def _draw_rows(self, seeds, parameters, step):
+    def _draw_rows(self, inputs, frame, parameters, step):
         """The same with one seed per row, `[B, 2]`: what each row alone would draw with its seed."""
         size, num_dimensions = parameters.shape[1], self._layout.num_dimensions
         numbers = tf.map_fn(
             lambda seed: self._random(seed, tf.shape(parameters)[1:2], step),
-            seeds,
+            inputs["seed"],
             fn_output_signature=(tf.TensorSpec([size]), tf.TensorSpec([size, num_dimensions])),
         )
-        return self._layout.draw(parameters, *numbers)
+        return self._layer.draw(parameters, *numbers, {**inputs, "positions": frame})
 
     def _random(self, seed, shape, step):
         """The random numbers of `DensityLayout.draw`: uniform ones of a shape, and normal ones, D for each.
@@ -221,8 +222,8 @@ class Signatures(tf.Module):
         Args:
             inputs: `positions` `[B, T, N, D]`, `features`, `mask`, the optional inputs of the model and `horizon`
                 `[B]`; a row past its own horizon stands still.
-            draw: Function of the parameters and the number of a frame that gives the next positions, which then count
-                as observed. By default the mean is fed back.
+            draw: Function of a frame, the parameters after it and the number of the next one, that gives the positions
+                of that, which then count as observed. By default the mean is fed back.
 
         Returns:
             Parameters `[B, horizon, N, P]` and the positions that followed `[B, horizon, N, D]`.
@@ -244,7 +245,7 @@ class Signatures(tf.Module):
             frame = tf.where(number <= 0, observed[tf.minimum(index, last)], following)
             is_observed = every_row if draw else every_row & (number <= 0)  # drawn positions count as observed
             predicted, state = self._advance(frame, features, mask, is_observed, state, known_of(index))
-            following = draw(predicted, number) if draw else self._layer.head.mean(predicted)
+            following = draw(frame, predicted, number) if draw else self._layer.head.mean(predicted)
             following = choose_rows(number < inputs["horizon"], following * mask[..., None], frame)
             slot = tf.maximum(number, 0)
             return index + 1, following, state, parameters.write(slot, predicted), followed.write(slot, following)

@@ -95,6 +95,15 @@ class Rollout(keras.layers.Layer):
         parameters, head = self.head(outputs, inputs, state["head"])
         return parameters, {"recurrent": recurrent, "head": head, "positions": positions}
 
+    def draw(self, parameters, uniform, normal, inputs):
+        """Next positions `[B, N, D]` from densities; arguments as of `LangevinHead.draw`.
+
+        Each particle is drawn by itself (`DensityLayout.draw`), unless the head draws neighbours together.
+        """
+        if hasattr(self.head, "draw"):
+            return self.head.draw(parameters, uniform, normal, inputs)
+        return self.head.layout.draw(parameters, uniform, normal)
+
     def _read(self, positions, features, mask, state, known):
         """Inputs of cell and head, and the state before the frame; arguments as of `step`."""
         velocities = positions - state["positions"]

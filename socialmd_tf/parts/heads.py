@@ -93,6 +93,7 @@ def verlet(config: Any, name: str) -> Any:
         "pair_channels",
         "time_constants",
         "centered",
+        "shared_noise",
         "force",
         "terms",
         "acceleration_scale",
@@ -117,6 +118,7 @@ def langevin(config: Any, name: str) -> Any:
         units=config.pair_units,
         time_constants=config.time_constants,
         is_centered=config.centered and not config.periodic,
+        shares_noise=config.shared_noise,
         force=FORCES[config.force].build(config, "force") if is_fitted else None,
         name=name,
     )

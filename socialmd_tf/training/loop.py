@@ -30,6 +30,7 @@ from socialmd_tf.training.initial import initial_weights
 from socialmd_tf.training.initial_spread import set_noise, set_spread
 from socialmd_tf.training.law import check_fit, law_of_run
 from socialmd_tf.training.motion_scales import motion_scales
+from socialmd_tf.training.noise_shares import fit_noise_shares
 from socialmd_tf.training.optimizer import NonFiniteSkippingNadam
 from socialmd_tf.training.phases import phases
 from socialmd_tf.training.progress import PhaseNames, TimeEstimate, header, num_batches, progress
@@ -81,6 +82,8 @@ def fit(config, directory, team=None):
     if not run.is_finished:
         _train(model, run, directory, [] if limit is None else _limited(run, model, directory, limit), team)
     run.load_weights(model)
+    if config.model.shared_noise:
+        fit_noise_shares(model, _some_windows(config, directory), config.seed)
     return model, run
 
 

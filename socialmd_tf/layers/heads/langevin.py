@@ -11,6 +11,7 @@ from socialmd_tf.layers.density import DensityLayout
 from socialmd_tf.layers.full_precision import Dense, FullPrecisionDense
 from socialmd_tf.layers.heads.covariance import floored_factor
 from socialmd_tf.layers.pairs.radial_pulls import radial_pulls, radial_sums
+from socialmd_tf.layers.pairs.shared_noise import shared_noise
 
 _HIDDEN_LAYERS = 2
 _NUM_POWERS = 4
@@ -60,6 +61,10 @@ class LangevinHead(keras.layers.Layer):
     Every frame that the head reads is a part of its memory, whether it was observed, drawn or predicted. The density is
     that of one frame after another: it does not widen when means are fed back. Draw paths to see how motion spreads.
 
+    With shared noise, the densities stay those above, each of one particle, but neighbours are drawn together, by the
+    normal numbers of `shared_noise`: x_i = mean_i + S_i n_i with the symmetric root S_i of the covariance. Its shares
+    are those with which the noise of neighbours is as correlated as in the data (`socialmd_tf.training.noise_shares`).
+
     Args:
         num_dimensions: D, 2 or 3.
         scale_floor: Smallest standard deviation along any direction, in units of length.
@@ -71,6 +76,7 @@ class LangevinHead(keras.layers.Layer):
         is_centered: Whether the system has a centre, the origin. Without one, neither r_hat nor r nor radial parts are
             used, and the covariance is s_t^2 I.
         force: Layer of a law, a `SumOfTerms`, or None.
+        shares_noise: Whether neighbours share noise.
     """
 
     state_names = ("last_move", "average_positions", "age")
@@ -89,6 +95,7 @@ class LangevinHead(keras.layers.Layer):
         time_constants,
         is_centered,
         force=None,
+        shares_noise=False,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -100,6 +107,7 @@ class LangevinHead(keras.layers.Layer):
         self.time_constants = tuple(time_constants)
         self.is_centered = is_centered
         self.force = force
+        self.shares_noise = shares_noise
         if force is not None:
             force.trainable = False
         self.hidden_layers = [Dense(units, "silu", name=f"hidden_{i}") for i in range(_HIDDEN_LAYERS)]
@@ -121,6 +129,10 @@ class LangevinHead(keras.layers.Layer):
             self.correction_scale = self.add_weight(
                 (), "ones", trainable=False, dtype="float32", autocast=False, name="correction_scale"
             )
+        if self.shares_noise:
+            self.noise_shares = self.add_weight(
+                (2, self.num_functions), "zeros", trainable=False, dtype="float32", autocast=False, name="noise_shares"
+            )
         width = outputs_shape[-1] + num_features + num_vectors + 1 + (1 + num_vectors) * self.is_centered
         for layer in self.hidden_layers:
             layer.build((None, width))
@@ -140,6 +152,40 @@ class LangevinHead(keras.layers.Layer):
     def mean(self, parameters):
         """Mean of the density: `[B, N, P]` -> `[B, N, D]`, in units of length."""
         return self.layout.mean(parameters)
+
+    def draw(self, parameters, uniform, normal, inputs):
+        """Next positions of all particles, `[B, N, D]`, in units of length.
+
+        Args:
+            parameters: Of the densities `[B, N, P]`, after a frame.
+            uniform: As for `DensityLayout.draw`; `[B, N]`.
+            normal: Independent standard normal vectors `[B, N, D]`.
+            inputs: `positions` of the frame, `mask` and, in a periodic box, `box`, as of `call`.
+        """
+        if not self.shares_noise:
+            return self.layout.draw(parameters, uniform, normal)
+        positions, box = inputs["positions"], inputs.get("box")
+        normal = shared_noise(normal, positions, inputs["mask"], self.cutoff, self.noise_shares, box)
+        return self.mean(parameters) + self.along_root(parameters, positions, normal, 1)
+
+    def along_root(self, parameters, positions, vectors, power):
+        """S^power v with the symmetric root S of the covariances, and a power of 1 or -1.
+
+        Args:
+            parameters: `[B, N, P]`.
+            positions: Of the frame before, `[B, N, D]`, in units of length.
+            vectors: v, `[B, N, D]`.
+            power: 1 or -1.
+        """
+        covariance, size = self.layout.covariance(parameters), self.layout.num_dimensions
+        total = ops.trace(covariance, axis1=-2, axis2=-1)[..., None]
+        if not self.is_centered:
+            return (total / size) ** (power / 2) * vectors
+        _, direction = _length_and_direction(positions)
+        radial = ops.sum(direction[..., :, None] * direction[..., None, :] * covariance, axis=(-2, -1))[..., None]
+        along = ops.sum(vectors * direction, axis=-1, keepdims=True) * direction
+        tangential = (total - radial) / (size - 1)
+        return tangential ** (power / 2) * (vectors - along) + radial ** (power / 2) * along
 
     def get_initial_state(self, positions):
         """The state before the first frame: no move `[B, N, D]`, averages `[B, N, K, D]` and the age `[B, N, 1]`."""
@@ -289,6 +335,7 @@ class LangevinHead(keras.layers.Layer):
             "time_constants": self.time_constants,
             "is_centered": self.is_centered,
             "force": keras.saving.serialize_keras_object(self.force),
+            "shares_noise": self.shares_noise,
         }
 
     @classmethod

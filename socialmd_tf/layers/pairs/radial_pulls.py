@@ -39,12 +39,12 @@ def radial_sums(positions, weights, mask, cutoff, num_functions, box=None):
     """
 
     def sums(own, other, near):
-        functions, directions = _functions_and_directions(own, other, near, cutoff, num_functions)
+        functions, directions = functions_and_directions(own, other, near, cutoff, num_functions)
         seen = ops.moveaxis(other[-1], 0, -1)  # [R, m, K]
         found = [product(values * direction, seen) for direction in directions for values in functions]
         return ops.concatenate(found, axis=-1)
 
-    cells = _cells(positions, box)
+    cells = cells_of(positions, box)
     found = on_pairs(lambda pairs: pairs.sum(sums, positions, *cells, weights), positions, mask, cutoff, box)
     return ops.reshape(found, (*ops.shape(positions), num_functions, weights.shape[-1]))
 
@@ -69,22 +69,28 @@ def radial_pulls(positions, weights, mask, cutoff, coefficients, box=None):
     flat = ops.reshape(coefficients, (*ops.shape(weights)[:2], num_functions * weights.shape[-1]))
 
     def pulls(own, other, near):
-        functions, directions = _functions_and_directions(own[:-1], other[:-1], near, cutoff, num_functions)
+        functions, directions = functions_and_directions(own[:-1], other[:-1], near, cutoff, num_functions)
         chosen, seen = ops.moveaxis(own[-1], 0, -1), ops.moveaxis(other[-2], 0, 1)  # [R, n, F K], [R, K, m]
         parts = ops.split(chosen, num_functions, axis=-1)
         total = sum(values * product(part, seen) for values, part in zip(functions, parts, strict=True))
         return ops.stack([ops.sum(total * direction, axis=-1) for direction in directions], axis=-1)
 
-    cells = _cells(positions, box)
+    cells = cells_of(positions, box)
     return on_pairs(lambda pairs: pairs.sum(pulls, positions, *cells, weights, flat), positions, mask, cutoff, box)
 
 
-def _cells(positions, box):
+def radial_functions(distance, num_functions):
+    """The functions g_b of `radial_sums` for distances in units of the cutoff, `[...]` -> `[..., num_functions]`."""
+    near = ops.minimum(ops.cast(distance, "float32"), 1.0)
+    return ops.stack(_gaussians(near, 1 - near**6, num_functions), axis=-1)
+
+
+def cells_of(positions, box):
     """What `displacements` needs of a periodic box, in a list."""
     return [] if box is None else [of_particles(box, ops.shape(positions)[1])]
 
 
-def _functions_and_directions(own, other, near, cutoff, num_functions):
+def functions_and_directions(own, other, near, cutoff, num_functions):
     """Lists of g_b(d_ij) and of the components of e_ij, `[R, n, m]` each.
 
     Args:
