@@ -260,6 +260,18 @@ def langevin_head(num_dimensions):
     )
 
 
+def sharing_langevin_head(num_dimensions):
+    """With noise that neighbours share."""
+    example = langevin_head(num_dimensions)
+    return Example(
+        f"LangevinHead-shared-noise-{num_dimensions}d",
+        lambda **options: layers.LangevinHead(
+            num_dimensions, 0.1, 0.5, 2.5, 3, 4, (2.0, 8.0), True, shares_noise=True, **options
+        ),
+        example.inputs,
+    )
+
+
 def lawful_langevin_head(num_dimensions):
     """With pairs, bonds and friction, the force of a fitted law."""
     example = langevin_head(num_dimensions)
@@ -419,6 +431,7 @@ EXAMPLES = [
     verlet_head_of_terms(2, fields=[{}], limit=0.05),
     rollout_of_terms(2),
     lawful_langevin_head(2),
+    sharing_langevin_head(2),
     head(2, 1, True),
     head(2, 3, False),
     head(3, 1, True),

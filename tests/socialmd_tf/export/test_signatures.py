@@ -29,6 +29,7 @@ KINDS = {
     "both": {"interaction": "both", "head": "kinematic"},
     "plain": {"cell": "plain", "interaction": "none", "lstm_layers": (4, 2), "head": "displacement"},
     "langevin": {"cell": "none", "interaction": "none", "head": "langevin"},
+    "shared noise": {"cell": "none", "interaction": "none", "head": "langevin", "shared_noise": True},
     "verlet": {"interaction": "pairwise", "head": "verlet", "num_components": 2, "charges": 2, "substeps": 2},
 }
 MAX_HORIZON = 20
@@ -39,6 +40,8 @@ def both(request):
     """(the rollout layer of a model with random weights, its signatures)."""
     keras.utils.set_random_seed(1)
     model = build_model(ModelConfig(**{**SMALL, **KINDS[request.param]}))
+    if model.config.shared_noise:
+        rollout_layer(model).head.noise_shares.assign(keras.random.normal((2, 8), stddev=0.3, seed=2))
     return rollout_layer(model), Signatures(model, MAX_HORIZON)
 
 
