@@ -154,7 +154,7 @@ def predict(command, name):
     samples = samples[0][: command.num_samples] if count else ()
     truth = frames[warm_up_steps:][: command.num_steps]
     box = None if boxes is None else boxes[warm_up_steps - 1]
-    title = f"{name}: {command.num_steps} frames predicted from {warm_up_steps} by {model.name}"
+    title = f"{name}: {counted(command.num_steps, 'frame')} predicted from {warm_up_steps} by {model.name}"
     facts = {
         "length_unit": manifest.length_unit,
         "time_unit": manifest.time_unit,
