@@ -147,10 +147,11 @@ class Lanes:
         for task, draws in self._draws.items():
             if not draws.kept:
                 return draws.another(self._config, *task)
-        if task := next(self._pending, None):
-            self._draws[task] = _Draws()
-            return self._draws[task].another(self._config, *task)
-        return self._spare()
+        following = next(self._pending, None)
+        if following is None:
+            return self._spare()
+        self._draws[following] = _Draws()
+        return self._draws[following].another(self._config, *following)
 
     def _spare(self) -> Attempt | None:
         """A draw more of a simulation that has the fewest, and of these the fewest frames."""
