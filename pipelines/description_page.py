@@ -43,7 +43,7 @@ def _data_lines(description: Description) -> list[str]:
         entry("files" if place == 0 else "", _split_text(split, frames))
         for place, (split, frames) in enumerate(description.num_frames.items())
     ]
-    lines += [entry("re-runs", f"{count(len(manifest.reruns))} files")] if manifest.reruns else []
+    lines += [entry("re-runs", counted(len(manifest.reruns), "file"))] if manifest.reruns else []
     lines += [
         entry("particles", f"{_span(description.num_particles)} per file, in {manifest.num_dimensions} dimensions"),
         entry("features", _features(description)),
@@ -54,7 +54,7 @@ def _data_lines(description: Description) -> list[str]:
         lines.append(entry("bonds", f"{_span(description.num_bonds)} per file"))
     interval = f"{manifest.time_between_frames:g} between stored frames"
     lines.append(entry("time", f"{interval}; {_unit('time unit', manifest.time_unit)}"))
-    return [*lines, entry("faults", f"none in {count(len(manifest.files) + len(manifest.reruns or {}))} files")]
+    return [*lines, entry("faults", f"none in {counted(len(manifest.files) + len(manifest.reruns or {}), 'file')}")]
 
 
 def _split_text(split: str, frames: tuple[int, ...]) -> str:

@@ -77,7 +77,10 @@ def advice_lines(description: Description, advice: Advice) -> list[str]:
         ),
         entry("", _window_counts(description, windows)),
         entry("preset", f"{advice.preset}: {advice.reason}"),
-        entry("length", f"up to {config.epochs} epochs{fit}; batches of {config.batch_size} windows{copies}"),
+        entry(
+            "length",
+            f"up to {config.epochs} epochs{fit}; batches of {counted(config.batch_size, 'window')}{copies}",
+        ),
         "",
     ]
     return [*lines, *_command(advice.words(description.directory, typed(PROG).removesuffix("check") + "train"))]

@@ -31,7 +31,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     except BrokenPipeError:
         sys.exit(1)
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to resume", file=sys.stderr)
+        print("interrupted; what was saved is kept: run the same command again", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         message = flag_names.name_flag(str(error)) if isinstance(error, UserError) else os_errors.describe(error)

@@ -154,7 +154,7 @@ def predict(command, name):
     samples = samples[0][: command.num_samples] if count else ()
     truth = frames[warm_up_steps:][: command.num_steps]
     box = None if boxes is None else boxes[warm_up_steps - 1]
-    title = f"{name}: {command.num_steps} frames predicted from {warm_up_steps} by {model.name}"
+    title = f"{name}: {counted(command.num_steps, 'frame')} predicted from {warm_up_steps} by {model.name}"
     facts = {
         "length_unit": manifest.length_unit,
         "time_unit": manifest.time_unit,
@@ -255,14 +255,18 @@ def write(command, model, observed, mean, covariance, samples, truth, facts, tit
     else:
         paths = [arrays.get(name, ()) for name in ("observed", "mean", "samples", "truth")]
         written, note = write_paths(output, *paths, times=times, **facts)
+        if output.suffix != ".csv":
+            del arrays["truth"]  # it is in pictures only
     pictures = {".png": functools.partial(plots.paths, samples=samples)}
     if command.gif:
         pictures[".gif"] = functools.partial(animation, times=times, time_unit=facts["time_unit"])
-    for suffix, draw in pictures.items():
+    drawn = [output.with_suffix(suffix) for suffix in pictures]
+    for file, draw in zip(drawn, pictures.values(), strict=True):
         picture = functools.partial(draw, warm_up=observed, mean=mean, covariance=covariance, **options)
-        write_atomically(output.with_suffix(suffix), picture)
+        write_atomically(file, picture)
     shapes = ", ".join(f"{key} {list(value.shape)}" for key, value in arrays.items())
     print(f"wrote {', '.join(map(str, written))}: {shapes}")
+    print(f"{'picture' if len(drawn) == 1 else 'pictures'}: {', '.join(map(str, drawn))}")
     if note:
         print(note)
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.atomic_files import write_json
+from pipelines.counts import counted
 from pipelines.errors import UserError
 from pipelines.manifest import MANIFEST_FILE, Manifest
 from pipelines.molecules.config import SPLITS, MoleculesConfig
@@ -123,7 +124,7 @@ def _do_all(
 
         def report(place: int, num_frames: int) -> None:
             done[place] = num_frames
-            progress.show(sum(done.values()), f"{kind} {place + 1} of {len(tasks)}, {num_frames} frames")
+            progress.show(sum(done.values()), f"{kind} {place + 1} of {len(tasks)}, {counted(num_frames, 'frame')}")
 
         try:
             for _ in run_all(work, tasks, workers, report):

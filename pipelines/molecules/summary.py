@@ -116,7 +116,7 @@ class Summary:
         if not self.reruns:
             return []
         originals = {record.restarts["of"] for record in self.reruns if record.restarts}
-        return [f"re-runs: {len(self.reruns)}, of {len(originals)} files"]
+        return [f"re-runs: {len(self.reruns)}, of {counted(len(originals), 'file')}"]
 
     def _motion_lines(self) -> list[str]:
         axes = {record.periodic_axes for record in self.records}

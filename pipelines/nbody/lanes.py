@@ -21,7 +21,7 @@ LANES_PER_GROUP = 8  # more are hardly faster, and a killed run loses the unfini
 _MAX_ATTEMPTS = 100
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Attempt:
     """One draw of a simulation while it is integrated."""
 
@@ -38,6 +38,11 @@ class Attempt:
     """`[N, D + 2]` each: positions, mass and charge."""
     energy_error: float = 0.0
     closest_approach: float = np.inf
+
+    @property
+    def task(self) -> tuple[str, int]:
+        """Split and index of its simulation."""
+        return self.split, self.index
 
     def observe(self, positions: Array, energy: float, closest_approach: float) -> None:
         """Add a frame: positions `[D, N]`, and the two observables of `State`."""
@@ -71,7 +76,8 @@ class Lanes:
 
     The lanes of a group are integrated by one `advance` in one thread. The number of lanes per group is fixed, so
     that XLA compiles once and the bytes of a simulation depend neither on the others nor on the number of
-    processors.
+    processors. Once all simulations have begun, free lanes hold spare draws: those that would follow if an earlier
+    draw of the same simulation were refused. The first draw that is not refused is accepted, as without them.
 
     Args:
         config: The system.
@@ -82,21 +88,20 @@ class Lanes:
     def __init__(self, config: SimulationConfig, pending: Iterable[tuple[str, int]], num_groups: int) -> None:
         self._config = config
         self._pending = iter(pending)
+        self._draws: dict[tuple[str, int], _Draws] = {}
+        self._num_before_accepted = 0
         self._groups = [_Group(config) for _ in range(num_groups)]
-        self.num_redrawn = 0
-        """Draws refused so far."""
-        for group in self._groups:
-            for lane in range(LANES_PER_GROUP):
-                group.place(lane, self._next())
+        self._fill()
+
+    @property
+    def num_redrawn(self) -> int:
+        """Draws refused so far, without spare ones."""
+        return self._num_before_accepted + sum(draws.kept[0].number for draws in self._draws.values())
 
     @property
     def num_unfinished_frames(self) -> int:
-        """Frames of the draws that are not finished."""
-        return sum(len(attempt.frames) for group in self._groups for attempt in group.attempts if attempt)
-
-    def _next(self) -> Attempt | None:
-        task = next(self._pending, None)
-        return _start(self._config, *task, 0) if task else None
+        """Frames of the simulations that are not finished."""
+        return sum(len(draws.kept[0].frames) for draws in self._draws.values())
 
     def accepted(self) -> Iterator[list[Attempt]]:
         """Integrate frame by frame until all simulations are complete.
@@ -106,21 +111,75 @@ class Lanes:
         """
         with ThreadPoolExecutor(len(self._groups)) as threads:
             while active := [group for group in self._groups if any(group.attempts)]:
-                states = list(threads.map(_Group.advance, active))
-                yield [attempt for pair in zip(active, states, strict=True) for attempt in self._observe(*pair)]
+                for group, state in zip(active, threads.map(_Group.advance, active), strict=True):
+                    self._observe(group, state)
+                done = [draws.kept[0] for draws in self._draws.values() if draws.kept and self._is_done(draws.kept[0])]
+                for attempt in done:
+                    self._num_before_accepted += attempt.number
+                    del self._draws[attempt.task]
+                self._fill()
+                yield done
 
-    def _observe(self, group: "_Group", state: "State") -> Iterator[Attempt]:
-        """Add the new frames of a group; redraw where the energy error is too large, yield complete draws."""
+    def _is_done(self, attempt: Attempt) -> bool:
+        return len(attempt.frames) == self._config.num_steps // self._config.save_every
+
+    def _observe(self, group: "_Group", state: "State") -> None:
+        """Add the new frames of a group; refuse a draw whose energy error is too large."""
         for lane, attempt in enumerate(group.attempts):
             if attempt is None:
                 continue
             attempt.observe(state.positions[:, :, lane], state.energy[lane], state.closest_approach[lane])
-            if not attempt.energy_error <= self._config.max_energy_error:
-                self.num_redrawn += 1
-                group.place(lane, _start(self._config, attempt.split, attempt.index, attempt.number + 1))
-            elif len(attempt.frames) == self._config.num_steps // self._config.save_every:
-                group.place(lane, self._next())
-                yield attempt
+            is_refused = not attempt.energy_error <= self._config.max_energy_error
+            if is_refused:
+                self._draws[attempt.task].kept.remove(attempt)
+            if is_refused or self._is_done(attempt):
+                group.attempts[lane] = None
+
+    def _fill(self) -> None:
+        """Put a draw into every lane that is free, or whose draw is no longer needed."""
+        for group in self._groups:
+            for lane, attempt in enumerate(group.attempts):
+                if attempt is None or attempt.task not in self._draws:
+                    group.place(lane, self._next())
+
+    def _next(self) -> Attempt | None:
+        """A draw of a simulation that has none, of the next simulation, or a spare one."""
+        for task, draws in self._draws.items():
+            if not draws.kept:
+                return draws.another(self._config, *task)
+        following = next(self._pending, None)
+        if following is None:
+            return self._spare()
+        self._draws[following] = _Draws()
+        return self._draws[following].another(self._config, *following)
+
+    def _spare(self) -> Attempt | None:
+        """A draw more of a simulation that has the fewest, and of these the fewest frames."""
+        needing = {
+            task: draws
+            for task, draws in self._draws.items()
+            if draws.number < _MAX_ATTEMPTS and not any(map(self._is_done, draws.kept))
+        }
+        if not needing:
+            return None
+        task = min(needing, key=lambda task: (len(needing[task].kept), len(needing[task].kept[0].frames)))
+        return needing[task].another(self._config, *task)
+
+
+@dataclasses.dataclass
+class _Draws:
+    """The draws of a simulation that are not refused, in their order."""
+
+    kept: list[Attempt] = dataclasses.field(default_factory=list)
+    number: int = 0
+    """That of the next draw."""
+
+    def another(self, config: SimulationConfig, split: str, index: int) -> Attempt:
+        """The next draw."""
+        attempt = _start(config, split, index, self.number)
+        self.kept.append(attempt)
+        self.number += 1
+        return attempt
 
 
 class _Group:

@@ -98,7 +98,8 @@ class Findings:
         models = ", ".join(path if path != "in memory" else f"{name} (in memory)" for name, path in self.models.items())
         return (
             f"{models} on the {self.split} split of {self.data}: {counted(self.num_windows, 'window')}, each a free "
-            f"rollout of {self.windows.num_steps} frames after {self.windows.reference.warm_up_steps} observed ones, "
+            f"rollout of {counted(self.windows.num_steps, 'frame')} after "
+            f"{self.windows.reference.warm_up_steps} observed ones, "
             f"{counted(self.windows.spacing, 'stored frame')} apart."
             f"{self._samplings()}{self._random_motion()}{left_out_sentence(self.left_out)}"
         )
@@ -115,7 +116,7 @@ class Findings:
     def _samplings(self):
         if len(self.windows.views) == 1:
             return ""
-        views = ", ".join(f"{steps} frames {subsample} apart" for subsample, steps in self.windows.views)
+        views = ", ".join(f"{counted(steps, 'frame')} {subsample} apart" for subsample, steps in self.windows.views)
         return (
             f" The models observe {views}, up to the same last frame, and are scored at the frames that all of them "
             "predict. The baselines observe the frames of the model with the coarsest sampling."

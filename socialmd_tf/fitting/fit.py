@@ -219,12 +219,12 @@ def _constants(curves, train, validation):
 
 
 def _with_constants(constants, num_knots, train, validation, rollouts, log):
-    """Path rounds with constants instead of curves; and with curves after all, if these then predict better."""
+    """Path rounds with constants instead of curves; and with curves after all, if these are then worthwhile."""
     log("pair forces fall as r^-2: constants instead of curves")
     best = _with_paths(constants, train, validation, rollouts, log)
     again = dataclasses.replace(best, law=with_curves(best.law, num_knots))
     again = _path_round(again, *(_enough(split, again.law.basis) for split in (train, validation)))
-    if is_worse(rollouts.losses(best.law), rollouts.losses(again.law), rollouts.negligible):
+    if is_worse(rollouts.losses(best.law), rollouts.losses(again.law), _WORTHWHILE):
         log("curves are better than constants")
         return _with_paths(again, train, validation, rollouts, log)
     return best

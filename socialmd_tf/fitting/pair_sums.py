@@ -9,7 +9,8 @@ from socialmd_tf.fitting.splines import interval_polynomials
 class PairSums:
     """Accelerations of W systems by pairs.
 
-    Polynomials and weights are computed once, and each pair is looked at once for both its particles.
+    Polynomials and weights are computed once, and each pair is looked at once for both its particles. Of constants
+    instead of curves, what a pair contributes is known apart from its distance.
 
     Args:
         basis: The `Basis`.
@@ -26,8 +27,11 @@ class PairSums:
         self._tables = [np.ascontiguousarray(interval_polynomials(curve).T) for curve in curves]
         both = mask[:, self._i] & mask[:, self._j]
         weights = [channel.weights(features, edges) for channel in basis.channels]
-        self._on_i = [np.where(both, w[:, self._i, self._j], 0.0) for w in weights]
-        self._on_j = [np.where(both, w[:, self._j, self._i], 0.0) for w in weights]
+        ends = (self._i, self._j), (self._j, self._i)
+        self._on = [[np.where(both, w[:, a, b], 0.0) for w in weights] for a, b in ends]
+        self._constants = None
+        if basis.knots.count == 1:
+            self._constants = [sum(c[0] * to for c, to in zip(curves, on, strict=True)) for on in self._on]
 
     def __call__(self, positions, chosen):
         """Accelerations `[B, N, D]` at positions `[B, N, D]` of these B of the systems."""
@@ -37,17 +41,24 @@ class PairSums:
         near = np.nonzero(squared < basis.cutoff**2)[0] if np.isfinite(basis.cutoff) else slice(None)
         # Two particles in one place have no direction; any distance but 0 makes their force 0.
         distances = np.sqrt(np.maximum(squared[near], 1e-300))
-        first, place = basis.knots.place(distances)
-        on_i, on_j = np.zeros_like(distances), np.zeros_like(distances)
-        for table, to_i, to_j in zip(self._tables, self._on_i, self._on_j, strict=True):
-            constant, linear, square, cube = table[:, first]
-            values = constant + place * (linear + place * (square + place * cube))
-            on_i += values * to_i[chosen].ravel()[near]
-            on_j += values * to_j[chosen].ravel()[near]
+        on_i, on_j = self._factors(distances, chosen, near)
         strength, displacements = basis.strength(distances), displacements[:, near]
         result = self._sums(self._i, on_i * strength * displacements, near, shape)
         result -= self._sums(self._j, on_j * strength * displacements, near, shape)
         return result if np.isinf(basis.limit) else np.clip(result, -basis.limit, basis.limit)
+
+    def _factors(self, distances, chosen, near):
+        """Sums over the channels of curve times weight, for both particles of the pairs that are near `[M]`."""
+        if self._constants is not None:
+            return [constants[chosen].ravel()[near] for constants in self._constants]
+        first, place = self._basis.knots.place(distances)
+        on_i, on_j = np.zeros_like(distances), np.zeros_like(distances)
+        for table, to_i, to_j in zip(self._tables, *self._on, strict=True):
+            constant, linear, square, cube = table[:, first]
+            values = constant + place * (linear + place * (square + place * cube))
+            on_i += values * to_i[chosen].ravel()[near]
+            on_j += values * to_j[chosen].ravel()[near]
+        return on_i, on_j
 
     def _displacements(self, positions, chosen):
         """r_j - r_i of the pairs i < j of these systems `[D, M]`."""

@@ -12,6 +12,11 @@ _APART = {
     "momentum_drift": ("predicted step", "|P - P0| / sum of m |v0|", "Momentum drift"),
 }
 """Statistic -> titles of the x axis, of the y axis and of the chart."""
+_SCALED = {
+    "acceleration": "Accelerations are such changes divided by the squared time of a step. ",
+    "force": "Forces are such changes times the mass, divided by the squared time of a step. ",
+}
+"""What a response is -> how it follows from the change of a position; a move per step is this change."""
 
 
 def forces(findings):
@@ -27,11 +32,13 @@ def forces(findings):
         f"features of their kind. {below} Where there are no data, the curves mean nothing. The axis fits the "
         "distances of all but the closest and the farthest hundredth of pairs: drag to zoom."
     )
+    quantities = {curve["quantity"] for curve in responses}
+    scaled = "".join(text for quantity, text in _SCALED.items() if quantity in quantities)
     response_note = (
         "Response to single neighbours: how the predicted next position of a particle changes, towards another one, "
         "because this one is there: prediction with it minus prediction without it, averaged over pairs in the data; "
-        "the band holds the middle 80 % of them, for the response also depends on all other particles. As a force, the "
-        f"change is multiplied by the mass and divided by the squared time of a step. {below}"
+        "the band holds the middle 80 % of them, for the response also depends on all other particles. "
+        f"{scaled}{below}"
     )
     parts = [(laws, note), (responses, response_note)]
     return "\n".join(_pair_charts(found, findings, text) for found, text in parts if found)

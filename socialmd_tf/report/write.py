@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pipelines.atomic_files import write_atomically, write_json, write_text
+from pipelines.counts import counted
 from pipelines.errors import UserError
 
 
@@ -63,6 +64,6 @@ def _draw_paths(file, findings):
         samples=window.samples.get(findings.first_model, ()),
         unit=findings.length_unit,
         box=window.box,
-        title=f"{findings.data}: {len(window.truth)} frames predicted from {len(window.warm_up)}, "
+        title=f"{findings.data}: {counted(len(window.truth), 'frame')} predicted from {len(window.warm_up)}, "
         f"window with the median error (MAE {window.mae:.3g})",
     )

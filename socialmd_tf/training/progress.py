@@ -43,7 +43,8 @@ def header(config, directory):
         entry(
             "steps",
             f"up to {counted(config.epochs, 'epoch')} of "
-            f"{counted(num_batches(config, counts['train']), 'batch', 'batches')} of {config.batch_size} windows",
+            f"{counted(num_batches(config, counts['train']), 'batch', 'batches')} of "
+            f"{counted(config.batch_size, 'window')}",
         ),
         entry("phases", ", ".join([*fit, *map(str, phases(config, len(fit)))])),
     ]

@@ -54,6 +54,7 @@ def test_the_prediction_a_picture_and_an_animation_are_written(call, model, data
     code, out, _ = call("--gif", output=tmp_path / "new" / "out.npz", num_steps=4, num_samples=2, seed=7)
     assert code == 0
     assert out.startswith(f"wrote {tmp_path / 'new' / 'out.npz'}: observed [2, 3, 2], mean [4, 3, 2]")
+    assert f"pictures: {tmp_path / 'new' / 'out.png'}, {tmp_path / 'new' / 'out.gif'}" in out
     found = np.load(tmp_path / "new" / "out.npz")
     assert set(found) == {"observed", "mean", "covariance", "truth", "times", "samples"}
     stored = np.load(data / "test/00000.npy")

@@ -79,7 +79,8 @@ def test_a_rollout_opens_in_mdanalysis(call, predicted, tmp_path):
     code, out, error = call(num_samples=2, output=tmp_path / "x.xtc")
     assert (code, error) == (0, "")
     assert out.startswith(f"wrote {tmp_path}/x.xtc, {tmp_path}/x.topology.pdb, {tmp_path}/x.sample-00.xtc, ")
-    assert out.count("\n") == 1  # nm and ps are known
+    assert "truth" not in out  # the files do not hold it
+    assert out.splitlines()[1:] == [f"picture: {tmp_path}/x.png"]  # no note: nm and ps are known
     drawn = {"x.xtc": forecast.mean, "x.sample-00.xtc": samples.positions[0], "x.sample-01.xtc": samples.positions[1]}
     for name, path in drawn.items():
         universe = universe_of(tmp_path / "x.topology.pdb", tmp_path / name)

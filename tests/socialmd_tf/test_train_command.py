@@ -217,7 +217,7 @@ def test_ctrl_c_stops_cleanly(flags, tmp_path):
         process.send_signal(signal.SIGINT)
         error = process.stderr.read()
     assert process.returncode == 130
-    assert error.splitlines()[-1] == "interrupted; run the same command again to resume"
+    assert error.splitlines()[-1] == "interrupted; what was saved is kept: run the same command again"
     assert "Traceback" not in error
 
 

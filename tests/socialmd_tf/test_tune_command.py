@@ -140,7 +140,7 @@ def test_ctrl_c_stops_cleanly(start, runs):
     wait_until(runs, process)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=WAIT)
-    assert (process.returncode, error) == (130, "interrupted; run the same command again to resume\n")
+    assert (process.returncode, error) == (130, "interrupted; what was saved is kept: run the same command again\n")
 
 
 @pytest.fixture

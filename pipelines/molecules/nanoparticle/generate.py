@@ -102,7 +102,7 @@ def generate(config: NanoparticleConfig, directory: Path, workers: Workers = HER
 
             def report(place: int, num_frames: int) -> None:
                 done[place] = num_frames
-                where = f"simulation {missing[place] + 1} of {config.num_simulations}, {num_frames} frames"
+                where = f"simulation {missing[place] + 1} of {config.num_simulations}, {counted(num_frames, 'frame')}"
                 progress.show(before + sum(done.values()), where)
 
             for _ in run_all(_generate_one, tasks, workers, report):

@@ -120,7 +120,7 @@ def generate_reruns(config: RestartConfig, directory: Path, workers: Workers = H
 
             def report(place: int, num_frames: int) -> None:
                 done[place] = num_frames
-                progress.show(sum(done.values()), f"re-run {place + 1} of {len(tasks)}, {num_frames} frames")
+                progress.show(sum(done.values()), f"re-run {place + 1} of {len(tasks)}, {counted(num_frames, 'frame')}")
 
             for _ in run_all(_rerun_one, tasks, workers, report):
                 pass

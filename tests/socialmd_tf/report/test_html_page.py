@@ -240,6 +240,8 @@ def test_responses_to_single_neighbours_have_a_band_and_their_own_note():
     assert layout["yaxis"]["title"]["text"].replace("<br>", " ") == "move per step (nm), attraction positive"
     assert layout["yaxis"]["range"][1] > 2
     assert "minus prediction without it" in text
+    assert "squared time of a step" not in text
+    assert "times the mass" in html_page.html(findings(pair_forces=[{**response, "quantity": "force"}]))
     assert "minus prediction without it" not in html_page.html(findings())
 
 
