@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 SEEDS = [f"nanoparticle-{seed}" for seed in range(3)]
-ABLATIONS = ["no-anchors", "no-pairs", "lstm"]
+ABLATIONS = ["no-anchors", "no-pairs", "lstm", "shared"]
 BASELINES = ["constant_position", "random_walk", "composition_regression"]
 
 
@@ -69,7 +69,7 @@ def ablations(found, seeds):
     """Ratios of the models that lack something, beside the first seed."""
     names = [seeds[0], *(name for name in ABLATIONS if name in found)]
     rows = [f"| statistic | {' | '.join(names)} |", f"|---{'|--:' * len(names)}|"]
-    statistics = found[names[-1]]["model"]["statistics"]
+    statistics = found[seeds[0]]["model"]["statistics"]
     rows += [f"| {each} | {' | '.join(ratio(found[name]['model'], each) for name in names)} |" for each in statistics]
     return "\n".join(rows)
 

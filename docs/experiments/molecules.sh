@@ -54,5 +54,7 @@ evaluate no-pairs nanoparticle $few
 train lstm --data data/nanoparticle --rotations 1 --model.cell plain --model.input-layers 16 --model.lstm-layers 16 \
     --model.output-layers 16 --model.dropout 0.0 --model.time-constants 1
 evaluate lstm nanoparticle $few
+train shared --data data/nanoparticle --model.shared-noise
+evaluate shared nanoparticle $few radial_distribution pair_distribution
 python docs/experiments/molecules_long.py --model saved_models/nanoparticle-0 --data data/nanoparticle-long
 python benchmarks/surrogate.py --model saved_models/nanoparticle-0 --input data/nanoparticle/test/00036.npy

@@ -27,17 +27,21 @@ $p.prepare --topology $files/argon.gro --trajectory $files/argon_npt_compressed.
 
 train() {
     name=$1
-    shift
-    $p.train --data "data/$name" --preset langevin --subsample 1 --warm-up-steps 5 --rollout-steps 10 --batch-size 4 \
+    data=$2
+    shift 2
+    $p.train --data "data/$data" --preset langevin --subsample 1 --warm-up-steps 5 --rollout-steps 10 --batch-size 4 \
         --run-directory "runs/real-$name" --export-directory "saved_models/real-$name" "$@"
 }
-train lnb --window-shift 2 --epochs 24
-train argon --window-shift 5 --epochs 16 --model.cutoff 0.9
+train lnb lnb --window-shift 2 --epochs 24
+train lnb-shared lnb --window-shift 2 --epochs 24 --model.shared-noise
+train argon argon --window-shift 5 --epochs 16 --model.cutoff 0.9
 
 evaluate() {
     name=$1
-    shift
-    $p.evaluate --model "saved_models/real-$name" --data "data/$name" --split test --output "runs/report-$name" "$@"
+    data=$2
+    shift 2
+    $p.evaluate --model "saved_models/real-$name" --data "data/$data" --split test --output "runs/report-$name" "$@"
 }
-evaluate lnb --num-samples 16
-evaluate argon --num-samples 3 --statistics move displacement contacts residence pair_distribution
+evaluate lnb lnb --num-samples 16
+evaluate lnb-shared lnb --num-samples 16
+evaluate argon argon --num-samples 3 --statistics move displacement contacts residence pair_distribution
