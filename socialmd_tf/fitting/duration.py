@@ -21,6 +21,8 @@ from socialmd_tf.fitting.selection import Rollouts
 _MOST_PARTICLES = 40
 _QUICK_WINDOWS, _WINDOWS = 12, 24
 _FEWEST_ROUNDS = 2
+_SEARCHES = (1, 2)
+"""Least and most time of the search for terms and knots, in that on a few trajectories, which may need fewer knots."""
 _ROLLOUTS = (4, 24)
 """Least and most rollouts beside those of the rounds: trials of terms, of constants and of short ranges."""
 
@@ -67,11 +69,11 @@ def fit_duration(train, validation, shapes, *, warm_up_steps, rollout_steps):
     every = one_in(shapes[0], law.basis, PLENTY)
     plenty = (_pairs(shapes[0], every) + _pairs(shapes[1])) / timed
 
-    def seconds(num_rounds, num_on_plenty, num_rollouts):
-        in_few = (first + one_round * (num_rounds - num_on_plenty)) * few
+    def seconds(searches, num_rounds, num_on_plenty, num_rollouts):
+        in_few = (searches * first + one_round * (num_rounds - num_on_plenty)) * few
         return in_few + one_round * num_on_plenty * plenty + one_rollout * (num_rounds + num_rollouts)
 
-    least, most = seconds(_FEWEST_ROUNDS, 1, _ROLLOUTS[0]), seconds(MAX_PATH_ROUNDS, 2, _ROLLOUTS[1])
+    least, most = map(seconds, _SEARCHES, (_FEWEST_ROUNDS, MAX_PATH_ROUNDS), (1, 2), _ROLLOUTS)
     return FitDuration(least, most, FittedLaw(law, np.zeros_like(law.coefficients), smoothing, tuple(trials), errors))
 
 
