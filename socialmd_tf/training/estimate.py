@@ -22,6 +22,8 @@ _MOST_PARTICLES, _MOST_PAIRS = 20_000, 1_000_000
 """Sizes up to which whole batches are timed."""
 _FIT_SIMULATIONS, _FIT_PARTICLES = 8, 1000
 _SPREAD_WINDOWS = 64
+_EPOCH = 1.0
+"""Seconds for the start of an epoch, its checkpoint and its logs."""
 _SPLITS = ("train", "validation")
 _AFTERWARDS = "then export and evaluation"
 
@@ -100,7 +102,8 @@ def _epochs(config, directory, scales, num_particles, law=None):
     epochs = training * epochs_left(config, phase.epochs.start, validation / training)
     if config.is_fitted:  # before the epochs, rollouts that set the spread, and a validation
         epochs += VALIDATION_SHARE * (validation + _SPREAD_WINDOWS / config.batch_size)
-    return clock.first + epochs * clock.seconds * config.batch_size / size, clock.num_timed
+    beside = clock.first + _EPOCH * (config.epochs - phase.epochs.start)
+    return beside + epochs * clock.seconds * config.batch_size / size, clock.num_timed
 
 
 class _Clock(keras.callbacks.Callback):

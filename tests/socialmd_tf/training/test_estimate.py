@@ -28,11 +28,11 @@ def num_batches(directory, split):
     return -(-dataset.num_windows(directory, split, WINDOWS) // CONFIG.batch_size)
 
 
-def test_epochs_take_as_long_as_their_batches_and_the_first_one(mixed_data, tick):
+def test_epochs_take_as_long_as_their_batches_the_first_one_and_their_checkpoints(mixed_data, tick):
     tick(1.0)
     seconds, num_timed = estimate._epochs(CONFIG, mixed_data, (1.0, 1.0), 3)
     expected = 7 * (num_batches(mixed_data, "train") + num_batches(mixed_data, "validation") / 3)
-    assert num_timed == 5 and seconds == pytest.approx(1 + expected)
+    assert num_timed == 5 and seconds == pytest.approx(1 + 7 * estimate._EPOCH + expected)
 
 
 def test_the_time_of_smaller_batches_counts_in_proportion(mixed_data, tick, monkeypatch):
@@ -40,7 +40,8 @@ def test_the_time_of_smaller_batches_counts_in_proportion(mixed_data, tick, monk
     whole, _ = estimate._epochs(CONFIG, mixed_data, (1.0, 1.0), 3)
     monkeypatch.setattr(estimate, "_MOST_PARTICLES", 2 * 3)
     half, _ = estimate._epochs(CONFIG, mixed_data, (1.0, 1.0), 3)
-    assert half - 1 == pytest.approx(2 * (whole - 1))
+    beside = 1 + 7 * estimate._EPOCH
+    assert half - beside == pytest.approx(2 * (whole - beside))
 
 
 def test_slow_batches_are_few(mixed_data, tick):
