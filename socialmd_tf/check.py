@@ -11,6 +11,7 @@ from pipelines.conversions import conversion_notes
 from pipelines.counts import counted
 from pipelines.description import Description, describe
 from pipelines.description_page import WIDTH, entry, page
+from pipelines.errors import UserError
 from pipelines.resolution import resolution_warnings
 from pipelines.validation import validate
 from pipelines.window_counts import count_windows
@@ -18,17 +19,18 @@ from socialmd_tf import commands
 from socialmd_tf.command_line.parse import typed
 from socialmd_tf.config import TrainConfig
 from socialmd_tf.config.advice import Advice, advise
+from socialmd_tf.train import advised
 
 PROG = "python -m socialmd_tf.check"
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckCommand:
-    """Say what a dataset is, what is wrong with it, and which windows and preset suit it.
+    """Say what a dataset is, what is wrong with it, which windows and preset suit it, and how long training takes.
 
     All files are read to find faults: one line each, and exit status 2. How particles move is measured on a sample: at
-    most 12 files of the training split, 1000 successive frames of each, 100 particles. Memory does not grow with the
-    data.
+    most 12 files of the training split, 1000 successive frames of each, 100 particles. The time is that of some steps
+    of the training, which are done for it. Memory does not grow with the data.
 
     Example: socialmd-tf check data/nbody
     """
@@ -52,11 +54,16 @@ def main() -> None:
     notes = [line.removeprefix("note: ") for line in conversion_notes(directory)]
     lines += ["", *(entry("note", line) for line in notes)] if notes else []
     lines += ["", *(entry("warning", line.removeprefix(f"{directory}: ")) for line in warnings)] if warnings else []
-    print("\n".join([*lines, "", *advice_lines(description, advice)]))
+    if advice.is_fault:
+        print("\n".join(lines), flush=True)
+        raise UserError(f"{directory}: {advice.reason}")
+    print("\n".join([*lines, "", *advice_lines(description, advice)]), flush=True)
+    if advice.preset is not None:
+        print("\n".join([entry("time", _time(description, advice)), "", *_command(_words(description, advice))]))
 
 
 def advice_lines(description: Description, advice: Advice) -> list[str]:
-    """Lines about windows, preset and the command that trains.
+    """Lines about windows and preset.
 
     Args:
         description: The dataset.
@@ -67,7 +74,7 @@ def advice_lines(description: Description, advice: Advice) -> list[str]:
     windows, config = advice.windows, TrainConfig.of_preset(advice.preset)
     copies = f", {config.windows.rotations} rotated copies of each per epoch" if config.windows.rotations else ""
     fit = ", the first of which is the fit" if config.is_fitted else ""
-    lines = [
+    return [
         "Training",
         entry("subsampling", _step(description, windows)),
         entry(
@@ -81,9 +88,20 @@ def advice_lines(description: Description, advice: Advice) -> list[str]:
             "length",
             f"up to {config.epochs} epochs{fit}; batches of {counted(config.batch_size, 'window')}{copies}",
         ),
-        "",
     ]
-    return [*lines, *_command(advice.words(description.directory, typed(PROG).removesuffix("check") + "train"))]
+
+
+def _time(description: Description, advice: Advice) -> str:
+    """How long the advised training takes on this machine."""
+    print("timing some steps of this training on this machine", file=sys.stderr, flush=True)
+    commands.load_tensorflow()
+    from socialmd_tf.training.estimate import time_of_training
+
+    return time_of_training(advised(advice, str(description.directory)), description.directory)
+
+
+def _words(description: Description, advice: Advice) -> list[str]:
+    return advice.words(description.directory, typed(PROG).removesuffix("check") + "train")
 
 
 def _step(description: Description, windows: DataConfig) -> str:

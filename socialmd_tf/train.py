@@ -46,7 +46,7 @@ def parse(args, config_type=TrainConfig, prog=PROG, left_out=(), advice=None):
         if given.preset:
             values = {key: value for key, value in values.items() if key not in ("preset", "model")}
     name = given.preset or (values.get("preset") if isinstance(values, dict) else None) or TrainConfig.preset
-    default = config_type.of_preset(name) if advice is None else _advised(advice, given.data or values.get("data"))
+    default = config_type.of_preset(name) if advice is None else advised(advice, given.data or values.get("data"))
     default = from_dict(config_type, values, _with_epochs(default, given, values))
     return commands.parse(config_type, prog=prog, default=default, args=args, groups=train_groups)
 
@@ -85,8 +85,8 @@ def suggestion(args):
     return advice
 
 
-def _advised(advice, data):
-    """The `TrainConfig` of the command that `check` prints."""
+def advised(advice, data):
+    """The `TrainConfig` of the command that `check` prints; without data, that of the preset."""
     if data is None:
         return TrainConfig.of_preset(advice.preset)
     return parse(shlex.split(" ".join(advice.words(Path(data), PROG)[1:])))

@@ -29,6 +29,8 @@ class Advice:
     """Further flags of `train`, without those of the windows."""
     windows: DataConfig = dataclasses.field(default_factory=DataConfig)
     """Windows that fit the shortest file."""
+    is_fault: bool = False
+    """Whether nothing could be learned from any part of these data."""
 
     def words(self, directory: Path, program: str) -> list[str]:
         """The command that trains so, flag by flag, each with its value.
@@ -57,10 +59,11 @@ def advise(description: Description) -> Advice:
     if missing:
         return Advice(None, f"training needs files in the splits train and validation; there is no {missing[0]}")
     if description.motion.kind == "still":
-        return Advice(None, "no particle moves, so nothing can be learned")
+        return Advice(None, "no particle moves, so nothing can be learned", is_fault=True)
     windows = fitting_windows(description.min_frames, description.motion.subsample)
     if windows is None:
-        return Advice(None, f"training needs files of at least 3 frames; the shortest has {description.min_frames}")
+        reason = f"training needs files of at least 3 frames; the shortest has {description.min_frames}"
+        return Advice(None, reason, is_fault=True)
     advice = dataclasses.replace(_preset(description), windows=windows)
     return dataclasses.replace(advice, flags=(*advice.flags, *_floor_flags(advice, description)))
 

@@ -13,21 +13,23 @@ from pipelines.stored_trajectory import frame_chunks
 from socialmd_tf.fitting.trajectories import Trajectories
 
 
-def read_split(directory, split, windows):
+def read_split(directory, split, windows, max_simulations=None, max_frames=None):
     """All simulations of a split, every `subsample`-th frame, cut to the length of the shortest.
 
     Args:
         directory: The dataset.
         split: Name of the split.
         windows: The `DataConfig`.
+        max_simulations: Number of simulations that are read at most, the first ones; None for all.
+        max_frames: Number of frames of each that are read at most, the first ones; None for all.
 
     Raises:
         UserError: A file is faulty or too short for a window, or a box changes in time.
     """
     directory = Path(directory)
     manifest = Manifest.load(directory)
-    files = open_split(manifest, directory, split, windows)
-    num_frames = min(len(range(0, len(file), windows.subsample)) for file in files)
+    files = open_split(manifest, directory, split, windows)[:max_simulations]
+    num_frames = min(len(range(0, len(file), windows.subsample)[:max_frames]) for file in files)
     size = max(file.shape[1] for file in files)
     boxes = constant_boxes(files, directory)
     frames = np.arange(num_frames) * windows.subsample
@@ -90,6 +92,8 @@ def _positions(file, num_dimensions, frames):
         return file[frames][..., :num_dimensions].astype(np.float64)
     kept, before, added = [], None, 0.0
     for start, chunk in frame_chunks(file):
+        if start > frames[-1]:
+            break
         positions = chunk[..., :num_dimensions].astype(np.float64)
         followed = positions if before is None else np.concatenate([before, positions])
         added = added + wraps(followed, file.boxes[0])[-len(positions) :]

@@ -26,10 +26,10 @@ from socialmd_tf.fitting.selection import (
 from socialmd_tf.fitting.short_range import choose_short_range, has_close_encounters
 
 KNOTS = (48, 96, 192)
-_MAX_PATH_ROUNDS = 8
+MAX_PATH_ROUNDS = 8
 _WORTHWHILE = 0.05
-_EQUATIONS_PER_COLUMN = 100
-_PLENTY = 10_000
+EQUATIONS_PER_COLUMN = 100
+PLENTY = 10_000
 _FEWEST = 8
 _FIRST_SMOOTHING = Smoothing(1e-9, 0)
 
@@ -99,7 +99,7 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
     choices = choices or FitConfig()
     rollouts = Rollouts(validation, warm_up_steps, rollout_steps)
     quick = Rollouts(validation, warm_up_steps, rollout_steps, max_windows=12, tolerance=1e-5)
-    best, trials = _with_terms_and_knots(numerov_rows, _enough, train, validation, quick, choices, log)
+    best, trials = with_terms_and_knots(numerov_rows, _enough, train, validation, quick, choices, log)
     constants = _constants(best, train, validation) if choices.knots is None and best.law.basis.channels else None
     if constants is not None and _predicts_better(constants, best, quick):
         best = _with_constants(constants, best.law.basis.knots.count, train, validation, rollouts, log)
@@ -119,13 +119,13 @@ def fit_random(train, validation, *, choices=None, log=print):
     Arguments, result and errors as of `fit`; the errors of the result are those of single frames, by trajectory.
     """
     choices, frames = choices or FitConfig(), SingleFrames(validation)
-    best, trials = _with_terms_and_knots(frame_rows, lambda data, _: data, train, validation, frames, choices, log)
+    best, trials = with_terms_and_knots(frame_rows, lambda data, _: data, train, validation, frames, choices, log)
     log(_line("least squares", best, frames.losses(best.law)))
     law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, frames, choices.terms)
     return _result(best, law, equations, (*trials, *last), frames)
 
 
-def _with_terms_and_knots(make_rows, some, train, validation, measure, choices, log):
+def with_terms_and_knots(make_rows, some, train, validation, measure, choices, log):
     """Least squares with the terms that predictions need and as many knots as help, and the trials of terms."""
     basis = candidate_basis(train, choices.knots or KNOTS[0], choices)
     everything = _solve(basis, partial(make_rows, basis), some(train, basis), validation)
@@ -146,12 +146,16 @@ def _result(best, law, equations, trials, measure):
     )
 
 
-def _enough(trajectories, basis, per_column=_EQUATIONS_PER_COLUMN):
+def _enough(trajectories, basis, per_column=EQUATIONS_PER_COLUMN):
     """Some of the trajectories, with many more equations than coefficients; all that there are, if they have fewer."""
-    _, num_frames, num_particles, num_dimensions = trajectories.positions.shape
+    return trajectories[:: one_in(trajectories.positions.shape, basis, per_column)]
+
+
+def one_in(shape, basis, per_column):
+    """The step n with which every n-th of the trajectories `[W, T, N, D]` gives enough equations per coefficient."""
+    num_trajectories, num_frames, num_particles, num_dimensions = shape
     count = max(per_column * basis.num_columns // (num_frames * num_particles * num_dimensions), _FEWEST)
-    every = len(trajectories) // count
-    return trajectories if every < 2 else trajectories[::every]
+    return max(1, num_trajectories // count)
 
 
 def _with_enough_knots(make_rows, some, basis, counts, train, validation, log):
@@ -192,10 +196,10 @@ def _with_paths(best, train, validation, rollouts, log):
     """Path rounds while they improve rollouts, first on some trajectories and at last on all, or plenty of them."""
     losses = rollouts.losses(best.law)
     log(_line("least squares", best, losses))
-    few, plenty = (_enough(train, best.law.basis, size) for size in (_EQUATIONS_PER_COLUMN, _PLENTY))
-    for number in range(_MAX_PATH_ROUNDS):
+    few, plenty = (_enough(train, best.law.basis, size) for size in (EQUATIONS_PER_COLUMN, PLENTY))
+    for number in range(MAX_PATH_ROUNDS):
         is_last = len(few) == len(plenty)
-        solved = _path_round(best, few, validation if is_last else _enough(validation, best.law.basis))
+        solved = path_round(best, few, validation if is_last else _enough(validation, best.law.basis))
         new_losses = rollouts.losses(solved.law)
         log(_line(f"path round {number + 1} on {len(few)} trajectories", solved, new_losses))
         gain = losses.mean() - new_losses.mean()
@@ -203,7 +207,7 @@ def _with_paths(best, train, validation, rollouts, log):
             best, losses = solved, new_losses
         if gain < _WORTHWHILE and is_last:
             break
-        if gain < _WORTHWHILE or number == _MAX_PATH_ROUNDS - 2:
+        if gain < _WORTHWHILE or number == MAX_PATH_ROUNDS - 2:
             few = plenty
     return best
 
@@ -223,14 +227,15 @@ def _with_constants(constants, num_knots, train, validation, rollouts, log):
     log("pair forces fall as r^-2: constants instead of curves")
     best = _with_paths(constants, train, validation, rollouts, log)
     again = dataclasses.replace(best, law=with_curves(best.law, num_knots))
-    again = _path_round(again, *(_enough(split, again.law.basis) for split in (train, validation)))
+    again = path_round(again, *(_enough(split, again.law.basis) for split in (train, validation)))
     if is_worse(rollouts.losses(best.law), rollouts.losses(again.law), _WORTHWHILE):
         log("curves are better than constants")
         return _with_paths(again, train, validation, rollouts, log)
     return best
 
 
-def _path_round(solved, train, validation):
+def path_round(solved, train, validation):
+    """Least squares once more, along the paths under a solved law."""
     law = solved.law
     return _solve(law.basis, partial(path_rows, law), train, validation, law.coefficients)
 

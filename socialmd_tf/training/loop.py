@@ -257,15 +257,8 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks, team=No
     rollout.unroll = config.unroll
     rollout.validation_steps = 0 if config.is_sampled else None
     for phase in phases(config, first_epoch):
-        rollout.training_steps = phase.num_steps
-        frozen = _motion_layers(rollout) if phase.calibrates else []
-        for layer in frozen:
-            layer.trainable = False
-        model.make_train_function(force=True)
-        with compile_errors("the training step"):
+        with prepared(model, phase), compile_errors("the training step"):
             part = _run_phase(model, config, directory, phase, further_callbacks, team)
-        for layer in frozen:
-            layer.trainable = True
         history = part if history is None else _joined(history, part)
         if model.stop_training:
             break
@@ -273,27 +266,46 @@ def run_epochs(model, config, directory, first_epoch, further_callbacks, team=No
     return history
 
 
+@contextlib.contextmanager
+def prepared(model, phase):
+    """Let the training step of a model be that of a `Phase`."""
+    rollout = rollout_layer(model)
+    rollout.training_steps = phase.num_steps
+    frozen = _motion_layers(rollout) if phase.calibrates else []
+    for layer in frozen:
+        layer.trainable = False
+    model.make_train_function(force=True)
+    yield
+    for layer in frozen:
+        layer.trainable = True
+
+
 def _motion_layers(rollout):
     """The layers that the means depend on; calibration does not train them."""
     return [*([rollout.cell] if rollout.head.is_moved_by_cell else []), *rollout.head.motion_layers]
 
 
-def _run_phase(model, config, directory, phase, further_callbacks, team):
-    epochs = phase.epochs
-    training = dataset.batches(
+def training_batches(model, config, directory, phase, team=None):
+    """The batches of the training split, with weights, for all epochs of a `Phase`."""
+    batches = dataset.batches(
         directory,
         "train",
         config.windows,
         batch_size=config.batch_size,
         seed=config.seed,
         shuffle=True,
-        first_epoch=epochs.start,
-        num_epochs=epochs.stop,
+        first_epoch=phase.epochs.start,
+        num_epochs=phase.epochs.stop,
         share=team and team.share,
     )
-    weighted = with_sample_weights(training, model.distribute_strategy.num_replicas_in_sync, phase.num_steps)
+    return with_sample_weights(batches, model.distribute_strategy.num_replicas_in_sync, phase.num_steps)
+
+
+def _run_phase(model, config, directory, phase, further_callbacks, team):
+    epochs = phase.epochs
+    weighted = training_batches(model, config, directory, phase, team)
     validation = _validation_batches(model, config, directory, team)
-    steps = len(training) // len(epochs)
+    steps = num_batches(config, dataset.num_windows(directory, "train", config.windows))
     called = [
         callbacks.LearningRate(config),
         callbacks.SkippedGradients(),

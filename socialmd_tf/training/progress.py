@@ -12,8 +12,8 @@ from pipelines.manifest import Manifest
 from socialmd_tf.training.phases import phases
 
 _SECONDS = 10.0
-_TIMED_BATCHES = 5
-_VALIDATION_SHARE = 1 / 3
+TIMED_BATCHES = 5
+VALIDATION_SHARE = 1 / 3
 """Time of a batch without gradients, in that of a batch with gradients."""
 _NOT_SHOWN = ("learning_rate",)
 
@@ -82,29 +82,41 @@ class TimeEstimate(keras.callbacks.Callback):
             return
         if self._start is None:
             self._start, self._first = time.monotonic(), batch
-        elif batch - self._first == min(_TIMED_BATCHES, self.params["steps"] - 1):
+        elif batch - self._first == min(TIMED_BATCHES, self.params["steps"] - 1):
             self._is_done = True
             seconds = (time.monotonic() - self._start) / (batch - self._first) * self.params["steps"]
-            minutes = seconds * self._epochs_left() / 60
-            text = f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
-            text = text if minutes >= 0.5 else "less than a minute"
-            most = "" if self._config.calibration_epochs else " at most"
+            seconds *= epochs_left(self._config, self._epoch, self._validation_batches)
             print(
-                f"time: {text}{most} until epoch {self._config.epochs}, by the speed of "
+                f"time: {about(seconds, self._config)} until epoch {self._config.epochs}, by the speed of "
                 f"{counted(batch - self._first, 'batch', 'batches')}; then export and evaluation",
                 flush=True,
             )
 
-    def _epochs_left(self):
-        """Time of all epochs from this one on, in that of the batches of this one."""
-        windows = self._config.windows
-        frames = {
-            epoch: windows.warm_up_steps + (phase.num_steps or windows.rollout_steps)
-            for phase in phases(self._config, self._epoch)
-            for epoch in phase.epochs
-        }
-        validation = windows.window_steps * self._validation_batches * _VALIDATION_SHARE
-        return sum(each + validation for each in frames.values()) / frames[self._epoch]
+
+def epochs_left(config, epoch, validation_batches):
+    """Time of all epochs from one on, in that of the training batches of this one.
+
+    Args:
+        config: The `TrainConfig`.
+        epoch: Number of the epoch, from 0.
+        validation_batches: As for `TimeEstimate`.
+    """
+    windows = config.windows
+    frames = {
+        each: windows.warm_up_steps + (phase.num_steps or windows.rollout_steps)
+        for phase in phases(config, epoch)
+        for each in phase.epochs
+    }
+    validation = windows.window_steps * validation_batches * VALIDATION_SHARE
+    return sum(each + validation for each in frames.values()) / frames[epoch]
+
+
+def about(seconds, config):
+    """The time of a training in words; without calibration epochs, training may stop early."""
+    minutes = seconds / 60
+    text = f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute"
+    text = text if minutes >= 0.5 else "less than a minute"
+    return text + ("" if config.calibration_epochs else " at most")
 
 
 class PhaseNames(keras.callbacks.Callback):

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Arguments -> exit status, stdout, stderr."""
+    """Arguments -> exit status, stdout, stderr; training is not timed."""
+    monkeypatch.setattr(check, "_time", lambda description, advice: "about 3 minutes")
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["check.py", *map(str, words)])
@@ -56,6 +57,7 @@ def test_one_screen_of_facts_and_advice(call, write_dataset):
         "ballistic and smooth",
         "preset        forces: ",
         "up to 2 epochs, the first of which is the fit; batches of 8 windows\n",
+        "time          about 3 minutes\n",
     ):
         assert part in out
     assert len(out.splitlines()) <= 45
@@ -123,14 +125,35 @@ def test_help_names_the_argument(call):
     assert "Arguments:\n  DATA " in out and "[flags]" not in out
 
 
-def test_it_does_not_wait_for_tensorflow(write_dataset):
+def test_the_facts_do_not_wait_for_tensorflow(write_dataset):
     data = write_dataset({"train": [straight()], "validation": [straight()]})
     code = (
-        "import sys; from socialmd_tf.check import main\n"
+        "import sys; from socialmd_tf import check\n"
         f"sys.argv = ['check.py', {str(data)!r}]\n"
-        "main(); assert not {'tensorflow', 'keras'} & set(sys.modules)"
+        "check._time = lambda *_: str({'tensorflow', 'keras'} & set(sys.modules))\n"
+        "check.main()"
     )
-    subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.index("preset ") < run.stdout.index("time          set()\n")
+
+
+def test_the_time_of_training_is_measured(monkeypatch, capsys, write_dataset, random_trajectory):
+    walks = [random_trajectory(num_frames=40, seed=k) for k in range(2)]
+    data = write_dataset({"train": walks[:1], "validation": walks[1:]})
+    monkeypatch.setattr(sys, "argv", ["check.py", str(data)])
+    check.main()
+    out, error = capsys.readouterr()
+    line = r"^  time +(less than a minute|about a minute|about \d+ minutes) at most, by the speed of [1-5] batch"
+    assert re.search(line, out, re.M)
+    assert error == "timing some steps of this training on this machine\n"
+
+
+@pytest.mark.parametrize(("num_frames", "message"), [(40, "no particle moves"), (2, "at least 3 frames; the shortest")])
+def test_data_of_which_nothing_can_be_learned_are_refused(call, write_dataset, num_frames, message):
+    still = np.repeat(straight(1), num_frames, axis=0)
+    code, out, error = call(write_dataset({"train": [still], "validation": [still]}))
+    assert code == 2 and error.startswith("error: ") and message in error and error.count("\n") == 1
+    assert "per file, in 2 dimensions" in out and "preset" not in out
 
 
 @pytest.mark.slow
@@ -140,7 +163,7 @@ def test_the_suggested_command_trains(call, tmp_path, monkeypatch, random_trajec
     walks = [random_trajectory(num_frames=40, seed=k) for k in range(3)]
     random = write_dataset({"train": walks[:2], "validation": walks[2:]}, name="random")
     monkeypatch.chdir(tmp_path)
-    for data, preset in ((springs, "forces"), (random, "molecules-lstm")):
+    for data, preset in ((springs, "forces"), (random, "langevin")):
         _, out, _ = call(data)
         monkeypatch.setattr(sys, "argv", ["train.py", *suggested(out), "--epochs", "1", "--calibration-epochs", "0"])
         train()

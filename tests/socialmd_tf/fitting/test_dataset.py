@@ -44,6 +44,17 @@ def test_wrapped_positions_are_unwrapped_before_frames_are_left_out(write_datase
     np.testing.assert_array_equal(data.cell, [1.5 * np.eye(2)])
 
 
+@pytest.mark.parametrize("box", [None, (1.5, 1.5)])
+def test_some_simulations_and_frames_are_the_first_of_all(write_dataset, box):
+    files = [walk(40, 3, seed) for seed in range(3)]
+    for file in files:
+        file[..., :2] %= 1.5 if box else 1e6
+    directory = write_dataset({"train": files}, features=FEATURES, box=box)
+    every, some = read_split(directory, "train", WINDOWS), read_split(directory, "train", WINDOWS, 2, 7)
+    np.testing.assert_array_equal(some.positions, every.positions[:2, :7])
+    np.testing.assert_array_equal(some.velocities, every.velocities[:2, :7])
+
+
 def test_every_file_may_have_its_own_box(write_dataset):
     files = {"train/00000.npy": "first.npy", "train/00001.npy": "second.npy"}
     directory = write_dataset({"train": [walk(20, 3, 0), walk(20, 3, 1)]}, features=FEATURES, box_files=files)
