@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from pipelines.boxes import lattice_vectors
 from pipelines.errors import UserError
+from pipelines.extras import install_command
 from pipelines.manifest import MANIFEST_FILE, Manifest
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".h5md")
@@ -144,7 +145,7 @@ def load_library(path: Path) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise UserError(f"{path}: needs the package {name}: pip install 'socialmd_tf[formats]'") from None
+        raise UserError(f"{path}: needs the package {name}: {install_command('formats')}") from None
 
 
 def _particles(path: Path, root: Mapping[str, Any]) -> Any:

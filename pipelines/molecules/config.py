@@ -105,7 +105,7 @@ class MoleculesConfig:
     """Unit of the dataset."""
     file_format: Literal["npy", "h5md", "zarr"] = "npy"
     """Format of the files: .npy; HDF5 in the layout of H5MD; or Zarr, version 3, in the same layout.
-    h5md needs h5py and zarr needs zarr: pip install 'socialmd_tf[formats]'."""
+    h5md needs h5py (pip install h5py) and zarr needs zarr (pip install 'zarr>=3,<4')."""
     dtype: Literal["float32", "float64"] = "float32"
     """Type of the positions in the files. float64 is for positions far from the origin, in units of a move: models
     compute in float32, but a window is unwrapped before it is rounded."""
