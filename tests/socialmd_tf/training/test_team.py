@@ -40,6 +40,7 @@ class Training:
         processes = []
         for index in range(count):
             environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
+            environment["TF_CPP_MIN_LOG_LEVEL"] = "3"  # that of the command, whatever the shell of the test has
             if count > 1:
                 task = {"type": "worker", "index": index}
                 environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
