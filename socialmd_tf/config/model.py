@@ -166,6 +166,8 @@ class ModelConfig:
         require(self.walls == 0 or not is_fitted, "walls", f"0 for the force {self.force!r}", self.walls)
         require(self.walls == 0 or "walls" in head.reads, "walls", f"0 for the head {self.head!r}", self.walls)
         require(self.walls == 0 or not self.periodic, "walls", "0 in a periodic box", self.walls)
+        right = not self.shared_noise or "shared_noise" in head.reads
+        require(right, "shared_noise", f"false for the head {self.head!r}", self.shared_noise)
         splits = self.split_distance > 0
         right = not splits or "split_distance" in head.reads
         require(right, "split_distance", f"0 for the head {self.head!r}", self.split_distance)

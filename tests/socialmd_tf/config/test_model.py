@@ -60,6 +60,7 @@ def test_an_unknown_part_is_refused_with_the_names_of_the_others(field, registry
         ({"cell": "plain", "interaction": "none", "head": "kinematic"}, "head", "kinematic"),
         ({"head": "verlet", "correlated": False}, "correlated", False),
         ({"head": "kinematic", "walls": 1.0}, "walls", 1.0),
+        ({"head": "kinematic", "shared_noise": True}, "shared_noise", True),
     ],
 )
 def test_parts_that_contradict_each_other_are_refused(changes, field, received):
