@@ -13,6 +13,7 @@ _MOST_PAIRS = 8_000_000
 _ROUNDS = 12
 _STEP = 0.5
 _PRIOR_DEVIATION = 0.2
+_ENOUGH = 100
 
 
 def fit_noise_shares(model, batches, seed=0):
@@ -31,7 +32,7 @@ def fit_noise_shares(model, batches, seed=0):
         seed: An integer.
 
     Returns:
-        Correlations along and across `[F, 2]`, and the number of pairs in each bin `[F]`.
+        The largest correlations along and across, of the bins with at least 100 pairs; 0 without any.
     """
     head, generator, batches = rollout_layer(model).head, np.random.default_rng(seed), list(batches)
     groups = [_Frames(model, *batch, _MOST_PAIRS // len(batches), generator) for batch in batches]
@@ -49,7 +50,8 @@ def fit_noise_shares(model, batches, seed=0):
             slope = weighted @ (truth - drawn)[:, kind] - prior @ shares[kind]
             shares[kind] += _STEP * np.linalg.solve(weighted @ gains + prior, slope)
     head.noise_shares.assign(shares)
-    return truth, counts
+    certain = truth[counts >= _ENOUGH]
+    return certain[np.abs(certain).argmax(axis=0), (0, 1)] if len(certain) else np.zeros(2)
 
 
 class _Frames:

@@ -63,8 +63,8 @@ def test_the_correlations_of_true_noise_are_found_and_drawn(num_dimensions, cent
     batch = paths(model, SHARES)
     head = rollout_layer(model).head
     head.noise_shares.assign(np.zeros_like(SHARES))
-    correlations, counts = fit_noise_shares(model, [batch])
-    assert counts.min() > 1000 and correlations[0, 0] > 0.3
+    along, across = fit_noise_shares(model, [batch])
+    assert along > 0.3 and 0.05 < across < 0.3
     np.testing.assert_allclose(curves(head.noise_shares), curves(SHARES), atol=0.04)
 
 
