@@ -36,6 +36,7 @@ from socialmd_tf.training.phases import phases
 from socialmd_tf.training.progress import PhaseNames, TimeEstimate, header, num_batches, progress
 from socialmd_tf.training.run import Run
 from socialmd_tf.training.sample_weights import with_sample_weights
+from socialmd_tf.training.team import losses
 from socialmd_tf.training.time_limit import EndEpochsInTime, TimeLimit
 
 _NUM_WINDOWS = 64
@@ -64,7 +65,8 @@ def fit(config, directory, team=None):
     with team.chief_first() if team else contextlib.nullcontext():
         run, initial, scales, law = _begin(config, directory, manifest, writes=team is None or team.task.is_chief)
     strategy = team.strategy if team else tf.distribute.MirroredStrategy(visible_devices())
-    model = new_model(config, manifest, scales, strategy, initial, directory, law)
+    with losses() if team else contextlib.nullcontext():
+        model = new_model(config, manifest, scales, strategy, initial, directory, law)
     print(entry("parameters", count(model.count_params())), flush=True)
     if run.epochs:
         run.load_weights(model, len(run.epochs) - 1)

@@ -14,9 +14,30 @@ from pipelines.errors import UserError, require
 from pipelines.shares import Share
 from socialmd_tf.training.task import VARIABLE
 
+_CAUSE = "Collective ops is aborted by"
+
 
 class WorkerLost(RuntimeError):
     """Another worker has ended, so that this one cannot go on."""
+
+
+@contextlib.contextmanager
+def losses():
+    """Say in one line that another worker has ended: any step, metric or variable that workers share may fail then."""
+    try:
+        yield
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.InternalError,
+    ) as error:
+        lines = str(error).strip().splitlines()
+        reason = next((line[line.index(_CAUSE) :] for line in lines if _CAUSE in line), lines[0])[:200]
+        raise WorkerLost(
+            f"a worker of {VARIABLE} was lost: {reason}. Start all workers again with the same command; they resume "
+            "from the last checkpoint"
+        ) from None
 
 
 class Team:
@@ -38,7 +59,7 @@ class Team:
                 f"{len(devices)}"
             )
         print(f"{task}: waiting for the others", flush=True)
-        with _losses():
+        with losses():
             self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
             self.wait()
 
@@ -49,7 +70,7 @@ class Team:
 
     def wait(self):
         """Wait until all workers are here."""
-        with _losses():
+        with losses():
             self._sum(tf.constant(1.0))
 
     @tf.function
@@ -65,10 +86,12 @@ class Team:
         if self.task.is_chief:
             self.wait()
 
+    @losses()
     def evaluate(self, model, batches):
         """Losses and metrics of a model on the shares of batches, by name."""
         return _evaluate(model, self._on_all(model.test_step), batches)
 
+    @losses()
     def run_epochs(self, model, training, validation, epochs, steps, callbacks):
         """Train as `keras.Model.fit` does.
 
@@ -115,11 +138,7 @@ class Team:
             logs = self.strategy.run(step, args=(batch,))
             return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
 
-        def call(batch):
-            with _losses():
-                return _numbers(run(batch))
-
-        return call
+        return lambda batch: _numbers(run(batch))
 
 
 def check_config(config):
@@ -143,21 +162,3 @@ def _evaluate(model, test, batches):
 
 def _numbers(logs):
     return {name: float(keras.ops.convert_to_numpy(value)) for name, value in logs.items()}
-
-
-@contextlib.contextmanager
-def _losses():
-    """Say in one line that another worker has ended."""
-    try:
-        yield
-    except (
-        tf.errors.UnavailableError,
-        tf.errors.AbortedError,
-        tf.errors.CancelledError,
-        tf.errors.InternalError,
-    ) as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise WorkerLost(
-            f"a worker of {VARIABLE} was lost: {reason}. Start all workers again with the same command; they resume "
-            "from the last checkpoint"
-        ) from None
