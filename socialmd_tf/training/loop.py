@@ -85,10 +85,10 @@ def fit(config, directory, team=None):
         _train(model, run, directory, [] if limit is None else _limited(run, model, directory, limit), team)
     run.load_weights(model)
     if config.model.shared_noise:
+        print("fitting the noise that neighbours share", flush=True)
         along, across = fit_noise_shares(model, _some_windows(config, directory), config.seed)
         print(
-            f"noise that neighbours share: its strongest correlations are {along:.2f} along the line between two "
-            f"particles and {across:.2f} across it",
+            f"strongest correlations: {along:.2f} along the line between two particles, {across:.2f} across it",
             flush=True,
         )
     return model, run

@@ -9,13 +9,13 @@ from socialmd_tf.layers.pairs.radial_pulls import cells_of, functions_and_direct
 def shared_noise(normal, positions, mask, cutoff, shares, box=None):
     """Normally distributed vectors that are correlated between neighbours.
 
-        n_i = (z_i + sum_j [a(d_ij) e_ij e_ij^T + b(d_ij) (1 - e_ij e_ij^T)] z_j) / s_i
-        s_i^2 = 1 + sum_j (a(d_ij)^2 + (D - 1) b(d_ij)^2) / D
+        n_i = V_i^(-1/2) (z_i + sum_j [a(d_ij) P_ij + b(d_ij) (1 - P_ij)] z_j),   P_ij = e_ij e_ij^T
+        V_i = 1 + sum_j [a(d_ij)^2 P_ij + b(d_ij)^2 (1 - P_ij)]
 
-    over the other real particles within the cutoff, with a = sum_f a_f g_f and b = sum_f b_f g_f, and the functions g_f
-    and directions e_ij of `radial_sums`. The mean variance of the components of each n_i is 1, as that of z_i. Far from
-    others, n_i is z_i. For small shares and two neighbours, the correlation along the line between them is 2 a(d), and
-    across it 2 b(d). The vectors turn with the system.
+    over the other real particles within the cutoff, with a = sum_f a_f g_f and b = sum_f b_f g_f, the functions g_f and
+    directions e_ij of `radial_sums`, and symmetric roots. So each n_i alone is a standard normal vector, as z_i. Far
+    from others, it is z_i. For small shares and two neighbours, the correlation along the line between them is 2 a(d),
+    and across it 2 b(d). The vectors turn with the system.
 
     Args:
         normal: z, independent standard normal vectors `[B, N, D]`.
@@ -28,17 +28,29 @@ def shared_noise(normal, positions, mask, cutoff, shares, box=None):
     Returns:
         n `[B, N, D]`.
     """
-    num_dimensions, num_functions = normal.shape[-1], shares.shape[-1]
+    size, num_functions = normal.shape[-1], shares.shape[-1]
+    entries = [(row, column) for row in range(size) for column in range(row + 1)]
 
     def sums(own, other, near):
         functions, directions = functions_and_directions(own, other, near, cutoff, num_functions)
         along, across = (sum(share[f] * functions[f] for f in range(num_functions)) for share in ops.unstack(shares))
         seen = ops.unstack(other[-1][:, :, None, :])  # the components of z_j, each [R, 1, m]
         excess = (along - across) * sum(e * z for e, z in zip(directions, seen, strict=True))
-        found = [ops.sum(across * z + excess * e, axis=-1) for e, z in zip(directions, seen, strict=True)]
-        squares = (ops.square(along) + (num_dimensions - 1) * ops.square(across)) / num_dimensions
-        return ops.stack([*found, ops.sum(squares, axis=-1)], axis=-1)
+        vectors = [across * z + excess * e for e, z in zip(directions, seen, strict=True)]
+        squared, added = ops.square(across), ops.square(along) - ops.square(across)
+        variances = [added * directions[row] * directions[column] for row, column in entries]
+        return ops.stack([ops.sum(pairs, axis=-1) for pairs in (*vectors, squared, *variances)], axis=-1)
 
     cells = cells_of(positions, box)
     found = on_pairs(lambda pairs: pairs.sum(sums, positions, *cells, normal), positions, mask, cutoff, box)
-    return (normal + found[..., :-1]) / ops.sqrt(1 + found[..., -1:])
+    vectors, squared, lower = ops.split(found, [size, size + 1], axis=-1)
+    places = [entries.index((max(row, column), min(row, column))) for row in range(size) for column in range(size)]
+    variances = ops.reshape(ops.take(lower, places, axis=-1), (*ops.shape(positions), size))
+    return _product_with_root(variances + (1 + squared[..., None]) * ops.eye(size), normal + vectors)
+
+
+def _product_with_root(matrices, vectors):
+    """V^(-1/2) v of symmetric matrices V >= 1 `[..., D, D]` and vectors v `[..., D]`."""
+    values, axes = ops.eigh(matrices)
+    along = ops.sum(axes * vectors[..., None], axis=-2) / ops.sqrt(values)
+    return ops.sum(axes * along[..., None, :], axis=-1)

@@ -28,7 +28,7 @@ def by_loops(positions, normal, mask):
     size, centers = positions.shape[-1], np.linspace(0.16 * CUTOFF, 0.84 * CUTOFF, FUNCTIONS)
     width, noise = centers[1] - centers[0], normal.copy()
     for b, i in itertools.product(*map(range, mask.shape)):
-        variance = 1.0
+        variance = np.eye(size)
         for j in range(mask.shape[1]):
             apart = positions[b, j] - positions[b, i]
             distance = math.hypot(*apart)
@@ -38,8 +38,9 @@ def by_loops(positions, normal, mask):
             along, across = SHARES @ functions
             line = np.outer(apart, apart) / distance**2
             noise[b, i] += (along * line + across * (np.eye(size) - line)) @ normal[b, j]
-            variance += (along**2 + (size - 1) * across**2) / size
-        noise[b, i] /= math.sqrt(variance)
+            variance += along**2 * line + across**2 * (np.eye(size) - line)
+        values, axes = np.linalg.eigh(variance)
+        noise[b, i] = axes @ (axes.T @ noise[b, i] / np.sqrt(values))
     return noise
 
 
@@ -52,16 +53,23 @@ def test_equals_loops_over_pairs(num_dimensions):
     np.testing.assert_allclose(shared_noise(normal, positions, mask, CUTOFF, SHARES), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_two_particles_are_correlated_as_the_shares_say_and_keep_their_variance():
+def test_two_particles_are_correlated_as_the_shares_say():
     distance, count = 1.1, 200_000
     positions = np.tile(np.array([[0.0, 0.0], [distance, 0.0]], "float32"), (count, 1, 1))
     normal = np.random.default_rng(1).normal(size=positions.shape).astype("float32")
     noise = np.asarray(shared_noise(normal, positions, None, CUTOFF, SHARES), np.float64)
     along, across = SHARES @ np.asarray(radial_functions(distance / CUTOFF, FUNCTIONS))
-    variance = 1 + (along**2 + across**2) / 2
-    np.testing.assert_allclose(np.mean(noise**2), 1.0, atol=0.01)
-    products = np.mean(noise[:, 0] * noise[:, 1], axis=0)
-    np.testing.assert_allclose(products, [2 * along / variance, 2 * across / variance], atol=0.01)
+    expected = [2 * along / (1 + along**2), 2 * across / (1 + across**2)]
+    np.testing.assert_allclose(np.mean(noise[:, 0] * noise[:, 1], axis=0), expected, atol=0.01)
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_each_vector_alone_is_a_standard_normal_one(num_dimensions):
+    count, (positions, _, _) = 100_000, system(num_dimensions)
+    normal = np.random.default_rng(1).normal(size=(count, *positions.shape[1:])).astype("float32")
+    noise = np.asarray(shared_noise(normal, np.tile(positions[:1], (count, 1, 1)), None, CUTOFF, SHARES), np.float64)
+    covariances = np.einsum("cni,cnj->nij", noise, noise) / count
+    np.testing.assert_allclose(covariances, np.tile(np.eye(num_dimensions), (len(covariances), 1, 1)), atol=0.02)
 
 
 def test_particles_out_of_reach_share_nothing():
