@@ -22,7 +22,7 @@ fi
 
 $p.prepare --topology $files/lnb.gro --trajectory $files/lnb.xtc --molecules CHOL --center DPPC DAPC CHOL \
     --center-on mean --min-frames 15 --radii 0.35 --output data/lnb
-$p.prepare --topology $files/argon.gro --trajectory $files/argon_npt_compressed.tng --molecules Ar --center-on nothing \
+$p.prepare --topology $files/argon.gro --trajectory $files/argon_npt_compressed.tng --molecules Ar --center none \
     --min-frames 15 --time-between-frames 10 --output data/argon
 
 train() {
