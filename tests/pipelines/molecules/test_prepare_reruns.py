@@ -43,7 +43,7 @@ def test_a_rerun_continues_from_the_frame(files, tmp_path):
     np.testing.assert_allclose(again[0], original[FRAME], atol=1e-6)
     expected = (files[:, [6, 9, 12, 15, 18, 21]] - files[:, [2]]) / 10
     np.testing.assert_allclose(again[..., :3], expected, atol=3e-4)
-    assert "re-runs: 1, of 1 files" in str(summary)
+    assert "re-runs: 1, of 1 file" in str(summary)
     check(tmp_path / "data", min_frames=3)
 
 
