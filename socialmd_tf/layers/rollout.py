@@ -96,12 +96,16 @@ class Rollout(keras.layers.Layer):
         return parameters, {"recurrent": recurrent, "head": head, "positions": positions}
 
     def draw(self, parameters, uniform, normal, inputs):
-        """Next positions `[B, N, D]` from densities; arguments as of `LangevinHead.draw`.
+        """Next positions `[B, N, D]` from densities: of each particle by itself, unless neighbours share noise.
 
-        Each particle is drawn by itself (`DensityLayout.draw`), unless the head draws neighbours together.
+        Args:
+            parameters: Of the densities after a frame, `[B, N, P]`.
+            uniform: As for `DensityLayout.draw`, `[B, N]`.
+            normal: Independent standard normal vectors `[B, N, D]`.
+            inputs: `positions` of the frame, `mask` and, in a periodic box, `box`, as of `call`.
         """
-        if hasattr(self.head, "draw"):
-            return self.head.draw(parameters, uniform, normal, inputs)
+        if getattr(self.head, "shares_noise", False):
+            return self.head.draw_together(parameters, normal, inputs)
         return self.head.layout.draw(parameters, uniform, normal)
 
     def _read(self, positions, features, mask, state, known):

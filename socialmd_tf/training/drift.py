@@ -50,13 +50,28 @@ def fit_drift(model, batches):
 
 def _frames(true_frames, inputs, targets):
     """Inputs and states of the head, and true moves `[R, N, D]`, of some frames at a time."""
-    true = tf.convert_to_tensor(targets)
-    frames = {**inputs, "positions": tf.concat([inputs["positions"], true[:, :-1]], axis=1)}
-    _, seen, state = true_frames(frames)
-    moves = tf.reshape(tf.experimental.numpy.moveaxis(true, 0, 1), tf.shape(seen["positions"])) - seen["positions"]
+    _, seen, state, moves = read_true_frames(true_frames, inputs, targets)
     size = max(_ROWS // int(moves.shape[1]), 1)
     for start in range(0, int(moves.shape[0]), size):
         yield keras.tree.map_structure(lambda values, start=start: values[start : start + size], (seen, state, moves))
+
+
+def read_true_frames(true_frames, inputs, targets):
+    """What the head reads of all true frames of a batch but the last, and the moves after them.
+
+    Args:
+        true_frames: `Rollout.true_frames`, or a `tf.function` of it, which is traced once for all batches.
+        inputs: Of the model.
+        targets: True positions `[B, T', N, D]`.
+
+    Returns:
+        Outputs of the cell, inputs and states of the head, and true moves, each for T' B frames `[T' B, N, ...]`.
+    """
+    true = tf.convert_to_tensor(targets)
+    frames = {**inputs, "positions": tf.concat([inputs["positions"], true[:, :-1]], axis=1)}
+    outputs, seen, state = true_frames(frames)
+    following = tf.reshape(tf.experimental.numpy.moveaxis(true, 0, 1), tf.shape(seen["positions"]))
+    return outputs, seen, state, following - seen["positions"]
 
 
 def _add_products(products, kinds, columns):

@@ -8,6 +8,7 @@ from socialmd_tf.layers.boxes import nearest_displacements, of_particles
 from socialmd_tf.layers.pairs.radial_pulls import radial_functions
 from socialmd_tf.layers.pairs.shared_noise import shared_noise
 from socialmd_tf.model import rollout_layer
+from socialmd_tf.training.drift import read_true_frames
 
 _MOST_PAIRS = 8_000_000
 _ROUNDS = 12
@@ -35,7 +36,8 @@ def fit_noise_shares(model, batches, seed=0):
         The largest correlations along and across, of the bins with at least 100 pairs; 0 without any.
     """
     head, generator, batches = rollout_layer(model).head, np.random.default_rng(seed), list(batches)
-    groups = [_Frames(model, *batch, _MOST_PAIRS // len(batches), generator) for batch in batches]
+    true_frames = tf.function(rollout_layer(model).true_frames)
+    groups = [_Frames(head, true_frames, *batch, _MOST_PAIRS // len(batches), generator) for batch in batches]
     counts = sum(group.counts for group in groups)
     filled = np.maximum(counts, 1)[:, None]
     truth = sum(group.products(group.noise) for group in groups) / filled
@@ -57,19 +59,15 @@ def fit_noise_shares(model, batches, seed=0):
 class _Frames:
     """Some frames of a batch, the noise of the moves after them, and their pairs of particles within the cutoff."""
 
-    def __init__(self, model, inputs, targets, most_pairs, generator):
-        rollout = rollout_layer(model)
-        head = rollout.head
-        true = tf.convert_to_tensor(targets)
-        frames = {**inputs, "positions": tf.concat([inputs["positions"], true[:, :-1]], axis=1)}
-        read = tf.function(rollout.true_frames)(frames)
-        following = tf.reshape(tf.experimental.numpy.moveaxis(true, 0, 1), (-1, *true.shape[2:]))
-        size = min(max(most_pairs // true.shape[2] ** 2, 1), len(following))
-        chosen = np.sort(generator.choice(len(following), size, replace=False))
-        outputs, seen, state = keras.tree.map_structure(lambda values: tf.gather(values, chosen), read)
+    def __init__(self, head, true_frames, inputs, targets, most_pairs, generator):
+        read = read_true_frames(true_frames, inputs, targets)
+        num_frames, num_particles, self._size = read[-1].shape
+        size = min(max(most_pairs // num_particles**2, 1), num_frames)
+        chosen = np.sort(generator.choice(num_frames, size, replace=False))
+        outputs, seen, state, moves = keras.tree.map_structure(lambda values: tf.gather(values, chosen), read)
         parameters, _ = head(outputs, seen, state)
-        self._seen, self._size = seen, head.layout.num_dimensions
-        apart = tf.gather(following, chosen) - head.mean(parameters)
+        self._seen = seen
+        apart = seen["positions"] + moves - head.mean(parameters)
         self.noise = head.along_root(parameters, seen["positions"], apart, -1).numpy()
         self._find_pairs(head)
 

@@ -153,17 +153,14 @@ class LangevinHead(keras.layers.Layer):
         """Mean of the density: `[B, N, P]` -> `[B, N, D]`, in units of length."""
         return self.layout.mean(parameters)
 
-    def draw(self, parameters, uniform, normal, inputs):
-        """Next positions of all particles, `[B, N, D]`, in units of length.
+    def draw_together(self, parameters, normal, inputs):
+        """Next positions of all particles, whose neighbours share noise, `[B, N, D]`, in units of length.
 
         Args:
             parameters: Of the densities `[B, N, P]`, after a frame.
-            uniform: As for `DensityLayout.draw`; `[B, N]`.
             normal: Independent standard normal vectors `[B, N, D]`.
             inputs: `positions` of the frame, `mask` and, in a periodic box, `box`, as of `call`.
         """
-        if not self.shares_noise:
-            return self.layout.draw(parameters, uniform, normal)
         positions, box = inputs["positions"], inputs.get("box")
         normal = shared_noise(normal, positions, inputs["mask"], self.cutoff, self.noise_shares, box)
         return self.mean(parameters) + self.along_root(parameters, positions, normal, 1)

@@ -29,7 +29,6 @@ def shared_noise(normal, positions, mask, cutoff, shares, box=None):
         n `[B, N, D]`.
     """
     size, num_functions = normal.shape[-1], shares.shape[-1]
-    entries = [(row, column) for row in range(size) for column in range(row + 1)]
 
     def sums(own, other, near):
         functions, directions = functions_and_directions(own, other, near, cutoff, num_functions)
@@ -38,14 +37,13 @@ def shared_noise(normal, positions, mask, cutoff, shares, box=None):
         excess = (along - across) * sum(e * z for e, z in zip(directions, seen, strict=True))
         vectors = [across * z + excess * e for e, z in zip(directions, seen, strict=True)]
         squared, added = ops.square(across), ops.square(along) - ops.square(across)
-        variances = [added * directions[row] * directions[column] for row, column in entries]
+        variances = [added * row * column for row in directions for column in directions]
         return ops.stack([ops.sum(pairs, axis=-1) for pairs in (*vectors, squared, *variances)], axis=-1)
 
     cells = cells_of(positions, box)
     found = on_pairs(lambda pairs: pairs.sum(sums, positions, *cells, normal), positions, mask, cutoff, box)
-    vectors, squared, lower = ops.split(found, [size, size + 1], axis=-1)
-    places = [entries.index((max(row, column), min(row, column))) for row in range(size) for column in range(size)]
-    variances = ops.reshape(ops.take(lower, places, axis=-1), (*ops.shape(positions), size))
+    vectors, squared, others = ops.split(found, [size, size + 1], axis=-1)
+    variances = ops.reshape(others, (*ops.shape(positions), size))
     return _product_with_root(variances + (1 + squared[..., None]) * ops.eye(size), normal + vectors)
 
 

@@ -2,23 +2,13 @@
 
 import dataclasses
 
-from pipelines.nbody.config import SimulationConfig
 from pipelines.nbody.lanes import LANES_PER_GROUP, Lanes
+from tests.pipelines.nbody.dense import DENSE
 
-# Dense enough that most draws are refused.
-CONFIG = SimulationConfig(
-    num_particles=5,
-    num_steps=2000,
-    save_every=100,
-    time_step=1e-5,
-    radius=1.0,
-    min_distance=0.2,
-    max_energy_error=1e-6,
-)
-NUM_FRAMES = CONFIG.num_steps // CONFIG.save_every
+NUM_FRAMES = DENSE.num_steps // DENSE.save_every
 
 
-def run(tasks, config=CONFIG):
+def run(tasks, config=DENSE):
     """The accepted draws, the number of frames that the lanes were integrated for, and the draws refused at each."""
     lanes = Lanes(config, tasks, num_groups=1)
     accepted, redrawn = [], []
@@ -45,6 +35,6 @@ def test_spare_draws_are_not_counted_and_not_preferred():
 
 
 def test_nothing_is_refused_where_all_energies_are_kept():
-    accepted, num_frames, redrawn = run([("test", 0), ("test", 1)], dataclasses.replace(CONFIG, max_energy_error=1e9))
+    accepted, num_frames, redrawn = run([("test", 0), ("test", 1)], dataclasses.replace(DENSE, max_energy_error=1e9))
     assert [attempt.number for attempt in accepted] == [0, 0]
     assert num_frames == NUM_FRAMES and redrawn[-1] == 0

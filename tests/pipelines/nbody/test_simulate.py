@@ -18,20 +18,10 @@ from pipelines.nbody.initial_conditions import draw, generator
 from pipelines.nbody.simulate import simulate
 from pipelines.nbody.verlet import velocity_verlet
 from pipelines.validation import validate
+from tests.pipelines.nbody.dense import DENSE
 
-# Dense enough that nearly half of the draws are redrawn.
-SMALL = SimulationConfig(
-    num_train=5,
-    num_validation=2,
-    num_test=1,
-    num_particles=5,
-    num_steps=2000,
-    save_every=100,
-    time_step=1e-5,
-    radius=1.0,
-    min_distance=0.2,
-    max_energy_error=1e-5,
-)
+# Nearly half of the draws are redrawn.
+SMALL = dataclasses.replace(DENSE, num_train=5, num_validation=2, num_test=1, max_energy_error=1e-5)
 # The same for a second or two, with many draws of the unluckiest simulations.
 LONG = dataclasses.replace(SMALL, num_train=15, num_steps=50_000, save_every=500, time_step=1e-6, max_energy_error=1e-7)
 
