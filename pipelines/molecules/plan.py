@@ -12,7 +12,7 @@ from pipelines.molecules.centers import Selection, select, unknown_name
 from pipelines.molecules.config import MoleculesConfig
 from pipelines.molecules.formats.frame import Topology
 from pipelines.molecules.frame_times import FrameTimes
-from pipelines.molecules.reading import holds_positions, read_frames, read_topology
+from pipelines.molecules.reading import get_ready, holds_positions, read_frames, read_topology
 from pipelines.molecules.residues import Indices
 from pipelines.molecules.series import Simulation
 from pipelines.molecules.simulation_frames import Frame, SimulationFrames
@@ -71,6 +71,7 @@ def make_plans(config: MoleculesConfig, simulations: Sequence[Simulation]) -> li
             unit is implausible, the time between frames is unknown, there are too few simulations, or one has no box
             to keep.
     """
+    get_ready(part for simulation in simulations for part in simulation.parts)
     splits: Sequence[str | None] = [None] * len(simulations)
     if config.validation or config.test:
         splits = named_splits(config)

@@ -1,7 +1,7 @@
 """Topologies and frames, whatever their format: chooses the reader by the suffix of the file."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +100,12 @@ def read_frames(
             yield _scaled(frame, scale, chosen)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def get_ready(paths: Iterable[Path]) -> None:
+    """Start what the formats of these files need, so that it loads while the topologies are read."""
+    if any(format_suffix(path) == ".xtc" for path in paths):
+        xtc.get_ready()
 
 
 def holds_positions(topology: Path) -> bool:

@@ -18,7 +18,7 @@ from pipelines.errors import UserError
 from pipelines.molecules.formats.boxes import checked_vectors
 from pipelines.molecules.formats.frame import IncompleteFileError, RawFrame, as_float64, wrong_number_of_atoms
 from pipelines.molecules.formats.mdanalysis import missing
-from pipelines.molecules.formats.xtc_process import Positions
+from pipelines.molecules.formats.xtc_process import Positions, start
 
 _MAGIC = 1995
 _HEADER = struct.Struct(">3if9fi")  # magic, atoms, step, time, box, atoms
@@ -41,7 +41,7 @@ def read_frames(path: Path, num_atoms: int, atoms: npt.NDArray[np.intp] | None =
         UserError: MDAnalysis is missing, the file is damaged, or a frame has another number of atoms.
         IncompleteFileError: The last frame is cut off.
     """
-    if importlib.util.find_spec("MDAnalysis") is None:
+    if not _is_installed():
         raise missing()
     stated, box = None, np.zeros((3, 3))
     unpacked, index = Positions(path, num_atoms, atoms), 0
@@ -67,6 +67,16 @@ def read_frames(path: Path, num_atoms: int, atoms: npt.NDArray[np.intp] | None =
             if fault is not None:
                 raise fault
             values, index = following, index + 1
+
+
+def get_ready() -> None:
+    """Start the child process, which takes a second to load its library."""
+    if _is_installed():
+        start()
+
+
+def _is_installed() -> bool:
+    return importlib.util.find_spec("MDAnalysis") is not None
 
 
 def _headers(path: Path, file: BinaryIO, num_atoms: int) -> Iterator[tuple[float, ...]]:

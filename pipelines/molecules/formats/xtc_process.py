@@ -58,6 +58,11 @@ class Positions:
             child.drop_answer()
 
 
+def start() -> None:
+    """Start the child process, if it does not run."""
+    _Child.running()
+
+
 class _Child:
     """The child process, started once for all files; it ends with this process."""
 
