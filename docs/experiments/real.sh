@@ -35,6 +35,7 @@ train() {
 train lnb lnb --window-shift 2 --epochs 24
 train lnb-shared lnb --window-shift 2 --epochs 24 --model.shared-noise
 train argon argon --window-shift 5 --epochs 16 --model.cutoff 0.9
+train argon-shared argon --window-shift 5 --epochs 16 --model.cutoff 0.9 --model.shared-noise
 
 evaluate() {
     name=$1
@@ -44,4 +45,6 @@ evaluate() {
 }
 evaluate lnb lnb --num-samples 16
 evaluate lnb-shared lnb --num-samples 16
-evaluate argon argon --num-samples 3 --statistics move displacement contacts residence pair_distribution
+for name in argon argon-shared; do
+    evaluate $name argon --num-samples 3 --statistics move displacement contacts residence pair_distribution
+done
