@@ -97,7 +97,15 @@ def images(displacements: npt.NDArray[Any], box: Array) -> Array:
         `[..., N, D]`; the nearest image of a displacement is its difference to this. It is the shortest of all images
         if it is shorter than `half_height`, whatever the shape of the box.
     """
-    return np.asarray(np.round(np.asarray(displacements, np.float64) @ inverse(box)) @ box)
+    displacements = np.asarray(displacements, np.float64)
+    if box.ndim == 2 and is_orthogonal(box):  # many times faster than a product of matrices
+        return np.asarray(np.round(displacements * np.diag(inverse(box))) * np.diag(box))
+    return np.asarray(np.round(displacements @ inverse(box)) @ box)
+
+
+def is_orthogonal(box: Array) -> bool:
+    """Whether the lattice vectors `[D, D]` are along the axes."""
+    return np.count_nonzero(box - np.diag(np.diag(box))) == 0
 
 
 def nearest_image(displacements: npt.NDArray[Any], box: Array) -> Array:
@@ -147,7 +155,7 @@ def minimum_image(displacement: Array, box: Array | None) -> Array:
     if box is None:
         return displacement
     nearest = nearest_image(displacement, box)
-    if np.count_nonzero(box - np.diag(np.diag(box))) == 0:
+    if is_orthogonal(box):
         return nearest
     best, best_square = nearest, (nearest**2).sum(axis=-1)
     for shift in _shifts([1] * len(box))[1:] @ box:

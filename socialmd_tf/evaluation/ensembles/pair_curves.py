@@ -6,6 +6,8 @@ import numpy as np
 
 from pipelines.boxes import minimum_image, volume
 
+_PAIRS = 1 << 18
+
 
 def pair_curves(path, system, setting):
     """Statistics of the pairs of each two groups a <= b, at the spread steps.
@@ -25,37 +27,60 @@ def pair_curves(path, system, setting):
         is no such pair.
     """
     groups = setting.groups.names
-    first, second = np.triu_indices(len(system.kinds), k=1)
-    kinds = np.sort(np.stack([system.kinds[first], system.kinds[second]]), axis=0)
-    limits = setting.contact_distances(system.features, first, second)
-    chosen = {(a, b): (kinds[0] == a) & (kinds[1] == b) for a in range(len(groups)) for b in range(a, len(groups))}
+    count, steps = len(groups), setting.spread_steps
+    sizes = [setting.pair_edges.size - 1, len(steps)]
+    kinds_of_pairs = [a * count + b for a in range(count) for b in range(a, count)]
+    total, before = np.zeros(count**2), np.zeros(count**2)
+    number, remaining = np.zeros((count**2, sizes[1])), np.zeros((count**2, sizes[1]))
+    spread = np.zeros((count**2, sizes[1], sizes[0]))
+    for first, second in _pairs(len(system.kinds)):
+        kinds = system.kinds[first], system.kinds[second]
+        kinds = np.minimum(*kinds) * count + np.maximum(*kinds)
+        limits = setting.contact_distances(system.features, first, second)
 
-    def distances(step):
-        return np.linalg.norm(minimum_image(path[step][first] - path[step][second], system.box), axis=-1)
+        def distances(step, first=first, second=second):
+            apart = path[step].take(first, axis=0) - path[step].take(second, axis=0)
+            return np.linalg.norm(minimum_image(apart, system.box), axis=-1)
 
-    at_start = distances(0) < limits
-    rows = {pair: [] for pair in chosen}
-    for step in setting.spread_steps:  # one at a time: a large system has many pairs
-        lengths = distances(step)
-        touching = lengths < limits
-        for pair, ours in chosen.items():
-            counts = touching[ours].sum(), (touching & at_start)[ours].sum()
-            rows[pair].append((*counts, shares(lengths[ours], setting.pair_edges)))
+        at_start = distances(0) < limits
+        total += np.bincount(kinds, minlength=count**2)
+        before += np.bincount(kinds, at_start, minlength=count**2)
+        members = {pair: kinds == pair for pair in kinds_of_pairs}
+        for place, step in enumerate(steps):
+            lengths = distances(step)
+            touching = lengths < limits
+            number[:, place] += np.bincount(kinds, touching, minlength=count**2)
+            remaining[:, place] += np.bincount(kinds, touching & at_start, minlength=count**2)
+            for pair, ours in members.items():
+                spread[pair, place] += _counts(lengths[ours], setting.pair_edges)
     found = {}
-    for (a, b), ours in chosen.items():
-        number, remaining, spread = (np.array(values) for values in zip(*rows[a, b], strict=True))
-        nothing, before = np.full(len(number), math.nan), at_start[ours].sum()
+    for pair in kinds_of_pairs:
+        a, b = divmod(pair, count)
+        nothing, names = np.full(sizes[1], math.nan), (groups[a], groups[b])
         per_particle = (1 + (a == b)) / max((system.kinds == a).sum(), 1)
-        names = groups[a], groups[b]
-        found["contacts", *names] = number * per_particle if ours.any() else nothing
-        found["residence", *names] = remaining / before if before else nothing
-        found["pair_distribution", *names] = spread * _ideal(system.box, setting)
+        found["contacts", *names] = number[pair] * per_particle if total[pair] else nothing
+        found["residence", *names] = remaining[pair] / before[pair] if before[pair] else nothing
+        of_all = spread[pair] / total[pair] if total[pair] else np.full(sizes[::-1], math.nan)
+        found["pair_distribution", *names] = of_all * _ideal(system.box, setting)
     return found
+
+
+def _pairs(num_particles):
+    """Numbers of the particles of all pairs, in groups of a size that does not grow with the system."""
+    numbers, rows = np.arange(num_particles), max(_PAIRS // max(num_particles, 1), 1)
+    for start in range(0, num_particles, rows):
+        first, second = np.nonzero(numbers[start : start + rows, None] < numbers)
+        yield start + first, second
 
 
 def shares(values, edges):
     """Share of the values in each of the shells `[len(edges) - 1]`; NaN without values."""
-    return np.histogram(values, edges)[0] / len(values) if len(values) else np.full(len(edges) - 1, math.nan)
+    return _counts(values, edges) / len(values) if len(values) else np.full(len(edges) - 1, math.nan)
+
+
+def _counts(values, edges):
+    """Numbers of the values in shells of equal width."""
+    return np.histogram(values, len(edges) - 1, (edges[0], edges[-1]))[0]
 
 
 def _ideal(box, setting):

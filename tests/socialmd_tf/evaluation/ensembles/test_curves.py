@@ -7,6 +7,8 @@ import pytest
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
 from pipelines.molecules.solvent_accessible_area import accessible_areas
+from socialmd_tf.evaluation.ensembles import pair_curves
+from socialmd_tf.evaluation.ensembles import setting as setting_module
 from socialmd_tf.evaluation.ensembles.curves import FAMILIES, System, choose, curves, statistics
 from socialmd_tf.evaluation.ensembles.setting import find_setting
 
@@ -71,6 +73,26 @@ def test_curves_of_pairs_by_loops():
             distances = [np.linalg.norm(x[i] - x[j]) for i, j in pairs]
             shares = np.histogram(distances, setting.pair_edges)[0] / len(pairs)
             assert curve[f"pair_distribution_{first}_{second}"][step - 1] == pytest.approx(shares)
+
+
+def test_pairs_in_pieces_give_the_same_curves(monkeypatch):
+    whole, _ = found(walk(seed=3))
+    monkeypatch.setattr(pair_curves, "_PAIRS", 4)
+    pieces, _ = found(walk(seed=3))
+    for name, values in whole.items():
+        np.testing.assert_array_equal(pieces[name], values)
+
+
+def test_contacts_of_a_large_system_follow_from_some_of_its_particles(monkeypatch):
+    path = walk(num_steps=3, num_particles=300)
+    features = np.zeros((300, 0))
+    manifest = Manifest("m", 3, (), "nm", 1.0, {}, {})
+    every = found(path, manifest, features)[1]
+    monkeypatch.setattr(setting_module, "_PAIRS", 100 * 300)
+    some = found(path, manifest, features)[1]
+    assert every.contact != some.contact
+    np.testing.assert_allclose(some.contact, every.contact, rtol=0.2)
+    np.testing.assert_allclose(some.pair_edges, every.pair_edges, rtol=0.1)
 
 
 def test_shares_around_the_centre_by_hand():
