@@ -6,6 +6,7 @@ import math
 from pipelines.common_windows import CommonWindows
 from pipelines.counts import counted
 from socialmd_tf.evaluation.ensembles.findings import EnsembleFindings, left_out_sentence
+from socialmd_tf.evaluation.ensembles.verdict import verdict as verdict_of_paths
 from socialmd_tf.evaluation.example_windows import ExampleWindow
 from socialmd_tf.evaluation.verdict import verdict
 
@@ -66,9 +67,9 @@ class Findings:
     @property
     def verdict(self):
         """A sentence: whether the first model is better than the baselines, and whether its uncertainty is true."""
-        return verdict(
-            self.results, self.comparisons, self.first_model, self.length_unit, self.first_model in self.random
-        )
+        is_sampled = self.first_model in self.random
+        of_paths = None if self.ensembles is None else verdict_of_paths(self.ensembles, list(self.models))
+        return verdict(self.results, self.comparisons, self.first_model, self.length_unit, is_sampled, of_paths)
 
     def metrics(self):
         """All numbers as JSON-ready dictionaries and lists, the content of `metrics.json`.

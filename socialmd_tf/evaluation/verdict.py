@@ -11,13 +11,13 @@ TOLERANCES = {"coverage_50": 0.05, "coverage_90": 0.03}
 _ROUNDING = 1e-9
 
 
-def verdict(results, comparisons, model, unit="1", is_sampled=False):
+def verdict(results, comparisons, model, unit="1", is_sampled=False, of_paths=None):
     """The sentence.
 
     For the MAE and the NLL each, the baseline with the lowest value counts. The model is better or worse than it if the
     95 % interval of the paired difference over simulations excludes zero. The spread is true if the coverages of the
     50 % and 90 % regions are within 5 and 3 percentage points of these numbers. For models that are rolled out by
-    draws, only the MAE of their means is judged.
+    draws, the MAE of their means is judged, and their drawn paths if there are ensembles of them.
 
     Args:
         results: Name of a predictor -> its numbers, as in `Findings`.
@@ -25,6 +25,7 @@ def verdict(results, comparisons, model, unit="1", is_sampled=False):
         model: Name of the model.
         unit: Length unit of the data.
         is_sampled: Whether the model is rolled out by draws: its density is that of one frame, its rollout has no NLL.
+        of_paths: The sentence about its drawn paths, see `ensembles.verdict`; None without ensembles.
 
     Returns:
         The sentence; None if no baseline was evaluated.
@@ -42,7 +43,7 @@ def verdict(results, comparisons, model, unit="1", is_sampled=False):
         judgement += " in the MAE of its means"
     elif words[0] != words[1]:
         judgement += f" in MAE and {words[1]} in NLL"
-    return f"{model} is {judgement}: {', '.join(numbers)}; {_spread(results[model], is_sampled)}."
+    return f"{model} is {judgement}: {', '.join(numbers)}; {_spread(results[model], is_sampled, of_paths)}."
 
 
 def _word(difference, interval):
@@ -63,17 +64,21 @@ def _numbers(kind, ours, theirs, row, baseline, unit):
     )
 
 
-def _spread(result, is_sampled):
-    if is_sampled:
-        return "its spread is that of single frames, which --num-samples judges by drawn paths"
-    excess = {name: result[name] - ideal for name, ideal in (("coverage_50", 0.5), ("coverage_90", 0.9))}
+def word_for(coverages):
+    """What `coverage_50` and `coverage_90` of a dictionary say about the spread."""
+    excess = {name: coverages[name] - ideal for name, ideal in (("coverage_50", 0.5), ("coverage_90", 0.9))}
     off = [each for name, each in excess.items() if abs(each) > TOLERANCES[name] + _ROUNDING]
     if not off:
-        word = "true"
-    elif max(off) < 0 or min(off) > 0:
-        word = "too narrow" if max(off) < 0 else "too wide"
-    else:
-        word = "of the wrong shape"
+        return "true"
+    if max(off) < 0 or min(off) > 0:
+        return "too narrow" if max(off) < 0 else "too wide"
+    return "of the wrong shape"
+
+
+def _spread(result, is_sampled, of_paths):
+    if is_sampled:
+        return of_paths or "its spread is that of single frames, which --num-samples judges by drawn paths"
+    word = word_for(result)
     half, most = (_share(result[name], result.get(f"{name}_standard_error")) for name in TOLERANCES)
     return f"its uncertainty is {word}: {half} of the true positions are in the 50 % region, {most} in the 90 % region"
 

@@ -46,7 +46,7 @@ def calibration(ensembles, models):
         if any("coverage_50" in each for each in found):
             cells = [cell for each in found for cell in _calibration_cells(each)]
             rows.append((_capital(described["title"]), cells))
-    rows.append(("Mean", [cell for each in drawn.values() for cell in _calibration_cells(_mean(each["statistics"]))]))
+    rows.append(("Mean", [cell for name in drawn for cell in _calibration_cells(ensembles.calibration(name))]))
     note = (
         "Spread / skill: root mean square spread of the ensemble over that of the error of its mean; 1 is ideal, less "
         "is overconfident. Coverage: share of true values between the quantiles of the ensemble that hold the middle "
@@ -92,13 +92,6 @@ def _cells(found, key, error_key):
 def _mean_cell(predictor):
     value, count = predictor["geometric_mean_ratio"], predictor["num_ratios"]
     return Cell(f"{value:.{_RATIO_DECIMALS}f}" if is_number(value) else "n/a", f"({count} statistics)")
-
-
-def _mean(statistics):
-    """Means of the numbers of calibration over statistics; empty if none has them."""
-    having = [each for each in statistics.values() if "coverage_50" in each]
-    keys = ("spread_over_skill", "coverage_50", "coverage_90") if having else ()
-    return {key: sum(each[key] for each in having) / len(having) for key in keys}
 
 
 def _calibration_cells(found):

@@ -51,6 +51,13 @@ class EnsembleFindings:
     fans: list[Fan]
     """Curves to draw; not part of `metrics`."""
 
+    def calibration(self, model):
+        """Means over statistics of `spread_over_skill`, `coverage_50` and `coverage_90` of a model; empty without."""
+        statistics = self.predictors[model]["statistics"].values()
+        having = [each for each in statistics if "coverage_50" in each]
+        keys = ("spread_over_skill", "coverage_50", "coverage_90") if having else ()
+        return {key: sum(each[key] for each in having) / len(having) for key in keys}
+
     def metrics(self):
         """All numbers as dictionaries and lists."""
         return {

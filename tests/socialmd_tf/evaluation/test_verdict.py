@@ -83,6 +83,11 @@ def test_the_spread_of_a_sampled_model_is_that_of_frames():
     assert "drawn paths" in text and "narrow" not in text and "NLL" not in text and "nan" not in text
 
 
+def test_ensembles_take_the_place_of_single_frames():
+    text = judge(nll=math.nan, is_sampled=True, of_paths="its paths are good")
+    assert text.endswith("; its paths are good.") and "--num-samples" not in text
+
+
 def test_one_simulation_gives_no_interval():
     text = judge(width=math.nan)
     assert text.startswith("ours is better than") and "one simulation gives no interval" in text
