@@ -13,6 +13,8 @@ from socialmd_tf.config.presets import PRESETS
 _MANY_PARTICLES = 100
 _MIN_STARTS = 4
 _MIN_FLOORS_PER_MOVE = 100
+_LONG, _OBSERVED = 100, 25
+"""Frames from which held particles get windows of the whole length, and how many of them are observed."""
 _SPACINGS = 3.5
 """Distance at which randomly moving particles see each other, in distances of nearest neighbours: several shells."""
 
@@ -65,6 +67,8 @@ def advise(description: Description) -> Advice:
         reason = f"training needs files of at least 3 frames; the shortest has {description.min_frames}"
         return Advice(None, reason, is_fault=True)
     advice = dataclasses.replace(_preset(description), windows=windows)
+    if advice.preset == "langevin" and description.manifest.anchor_start is not None:
+        advice = _held(advice, description)
     return dataclasses.replace(advice, flags=(*advice.flags, *_floor_flags(advice, description)))
 
 
@@ -114,6 +118,19 @@ def _ranges(description: Description) -> tuple[str, ...]:
     """The flags of `langevin` that belong to the data: how far particles see, and whether there is a centre."""
     seen = [] if description.spacing is None else [f"--model.cutoff {_SPACINGS * description.spacing:.2g}"]
     return (*seen, *([] if description.is_around_origin or description.boxes is not None else ["--model.no-centered"]))
+
+
+def _held(advice: Advice, description: Description) -> Advice:
+    """Advice for particles that are held: what holds them is weak and slow, and shows in long windows and averages."""
+    subsample = advice.windows.subsample
+    frames = len(range(0, description.min_frames, subsample))
+    if frames < _LONG:
+        return advice
+    windows = DataConfig(subsample=subsample, warm_up_steps=_OBSERVED, rollout_steps=frames - _OBSERVED)
+    times = [str(time) for time in (4, 16, 64, 256, 1024) if time <= frames]
+    flags = ("--batch-size 1", f"--model.time-constants {' '.join(times)}")
+    reason = f"{advice.reason}; windows and averages are long, since anchors hold by weak and slow forces"
+    return dataclasses.replace(advice, reason=reason, flags=(*advice.flags, *flags), windows=windows)
 
 
 def _floor_flags(advice: Advice, description: Description) -> list[str]:

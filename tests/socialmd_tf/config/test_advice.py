@@ -78,6 +78,18 @@ def test_random_motion_gets_drift_and_noise_with_ranges_from_the_data(advice):
     assert "--model.cutoff" not in " ".join(advice(lattice(side=1)).flags)
 
 
+def test_held_particles_get_windows_and_averages_as_long_as_the_files(advice):
+    path, names = np.random.default_rng(0).normal(size=(300, 4, 2)).cumsum(axis=0), ("anchor_x", "anchor_y")
+    held = advice(path, 1.0, names)
+    windows = held.windows
+    assert (windows.warm_up_steps, windows.rollout_steps, windows.subsample) == (25, 275, 1)
+    assert {"--batch-size 1", "--model.time-constants 4 16 64 256"} < set(held.flags) and "anchors" in held.reason
+    assert advice(path[:150], 1.0, names).windows.rollout_steps == 125
+    assert "--model.time-constants 4 16 64" in advice(path[:150], 1.0, names).flags
+    for short_or_free in (advice(path[:99], 1.0, names), advice(path)):
+        assert short_or_free.windows.window_steps == 35 and "--batch-size 1" not in short_or_free.flags
+
+
 def test_single_particles_have_no_pair_forces(advice):
     found = advice(circle(num_particles=1))
     assert found.preset == "forces" and "forces: a field and friction are fitted" in found.reason
