@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -37,7 +36,7 @@ from socialmd_tf.training.progress import PhaseNames, TimeEstimate, header, num_
 from socialmd_tf.training.run import Run
 from socialmd_tf.training.sample_weights import with_sample_weights
 from socialmd_tf.training.team import losses
-from socialmd_tf.training.time_limit import EndEpochsInTime, TimeLimit
+from socialmd_tf.training.time_limit import EndEpochsInTime, TimeLimit, ValidationClock
 
 _NUM_WINDOWS = 64
 _SPLITS = ("train", "validation")
@@ -137,12 +136,15 @@ def _all_windows(config, directory):
     )
 
 
-def _validate(model, config, directory, team=None):
+def _validate(model, config, directory, team=None, watching=()):
     """Logs of an epoch that trained nothing: losses and metrics on the validation split."""
     num_steps = 0 if config.is_sampled else None
     rollout_layer(model).validation_steps = num_steps
     batches = _validation_batches(model, config, directory, team)
-    values = team.evaluate(model, batches) if team else model.evaluate(batches, return_dict=True, verbose=0)
+    if team:
+        values = team.evaluate(model, batches)
+    else:
+        values = model.evaluate(batches, return_dict=True, verbose=0, callbacks=list(watching))
     rollout_layer(model).validation_steps = None
     return {"calibration": False, **{f"val_{name}": value for name, value in values.items()}}
 
@@ -224,13 +226,12 @@ def new_model(config, manifest, scales, strategy, initial=None, directory=None, 
 
 def _limited(run, model, directory, limit):
     """Plan the epochs for which there is time. Returns the callbacks that keep the plan."""
-    start, epochs = time.monotonic(), run.config.epochs
-    _validate(model, run.config, directory)
-    seconds = time.monotonic() - start
-    run.config = limit.planned(run.config, run.epochs, seconds)
+    clock, epochs = ValidationClock(), run.config.epochs
+    _validate(model, run.config, directory, watching=[clock])
+    run.config = limit.planned(run.config, run.epochs, clock.seconds)
     if run.config.epochs < epochs:
         print(f"{run.config.minutes:g} minutes are enough for {run.config.epochs} of {epochs} epochs", flush=True)
-    return [EndEpochsInTime(limit, range(len(run.epochs), run.config.epochs), seconds)]
+    return [EndEpochsInTime(limit, range(len(run.epochs), run.config.epochs), clock.seconds)]
 
 
 def _train(model, run, directory, limits, team):

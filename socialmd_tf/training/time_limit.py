@@ -53,6 +53,31 @@ class TimeLimit:
         return dataclasses.replace(config, epochs=done + count, calibration_epochs=finished + calibrating)
 
 
+class ValidationClock(keras.callbacks.Callback):
+    """The time of a validation, without that of building its graph, which the first batch waits for."""
+
+    def __init__(self):
+        super().__init__()
+        self._start, self._first, self._end, self._count = time.monotonic(), 0.0, 0.0, 0
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Count the batch; the first one has waited for the graph."""
+        self._count += 1
+        if self._count == 1:
+            self._first = time.monotonic()
+
+    def on_test_end(self, logs=None):
+        """Note the time."""
+        self._end = time.monotonic()
+
+    @property
+    def seconds(self):
+        """Of all batches; of a single one, with the graph."""
+        if self._count < 2:
+            return self._end - self._start
+        return (self._end - self._first) * self._count / (self._count - 1)
+
+
 class EndEpochsInTime(keras.callbacks.Callback):
     """End each epoch when its share of the time is over.
 

@@ -7,7 +7,7 @@ import pytest
 from socialmd_tf.config import TrainConfig
 from socialmd_tf.training import loop, time_limit
 from socialmd_tf.training.run import Run
-from socialmd_tf.training.time_limit import TimeLimit
+from socialmd_tf.training.time_limit import TimeLimit, ValidationClock
 from tests.socialmd_tf.training.small import SMALL, WINDOWS
 
 # HDF5 files are written by Keras through an old NumPy interface.
@@ -28,8 +28,7 @@ def clock(monkeypatch):
         clock.now += clock.tick
         return clock.now
 
-    for module in (time_limit, loop):
-        monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(time_limit, "time", types.SimpleNamespace(monotonic=monotonic))
     return clock
 
 
@@ -54,6 +53,15 @@ def test_as_many_epochs_as_there_is_time_for(clock, config, epochs, validation, 
     found = TimeLimit(5.0).planned(config, epochs, validation)
     assert (found.epochs, found.calibration_epochs) == planned
     assert dataclasses.replace(found, epochs=config.epochs, calibration_epochs=config.calibration_epochs) == config
+
+
+@pytest.mark.parametrize(("ends", "seconds"), [((30.0, 32.0, 34.0), 6.0), ((30.0, 33.0), 6.0), ((30.0,), 30.0)])
+def test_building_the_graph_is_no_part_of_a_validation(clock, ends, seconds):
+    watch = ValidationClock()
+    for batch, clock.now in enumerate(ends):
+        watch.on_test_batch_end(batch)
+    watch.on_test_end()
+    assert watch.seconds == seconds
 
 
 def test_a_run_ends_in_time_calibrated_and_is_then_complete(clock, mixed_data, tmp_path, capsys):
