@@ -7,6 +7,7 @@ import numpy as np
 from pipelines.boxes import minimum_image, volume
 
 _PAIRS = 1 << 18
+"""Of about so many pairs the distances are in memory at once."""
 
 
 def pair_curves(path, system, setting):
@@ -26,16 +27,39 @@ def pair_curves(path, system, setting):
         Dictionary of (family, first group, second group) -> `[K]`, or `[K, shells]` of distributions; NaN where there
         is no such pair.
     """
-    groups = setting.groups.names
-    count, steps = len(groups), setting.spread_steps
-    sizes = [setting.pair_edges.size - 1, len(steps)]
-    kinds_of_pairs = [a * count + b for a in range(count) for b in range(a, count)]
-    total, before = np.zeros(count**2), np.zeros(count**2)
-    number, remaining = np.zeros((count**2, sizes[1])), np.zeros((count**2, sizes[1]))
-    spread = np.zeros((count**2, sizes[1], sizes[0]))
+    groups, found = setting.groups.names, {}
+    total, before, number, remaining, spread = _sums(path, system, setting)
+    missing = np.full(number.shape[1:], math.nan), np.full(spread.shape[1:], math.nan)
+    for pair in _kinds_of_pairs(len(groups)):
+        a, b = divmod(pair, len(groups))
+        names, per_particle = (groups[a], groups[b]), (1 + (a == b)) / max((system.kinds == a).sum(), 1)
+        found["contacts", *names] = number[pair] * per_particle if total[pair] else missing[0]
+        found["residence", *names] = remaining[pair] / before[pair] if before[pair] else missing[0]
+        shares_of_pairs = spread[pair] / total[pair] if total[pair] else missing[1]
+        found["pair_distribution", *names] = shares_of_pairs * _ideal(system.box, setting)
+    return found
+
+
+def _kinds_of_pairs(num_groups):
+    """Numbers a G + b of the kinds of pairs of groups a <= b."""
+    return [a * num_groups + b for a in range(num_groups) for b in range(a, num_groups)]
+
+
+def _sums(path, system, setting):
+    """Numbers of pairs of each kind; arguments as of `pair_curves`.
+
+    Returns:
+        Of all, and of those in contact at the start, `[G^2]`; at the spread steps of those in contact, and of those
+        that still are, `[G^2, K]`; and of those in each shell, `[G^2, K, shells]`.
+    """
+    num_groups, steps = len(setting.groups.names), setting.spread_steps
+    size, shells = num_groups**2, len(setting.pair_edges) - 1
+    total, before = np.zeros(size), np.zeros(size)
+    number, remaining, spread = (np.zeros((size, len(steps), *more)) for more in ((), (), (shells,)))
     for first, second in _pairs(len(system.kinds)):
         kinds = system.kinds[first], system.kinds[second]
-        kinds = np.minimum(*kinds) * count + np.maximum(*kinds)
+        kinds = np.minimum(*kinds) * num_groups + np.maximum(*kinds)
+        members = {kind: kinds == kind for kind in _kinds_of_pairs(num_groups)}
         limits = setting.contact_distances(system.features, first, second)
 
         def distances(step, first=first, second=second):
@@ -43,26 +67,16 @@ def pair_curves(path, system, setting):
             return np.linalg.norm(minimum_image(apart, system.box), axis=-1)
 
         at_start = distances(0) < limits
-        total += np.bincount(kinds, minlength=count**2)
-        before += np.bincount(kinds, at_start, minlength=count**2)
-        members = {pair: kinds == pair for pair in kinds_of_pairs}
+        total += np.bincount(kinds, minlength=size)
+        before += np.bincount(kinds, at_start, size)
         for place, step in enumerate(steps):
             lengths = distances(step)
             touching = lengths < limits
-            number[:, place] += np.bincount(kinds, touching, minlength=count**2)
-            remaining[:, place] += np.bincount(kinds, touching & at_start, minlength=count**2)
-            for pair, ours in members.items():
-                spread[pair, place] += _counts(lengths[ours], setting.pair_edges)
-    found = {}
-    for pair in kinds_of_pairs:
-        a, b = divmod(pair, count)
-        nothing, names = np.full(sizes[1], math.nan), (groups[a], groups[b])
-        per_particle = (1 + (a == b)) / max((system.kinds == a).sum(), 1)
-        found["contacts", *names] = number[pair] * per_particle if total[pair] else nothing
-        found["residence", *names] = remaining[pair] / before[pair] if before[pair] else nothing
-        of_all = spread[pair] / total[pair] if total[pair] else np.full(sizes[::-1], math.nan)
-        found["pair_distribution", *names] = of_all * _ideal(system.box, setting)
-    return found
+            number[:, place] += np.bincount(kinds, touching, size)
+            remaining[:, place] += np.bincount(kinds, touching & at_start, size)
+            for kind, ours in members.items():
+                spread[kind, place] += _counts(lengths[ours], setting.pair_edges)
+    return total, before, number, remaining, spread
 
 
 def _pairs(num_particles):
