@@ -17,7 +17,6 @@ from pipelines.validation import validate
 from pipelines.window_counts import count_windows
 from socialmd_tf import commands
 from socialmd_tf.command_line.parse import typed
-from socialmd_tf.config import TrainConfig
 from socialmd_tf.config.advice import Advice, advise
 from socialmd_tf.train import advised
 
@@ -71,7 +70,7 @@ def advice_lines(description: Description, advice: Advice) -> list[str]:
     """
     if advice.preset is None:
         return ["Training", entry("impossible", advice.reason)]
-    windows, config = advice.windows, TrainConfig.of_preset(advice.preset)
+    windows, config = advice.windows, advised(advice, str(description.directory))
     copies = f", {config.windows.rotations} rotated copies of each per epoch" if config.windows.rotations else ""
     fit = ", the first of which is the fit" if config.is_fitted else ""
     return [
