@@ -86,5 +86,6 @@ def density_level(parameters, layout, positions, num_samples=59):
     samples = density.components_distribution.sample(num_samples, seed=(0, 0))
     samples = keras.ops.moveaxis(samples, -2, 0)  # components first
     denser = keras.ops.cast(density.log_prob(samples) > density.log_prob(positions), "float32")
-    weights = density.mixture_distribution.probs_parameter()
-    return keras.ops.sum(keras.ops.moveaxis(weights, -1, 0) * keras.ops.mean(denser, axis=1), axis=0)
+    weights = keras.ops.moveaxis(density.mixture_distribution.probs_parameter(), -1, 0)
+    # The quotient is exactly 1 where all samples are denser, however the sum of the weights is rounded.
+    return keras.ops.sum(weights * keras.ops.mean(denser, axis=1), axis=0) / keras.ops.sum(weights, axis=0)

@@ -91,8 +91,8 @@ def test_density_integrates_to_one(layout):
 def test_levels_are_uniform_under_the_true_density(layout):
     parameters = np.repeat(random_parameters(layout, (1,), spread=2.0), 2000, axis=0)
     positions = distribution(parameters, layout).sample(seed=(3, 4))
-    levels = np.asarray(density_level(parameters, layout, positions))
-    assert scipy.stats.kstest(levels, "uniform").statistic < 1.63 / np.sqrt(2000) + 1 / 60  # the 1 % point
+    levels = np.asarray(density_level(parameters, layout, positions, num_samples=256))
+    assert scipy.stats.kstest(levels, "uniform").statistic < 1.63 / np.sqrt(2000) + 1 / 256  # the 1 % point
 
 
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout.num_components > 1], ids=str)
@@ -121,8 +121,7 @@ def test_level_is_zero_at_the_mode_and_one_far_away(layout):
     loc = np.repeat(np.asarray(loc)[:, :1], layout.num_components, axis=1)  # so that the mode is known
     parameters = layout.join(logits, loc, scales)
     assert np.asarray(density_level(parameters, layout, loc[:, 0])).tolist() == [0.0, 0.0, 0.0]
-    # The weights of a mixture sum to 1 up to rounding.
-    np.testing.assert_allclose(density_level(parameters, layout, loc[:, 0] + 100), np.ones(3), rtol=1e-6)
+    assert np.asarray(density_level(parameters, layout, loc[:, 0] + 100)).tolist() == [1.0, 1.0, 1.0]
 
 
 def test_level_of_one_gaussian_by_hand():
