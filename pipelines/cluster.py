@@ -69,7 +69,8 @@ def _client(workers: Workers) -> Any:
                 n_workers=workers.workers,
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # None is port 8787, with a warning if another command has it
+                scheduler_kwargs={"dashboard": False},
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,
             )

@@ -45,3 +45,10 @@ def test_several_workers_give_the_same_results_and_errors():
     assert list(run_all(units.count, tasks, Workers(2))) == [3, 0, 2]
     with pytest.raises(UserError, match="`place` must not be 1"):
         list(run_all(units.fail, [(0,), (1,)], Workers(2)))
+
+
+@pytest.mark.slow
+def test_two_clusters_run_at_the_same_time_without_a_warning():
+    """Each keeps its workers until the process ends or a unit fails."""
+    assert list(run_all(units.count, [(0, 3), (5, 5)], Workers(2))) == [3, 0]
+    assert list(run_all(units.count, [(0, 3), (5, 5)], Workers(3))) == [3, 0]
