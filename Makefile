@@ -6,8 +6,7 @@ BIN := .venv/bin
 .PHONY: train test test-slow test-docs docs lint clean
 
 train: .venv/installed
-	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo \
-		--learning-rate 1e-2 --final
+	$(BIN)/python -m socialmd_tf.train --run-directory runs/demo --export-directory saved_models/demo --final
 
 test: .venv/developed lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

@@ -103,6 +103,8 @@ class ModelConfig:
     """Distance up to which pairs take integration steps of their own, in systems of more than 256 particles, in the
     dataset's length unit; all others are then evaluated once in each of `substeps` steps. 0 if all take the steps of
     the closest pair (head verlet)."""
+    growing_noise: bool = False
+    """Let the noise of a particle grow with its acceleration, as two learned numbers say (head verlet)."""
     walls: float = 0.0
     """Distance of elastic walls from the origin along each axis, in the dataset's length unit; 0 for no walls (head
     verlet)."""
@@ -168,6 +170,8 @@ class ModelConfig:
         require(self.walls == 0 or not self.periodic, "walls", "0 in a periodic box", self.walls)
         right = not self.shared_noise or "shared_noise" in head.reads
         require(right, "shared_noise", f"false for the head {self.head!r}", self.shared_noise)
+        right = not self.growing_noise or "growing_noise" in head.reads
+        require(right, "growing_noise", f"false for the head {self.head!r}", self.growing_noise)
         splits = self.split_distance > 0
         right = not splits or "split_distance" in head.reads
         require(right, "split_distance", f"0 for the head {self.head!r}", self.split_distance)

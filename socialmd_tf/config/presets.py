@@ -26,7 +26,14 @@ PRESETS: Mapping[str, ModelConfig] = {
         head="verlet", interaction="pairwise", units=64, num_components=3, softening=0.002, scale_floor=1e-5
     ),
     "forces": ModelConfig(
-        head="verlet", force="basis", interaction="pairwise", units=64, num_components=3, substeps=16, scale_floor=1e-7
+        head="verlet",
+        force="basis",
+        interaction="pairwise",
+        units=64,
+        num_components=3,
+        substeps=16,
+        growing_noise=True,
+        scale_floor=1e-7,
     ),
     "langevin": ModelConfig(cell="none", interaction="none", head="langevin", cutoff=2.5, pair_units=16),
 }

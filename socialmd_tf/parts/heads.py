@@ -61,6 +61,7 @@ def kinematic(config: Any, name: str) -> Any:
         "correction",
         "walls",
         "split_distance",
+        "growing_noise",
     ),
     kinematic=True,
     calibrates=True,
@@ -80,6 +81,7 @@ def verlet(config: Any, name: str) -> Any:
         is_corrected=config.correction,
         walls=config.walls,
         split_distance=config.split_distance,
+        has_growing_noise=config.growing_noise,
         name=name,
     )
 

@@ -1,5 +1,6 @@
 """The spread around a fitted law before it is trained: that of the errors of rollouts, or of single frames."""
 
+import itertools
 import math
 
 import keras
@@ -9,7 +10,11 @@ from scipy.special import logsumexp
 
 from socialmd_tf.model import rollout_layer
 
-_ROUNDS = 100
+_ROUNDS, _FEW_ROUNDS = 100, 20
+_MOST_PATHS = 500
+_EXPONENTS = (0.5, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+_THRESHOLDS, _NUM_THRESHOLDS, _SMALLEST_THRESHOLD = (0.05, 0.95), 6, 1e-3
+_LEAST_GAIN = 0.01
 _FIRST_QUANTILES = (0.99, 0.25)
 _SMALLEST = 1e-9
 _TINY = 1e-60
@@ -18,9 +23,13 @@ _TINY = 1e-60
 def set_spread(model, batches):
     """Set the biases of the head's spread from the errors of rollouts.
 
-    With independent errors of the acceleration of variance s^2, the error of frame n has the variance
-    s^2 (1 + 4 + ... + n^2). Errors divided by the root of this sum are described by a mixture of K normal
-    distributions, which becomes that of the density, the same for all particles.
+    With independent errors of the acceleration of variances q_1, q_2, ..., the error of frame n has the variance
+
+        V_n = n^2 q_1 + (n - 1)^2 q_2 + ... + q_n.
+
+    Errors divided by its root are described by a mixture of K normal distributions, which becomes that of the density,
+    the same for all particles. q is 1, or grows with the acceleration as in `NoiseGrowth` if the head has that: the
+    exponent and the threshold are those of a grid under which the errors are most likely.
 
     Args:
         model: A model whose head is a `KinematicHead`.
@@ -29,8 +38,15 @@ def set_spread(model, batches):
     head = rollout_layer(model).head
     # Of `keras.Model.predict`, several workers would have the results of all.
     run = tf.function(model, autograph=False)
-    errors = np.concatenate([_errors(run, head, inputs, targets) for inputs, targets in batches])
-    weights, deviations = normal_mixture(errors, head.layout.num_components)
+    found = [_errors_and_accelerations(run, head, inputs, targets) for inputs, targets in batches]
+    errors, accelerations = (np.concatenate(values) for values in zip(*found, strict=True))
+    growth, accelerations = (0.0, 1.0), accelerations / head.acceleration_scale
+    if getattr(head, "has_growing_noise", False):
+        growth = noise_growth(errors, accelerations, head.layout.num_components)
+        head.growth.exponent.assign(_inverse_softplus(growth[0]))
+        head.growth.threshold.assign(math.log(growth[1]))
+    scaled = errors / np.sqrt(_variances(accelerations, *growth))[..., None]
+    weights, deviations = normal_mixture(scaled.reshape(-1, errors.shape[-1]), head.layout.num_components)
     bias = keras.ops.convert_to_numpy(head.scale.bias).copy()
     bias[: head.layout.num_dimensions] = _inverse_softplus(deviations[0] / head.acceleration_scale)
     head.scale.bias.assign(bias)
@@ -40,12 +56,52 @@ def set_spread(model, batches):
         head.mixture.bias.assign([*np.log(weights), *(_inverse_softplus(widths) - math.log(math.e - 1))])
 
 
-def _errors(run, head, inputs, targets):
-    """Errors of the real particles of a batch at all steps, divided by the root of the sum `[M, D]`."""
+def _errors_and_accelerations(run, head, inputs, targets):
+    """Errors `[M, T', D]` of the M real particles of a batch, and their predicted accelerations `[M, T']`."""
     means = np.asarray(head.mean(run(inputs, training=False)), np.float64)
-    steps = np.arange(1, means.shape[1] + 1)
-    errors = (means - np.asarray(targets)) / np.sqrt(np.cumsum(steps**2))[:, None, None]
-    return errors[np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], means.shape[:-1])]
+    observed = np.asarray(inputs["positions"], np.float64)
+    before = (
+        observed[:, -1] - np.asarray(inputs["velocities"][:, -1]) if "velocities" in inputs else observed[:, -2:][:, 0]
+    )
+    path = np.concatenate([before[:, None], observed[:, -1:], means], axis=1)
+    sizes = np.linalg.norm(np.diff(path, 2, axis=1), axis=-1)
+    real = np.asarray(inputs["mask"]) > 0
+    return np.moveaxis(means - np.asarray(targets), 1, 2)[real], np.moveaxis(sizes, 1, 2)[real]
+
+
+def _variances(accelerations, exponent, threshold):
+    """V_n for q = (1 + |a| / a_0)^(2 p), `[M, T']`, of accelerations of the same shape."""
+    steps = np.arange(accelerations.shape[1])
+    weights = np.tril(steps[:, None] - steps + 1) ** 2
+    return (1 + accelerations / threshold) ** (2 * exponent) @ weights.T
+
+
+def noise_growth(errors, accelerations, num_components):
+    """Exponent p and threshold a_0 of the growth of noise under which the errors of rollouts are most likely.
+
+    Args:
+        errors: `[M, T', D]`.
+        accelerations: Their sizes `[M, T']`, in the unit that a_0 shall have, of the order of 1.
+        num_components: K, of the mixture of normal distributions, fitted to each pair of values.
+
+    Returns:
+        The values of a grid; an exponent of 0 if they gain less than 0.01 nats per position over constant noise.
+    """
+    step = max(1, len(errors) // _MOST_PATHS)
+    errors, accelerations = errors[::step], accelerations[::step]
+    size = errors.shape[-1]
+    smallest, largest = np.maximum(np.quantile(accelerations, _THRESHOLDS), _SMALLEST_THRESHOLD)
+
+    def likelihood(growth):
+        variances = _variances(accelerations, *growth)
+        scaled = (errors / np.sqrt(variances)[..., None]).reshape(-1, size)
+        weights, deviations = normal_mixture(scaled, num_components, rounds=_FEW_ROUNDS)
+        logs = _log_densities(np.mean(scaled**2, axis=-1), weights, deviations**2, size)
+        return logsumexp(logs, axis=1).mean() - size / 2 * np.log(variances).mean()
+
+    constant, thresholds = (0.0, 1.0), np.geomspace(smallest, largest, _NUM_THRESHOLDS)
+    best = max(itertools.product(_EXPONENTS, thresholds), key=likelihood)
+    return best if likelihood(best) > likelihood(constant) + _LEAST_GAIN else constant
 
 
 def set_noise(model, batches):
@@ -71,7 +127,7 @@ def _one_frame_squares(model, inputs, targets):
     return squares[np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], squares.shape)]
 
 
-def normal_mixture(errors, num_components):
+def normal_mixture(errors, num_components, rounds=_ROUNDS):
     """Weights and standard deviations, widest first, of a mixture of K normal distributions around 0.
 
     Expectation maximization.
@@ -79,6 +135,7 @@ def normal_mixture(errors, num_components):
     Args:
         errors: `[M, D]`; the components are isotropic.
         num_components: K.
+        rounds: Number of its rounds.
 
     Returns:
         Two arrays `[K]`.
@@ -88,14 +145,19 @@ def normal_mixture(errors, num_components):
     smallest = max(_SMALLEST**2 * squares.mean(), _TINY)
     variances = np.geomspace(*np.maximum(np.quantile(squares, _FIRST_QUANTILES), smallest), num_components)
     weights = np.full(num_components, 1 / num_components)
-    for _ in range(_ROUNDS):
-        logs = np.log(weights) - size / 2 * (np.log(variances) + squares[:, None] / variances)
+    for _ in range(rounds):
+        logs = _log_densities(squares, weights, variances, size)
         shares = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
         counts = shares.sum(axis=0)
         variances = np.maximum(squares @ shares / np.maximum(counts, _TINY), smallest)
         weights = np.maximum(counts / len(squares), _SMALLEST)
     order = np.argsort(-variances)
     return weights[order] / weights.sum(), np.sqrt(variances[order])
+
+
+def _log_densities(squares, weights, variances, size):
+    """Logarithms of the densities of the components `[M, K]`, up to a constant, at mean squares `[M]` over D axes."""
+    return np.log(weights) - size / 2 * (np.log(variances) + squares[:, None] / variances)
 
 
 def _inverse_softplus(values):

@@ -119,11 +119,14 @@ class KinematicHead(keras.layers.Layer):
         """Learned acceleration `[B, N, D]`, in units of length per squared frame interval."""
         return self.acceleration_scale * self.acceleration(outputs)
 
-    def spread(self, mean, outputs, state):
-        """The density around a mean `[B, N, D]`: parameters `[B, N, P]`, and the new state."""
+    def spread(self, mean, outputs, state, growth=1.0):
+        """The density around a mean `[B, N, D]`: parameters `[B, N, P]`, and the new state.
+
+        L is multiplied by `growth`, 1 or `[B, N, 1, 1]`.
+        """
         outputs = compress(outputs)
         factor = self.layout.scale_tril(factor_entries(self.scale(outputs), self.layout.num_dimensions))
-        factor = self.acceleration_scale * factor
+        factor = self.acceleration_scale * growth * factor
         state = self.propagate(state, covariance_of(factor), outputs)
         logits, widths = self._components(outputs)
         covariances = ops.square(widths)[..., None, None] * state[0][..., None, :, :]

@@ -5,6 +5,7 @@ from keras import ops
 
 from socialmd_tf.layers.heads.adaptive_steps import AdaptiveSteps
 from socialmd_tf.layers.heads.kinematic import KinematicHead
+from socialmd_tf.layers.heads.noise_growth import NoiseGrowth
 from socialmd_tf.layers.heads.split_steps import SplitSteps
 from socialmd_tf.layers.pairs.few_or_many import few_or_many
 from socialmd_tf.layers.pairs.on_pairs import on_pairs
@@ -42,6 +43,9 @@ class VerletHead(KinematicHead):
     Optionally, in systems of more than 256 particles only close pairs take such steps: `split_distance`, see
     `SplitSteps`. Far pairs then cost one evaluation for each of n steps, whatever the closest pair does.
 
+    Optionally, the noise of a particle grows with the second difference of its predicted path, last move included:
+    L is multiplied by the factor of `NoiseGrowth`.
+
     n, eta and the split distance are not weights: the steps of a trained model may be changed.
 
     Args:
@@ -59,6 +63,7 @@ class VerletHead(KinematicHead):
             beyond a wall, and their velocities, are mirrored.
         split_distance: Distance up to which pairs are close in systems of more than 256 particles, in units of length;
             0 if all pairs take the same steps. Without effect within `static_shapes`.
+        has_growing_noise: Whether noise grows with the acceleration.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class VerletHead(KinematicHead):
         is_corrected,
         walls=0.0,
         split_distance=0.0,
+        has_growing_noise=False,
         **kwargs,
     ):
         super().__init__(num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs)
@@ -82,10 +88,15 @@ class VerletHead(KinematicHead):
         self.is_corrected = is_corrected
         self.walls = walls
         self.split_distance = split_distance
+        self.has_growing_noise = has_growing_noise
+        if has_growing_noise:
+            self.growth = NoiseGrowth(acceleration_scale, name="growth")
 
     def build(self, outputs_shape, inputs_shape, state_shape=None):
         """Create the weights."""
         self.build_spread(outputs_shape)
+        if self.has_growing_noise:
+            self.growth.build()
         if self.is_corrected:
             self.acceleration.build(outputs_shape)
         if not self.force.built:
@@ -141,7 +152,8 @@ class VerletHead(KinematicHead):
         Args:
             outputs: Output of the cell, `[B, N, C]`.
             inputs: Input of the cell: `positions` `[B, N, D]`, in units of length, `features` `[B, N, F]`, `mask`
-                `[B, N]` or None, and as far as there are, `edges` `[B, N, N]` and `box` `[B, D, D]`.
+                `[B, N]` or None, and as far as there are, `edges` `[B, N, N]` and `box` `[B, D, D]`. If noise grows,
+                also `velocities` `[B, N, D]`, the last move, in units of length.
             state: P_xx, P_xv, P_vv, each `[B, N, D, D]`, in units of length squared; the predicted position and the
                 velocity, each `[B, N, D]`, in units of length, and of length per frame interval.
 
@@ -155,7 +167,9 @@ class VerletHead(KinematicHead):
         if self.is_corrected:
             correction = self.correction(outputs)
             positions, velocities = positions + correction, velocities + correction
-        parameters, covariances = self.spread(positions, outputs, covariances)
+        moves = positions - inputs["positions"]
+        growth = self.growth(moves - inputs["velocities"]) if self.has_growing_noise else 1.0
+        parameters, covariances = self.spread(positions, outputs, covariances, growth)
         return parameters, (*covariances, positions, velocities)
 
     def integrate(self, inputs, velocities):
@@ -188,6 +202,7 @@ class VerletHead(KinematicHead):
             "is_corrected": self.is_corrected,
             "walls": self.walls,
             "split_distance": self.split_distance,
+            "has_growing_noise": self.has_growing_noise,
         }
 
     @classmethod
