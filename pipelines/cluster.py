@@ -5,6 +5,7 @@ to send no more units than are soon done, to follow their progress, and to say i
 """
 
 import atexit
+import concurrent.futures
 import contextlib
 import functools
 import importlib.metadata
@@ -18,7 +19,7 @@ import time
 import uuid
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pipelines.errors import UserError
@@ -26,7 +27,7 @@ from pipelines.extras import install_command
 from pipelines.workers import Report, Work, Workers, follow
 
 _PACKAGE = "socialmd_tf"
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS, _MORE_SECONDS = 10, 5
 _SECONDS = 1.0
 """Time between two reports of a unit, and between two looks at the cluster."""
 _UNITS_PER_WORKER = 2
@@ -75,9 +76,7 @@ def _client(workers: Workers) -> Any:
                 silence_logs=logging.CRITICAL,
             )
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"(?s).*Mismatched versions")
-            client = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+        client = _within(_CONNECT_SECONDS, lambda: _connected(address))
     except (OSError, TimeoutError):
         message = f"no answer within {_CONNECT_SECONDS} s; expected the address of a running Dask scheduler"
     except ValueError as error:
@@ -86,6 +85,32 @@ def _client(workers: Workers) -> Any:
         atexit.register(_close, client)
         return client
     raise UserError(f"`scheduler` {address}: {message}")
+
+
+def _connected(address: Any) -> Any:
+    import distributed
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"(?s).*Mismatched versions")
+        return distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+
+
+def _within(seconds: float, function: Callable[[], Any]) -> Any:
+    """The result of a function that may wait for ever, as Dask does for a server that answers nothing or otherwise.
+
+    Raises:
+        TimeoutError: It takes longer, a few seconds for its own limit included.
+    """
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future.result(seconds + _MORE_SECONDS)
 
 
 @contextlib.contextmanager

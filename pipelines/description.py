@@ -163,7 +163,7 @@ def _file_facts(manifest: Manifest, directory: Path, file: str) -> _FileFacts:
         boxes=boxes,
         num_bonds=0 if stored.edges is None else len(stored.edges),
         crossing=crossing,
-        spacing=_spacing(whole[len(whole) // 2, :, :size], boxes),
+        spacing=_spacing(whole[len(whole) // 2][:, :size], boxes),
     )
 
 

@@ -46,9 +46,10 @@ class H5mdTrajectory:
         if position.ndim != 3 or position.shape[2] != manifest.num_dimensions or not position.size:
             expected = f"[num_frames, N, {manifest.num_dimensions}]"
             raise UserError(f"{path}: expected `position` {expected}, found {list(position.shape)}")
-        if position.dtype not in (np.float32, np.float64):
-            raise UserError(f"{path}: expected `position` of dtype float32 or float64, found {position.dtype}")
         self.dtype = np.dtype(position.dtype).newbyteorder("=")
+        if self.dtype not in (np.float32, np.float64):
+            raise UserError(f"{path}: expected `position` of dtype float32 or float64, found {position.dtype}")
+        self._check_chunks(position)
         self.shape = (position.shape[0], position.shape[1], manifest.num_columns)
         self._columns: list[tuple[Any, int | None]] = [(position, axis) for axis in range(manifest.num_dimensions)]
         self._columns += [self._feature(name) for name in manifest.features]
@@ -69,10 +70,30 @@ class H5mdTrajectory:
         columns = np.empty((count, *self.shape[1:]), self.dtype)
         for place, (array, component) in enumerate(self._columns):
             if id(array) not in read:
-                read[id(array)] = array if isinstance(array, np.ndarray) else np.asarray(array[frames])
+                read[id(array)] = array if isinstance(array, np.ndarray) else self._read(array, frames)
             values = read[id(array)]
             columns[..., place] = values if component is None else values[..., component]
         return columns
+
+    def _read(self, array: Any, frames: slice) -> npt.NDArray[Any]:
+        try:
+            return np.asarray(array[frames])
+        except MemoryError:
+            raise
+        except Exception as error:  # damaged chunks give errors of many types
+            chosen = range(len(self))[frames]
+            where = f"frames {chosen[0]} to {chosen[-1]}" if chosen else "no frames"
+            reason = str(error) or type(error).__name__
+            raise UserError(f"{self._path}: {array.name}: cannot read {where}; the file is damaged: {reason}") from None
+
+    def _check_chunks(self, position: Any) -> None:
+        """Refuse a Zarr store that lacks chunks of the positions: it would read as zeros."""
+        count = getattr(position, "nchunks", 0)
+        found = position.nchunks_initialized if count else 0
+        if found != count:
+            raise UserError(
+                f"{self._path}: expected {count} chunks of `position`, found {found}; the copy is not complete"
+            )
 
     def _array(self, name: str) -> Any:
         """An array by its name, or in the `value` of its group."""
@@ -101,9 +122,16 @@ class H5mdTrajectory:
 
     def _check_box(self) -> None:
         """Refuse a box that is not the one that the manifest states for all frames."""
-        box = self._particles["box"] if "box" in self._particles else {}
-        if "edges" not in box or self._manifest.box is None:
+        box: Any = self._particles["box"] if "box" in self._particles else {}
+        if "edges" not in box or self._manifest.box_files is not None:
             return
+        if self._manifest.box is None:
+            if all(_text(kind) == "none" for kind in box.attrs.get("boundary", ["periodic"])):
+                return
+            raise UserError(
+                f"{self._path}: has a periodic box (`box/edges`), but {MANIFEST_FILE} states none; expected `box`, or "
+                "`box_files`, in it"
+            )
         edges = box["edges"] if hasattr(box["edges"], "shape") else box["edges"]["value"]
         found, size = np.asarray(edges[...]), self._manifest.num_dimensions
         is_fixed = hasattr(box["edges"], "shape")
@@ -116,6 +144,10 @@ class H5mdTrajectory:
                 f"{self._path}: expected the `box` of {MANIFEST_FILE} in all frames, found {found[frame].tolist()} in "
                 f"frame {frame}; state the boxes of all frames in `box_files`"
             )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def open_root(path: Path) -> Any:

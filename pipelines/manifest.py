@@ -283,7 +283,10 @@ def _read_json_object(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
         json.dumps(values, ensure_ascii=False).encode()  # \ud800 alone is JSON but no text
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; expected the manifest of a dataset") from None
+        raise UserError(
+            f"{path}: {error.strerror}; expected the manifest of a dataset, which `prepare` writes "
+            "from trajectories of molecules"
+        ) from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
     except UnicodeError as error:

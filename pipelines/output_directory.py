@@ -175,14 +175,19 @@ def claim(
         try:
             if not check_claim(*arguments):  # another process may have claimed it in between
                 write_json(directory / config_file, config)
-            for stale in list(directory.rglob(".*.tmp")):
-                shutil.rmtree(stale) if stale.is_dir() else stale.unlink(missing_ok=True)
+            remove_temporary(directory)
         except BaseException:
             lock.release()
             raise
     except OSError as error:
         raise _cannot_hold(directory, error) from None
     return lock
+
+
+def remove_temporary(directory: Path) -> None:
+    """Remove the temporary files and stores that stopped processes left in a directory."""
+    for stale in list(directory.rglob(".*.tmp")):
+        shutil.rmtree(stale, ignore_errors=True) if stale.is_dir() else stale.unlink(missing_ok=True)
 
 
 def _cannot_hold(directory: Path, error: OSError) -> UserError:

@@ -88,7 +88,10 @@ def _file_faults(manifest: Manifest, directory: Path, file: str, min_frames: int
     digest = None if side_fault else sound.digest(_read_files(manifest, directory, file), _settings(manifest))
     if sound.holds(file, digest):
         return faults
-    found = frame_faults(manifest, trajectory, has_box=side_fault is None)
+    try:
+        found = frame_faults(manifest, trajectory, has_box=side_fault is None)
+    except UserError as error:  # the file is damaged
+        return [*faults, str(error)]
     if not found:
         sound.note(file, digest)
     return faults + [f"{path}: {fault}" for fault in found]
@@ -112,10 +115,10 @@ def _rerun_faults(
     try:
         trajectory = StoredTrajectory.check(directory / rerun, manifest)
         original = open_file(manifest, directory, file)
+        fault = rerun_fault(trajectory, original, frame, manifest.num_dimensions, original.boxes)
+        fault = fault or _other_features(manifest, trajectory[0], original[0])
     except UserError:  # a fault of either file, which is reported as such
         return faults
-    fault = rerun_fault(trajectory, original, frame, manifest.num_dimensions, original.boxes)
-    fault = fault or _other_features(manifest, trajectory[0], original[0])
     return faults if fault is None else [*faults, f"{directory / rerun}: not a re-run of {file}: {fault}"]
 
 

@@ -31,7 +31,7 @@ from pipelines.molecules.series import Simulation, find_simulations
 from pipelines.molecules.summary import Summary
 from pipelines.molecules.topology_attributes import with_selected_names
 from pipelines.molecules.write_simulation import box_file, edge_file, save_boxes, write_simulation
-from pipelines.output_directory import LOCK_FILE, check_claim, claim, defaults_of
+from pipelines.output_directory import LOCK_FILE, check_claim, claim, defaults_of, remove_temporary
 from pipelines.progress import Progress
 from pipelines.reruns import rerun_fault
 from pipelines.stored_trajectory import StoredTrajectory
@@ -80,8 +80,9 @@ def prepare(config: MoleculesConfig, directory: Path, *, command: str, workers: 
     if was_complete and all(_is_written(config, directory, k, kind) for kind, count in parts for k in range(count)):
         return Summary(directory, config, _records(directory), True, _records(directory, RERUNS))
     plans = make_plans(config, simulations)
+    claimed = claim(*ours)  # its refusal changes nothing
     try:
-        with claim(*ours):
+        with claimed:
             missing = [index for index in range(len(plans)) if not _is_written(config, directory, index)]
             tasks = [(config, plans[index], index, directory) for index in missing]
             _do_all(_write_one, tasks, directory, workers, [plans[index] for index in missing], "simulation")
@@ -130,8 +131,7 @@ def _do_all(
             for _ in run_all(work, tasks, workers, report):
                 pass
         finally:
-            for stale in list(directory.rglob(".*.tmp")):  # of workers that were stopped
-                stale.unlink(missing_ok=True)
+            remove_temporary(directory)  # of workers that were stopped
 
 
 def _write_one(config: MoleculesConfig, plan: Plan, index: int, directory: Path) -> Generator[int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.config import DataConfig
 from pipelines.description import Description
 from pipelines.motion import STRIDES
+from pipelines.side_files import smallest_half_height
 from socialmd_tf.config.presets import PRESETS
 
 _MANY_PARTICLES = 100
@@ -116,7 +117,11 @@ def _preset(description: Description) -> Advice:
 
 def _ranges(description: Description) -> tuple[str, ...]:
     """The flags of `langevin` that belong to the data: how far particles see, and whether there is a centre."""
-    seen = [] if description.spacing is None else [f"--model.cutoff {_SPACINGS * description.spacing:.2g}"]
+    half_height = smallest_half_height(description.manifest, description.directory)
+    seen = []
+    if description.spacing is not None:
+        cutoff = float(f"{_SPACINGS * description.spacing:.2g}")
+        seen = [f"--model.cutoff {min(cutoff, half_height):g}"]
     return (*seen, *([] if description.is_around_origin or description.boxes is not None else ["--model.no-centered"]))
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -96,3 +97,12 @@ def test_a_scheduler_that_does_not_answer_is_said(monkeypatch):
     monkeypatch.setattr("pipelines.cluster._CONNECT_SECONDS", 0.2)
     with pytest.raises(UserError, match=r"^`scheduler` tcp://127.0.0.1:1: no answer within 0.2 s; expected"):
         list(run_all(units.count, [(0, 1)], Workers(scheduler="tcp://127.0.0.1:1")))
+
+
+def test_a_server_that_is_no_scheduler_is_said(monkeypatch):
+    monkeypatch.setattr("pipelines.cluster._CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("pipelines.cluster._MORE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UserError, match=f"^`scheduler` {address}: no answer within 0.2 s; expected"):
+            list(run_all(units.count, [(0, 1)], Workers(scheduler=address)))

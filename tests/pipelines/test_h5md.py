@@ -1,5 +1,6 @@
 """HDF5 and Zarr files in the layout of H5MD give the batches of .npy files, and each fault is one line."""
 
+import contextlib
 import dataclasses
 import re
 
@@ -11,6 +12,7 @@ import zarr
 from pipelines import windows
 from pipelines.config import DataConfig
 from pipelines.dataset import batches
+from pipelines.description import describe
 from pipelines.errors import UserError
 from pipelines.fingerprint import fingerprint, same_content
 from pipelines.manifest import Manifest
@@ -89,6 +91,75 @@ def test_frames_are_read_by_number_slice_and_list(files, trajectories):
     stored = StoredTrajectory.check(other / manifest.files[0], manifest)
     for frames in (3, slice(1, 30, 7), slice(None), np.array([2, 5, 30])):
         np.testing.assert_array_equal(stored[frames], trajectories[0][frames])
+
+
+def test_the_description_is_that_of_npy_files(files):
+    npy, other = map(describe, files)
+    assert (other.num_frames, other.ranges, other.spacing) == (npy.num_frames, npy.ranges, npy.spacing)
+
+
+def test_another_byte_order_reads_the_same(write_dataset, trajectories):
+    directory = write_dataset({"train": trajectories[:1]}, features=NAMES)
+    path = directory / "train/0.h5"
+    write(
+        path, {name: values.astype(values.dtype.newbyteorder(">")) for name, values in parts(trajectories[0]).items()}
+    )
+    stored = StoredTrajectory.check(path, Manifest.load(directory))
+    np.testing.assert_array_equal(stored[:], trajectories[0])
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".zarr"])
+def test_a_damaged_chunk_is_one_line(write_dataset, trajectories, suffix):
+    directory = write_dataset({"train": trajectories[:1]}, features=NAMES)
+    path = directory / f"train/0{suffix}"
+    arrays = parts(trajectories[0])
+    position = arrays["particles/all/position/value"]
+    if suffix == ".zarr":
+        write(path, arrays)
+        chunks = sorted((path / "particles/all/position/value/c").rglob("*"))
+        next(file for file in chunks if file.is_file()).write_bytes(b"junk")
+    else:
+        write(path, {name: values for name, values in arrays.items() if values is not position})
+        with h5py.File(path, "a") as file:
+            stored = file.create_dataset("particles/all/position/value", data=position, fletcher32=True)
+            offset, size = stored.id.get_chunk_info(0).byte_offset, stored.id.get_chunk_info(0).size
+        content = bytearray(path.read_bytes())
+        content[offset : offset + size // 2] = bytes(size // 2)
+        path.write_bytes(content)
+    manifest = dataclasses.replace(Manifest.load(directory), splits={"train": (f"train/0{suffix}",)})
+    manifest.save(directory)
+    with pytest.raises(
+        UserError, match=rf"^{re.escape(str(path))}: .*position/value: cannot read frames \d+ to \d+; the"
+    ):
+        StoredTrajectory.check(path, manifest)[:]
+    (fault,) = validate(directory)
+    assert fault.startswith(f"{path}: ") and "the file is damaged" in fault
+
+
+def test_a_store_that_lacks_chunks_is_refused(write_dataset, trajectories):
+    """Zarr would read zeros."""
+    directory = write_dataset({"train": trajectories[:1]}, features=NAMES)
+    path = directory / "train/0.zarr"
+    write(path, parts(trajectories[0]))
+    files = [file for file in (path / "particles/all/position/value/c").rglob("*") if file.is_file()]
+    files[0].unlink()
+    with pytest.raises(UserError, match=rf"0.zarr: expected {len(files)} chunks of `position`, found {len(files) - 1}"):
+        StoredTrajectory.check(path, Manifest.load(directory))
+
+
+@pytest.mark.parametrize(("boundary", "is_refused"), [(None, True), (["periodic"] * 2, True), (["none"] * 2, False)])
+def test_a_box_that_the_manifest_does_not_state_is_refused(write_dataset, trajectories, boundary, is_refused):
+    directory = write_dataset({"train": trajectories[:1]}, features=NAMES)
+    path = directory / "train/0.h5"
+    write(path, {**parts(trajectories[0]), "particles/all/box/edges": np.full(2, 50.0)})
+    if boundary:
+        with h5py.File(path, "a") as file:
+            file["particles/all/box"].attrs["boundary"] = boundary
+    refusal = pytest.raises(
+        UserError, match=r"0.h5: has a periodic box \(`box/edges`\), but dataset.json states none; exp"
+    )
+    with refusal if is_refused else contextlib.nullcontext():
+        StoredTrajectory.check(path, Manifest.load(directory))
 
 
 def test_a_changed_array_is_another_content(files, trajectories):

@@ -12,9 +12,12 @@ from pipelines.config import DataConfig
 from pipelines.dataset import num_windows
 from pipelines.errors import UserError
 from pipelines.manifest import Manifest
+from pipelines.molecules.plan import make_plans
 from pipelines.molecules.prepare import prepare
 from pipelines.molecules.slices import slice_axes
+from pipelines.output_directory import LOCK_FILE, DirectoryLock
 from pipelines.validation import check
+from pipelines.workers import run_all
 from tests.pipelines.molecules.systems import (
     BOX,
     Molecule,
@@ -265,3 +268,33 @@ def test_simulations_of_different_time_steps(tmp_path):
     config = config_of(*paths, split_by="file", fractions=(0.5, 0.5, 0.0), topology=(pdb,), time_between_frames=None)
     with pytest.raises(UserError, match=r"`trajectory` must have one time between frames. Received: \[10.0, 20.0\] ps"):
         prepare(config, tmp_path / "data", command="")
+
+
+def test_a_refused_command_changes_nothing_of_the_one_that_runs(system, tmp_path, monkeypatch):
+    """Another process takes the directory while this one reads the topology."""
+    path, _ = system
+    directory, others = tmp_path / "data", []
+
+    def plans_meanwhile(*arguments):
+        others.append(DirectoryLock(directory))
+        return make_plans(*arguments)
+
+    monkeypatch.setattr("pipelines.molecules.prepare.make_plans", plans_meanwhile)
+    with pytest.raises(UserError, match="in use by process"):
+        prepare(config_of(path), directory, command="")
+    assert (directory / LOCK_FILE).exists()
+    others.pop().release()
+    monkeypatch.undo()
+    prepare(config_of(path), directory, command="")
+
+
+def test_stores_that_stopped_workers_left_are_removed(eight, tmp_path, monkeypatch):
+    directory = tmp_path / "data"
+
+    def with_remains(*arguments):
+        (directory / "train/.00000.zarr.1.tmp/position").mkdir(parents=True)
+        return run_all(*arguments)
+
+    monkeypatch.setattr("pipelines.molecules.prepare.run_all", with_remains)
+    prepare(eight, directory, command="")
+    assert not list(directory.rglob("*.tmp"))
