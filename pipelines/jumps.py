@@ -101,7 +101,7 @@ def _axis_fault(trajectory: Any, axis: int, extent: float, first_frame: int) -> 
         f"frame {first_frame + frame:.0f}, particle {particle:.0f}, column {axis} ({'xyz'[axis]}): expected positions "
         f"that are not wrapped into a box, found a jump of {length:.4g} across their range of {extent:.4g}; other "
         f"moves are at most {longest:.2g} ({len(jumps)} such jumps in the file); state the `box` in {MANIFEST_FILE}, "
-        "or unwrap the positions"
+        "or unwrap the positions (`prepare` does so where the trajectory has a box)"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipelines.counts import counted
 from pipelines.errors import UserError
 from pipelines.molecules.config import SPLITS, MoleculesConfig
 
@@ -51,7 +52,7 @@ def cut_time(
             shares = " ".join(f"{share:g}" for share in fractions)
             part = f", of which the {split} split gets {len(frames)} (`--fractions {shares}`)" if fraction < 1 else ""
             raise UserError(
-                f"{label}: {num_frames} frames{part}; "
+                f"{label}: {counted(num_frames, 'frame')}{part}; "
                 f"expected at least `--min-frames` = {min_frames}, the length of one window"
             )
     return parts
