@@ -140,7 +140,13 @@ class Summary:
             lost = " although the particles fill it: particles at opposite faces are no longer neighbours"
             return [f"The dataset does not have the box{lost if filled else ''}; see --box."]
         reason = ", which the particles fill" if filled else ""
-        return [f"The dataset has the box{reason}: particles at opposite faces are neighbours; see --box."]
+        lines = [f"The dataset has the box{reason}: particles at opposite faces are neighbours; see --box."]
+        boxes = [record.box for record in (*self.records, *self.reruns)]
+        if None in boxes:
+            lines.append("The box changes in time; `box_files` has that of every frame.")
+        elif any(box != boxes[0] for box in boxes):
+            lines.append("Files have different boxes; `box_files` has them.")
+        return lines
 
     def _notes(self) -> list[str]:
         """What the user should know about how the files were read."""

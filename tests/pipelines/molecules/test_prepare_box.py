@@ -98,7 +98,8 @@ def test_a_box_that_changes_has_a_file_beside_each_trajectory(tmp_path):
     boxes[:, 1, 0] = 0.3
     topology = liquid(tmp_path / "md.pdb")
     trajectory = write_xtc(tmp_path / "md.xtc", liquid_paths() / 10, boxes)
-    prepare(config_of(trajectory, topology=(topology,), **SETTINGS), tmp_path / "data", command="")
+    summary = prepare(config_of(trajectory, topology=(topology,), **SETTINGS), tmp_path / "data", command="")
+    assert "The box changes in time; `box_files` has that of every frame." in str(summary)
     manifest, files = files_of(tmp_path / "data")
     assert manifest.box is None
     assert manifest.box_files == {file: file.replace(".npy", ".box.npy") for file in manifest.files}
@@ -113,7 +114,7 @@ def test_a_tilted_box_is_kept_by_its_vectors(tmp_path):
     box = np.array([[2.0, 0, 0], [0.5, 2.1, 0], [-0.4, 0.3, 2.2]])
     trajectory = write_xtc(tmp_path / "md.xtc", liquid_paths() / 10, [box] * 12)
     config = config_of(trajectory, topology=(liquid(tmp_path / "md.pdb"),), **SETTINGS)
-    prepare(config, tmp_path / "data", command="")
+    assert "box_files" not in str(prepare(config, tmp_path / "data", command=""))
     np.testing.assert_allclose(Manifest.load(tmp_path / "data").box, box, atol=1e-6)
 
 
@@ -121,7 +122,8 @@ def test_simulations_in_different_boxes(tmp_path):
     """Each box is constant; every trajectory has a file of it, also when a killed run is completed."""
     paths = [liquid(tmp_path / f"{seed}.pdb", seed, np.array(EDGES) + seed) for seed in range(4)]
     config = config_of(*paths, **{**SETTINGS, "split_by": "file"})
-    prepare(config, tmp_path / "data", command="")
+    summary = prepare(config, tmp_path / "data", command="")
+    assert "Files have different boxes; `box_files` has them." in str(summary)
     manifest, files = files_of(tmp_path / "data")
     for seed, (file, frames) in enumerate(zip(manifest.files, files, strict=True)):
         boxes = load_boxes(manifest, tmp_path / "data", file, len(frames))
