@@ -1,6 +1,7 @@
 """Advice for training on a dataset: windows, preset and flags, from what is known of its motion."""
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,8 +122,14 @@ def _ranges(description: Description) -> tuple[str, ...]:
     seen = []
     if description.spacing is not None:
         cutoff = float(f"{_SPACINGS * description.spacing:.2g}")
-        seen = [f"--model.cutoff {min(cutoff, half_height):g}"]
+        seen = [f"--model.cutoff {cutoff if cutoff <= half_height else _rounded_down(half_height):g}"]
     return (*seen, *([] if description.is_around_origin or description.boxes is not None else ["--model.no-centered"]))
+
+
+def _rounded_down(value: float) -> float:
+    """The largest number of three digits that is not larger."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return math.floor(value / unit) * unit
 
 
 def _held(advice: Advice, description: Description) -> Advice:

@@ -77,6 +77,7 @@ def test_random_motion_gets_drift_and_noise_with_ranges_from_the_data(advice):
     assert advice(lattice() + 100, box=(300.0, 300.0)).flags == (cutoff,)  # a box has no centre
     assert "--model.cutoff" not in " ".join(advice(lattice(side=1)).flags)
     assert advice(lattice() + 3, box=(6.0, 8.0)).flags == ("--model.cutoff 3",)  # no farther than half the box
+    assert advice(lattice() + 3, box=(6.0199999, 8.0)).flags == ("--model.cutoff 3",)
 
 
 def test_held_particles_get_windows_and_averages_as_long_as_the_files(advice):
