@@ -100,7 +100,7 @@ def losses(series):
         high = values[values <= usual][-1]
         margin = 0.06 * (high - values[0])
         figure.update_yaxes(range=[values[0] - margin, high + margin])
-    figure.update_layout(margin={"t": 30, "b": 40})
+    figure.update_layout(margin={"t": 30, "b": 40}, showlegend=True)
     return figure.to_json()
 
 

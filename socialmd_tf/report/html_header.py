@@ -1,6 +1,7 @@
 """The top of the HTML report: what was evaluated, the verdict, and the first screen."""
 
 import dataclasses
+import math
 
 from socialmd_tf.report import charts, html_figures, html_tables
 from socialmd_tf.report.html_tables import escaped
@@ -71,8 +72,8 @@ def training(about_models):
         series = {
             label: (range(1, len(values) + 1), [float("nan") if value is None else value for value in values])
             for label, values in named
-            if values and sum(value is not None for value in values) > 1
+            if values and any(value is not None for value in values)
         }
-        if series:
+        if any(sum(not math.isnan(value) for value in values) > 1 for _, values in series.values()):
             pictures.append(html_figures.figure(f"Training of {name}", charts.losses(series), "chart small"))
     return "\n".join(pictures)

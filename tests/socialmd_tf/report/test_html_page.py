@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import chi2
 
 from socialmd_tf.evaluation.findings import Findings
-from socialmd_tf.report import charts, html_page, html_sections, html_tables, player
+from socialmd_tf.report import charts, html_header, html_page, html_sections, html_tables, player
 from socialmd_tf.report.table import Cell, Table
 from socialmd_tf.report.tables import tables
 from tests.socialmd_tf.report.report_examples import (
@@ -215,6 +215,14 @@ def test_the_top_has_the_facts_the_verdict_and_the_training(page, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Findings, "metrics", lambda self: {"verdict": "Better than <all>."})
         assert page_of().of("p", **{"class": "verdict"}) == ["Better than <all>."]
+
+
+def test_the_lines_of_the_training_are_named():
+    """The first epoch of `forces` is the fit, which has a validation loss only."""
+    text = html_header.training({"demo": {"losses": {"loss": [None, -15.5], "val_loss": [-16.5, -16.25]}}})
+    (figure,) = figures_of(Page(text))
+    assert [line["name"] for line in figure["data"]] == ["training", "validation"] and figure["layout"]["showlegend"]
+    assert html_header.training({"demo": {"losses": {"loss": [None], "val_loss": [-16.5]}}}) == ""
 
 
 def test_learned_forces_stand_over_the_distances_of_the_data(page):
