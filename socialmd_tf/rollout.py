@@ -155,6 +155,8 @@ def predict(command, name):
     truth = frames[warm_up_steps:][: command.num_steps]
     box = None if boxes is None else boxes[warm_up_steps - 1]
     title = f"{name}: {counted(command.num_steps, 'frame')} predicted from {warm_up_steps} by {model.name}"
+    if 0 < len(truth) < command.num_steps:
+        title += f", true paths for {len(truth)}"
     facts = {
         "length_unit": manifest.length_unit,
         "time_unit": manifest.time_unit,
@@ -267,6 +269,8 @@ def write(command, model, observed, mean, covariance, samples, truth, facts, tit
     shapes = ", ".join(f"{key} {list(value.shape)}" for key, value in arrays.items())
     print(f"wrote {', '.join(map(str, written))}: {shapes}")
     print(f"{'picture' if len(drawn) == 1 else 'pictures'}: {', '.join(map(str, drawn))}")
+    if 0 < len(truth) < len(mean):
+        print(f"the file has true positions for {len(truth)} of {counted(len(mean), 'predicted frame')}")
     if note:
         print(note)
 
