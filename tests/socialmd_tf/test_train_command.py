@@ -311,7 +311,10 @@ def test_a_data_set_without_manifest_is_refused(call, data):
     (data / "dataset.json").unlink()
     code, _, error = call()
     assert code == 2
-    assert error == f"error: {data / 'dataset.json'}: No such file or directory; expected the manifest of a dataset\n"
+    assert error == (
+        f"error: {data / 'dataset.json'}: No such file or directory; expected the manifest of a dataset, "
+        "which `prepare` writes from trajectories of molecules\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["run", "saved"])
