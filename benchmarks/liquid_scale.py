@@ -3,7 +3,7 @@ r"""Measure time and memory of rollouts of a Lennard-Jones liquid for growing nu
     python -m socialmd_tf.simulate --law lennard-jones --output data/liquid --num-train 4 --num-validation 4
     python -m socialmd_tf.train --preset forces --data data/liquid --subsample 1 --run-directory runs/liquid \
         --export-directory saved_models/liquid
-    python benchmarks/liquid_scale.py --model saved_models/liquid --data data/liquid [--tiles 4 13 40] [--rounds 3]
+    python benchmarks/liquid_scale.py --model saved_models/liquid --data data/liquid [--tiles 4 8 13] [--rounds 3]
 
 A simulation of the test split is repeated K times along each axis of its periodic box, which gives a liquid of K^D
 times as many particles in the same state, in a process of its own. The cost of a frame is the time to
@@ -66,7 +66,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--tiles", type=int, nargs="+", default=[4, 13, 40])
+    parser.add_argument("--tiles", type=int, nargs="+", default=[4, 8, 13])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tile", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
