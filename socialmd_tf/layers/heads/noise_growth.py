@@ -26,8 +26,8 @@ class NoiseGrowth(keras.layers.Layer):
     def build(self, shape=None):
         """Create the weights."""
         start = keras.initializers.Constant(_INITIAL_EXPONENT)
-        self.exponent = self.add_weight(name="exponent", shape=(), dtype="float32", initializer=start)
-        self.threshold = self.add_weight(name="threshold", shape=(), dtype="float32", initializer="zeros")
+        self.exponent = self.add_weight((), start, dtype="float32", autocast=False, name="exponent")
+        self.threshold = self.add_weight((), "zeros", dtype="float32", autocast=False, name="threshold")
 
     def call(self, accelerations):
         """Factors `[B, N, 1, 1]` of second differences `[B, N, D]`, in units of length; no gradient passes through."""

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -31,6 +32,14 @@ def test_without_acceleration_the_factor_is_one():
 def test_squares_of_factors_are_finite_for_any_acceleration(size):
     factors = np.asarray(growth(3.0, 1e-6)(np.full((1, 2, 2), size, "float32")))
     assert np.isfinite(factors**2).all() and (factors >= 1).all()
+
+
+def test_weights_keep_their_precision_in_a_layer_of_mixed_precision():
+    layer = growth(1.5, 0.25)
+    accelerations = draw(2, 5, 2)
+    with keras.src.backend.common.variables.AutocastScope("bfloat16"):
+        found = np.asarray(layer.call(accelerations))
+    np.testing.assert_array_equal(found, np.asarray(layer.call(accelerations)))
 
 
 def spread_of(head, inputs, velocities, state):
