@@ -155,8 +155,6 @@ def predict(command, name):
     truth = frames[warm_up_steps:][: command.num_steps]
     box = None if boxes is None else boxes[warm_up_steps - 1]
     title = f"{name}: {counted(command.num_steps, 'frame')} predicted from {warm_up_steps} by {model.name}"
-    if 0 < len(truth) < command.num_steps:
-        title += f", true paths for {len(truth)}"
     facts = {
         "length_unit": manifest.length_unit,
         "time_unit": manifest.time_unit,
@@ -243,11 +241,12 @@ def write(command, model, observed, mean, covariance, samples, truth, facts, tit
     if command.wrap:
         arrays = {name: wrap(frames, box).astype(np.float32) for name, frames in arrays.items()}
     times = np.arange(len(observed) + len(mean)) * model.card["time_between_frames"]
+    ends_early = 0 < len(truth) < len(mean)
     options = {
         "truth": truth if len(truth) else None,
         "unit": facts["length_unit"],
         "box": box,
-        "title": title,
+        "title": f"{title}, true paths for {len(truth)}" if ends_early else title,
     }
     output = command.output
     if output.suffix == ".npz":
@@ -269,7 +268,7 @@ def write(command, model, observed, mean, covariance, samples, truth, facts, tit
     shapes = ", ".join(f"{key} {list(value.shape)}" for key, value in arrays.items())
     print(f"wrote {', '.join(map(str, written))}: {shapes}")
     print(f"{'picture' if len(drawn) == 1 else 'pictures'}: {', '.join(map(str, drawn))}")
-    if 0 < len(truth) < len(mean):
+    if ends_early:
         print(f"the file has true positions for {len(truth)} of {counted(len(mean), 'predicted frame')}")
     if note:
         print(note)

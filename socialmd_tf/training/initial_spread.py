@@ -100,8 +100,9 @@ def noise_growth(errors, accelerations, num_components):
         return logsumexp(logs, axis=1).mean() - size / 2 * np.log(variances).mean()
 
     constant, thresholds = (0.0, 1.0), np.geomspace(smallest, largest, _NUM_THRESHOLDS)
-    best = max(itertools.product(_EXPONENTS, thresholds), key=likelihood)
-    return best if likelihood(best) > likelihood(constant) + _LEAST_GAIN else constant
+    found = {growth: likelihood(growth) for growth in (constant, *itertools.product(_EXPONENTS, thresholds))}
+    best = max(found, key=found.get)
+    return best if found[best] > found[constant] + _LEAST_GAIN else constant
 
 
 def set_noise(model, batches):

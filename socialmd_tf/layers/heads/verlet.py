@@ -167,8 +167,9 @@ class VerletHead(KinematicHead):
         if self.is_corrected:
             correction = self.correction(outputs)
             positions, velocities = positions + correction, velocities + correction
-        moves = positions - inputs["positions"]
-        growth = self.growth(moves - inputs["velocities"]) if self.has_growing_noise else 1.0
+        growth = 1.0
+        if self.has_growing_noise:
+            growth = self.growth(positions - inputs["positions"] - inputs["velocities"])
         parameters, covariances = self.spread(positions, outputs, covariances, growth)
         return parameters, (*covariances, positions, velocities)
 
