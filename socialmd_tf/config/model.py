@@ -105,6 +105,9 @@ class ModelConfig:
     the closest pair (head verlet)."""
     growing_noise: bool = False
     """Let the noise of a particle grow with its acceleration, as two learned numbers say (head verlet)."""
+    measurement_noise: bool = False
+    """Learn how large the noise of observed positions is; positions and velocities are then estimated from all observed
+    frames, and not from the last two (head verlet)."""
     walls: float = 0.0
     """Distance of elastic walls from the origin along each axis, in the dataset's length unit; 0 for no walls (head
     verlet)."""
@@ -168,10 +171,9 @@ class ModelConfig:
         require(self.walls == 0 or not is_fitted, "walls", f"0 for the force {self.force!r}", self.walls)
         require(self.walls == 0 or "walls" in head.reads, "walls", f"0 for the head {self.head!r}", self.walls)
         require(self.walls == 0 or not self.periodic, "walls", "0 in a periodic box", self.walls)
-        right = not self.shared_noise or "shared_noise" in head.reads
-        require(right, "shared_noise", f"false for the head {self.head!r}", self.shared_noise)
-        right = not self.growing_noise or "growing_noise" in head.reads
-        require(right, "growing_noise", f"false for the head {self.head!r}", self.growing_noise)
+        for name in ("shared_noise", "growing_noise", "measurement_noise"):
+            right = not getattr(self, name) or name in head.reads
+            require(right, name, f"false for the head {self.head!r}", getattr(self, name))
         splits = self.split_distance > 0
         right = not splits or "split_distance" in head.reads
         require(right, "split_distance", f"0 for the head {self.head!r}", self.split_distance)

@@ -33,6 +33,7 @@ PRESETS: Mapping[str, ModelConfig] = {
         num_components=3,
         substeps=16,
         growing_noise=True,
+        measurement_noise=True,
         scale_floor=1e-7,
     ),
     "langevin": ModelConfig(cell="none", interaction="none", head="langevin", cutoff=2.5, pair_units=16),

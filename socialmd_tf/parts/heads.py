@@ -62,6 +62,7 @@ def kinematic(config: Any, name: str) -> Any:
         "walls",
         "split_distance",
         "growing_noise",
+        "measurement_noise",
     ),
     kinematic=True,
     calibrates=True,
@@ -82,6 +83,7 @@ def verlet(config: Any, name: str) -> Any:
         walls=config.walls,
         split_distance=config.split_distance,
         has_growing_noise=config.growing_noise,
+        has_measurement_noise=config.measurement_noise,
         name=name,
     )
 

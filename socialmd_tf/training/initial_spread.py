@@ -1,108 +1,154 @@
 """The spread around a fitted law before it is trained: that of the errors of rollouts, or of single frames."""
 
-import itertools
 import math
 
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy.special import logsumexp
 
 from socialmd_tf.model import rollout_layer
+from socialmd_tf.training.error_sources import ErrorSources, LikelySources, log_likelihood, scaled
+from socialmd_tf.training.normal_mixture import normal_mixture
 
-_ROUNDS, _FEW_ROUNDS = 100, 20
-_MOST_PATHS = 500
-_EXPONENTS = (0.5, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
-_THRESHOLDS, _NUM_THRESHOLDS, _SMALLEST_THRESHOLD = (0.05, 0.95), 6, 1e-3
-_LEAST_GAIN = 0.01
-_FIRST_QUANTILES = (0.99, 0.25)
 _SMALLEST = 1e-9
-_TINY = 1e-60
+_CURVATURES = (1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
+_SHARES = (1.0, 0.3, 0.1, 0.03)
+_FEW_WINDOWS = 16
 
 
 def set_spread(model, batches):
-    """Set the biases of the head's spread from the errors of rollouts.
+    """Set the head's spread, of which it learns the rest, from the errors of rollouts.
 
-    With independent errors of the acceleration of variances q_1, q_2, ..., the error of frame n has the variance
+    Errors divided by the root of V_n, see `ErrorSources`, are described by a mixture of K normal distributions, which
+    becomes that of the density, the same for all particles. Noise that grows and noise of observed positions are
+    looked for if the head has weights for them.
 
-        V_n = n^2 q_1 + (n - 1)^2 q_2 + ... + q_n.
-
-    Errors divided by its root are described by a mixture of K normal distributions, which becomes that of the density,
-    the same for all particles. q is 1, or grows with the acceleration as in `NoiseGrowth` if the head has that: the
-    exponent and the threshold are those of a grid under which the errors are most likely.
+    Where there is noise of observed positions, the head estimates positions and velocities from more than two frames.
+    Of six values of kappa, see `MeasurementNoise`, that counts with which the errors of 16 new rollouts are most
+    likely, and then of four deviations of accelerations. The mixture is then that of the errors of new rollouts,
+    divided by the deviations that the head predicts for them. If they are less likely than those of the rollouts
+    before, the noise is taken as 0.
 
     Args:
         model: A model whose head is a `KinematicHead`.
         batches: Batches of (inputs, true positions `[B, T', N, D]`).
+
+    Returns:
+        Standard deviation of the noise of observed positions, r.m.s. over the mixture, in units of length.
     """
     head = rollout_layer(model).head
+    batches = list(batches)
     # Of `keras.Model.predict`, several workers would have the results of all.
     run = tf.function(model, autograph=False)
-    found = [_errors_and_accelerations(run, head, inputs, targets) for inputs, targets in batches]
-    errors, accelerations = (np.concatenate(values) for values in zip(*found, strict=True))
-    growth, accelerations = (0.0, 1.0), accelerations / head.acceleration_scale
+    errors, accelerations, _ = _rollouts(run, head, batches)
+    growing, measured = (getattr(head, f"has_{name}_noise", False) for name in ("growing", "measurement"))
+    likely = LikelySources(errors, accelerations, head.layout.num_components)
+    sources = likely.growing(ErrorSources()) if growing else ErrorSources()
+    likelihood, *_ = _set_sources(head, errors, accelerations, sources)
+    noisy = likely.measured(sources, growing) if measured else sources
+    if not noisy.measurement:
+        return 0.0
+    before = head.get_weights()
+    unit = _set_sources(head, errors, accelerations, noisy)[2][0]
+    now, deviation = _set_measurement(run, head, batches, unit, math.sqrt(noisy.measurement) * unit)
+    if now < likelihood:
+        head.set_weights(before)
+        return 0.0
+    return deviation
+
+
+def _set_measurement(run, head, batches, unit, noise):
+    """Set the filter of observed positions, and spread and mixture to those of the errors of rollouts with it.
+
+    `unit` and `noise` are the standard deviations of accelerations and of observed positions, in units of length.
+
+    Returns:
+        The log likelihood of these errors, and the deviation of observed positions, r.m.s. over the mixture.
+    """
+
+    def rollouts(batches, curvature, share):
+        head.measurement.set_noise(noise, curvature)
+        _set_deviation(head, share * unit)
+        errors, _, variances = _rollouts(run, head, batches)
+        return errors, variances
+
+    def best(choices):
+        return max(choices, key=lambda choice: _mixture(head, *rollouts(few, *choice))[0])
+
+    few = _first_windows(batches)
+    curvature, _ = best([(each, 1.0) for each in _CURVATURES])
+    curvature, share = best([(curvature, each) for each in _SHARES])
+    likelihood, weights, deviations = _set_mixture(head, *rollouts(batches, curvature, share), share * unit)
+    head.measurement.set_noise(noise * deviations[0], curvature)
+    return likelihood, noise * math.sqrt(weights @ deviations**2)
+
+
+def _first_windows(batches):
+    """Batches of as many windows as needed, or a few more."""
+    sizes = np.cumsum([len(targets) for _, targets in batches])
+    return batches[: np.searchsorted(sizes, _FEW_WINDOWS) + 1]
+
+
+def _set_sources(head, errors, accelerations, sources):
+    """Set growth, spread and mixture to these sources; returns as of `_set_mixture`."""
     if getattr(head, "has_growing_noise", False):
-        growth = noise_growth(errors, accelerations, head.layout.num_components)
-        head.growth.exponent.assign(_inverse_softplus(growth[0]))
-        head.growth.threshold.assign(math.log(growth[1]))
-    scaled = errors / np.sqrt(_variances(accelerations, *growth))[..., None]
-    weights, deviations = normal_mixture(scaled.reshape(-1, errors.shape[-1]), head.layout.num_components)
-    bias = keras.ops.convert_to_numpy(head.scale.bias).copy()
-    bias[: head.layout.num_dimensions] = _inverse_softplus(deviations[0] / head.acceleration_scale)
-    head.scale.bias.assign(bias)
+        head.growth.exponent.assign(_inverse_softplus(sources.exponent))
+        head.growth.threshold.assign(math.log(sources.threshold))
+    return _set_mixture(head, errors, sources.variances(accelerations), 1.0)
+
+
+def _mixture(head, errors, variances):
+    """Log likelihood of errors `[M, T', D]`, and the mixture of these divided by the roots of variances `[M, T']`."""
+    weights, deviations = normal_mixture(scaled(errors, variances), head.layout.num_components)
+    return log_likelihood(errors, variances, weights, deviations), weights, deviations
+
+
+def _set_mixture(head, errors, variances, unit):
+    """Set spread and mixture to those of errors `[M, T', D]` divided by the roots of variances `[M, T']`.
+
+    `unit` is the standard deviation of the noise to which the variances belong, in units of length.
+
+    Returns:
+        Log likelihood, weights and standard deviations as of `_mixture`.
+    """
+    likelihood, weights, deviations = _mixture(head, errors, variances)
+    _set_deviation(head, unit * deviations[0])
     if len(weights) > 1:
         # The head's own widths are 1, 1/4, 1/16, ... times softplus(bias + log(e - 1)).
         widths = deviations / deviations[0] * 4.0 ** np.arange(len(weights))
         head.mixture.bias.assign([*np.log(weights), *(_inverse_softplus(widths) - math.log(math.e - 1))])
+    return likelihood, weights, deviations
 
 
-def _errors_and_accelerations(run, head, inputs, targets):
-    """Errors `[M, T', D]` of the M real particles of a batch, and their predicted accelerations `[M, T']`."""
-    means = np.asarray(head.mean(run(inputs, training=False)), np.float64)
+def _set_deviation(head, deviation):
+    """Set the standard deviation of the noise of accelerations of the widest component, in units of length."""
+    bias = keras.ops.convert_to_numpy(head.scale.bias).copy()
+    bias[: head.layout.num_dimensions] = _inverse_softplus(deviation / head.acceleration_scale)
+    head.scale.bias.assign(bias)
+
+
+def _rollouts(run, head, batches):
+    """Errors `[M, T', D]` of the M real particles of batches, and per frame `[M, T']` numbers of their predictions.
+
+    These are the size of the acceleration, in acceleration scales, and the variance of the widest component.
+    """
+    found = [_rollout(run, head, inputs, targets) for inputs, targets in batches]
+    return tuple(np.concatenate(values) for values in zip(*found, strict=True))
+
+
+def _rollout(run, head, inputs, targets):
+    parameters = run(inputs, training=False)
+    means = np.asarray(head.mean(parameters), np.float64)
     observed = np.asarray(inputs["positions"], np.float64)
     before = (
         observed[:, -1] - np.asarray(inputs["velocities"][:, -1]) if "velocities" in inputs else observed[:, -2:][:, 0]
     )
     path = np.concatenate([before[:, None], observed[:, -1:], means], axis=1)
-    sizes = np.linalg.norm(np.diff(path, 2, axis=1), axis=-1)
+    sizes = np.linalg.norm(np.diff(path, 2, axis=1), axis=-1) / head.acceleration_scale
+    factors = head.layout.scale_tril(head.layout.split(parameters)[2])[..., 0, :, :]
+    variances = np.sum(np.asarray(factors, np.float64) ** 2, axis=(-2, -1)) / means.shape[-1]
     real = np.asarray(inputs["mask"]) > 0
-    return np.moveaxis(means - np.asarray(targets), 1, 2)[real], np.moveaxis(sizes, 1, 2)[real]
-
-
-def _variances(accelerations, exponent, threshold):
-    """V_n for q = (1 + |a| / a_0)^(2 p), `[M, T']`, of accelerations of the same shape."""
-    steps = np.arange(accelerations.shape[1])
-    weights = np.tril(steps[:, None] - steps + 1) ** 2
-    return (1 + accelerations / threshold) ** (2 * exponent) @ weights.T
-
-
-def noise_growth(errors, accelerations, num_components):
-    """Exponent p and threshold a_0 of the growth of noise under which the errors of rollouts are most likely.
-
-    Args:
-        errors: `[M, T', D]`.
-        accelerations: Their sizes `[M, T']`, in the unit that a_0 shall have, of the order of 1.
-        num_components: K, of the mixture of normal distributions, fitted to each pair of values.
-
-    Returns:
-        The values of a grid; an exponent of 0 if they gain less than 0.01 nats per position over constant noise.
-    """
-    step = max(1, len(errors) // _MOST_PATHS)
-    errors, accelerations = errors[::step], accelerations[::step]
-    size = errors.shape[-1]
-    smallest, largest = np.maximum(np.quantile(accelerations, _THRESHOLDS), _SMALLEST_THRESHOLD)
-
-    def likelihood(growth):
-        variances = _variances(accelerations, *growth)
-        scaled = (errors / np.sqrt(variances)[..., None]).reshape(-1, size)
-        weights, deviations = normal_mixture(scaled, num_components, rounds=_FEW_ROUNDS)
-        logs = _log_densities(np.mean(scaled**2, axis=-1), weights, deviations**2, size)
-        return logsumexp(logs, axis=1).mean() - size / 2 * np.log(variances).mean()
-
-    constant, thresholds = (0.0, 1.0), np.geomspace(smallest, largest, _NUM_THRESHOLDS)
-    found = {growth: likelihood(growth) for growth in (constant, *itertools.product(_EXPONENTS, thresholds))}
-    best = max(found, key=found.get)
-    return best if found[best] > found[constant] + _LEAST_GAIN else constant
+    return tuple(np.moveaxis(values, 1, 2)[real] for values in (means - np.asarray(targets), sizes, variances))
 
 
 def set_noise(model, batches):
@@ -126,39 +172,6 @@ def _one_frame_squares(model, inputs, targets):
     parameters = rollout.run({**inputs, "positions": frames}, 1, num_kept=targets.shape[1])[0]
     squares = np.square(np.asarray(rollout.head.mean(parameters) - targets, np.float64)).mean(axis=-1)
     return squares[np.broadcast_to((np.asarray(inputs["mask"]) > 0)[:, None], squares.shape)]
-
-
-def normal_mixture(errors, num_components, rounds=_ROUNDS):
-    """Weights and standard deviations, widest first, of a mixture of K normal distributions around 0.
-
-    Expectation maximization.
-
-    Args:
-        errors: `[M, D]`; the components are isotropic.
-        num_components: K.
-        rounds: Number of its rounds.
-
-    Returns:
-        Two arrays `[K]`.
-    """
-    size = errors.shape[-1]
-    squares = np.sum(errors**2, axis=-1) / size
-    smallest = max(_SMALLEST**2 * squares.mean(), _TINY)
-    variances = np.geomspace(*np.maximum(np.quantile(squares, _FIRST_QUANTILES), smallest), num_components)
-    weights = np.full(num_components, 1 / num_components)
-    for _ in range(rounds):
-        logs = _log_densities(squares, weights, variances, size)
-        shares = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
-        counts = shares.sum(axis=0)
-        variances = np.maximum(squares @ shares / np.maximum(counts, _TINY), smallest)
-        weights = np.maximum(counts / len(squares), _SMALLEST)
-    order = np.argsort(-variances)
-    return weights[order] / weights.sum(), np.sqrt(variances[order])
-
-
-def _log_densities(squares, weights, variances, size):
-    """Logarithms of the densities of the components `[M, K]`, up to a constant, at mean squares `[M]` over D axes."""
-    return np.log(weights) - size / 2 * (np.log(variances) + squares[:, None] / variances)
 
 
 def _inverse_softplus(values):

@@ -73,7 +73,7 @@ def fit(config, directory, team=None):
     elif config.is_fitted:
         if initial is None:
             print("first spread, from the errors of rollouts on the training split; then validation", flush=True)
-            (set_noise if config.is_sampled else set_spread)(model, _some_windows(config, directory))
+            _set_first_spread(model, config, directory, manifest.length_unit)
         run.save_epoch(model, _validate(model, config, directory, team))
     elif initial is None and getattr(rollout_layer(model).head, "is_linear", False):
         print("fitting the drift by least squares", flush=True)
@@ -119,6 +119,14 @@ def _begin(config, directory, manifest, writes):
         print("\n".join(header(config, directory)), flush=True)
     law = law_of_run(run, directory) if needs_law else None
     return run, initial, scales, law
+
+
+def _set_first_spread(model, config, directory, unit):
+    batches = _some_windows(config, directory)
+    if config.is_sampled:
+        set_noise(model, batches)
+    elif noise := set_spread(model, batches):
+        print(entry("noise", f"{noise:.2g}{'' if unit == '1' else ' ' + unit} of observed positions"), flush=True)
 
 
 def _some_windows(config, directory):

@@ -225,18 +225,29 @@ def pair_force(num_dimensions):
     )
 
 
-def verlet_head(num_dimensions):
+def verlet_head(num_dimensions, **options):
     frame = particles(num_dimensions)
     moving = frame["positions"] + np.float32(0.25), array(NUM_SYSTEMS, NUM_PARTICLES, num_dimensions, seed=6)
 
     def make(dtype=None):
         force = layers.PairForce(3, 1.0, 2.5, 0.1, name="force", dtype=dtype)
         return layers.VerletHead(
-            num_dimensions, 2, 0.1, 0.1, force, substeps=2, step_fraction=0.5, is_corrected=True, walls=1e4, dtype=dtype
+            num_dimensions,
+            2,
+            0.1,
+            0.1,
+            force,
+            substeps=2,
+            step_fraction=0.5,
+            is_corrected=True,
+            walls=1e4,
+            dtype=dtype,
+            **options,
         )
 
     inputs = {"outputs": states(), "inputs": frame, "state": (*covariances(num_dimensions), *moving)}
-    return Example(f"VerletHead-{num_dimensions}d", make, inputs)
+    name = "".join(f"-{option}" for option in options)
+    return Example(f"VerletHead-{num_dimensions}d{name}", make, inputs)
 
 
 def memoryless_cell(num_dimensions):
@@ -428,6 +439,7 @@ EXAMPLES = [
     bond_force(3),
     polynomial_field(2),
     friction(3),
+    verlet_head(2, has_measurement_noise=True),
     verlet_head_of_terms(2, fields=[{}], limit=0.05),
     rollout_of_terms(2),
     lawful_langevin_head(2),

@@ -119,17 +119,19 @@ class KinematicHead(keras.layers.Layer):
         """Learned acceleration `[B, N, D]`, in units of length per squared frame interval."""
         return self.acceleration_scale * self.acceleration(outputs)
 
-    def spread(self, mean, outputs, state, growth=1.0):
+    def spread(self, mean, outputs, state, growth=1.0, noise=0.0):
         """The density around a mean `[B, N, D]`: parameters `[B, N, P]`, and the new state.
 
-        L is multiplied by `growth`, 1 or `[B, N, 1, 1]`.
+        L is multiplied by `growth`, 1 or `[B, N, 1, 1]`. P_xx' in the density is P_xx' + `noise` I, with a variance in
+        units of length squared.
         """
         outputs = compress(outputs)
         factor = self.layout.scale_tril(factor_entries(self.scale(outputs), self.layout.num_dimensions))
         factor = self.acceleration_scale * growth * factor
         state = self.propagate(state, covariance_of(factor), outputs)
         logits, widths = self._components(outputs)
-        covariances = ops.square(widths)[..., None, None] * state[0][..., None, :, :]
+        covariance = state[0] + noise * ops.eye(mean.shape[-1])
+        covariances = ops.square(widths)[..., None, None] * covariance[..., None, :, :]
         shape = (*ops.shape(mean)[:-1], self.layout.num_components, mean.shape[-1])
         means = ops.broadcast_to(mean[..., None, :], shape)
         return self.layout.join(logits, means, floored_factor(covariances, self.scale_floor)), state

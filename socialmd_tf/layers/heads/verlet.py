@@ -5,6 +5,7 @@ from keras import ops
 
 from socialmd_tf.layers.heads.adaptive_steps import AdaptiveSteps
 from socialmd_tf.layers.heads.kinematic import KinematicHead
+from socialmd_tf.layers.heads.measurement_noise import MeasurementNoise
 from socialmd_tf.layers.heads.noise_growth import NoiseGrowth
 from socialmd_tf.layers.heads.split_steps import SplitSteps
 from socialmd_tf.layers.pairs.few_or_many import few_or_many
@@ -43,8 +44,9 @@ class VerletHead(KinematicHead):
     Optionally, in systems of more than 256 particles only close pairs take such steps: `split_distance`, see
     `SplitSteps`. Far pairs then cost one evaluation for each of n steps, whatever the closest pair does.
 
-    Optionally, the noise of a particle grows with the second difference of its predicted path, last move included:
-    L is multiplied by the factor of `NoiseGrowth`.
+    Optionally, the noise of a particle grows with the change of its velocity over the frame: L is multiplied by the
+    factor of `NoiseGrowth`. And optionally, observed positions have noise: x and v, and the covariances P after an
+    observed frame, are those of `MeasurementNoise`, and the density is that of the next position as it is observed.
 
     n, eta and the split distance are not weights: the steps of a trained model may be changed.
 
@@ -64,6 +66,7 @@ class VerletHead(KinematicHead):
         split_distance: Distance up to which pairs are close in systems of more than 256 particles, in units of length;
             0 if all pairs take the same steps. Without effect within `static_shapes`.
         has_growing_noise: Whether noise grows with the acceleration.
+        has_measurement_noise: Whether observed positions have noise.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class VerletHead(KinematicHead):
         walls=0.0,
         split_distance=0.0,
         has_growing_noise=False,
+        has_measurement_noise=False,
         **kwargs,
     ):
         super().__init__(num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs)
@@ -91,12 +95,17 @@ class VerletHead(KinematicHead):
         self.has_growing_noise = has_growing_noise
         if has_growing_noise:
             self.growth = NoiseGrowth(acceleration_scale, name="growth")
+        self.has_measurement_noise = has_measurement_noise
+        if has_measurement_noise:
+            self.measurement = MeasurementNoise(acceleration_scale, name="measurement")
 
     def build(self, outputs_shape, inputs_shape, state_shape=None):
         """Create the weights."""
         self.build_spread(outputs_shape)
         if self.has_growing_noise:
             self.growth.build()
+        if self.has_measurement_noise:
+            self.measurement.build()
         if self.is_corrected:
             self.acceleration.build(outputs_shape)
         if not self.force.built:
@@ -115,8 +124,11 @@ class VerletHead(KinematicHead):
     state_names = (*KinematicHead.state_names, "predicted_positions", "velocities")
 
     def get_initial_state(self, positions):
-        """The state before the first frame: P_xx, P_xv, P_vv of zero, the position, and a velocity of zero."""
-        return (*super().get_initial_state(positions), positions, ops.zeros_like(positions))
+        """The state before the first frame: P_xx, P_xv, P_vv, the position, and a velocity of zero."""
+        covariances = super().get_initial_state(positions)
+        if self.has_measurement_noise:
+            covariances = self.measurement.before_first_frame(covariances)
+        return (*covariances, positions, ops.zeros_like(positions))
 
     def observe(self, state, positions):
         """The state after an observed frame.
@@ -124,13 +136,19 @@ class VerletHead(KinematicHead):
         No gradient passes through the velocity: along a window of observed frames, it would grow with the chaos of the
         motion.
         """
-        *_, predicted, velocities = state
+        *covariances, predicted, velocities = state
+        if self.has_measurement_noise:
+            covariances, *moving = self.measurement.observe(covariances, predicted, velocities, positions)
+            return (*covariances, *moving)
         corrected = ops.stop_gradient(velocities + (positions - predicted))
         return (*super().get_initial_state(positions), positions, corrected)
 
     def observe_velocities(self, state, velocities):
         """The state after a frame whose velocities `[B, N, D]` were observed, in units of length per frame interval."""
-        return (*state[:-1], velocities)
+        *covariances, positions, _ = state
+        if self.has_measurement_noise:
+            covariances = self.measurement.observe_velocities(covariances)
+        return (*covariances, positions, velocities)
 
     @property
     def can_remember(self):
@@ -139,7 +157,7 @@ class VerletHead(KinematicHead):
         They are where many small steps, one frame after the other, would take longer than moving twice: once without
         gradients for the velocities, and once from all frames at the same time. States do not depend on the cell then.
         """
-        return has_static_shapes() and not self.is_corrected
+        return has_static_shapes() and not self.is_corrected and not self.has_measurement_noise
 
     def remember(self, inputs, state):
         """The state after an observed frame, through which no gradient passes; arguments as of `call`."""
@@ -152,16 +170,18 @@ class VerletHead(KinematicHead):
         Args:
             outputs: Output of the cell, `[B, N, C]`.
             inputs: Input of the cell: `positions` `[B, N, D]`, in units of length, `features` `[B, N, F]`, `mask`
-                `[B, N]` or None, and as far as there are, `edges` `[B, N, N]` and `box` `[B, D, D]`. If noise grows,
-                also `velocities` `[B, N, D]`, the last move, in units of length.
-            state: P_xx, P_xv, P_vv, each `[B, N, D, D]`, in units of length squared; the predicted position and the
-                velocity, each `[B, N, D]`, in units of length, and of length per frame interval.
+                `[B, N]` or None, and as far as there are, `edges` `[B, N, N]` and `box` `[B, D, D]`. If positions have
+                noise, those of the state count.
+            state: P_xx, P_xv, P_vv, each `[B, N, D, D]`, in units of length squared; the position and the velocity,
+                each `[B, N, D]`, in units of length, and of length per frame interval.
 
         Returns:
             Parameters `[B, N, P]` in the order of `DensityLayout`, and the new state.
         """
-        *covariances, _, velocities = state
-        moved = self.integrate(inputs, velocities)
+        *covariances, positions, before = state
+        if self.has_measurement_noise:
+            inputs = {**inputs, "positions": positions}
+        moved = self.integrate(inputs, before)
         # Without gradients of the force, calibration takes a third of the time and memory.
         positions, velocities = moved if self.force.trainable else map(ops.stop_gradient, moved)
         if self.is_corrected:
@@ -169,8 +189,9 @@ class VerletHead(KinematicHead):
             positions, velocities = positions + correction, velocities + correction
         growth = 1.0
         if self.has_growing_noise:
-            growth = self.growth(positions - inputs["positions"] - inputs["velocities"])
-        parameters, covariances = self.spread(positions, outputs, covariances, growth)
+            growth = self.growth(velocities - before)
+        noise = self.measurement.variance if self.has_measurement_noise else 0.0
+        parameters, covariances = self.spread(positions, outputs, covariances, growth, noise)
         return parameters, (*covariances, positions, velocities)
 
     def integrate(self, inputs, velocities):
@@ -204,6 +225,7 @@ class VerletHead(KinematicHead):
             "walls": self.walls,
             "split_distance": self.split_distance,
             "has_growing_noise": self.has_growing_noise,
+            "has_measurement_noise": self.has_measurement_noise,
         }
 
     @classmethod

@@ -7,7 +7,8 @@ from socialmd_tf.config import preset
 from socialmd_tf.config.terms import Factor, Terms
 from socialmd_tf.mixture import NegativeLogLikelihood
 from socialmd_tf.model import build_model, rollout_layer
-from socialmd_tf.training.initial_spread import noise_growth, normal_mixture, set_noise, set_spread
+from socialmd_tf.training import initial_spread
+from socialmd_tf.training.initial_spread import set_noise, set_spread
 
 DEVIATION, SCALE = 0.02, 5.0
 
@@ -68,44 +69,6 @@ def test_the_likelihood_is_that_of_the_true_deviations(num_components):
     assert np.mean(np.asarray(values)[:, :, :10]) == pytest.approx(expected, abs=0.05)
 
 
-def test_a_mixture_is_recovered():
-    rng = np.random.default_rng(1)
-    deviations = rng.choice([1.0, 0.05, 0.001], p=[0.1, 0.3, 0.6], size=20_000)
-    weights, found = normal_mixture(rng.normal(size=(20_000, 2)) * deviations[:, None], 3)
-    np.testing.assert_allclose(weights, [0.1, 0.3, 0.6], atol=0.02)
-    np.testing.assert_allclose(found, [1.0, 0.05, 0.001], rtol=0.05)
-
-
-def test_errors_of_zero_have_a_mixture():
-    weights, deviations = normal_mixture(np.zeros((10, 2)), 3)
-    assert np.isfinite(weights).all() and (deviations > 0).all()
-
-
-def growing_errors(exponent, threshold):
-    """Errors of 2 000 paths of 10 frames by the definition, one acceleration after the other; and the accelerations."""
-    rng = np.random.default_rng(2)
-    accelerations = rng.lognormal(sigma=1.5, size=(2000, 10))
-    noise = rng.normal(scale=DEVIATION, size=(2000, 10, 2))
-    noise *= (1 + accelerations[..., None] / threshold) ** exponent
-    return noise.cumsum(axis=1).cumsum(axis=1), accelerations
-
-
-@pytest.mark.parametrize(("exponent", "threshold"), [(1.5, 1.0), (2.0, 3.0)])
-def test_growing_noise_is_recovered(exponent, threshold):
-    errors, accelerations = growing_errors(exponent, threshold)
-    found = noise_growth(errors, accelerations, 1)
-    expected, factors = ((1 + accelerations / a) ** p for p, a in ((exponent, threshold), found))
-    ratios = factors / expected
-    # Exponent and threshold make up for each other, and the grid is coarse.
-    assert np.quantile(ratios, [0.05, 0.95]) / np.median(ratios) == pytest.approx(1, abs=0.35)
-
-
-def test_noise_that_is_constant_does_not_grow():
-    errors, accelerations = growing_errors(0.0, 1.0)
-    assert noise_growth(errors, accelerations, 3)[0] == 0
-    assert noise_growth(errors, 0 * accelerations, 3)[0] == 0
-
-
 def accelerated_half():
     """A field that accelerates particles of feature 1, half of them, whose accelerations scatter ten times as much."""
     terms = Terms(fields=(Factor(indicates=(0, 1.0)),))
@@ -144,3 +107,61 @@ def test_noise_grows_by_the_accelerations_that_the_head_predicts():
     set_spread(model, [(inputs, targets)])
     growth = np.asarray(rollout_layer(model).head.growth(np.array([[[0.0, 0.0], [2.0, 0.0]]], "float32")))
     assert growth[0, 1] / growth[0, 0] == pytest.approx(10, rel=0.25)
+
+
+def measured_lines(deviation, num_observed=5, num_components=3):
+    """Straight motion, the law without terms, whose positions are observed with noise; 20 particles, 16 windows."""
+    config = dataclasses.replace(
+        preset("forces"),
+        units=4,
+        interaction="none",
+        num_components=num_components,
+        num_features=0,
+        rollout_steps=10,
+        acceleration_scale=SCALE,
+    )
+    generator = np.random.default_rng(4)
+    start, velocity = generator.normal(size=(2, 16, 1, 20, 2))
+    lines = start + velocity * np.arange(num_observed + 10)[:, None, None]
+    frames = (lines + generator.normal(scale=deviation, size=lines.shape)).astype("float32")
+    inputs = {
+        "positions": frames[:, :num_observed],
+        "features": np.zeros((16, 20, 0), "float32"),
+        "mask": np.ones((16, 20), "float32"),
+    }
+    return build_model(config), inputs, frames[:, num_observed:]
+
+
+def test_noise_of_observed_positions_is_found_and_averaged_over_all_frames():
+    """The variance of the error of frame n is that of a line of least squares through 5 frames."""
+    model, inputs, targets = measured_lines(DEVIATION)
+    found = set_spread(model, [(inputs, targets)])
+    assert found == pytest.approx(DEVIATION, rel=0.2)  # the grid is coarse
+    layout = rollout_layer(model).head.layout
+    parameters = model.predict_on_batch(inputs)
+    design = np.stack([np.ones(5), np.arange(5.0)], axis=1)
+    ahead = np.stack([np.ones(10), np.arange(5.0, 15.0)], axis=1)
+    variances = DEVIATION**2 * (1 + np.einsum("ni,ij,nj->n", ahead, np.linalg.inv(design.T @ design), ahead))
+    errors = np.asarray(layout.mean(parameters)) - targets
+    np.testing.assert_allclose(np.square(errors).mean(axis=(0, 2, 3)), variances, rtol=0.2)
+    predicted = np.asarray(layout.covariance(parameters))[..., 0, 0].mean(axis=(0, 2))
+    np.testing.assert_allclose(predicted, variances, rtol=0.2)
+
+
+def test_errors_of_accelerations_are_not_taken_for_noise_of_observed_positions():
+    model, inputs, targets = normal_accelerations(3)
+    assert set_spread(model, [(inputs, targets)]) == 0.0
+    logarithm, curvature = map(float, rollout_layer(model).head.measurement.weights)
+    assert logarithm == curvature == -20
+
+
+def test_noise_without_which_errors_are_as_likely_is_not_kept(monkeypatch):
+    """Where the grid has only a law that is useless with a filter, the model is that without noise."""
+    expected, inputs, targets = measured_lines(DEVIATION)
+    rollout_layer(expected).head.has_measurement_noise = False
+    assert set_spread(expected, [(inputs, targets)]) == 0.0
+    model, inputs, targets = measured_lines(DEVIATION)
+    monkeypatch.setattr(initial_spread, "log_likelihood", lambda *arguments, calls=[]: -len(calls.append(1) or calls))
+    assert set_spread(model, [(inputs, targets)]) == 0.0
+    for found, wanted in zip(rollout_layer(model).head.weights, rollout_layer(expected).head.weights, strict=False):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, err_msg=found.path)

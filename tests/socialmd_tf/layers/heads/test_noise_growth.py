@@ -42,25 +42,21 @@ def test_weights_keep_their_precision_in_a_layer_of_mixed_precision():
     np.testing.assert_array_equal(found, np.asarray(layer.call(accelerations)))
 
 
-def spread_of(head, inputs, velocities, state):
-    parameters, _ = head(
-        np.zeros((*inputs["mask"].shape, WIDTH), "float32"), {**inputs, "velocities": velocities}, state
-    )
+def spread_of(head, inputs, state):
+    parameters, _ = head(np.zeros((*inputs["mask"].shape, WIDTH), "float32"), inputs, state)
     entries = head.layout.split(parameters)[2]
     return np.asarray(head.layout.scale_tril(entries))[..., 0, :, :]
 
 
-def test_the_noise_of_a_particle_grows_with_the_second_difference_of_its_path():
+def test_the_noise_of_a_particle_grows_with_the_change_of_its_velocity():
     inputs, velocities = system()
     state = make().get_initial_state(inputs["positions"])
     state = (*state[:-1], velocities)  # the head's own velocity
-    last_move = draw(2, 5, 2, seed=4)
     head = make(has_growing_noise=True)
     head.growth.set_weights([np.log(np.expm1(1.5)), np.log(0.3 / SCALE)])
     plain = make()
     plain.set_weights([weight for weight in head.get_weights() if np.ndim(weight)])
-    moved = np.asarray(head.integrate(inputs, velocities)[0])
-    sizes = np.linalg.norm(moved - inputs["positions"] - last_move, axis=-1)
-    expected = spread_of(plain, inputs, last_move, state) * ((1 + sizes / 0.3) ** 1.5)[..., None, None]
-    np.testing.assert_allclose(spread_of(head, inputs, last_move, state), expected, rtol=2e-2)
+    sizes = np.linalg.norm(np.asarray(head.integrate(inputs, velocities)[1]) - velocities, axis=-1)
+    expected = spread_of(plain, inputs, state) * ((1 + sizes / 0.3) ** 1.5)[..., None, None]
+    np.testing.assert_allclose(spread_of(head, inputs, state), expected, rtol=2e-2)
     assert (sizes > 0.3).any()
