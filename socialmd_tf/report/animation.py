@@ -1,6 +1,7 @@
 """Animations of rollouts: GIF files with time, trails and 90 % predictive regions."""
 
 import io
+import textwrap
 
 import numpy as np
 from matplotlib.collections import EllipseCollection, LineCollection
@@ -16,14 +17,19 @@ PROBABILITY = 0.9
 TRAIL = 10
 """Frames that a trail is long."""
 _MILLISECONDS_PER_FRAME = 125
-_SIZE = 6  # inches
+_WIDTH, _HEIGHT = 6, 6.6  # inches
+_LETTERS = 64
+"""Letters that a line of the title has room for."""
+_DOT = {"marker": "o", "markersize": 4.5, "markeredgewidth": 0, "linestyle": "none"}
+_RING = {"marker": "o", "markersize": 7.5, "markeredgewidth": 1.2, "markerfacecolor": "none", "linestyle": "none"}
 
 
 def animation(file, warm_up, mean, covariance, *, times, time_unit=None, truth=None, unit="1", title="", box=None):
     """Draw observed, predicted and true frames one after the other as a GIF.
 
-    Observed positions are grey, predicted ones red, true ones white. Each predicted frame has its 90 % predictive
-    regions, and each frame trails of the last frames and its time. In a periodic box all positions are wrapped into it.
+    Observed positions are grey, predicted ones red; true ones are white rings, so that neither hides the other. Each
+    predicted frame has its 90 % predictive regions, and each frame trails of the last frames and its time. In a
+    periodic box all positions are wrapped into it.
 
     Args:
         file: Binary file or path for the GIF.
@@ -37,37 +43,42 @@ def animation(file, warm_up, mean, covariance, *, times, time_unit=None, truth=N
         title: Title of the picture.
         box: Lattice vectors of the periodic box in rows `[D, D]`, or None.
     """
-    figure = Figure(figsize=(_SIZE, _SIZE), layout="constrained")
+    figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.08)
     axes = figure.add_subplot(facecolor=plots.BACKGROUND, aspect="equal")
     shown = ShownBox.around(box, warm_up)
     extent = plots.square_around(shown.wrap(plots.joined(warm_up, mean, truth)), shown.outline())
     axes.set(xlim=extent[:2], ylim=extent[2:])
     plots.draw_outline(axes, shown)
-    plots.label(axes, unit, title)
-    for name, color in (
-        ("observed", plots.OBSERVED),
-        ("predicted, 90 % region", plots.PREDICTED),
-        ("true", plots.TRUE),
+    plots.label(axes, unit, "")
+    for name, color, style in (
+        ("observed", plots.OBSERVED, _DOT),
+        ("predicted, 90 % region", plots.PREDICTED, _DOT),
+        ("true", plots.TRUE, _RING),
     ):
-        axes.plot([], [], "o", color=color, label=name)
-    axes.legend(loc="upper right", facecolor="0.15", labelcolor="white")
-    clock = axes.text(0.02, 0.02, "", transform=axes.transAxes, color="white", parse_math=False)
+        axes.plot([], [], color=color, label=name, **style)
+    plots.add_legend(figure)
+    figure.suptitle(textwrap.fill(title, _LETTERS), parse_math=False)
+    predicted = np.concatenate([warm_up, mean])
+    num_observed, num_frames = len(warm_up), len(predicted)
+    first_time = _clock(0, num_observed, num_frames, times, time_unit)
+    clock = axes.set_title(first_time, loc="left", fontsize="medium", parse_math=False)
     with plots.no_glyph_warnings():
         figure.draw_without_rendering()
     figure.set_layout_engine("none")  # nothing moves from frame to frame
-    predicted = np.concatenate([warm_up, mean])
-    true = predicted[: len(warm_up)] if truth is None else np.concatenate([warm_up, truth])
+    true = predicted[:num_observed] if truth is None else np.concatenate([warm_up, truth])
     pictures = []
-    for index in range(len(predicted)):
-        step = index - len(warm_up)
-        drawn = [_trails(axes, shown, true, index, len(warm_up), plots.TRUE)] if index < len(true) else []
-        drawn += [_trails(axes, shown, predicted, index, len(warm_up), plots.PREDICTED)]
+    for index in range(num_frames):
+        step = index - num_observed
+        drawn = [_trails(axes, shown, predicted, index, num_observed, plots.PREDICTED, width=2.4)]
+        if index < len(true):
+            drawn.append(_trails(axes, shown, true, index, num_observed, plots.TRUE, width=1.0))
         if step >= 0:
             drawn.append(axes.add_collection(regions(shown.wrap(mean[step]), covariance[step], axes.transData)))
+        drawn += _dots(axes, shown.wrap(predicted[index]), plots.OBSERVED if step < 0 else plots.PREDICTED, _DOT)
         if 0 <= step and index < len(true):
-            drawn += _dots(axes, shown.wrap(true[index]), plots.TRUE, 2.5)
-        drawn += _dots(axes, shown.wrap(predicted[index]), plots.OBSERVED if step < 0 else plots.PREDICTED, 4.5)
-        clock.set_text(_clock(index, len(warm_up), len(predicted), times, time_unit))
+            drawn += _dots(axes, shown.wrap(true[index]), plots.TRUE, _RING)
+        clock.set_text(_clock(index, num_observed, num_frames, times, time_unit))
         buffer = io.BytesIO()
         plots.save(figure, buffer, format="png")
         pictures.append(Image.open(buffer).convert("RGB"))
@@ -106,7 +117,7 @@ def regions(mean, covariance, transform):
     )
 
 
-def _trails(axes, shown, frames, index, num_observed, color):
+def _trails(axes, shown, frames, index, num_observed, color, width):
     """Lines along the last moves of all particles that fade with age, and are broken at the faces of a box."""
     since = max(0, index - TRAIL)
     path = frames[since : index + 1]
@@ -117,11 +128,11 @@ def _trails(axes, shown, frames, index, num_observed, color):
         lines += list(np.stack([wrapped[later - 1], wrapped[later]], axis=1)[whole])
         kind = plots.OBSERVED if since + later < num_observed else color
         colors += [to_rgba(kind, 0.7 * later / len(path))] * int(whole.sum())
-    return axes.add_collection(LineCollection(lines, colors=colors, linewidths=1.2))
+    return axes.add_collection(LineCollection(lines, colors=colors, linewidths=width))
 
 
-def _dots(axes, frame, color, size):
-    return axes.plot(frame[:, 0], frame[:, 1], "o", color=color, markersize=size, markeredgewidth=0)
+def _dots(axes, frame, color, style):
+    return axes.plot(frame[:, 0], frame[:, 1], color=color, **style)
 
 
 def _clock(index, num_observed, num_frames, times, unit):

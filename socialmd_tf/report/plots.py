@@ -114,7 +114,7 @@ def paths(file, warm_up, mean, covariance, *, truth=None, samples=(), unit="1", 
         title: Title of the picture.
         box: Lattice vectors of the periodic box in rows `[D, D]`, or None.
     """
-    figure = Figure(figsize=(9, 7.5), layout="constrained")
+    figure = Figure(figsize=(9, 7.9), layout="constrained")
     axes = figure.add_subplot()
     shown = ShownBox.around(box, warm_up)
     extent = square_around(shown.wrap(joined(warm_up, mean, truth, *samples)), shown.outline())
@@ -136,7 +136,7 @@ def paths(file, warm_up, mean, covariance, *, truth=None, samples=(), unit="1", 
     if truth is not None:
         _draw_lines(axes, shown.lines(np.concatenate([warm_up[-1:], truth])), TRUE, "true", width=1.0, end="o")
     label(axes, unit, title)
-    axes.legend(loc="upper right", facecolor="0.15", labelcolor="white", framealpha=0.8).set_zorder(5)
+    add_legend(figure)
     save(figure, file, format="png", dpi=110, metadata={"Software": None})
 
 
@@ -270,6 +270,11 @@ def draw_outline(axes, shown):
     """Draw the edges of the box of a `ShownBox`."""
     for edge in shown.outline():
         axes.plot(*edge.T, color=OBSERVED, linewidth=1.4, linestyle=":")
+
+
+def add_legend(figure):
+    """Add a legend below the axes, where it hides nothing; it is dark, because the truth is white."""
+    figure.legend(loc="outside lower center", ncols=5, facecolor=BACKGROUND, framealpha=1, labelcolor="white")
 
 
 def label(axes, unit, title):

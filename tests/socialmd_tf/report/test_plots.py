@@ -119,6 +119,24 @@ def test_names_are_drawn_as_they_are(tmp_path, name):
             assert min(picture.size) > 300
 
 
+def test_legends_hide_nothing(tmp_path, monkeypatch):
+    """They are inside the picture and outside the axes, whether densities are drawn as a map or as outlines."""
+    figures = []
+    save = plots.save
+    monkeypatch.setattr(
+        plots, "save", lambda figure, *rest, **options: figures.append(figure) or save(figure, *rest, **options)
+    )
+    warm_up, mean, covariance = moving(4), moving(6), np.broadcast_to(np.eye(2), (6, 3, 2, 2))
+    for scale in (1e-4, 1.0):
+        plots.paths(tmp_path / "a.png", warm_up, mean, scale * covariance, truth=mean, samples=mean[None])
+    animation(tmp_path / "a.gif", warm_up, mean, covariance, times=np.arange(10), truth=mean)
+    for figure in figures:
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert not any(box.overlaps(axes.get_tightbbox()) for axes in figure.axes)
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and figure.bbox.y0 <= box.y0
+
+
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e9])
 def test_the_square_fits_any_unit_of_length(scale):
     frames = np.array([[[0.0, 1.0]], [[4.0, 2.0]]])
