@@ -13,6 +13,8 @@ MAX_PARTICLES = 200
 """Largest number of particles per window."""
 MAX_NUMBERS = 230_000
 """Approximate limit of numbers in the whole page, of which each takes three to five bytes."""
+MOST_ROOM = 1.25
+"""Largest factor by which regions enlarge what the player shows."""
 PROBABILITY = 0.9
 """Probability of the predictive regions that are drawn."""
 
@@ -109,6 +111,8 @@ def _window(window, particles, observed, predicted):
     edges = shown.edges()
     seen = shown.wrap(np.concatenate([window.warm_up, window.truth, first_mean]))
     center, size = plots.cube_around(seen, edges)
+    if len(center) == 2:  # in three dimensions a turned cube has more room than its side
+        size = _with_regions(size, center, shown, *next(iter(window.predictions.values())))
     decimals = _decimals(size, digits=5)
     return {
         "label": caption(window),
@@ -134,6 +138,14 @@ def _window(window, particles, observed, predicted):
             for name, (mean, covariance) in window.predictions.items()
         ],
     }
+
+
+def _with_regions(size, center, shown, mean, covariance):
+    """Side of a square that holds the regions, too, but at most `MOST_ROOM` times as long as before."""
+    variances = np.diagonal(covariance, axis1=-2, axis2=-1)
+    reach = np.sqrt(np.maximum(variances, 0) * chi2.ppf(PROBABILITY, mean.shape[-1]))
+    needed = 2 * (np.abs(shown.wrap(mean) - center) + reach)
+    return np.clip(np.max(needed, initial=0, where=np.isfinite(needed)), size, MOST_ROOM * size)
 
 
 def regions(covariance):

@@ -330,6 +330,19 @@ def test_the_player_gets_the_predictions():
     assert none is None and given["kinds"] == list(shown.kinds)
 
 
+@pytest.mark.parametrize("deviation", [0.01, 0.2, 5.0])
+def test_the_player_shows_whole_regions_unless_they_are_wide(deviation):
+    """Particles from -3 to 3 with regions of radius deviation sqrt(4.605): 4 % are free around all positions."""
+    shown = window(3, names=("ours",))
+    mean, covariance = shown.predictions["ours"]
+    covariance[:] = deviation**2 * np.eye(2)
+    (given,) = unpacked(player.data([shown], "1"))["windows"]
+    positions = np.concatenate([shown.warm_up, shown.truth, mean]).reshape(-1, 2)
+    least = 1.08 * np.ptp(positions, axis=0).max()
+    reach = np.abs(mean - given["center"]).max() + deviation * np.sqrt(4.605)
+    assert given["size"] == pytest.approx(np.clip(2 * reach, least, 1.25 * least), rel=1e-3)
+
+
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_the_ellipse_is_the_projected_90_percent_region(num_dimensions):
     shown = window(4, num_dimensions=num_dimensions)
