@@ -73,16 +73,20 @@ def play(windows, unit, time):
     if not windows:
         return ""
     is_deep = windows[0].truth.shape[-1] == 3
-    move = "Drag to turn, with shift to move" if is_deep else "Drag to move"
-    note = (
+    colors = (
         "White: true paths. Red: predicted means, with the 90 % predictive regions of a Gaussian of the predicted mean "
-        f"and covariance. Grey: observed. Orange: drawn paths. {move}; click, then scroll to magnify; double-click to "
-        "go back. The arrow keys move the slider, and where the picture is chosen, the picture."
+        "and covariance. Grey: observed. Orange: drawn paths. Labels that would overlap are left out."
     )
+    move = "Drag to turn, with shift to move" if is_deep else "Drag to move"
+    with_mouse = (
+        f"{move}; click, then scroll to magnify; double-click to go back. The space bar plays and pauses. The arrow "
+        "keys move the slider, and where the picture is chosen, the picture."
+    )
+    with_fingers = f"Drag sideways to {'turn' if is_deep else 'move'}; use two fingers to move and to magnify."
     speeds = "".join(f'<option value="{speed}"{" selected" * (speed == 1)}>{speed:g} x</option>' for speed in _SPEEDS)
-    point = "Point at a particle to read its position."
+    point = "Point at a particle, or tap it, to read its position."
     return f"""<div class="controls">
-<label>Window <select id="player-window"></select></label>
+<label class="window">Window <select id="player-window"></select></label>
 <label>Predictor <select id="player-predictor"></select></label>
 <button type="button" id="player-play">▶ Play</button>
 <label>Speed <select id="player-speed">{speeds}</select></label>
@@ -98,7 +102,8 @@ def play(windows, unit, time):
 <canvas id="player-plot" tabindex="0" role="img"
 aria-label="particles of the chosen window at the chosen frame"></canvas>
 <p class="note"><output id="player-info" data-empty="{point}">{point}</output></p>
-<p class="note">{note}{_wrapped(windows)}{_fewer_particles(windows)}{_fewer_frames(windows)}</p>
+<p class="note">{colors} <span class="mouse">{with_mouse}</span><span class="fingers">{with_fingers}</span>
+{_wrapped(windows)}{_fewer_particles(windows)}{_fewer_frames(windows)}</p>
 <script type="text/plain" id="player-data">{player.data(windows, unit, time)}</script>"""
 
 

@@ -1,11 +1,16 @@
 // The player of rollouts, on a canvas.
-const MILLISECONDS_PER_FRAME = 120, REACH = 14, MOST_KINDS = 6, AXES = "xyz";
-const SAMPLE = "#e69f00", REGION = "rgba(255, 80, 64, 0.14)";
+const MILLISECONDS_PER_FRAME = 120, REACH = 14, REACH_OF_FINGER = 24, MOST_KINDS = 6, LINE = 12, AXES = "xyz";
+const DRAWN = "#e69f00", REGION = "rgba(255, 80, 64, 0.14)";
 
 // A length of 1, 2 or 5 times a power of ten.
 function roundLength(length) {
   const power = 10 ** Math.floor(Math.log10(length));
   return power * [5, 2, 1].find((factor) => factor * power <= length);
+}
+
+function overlap(label, other) {
+  const isBeside = label.x + label.width < other.x || other.x + other.width < label.x;
+  return !isBeside && Math.abs(label.y - other.y) < LINE;
 }
 
 async function startPlayer() {
@@ -16,7 +21,7 @@ async function startPlayer() {
   const [canvas, windowChoice, predictorChoice, slider, step, play, speed, regions, samples, labels, info, ...views] =
     names.split(" ").map((name) => document.getElementById(`player-${name}`));
   const context = canvas.getContext("2d");
-  let timer = null;
+  let timer = null, pointed = null;
   const view = new View(canvas, () => view.center && draw());
 
   const number = (value) => String(Number(value.toPrecision(4)));
@@ -81,33 +86,41 @@ async function startPlayer() {
     stroke(colors.observed, 1, [2, 4]);
   }
 
+  // Labels to the right of their dots, or to the left where the picture ends; left out where they would overlap earlier ones.
   function drawLabels(shown) {
     const kinds = new Set(shown.kinds ?? []), isShort = kinds.size > 0 && kinds.size <= MOST_KINDS;
     Object.assign(context, { fillStyle: "white", font: "11px system-ui, sans-serif", textAlign: "left" });
     for (const { kind, particle, i, pixel } of canvas.drawn) {
-      if (kind === "predicted" || kind === "sample") continue;
-      context.fillText(isShort ? `${particle} ${shown.kinds[i]}` : particle, pixel[0] + 8, pixel[1] - 6);
+      if (kind !== "observed" && kind !== "true") continue;
+      const text = isShort ? `${particle} ${shown.kinds[i]}` : String(particle), { width } = context.measureText(text);
+      const isInside = pixel[0] + 8 + width < view.width;
+      const label = { text, width, x: isInside ? pixel[0] + 8 : pixel[0] - 8 - width, y: pixel[1] - 6 };
+      if (canvas.labels.some((other) => overlap(label, other))) continue;
+      context.fillText(text, label.x, label.y);
+      canvas.labels.push(label);
     }
   }
 
-  // A bar of a round length, and the directions of the axes.
+  // A bar of a round length, and the directions of the axes, in a strip of their own.
   function drawScale() {
-    const length = roundLength((0.25 * view.width) / view.scale), bottom = view.height - 16;
+    context.fillStyle = colors.background;
+    context.fillRect(0, view.height, view.width, STRIP);
+    const length = roundLength((0.25 * view.width) / view.scale), bottom = view.height + STRIP - 16;
     Object.assign(context, { fillStyle: "white", font: "12px system-ui, sans-serif", textAlign: "left" });
     context.beginPath();
     context.moveTo(14, bottom);
     context.lineTo(14 + length * view.scale, bottom);
     stroke("white", 2);
     context.fillText(unit === "1" ? number(length) : `${number(length)} ${unit}`, 14, bottom - 8);
-    const corner = [view.width - 50, view.height - 40];
+    const corner = [view.width - 40, view.height + STRIP / 2];
     context.textAlign = "center";
     for (let k = 0; k < view.center.length; k++) {
       const [right, up] = [view.axes[0][k], view.axes[1][k]];
       context.beginPath();
       context.moveTo(...corner);
-      context.lineTo(corner[0] + 24 * right, corner[1] - 24 * up);
+      context.lineTo(corner[0] + 14 * right, corner[1] - 14 * up);
       stroke("white", 1);
-      context.fillText(AXES[k], corner[0] + 34 * right, corner[1] - 34 * up + 4);
+      context.fillText(AXES[k], corner[0] + 21 * right, corner[1] - 21 * up + 4);
     }
   }
 
@@ -115,26 +128,27 @@ async function startPlayer() {
     const shown = windows[windowChoice.value], prediction = shown.predictions[predictorChoice.value];
     const index = Number(slider.value), last = shown.observed.x.length - 1, ahead = index - last - 1;
     const { particles } = shown, start = (i) => positionOf(shown.observed, last, i);
-    Object.assign(canvas, { drawn: [], outlines: [] });
+    Object.assign(canvas, { drawn: [], outlines: [], labels: [] });
     view.fit();
     context.fillStyle = colors.background;
-    context.fillRect(0, 0, view.width, view.height);
+    context.fillRect(0, 0, view.width, view.height + STRIP);
     drawBox(shown.box);
     drawPaths(shown.observed, Math.min(index, last), colors.observed, 1.4);
     if (ahead < 0) drawDots("observed", shown.observed, index, particles, 4, colors.observed);
     else {
       const drawn = samples.checked ? prediction.samples ?? [] : [];
       if (regions.checked) drawRegions(prediction, ahead);
-      for (const path of drawn) drawPaths(path, ahead, SAMPLE, 0.8, start);
+      for (const path of drawn) drawPaths(path, ahead, DRAWN, 0.8, start);
       drawPaths(prediction.mean, ahead, colors.predicted, 3.2, start);
       drawPaths(shown.truth, ahead, colors.true, 1.2, start); // thin and on top: neither hides the other
-      for (const path of drawn) drawDots("sample", path, ahead, particles, 2, SAMPLE);
+      for (const path of drawn) drawDots("drawn", path, ahead, particles, 2, DRAWN);
       drawDots("predicted", prediction.mean, ahead, particles, 3.5, colors.predicted);
       drawDots("true", shown.truth, ahead, particles, 6, colors.true, true);
     }
     if (labels.checked) drawLabels(shown);
     drawScale();
     say(shown, index);
+    read(shown);
   }
 
   function say(shown, index) {
@@ -145,10 +159,17 @@ async function startPlayer() {
   }
 
   function point(event) {
-    const { left, top } = canvas.getBoundingClientRect(), at = [event.clientX - left, event.clientY - top];
-    const apart = ({ pixel }) => Math.hypot(pixel[0] - at[0], pixel[1] - at[1]);
-    const near = canvas.drawn.filter((dot) => apart(dot) <= REACH).sort((a, b) => apart(a) - apart(b))[0];
-    const { kinds } = windows[windowChoice.value];
+    const { left, top } = canvas.getBoundingClientRect();
+    const reach = event.pointerType === "touch" ? REACH_OF_FINGER : REACH;
+    pointed = { x: event.clientX - left, y: event.clientY - top, reach };
+    read(windows[windowChoice.value]);
+  }
+
+  // Say what is nearest to where the reader has pointed or tapped.
+  function read({ kinds }) {
+    if (!pointed) return;
+    const apart = ({ pixel }) => Math.hypot(pixel[0] - pointed.x, pixel[1] - pointed.y);
+    const near = canvas.drawn.filter((dot) => apart(dot) <= pointed.reach).sort((a, b) => apart(a) - apart(b))[0];
     const name = near && `particle ${near.particle}${kinds ? ` (${kinds[near.i]})` : ""}`;
     info.textContent = near ? `${name}, ${near.kind}: ${near.position.map(number).join(", ")}` : info.dataset.empty;
   }
@@ -173,6 +194,12 @@ async function startPlayer() {
     play.textContent = "❚❚ Pause";
     draw();
     run();
+  }
+
+  function pressSpace(event) {
+    if (event.key !== " ") return;
+    event.preventDefault(); // which would scroll the page
+    toggle();
   }
 
   function changeSpeed() {
@@ -206,7 +233,8 @@ async function startPlayer() {
   speed.addEventListener("change", changeSpeed);
   [() => view.magnify(ZOOM_STEP), () => view.magnify(1 / ZOOM_STEP), () => view.reset()].forEach((act, k) =>
     views[k].addEventListener("click", act));
-  canvas.addEventListener("pointermove", point);
+  for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, point);
+  for (const element of [canvas, slider]) element.addEventListener("keydown", pressSpace);
   slider.max = slider.value = Number.MAX_SAFE_INTEGER; // start at the last frame, where all paths are visible
   chooseWindow();
   new ResizeObserver(draw).observe(canvas);

@@ -1,13 +1,17 @@
 // Where positions are on a canvas: turned (in three dimensions), moved and magnified by the reader.
 const TURN_PER_PIXEL = 0.008, ZOOM_STEP = 1.25;
+const MARGIN = 12, STRIP = 56; // pixels: around the picture, and below it for the scale
 const FIRST_TURN = [-0.45, -1.1]; // radians about the vertical and the horizontal axis of the screen
 
 class View {
   constructor(canvas, changed) {
     this.canvas = canvas;
     this.changed = changed;
-    canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
-    canvas.addEventListener("pointermove", (event) => event.buttons & 1 && this.drag(event));
+    this.pointers = new Map(); // of the mouse or of fingers that are down: where they are
+    canvas.addEventListener("pointerdown", (event) => event.button === 0 && this.hold(event));
+    canvas.addEventListener("pointermove", (event) => this.pointers.has(event.pointerId) && this.follow(event));
+    canvas.addEventListener("lostpointercapture", (event) => this.pointers.delete(event.pointerId));
+    canvas.addEventListener("touchmove", (event) => event.touches.length > 1 && event.preventDefault(), { passive: false });
     canvas.addEventListener("dblclick", () => this.reset());
     canvas.addEventListener("keydown", (event) => this.press(event));
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -39,15 +43,39 @@ class View {
     this.axes = [x, y, z];
   }
 
-  drag(event) {
-    if (this.isDeep && !event.shiftKey) this.turn(event.movementX * TURN_PER_PIXEL, -event.movementY * TURN_PER_PIXEL);
-    else this.moved = [this.moved[0] + event.movementX, this.moved[1] + event.movementY];
+  hold(event) {
+    this.canvas.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
+  }
+
+  // One pointer turns or moves the picture; two fingers move it, and magnify it about their middle.
+  follow(event) {
+    const before = this.fingers(), [x, y] = this.pointers.get(event.pointerId);
+    this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
+    if (!before) return this.drag(event.offsetX - x, event.offsetY - y, event.shiftKey);
+    const { middle, apart } = this.fingers();
+    this.moved = this.moved.map((value, k) => value + middle[k] - before.middle[k]);
+    this.magnify(apart / before.apart, middle);
+  }
+
+  // The middle of two fingers, from the centre of the picture, and the distance between them; nothing for one.
+  fingers() {
+    if (this.pointers.size < 2) return null;
+    const [[x, y], [otherX, otherY]] = this.pointers.values();
+    const middle = [(x + otherX - this.width) / 2, (y + otherY - this.height) / 2];
+    return { middle, apart: Math.max(1, Math.hypot(x - otherX, y - otherY)) };
+  }
+
+  drag(right, down, isShifted) {
+    if (this.isDeep && !isShifted) this.turn(right * TURN_PER_PIXEL, -down * TURN_PER_PIXEL);
+    else this.moved = [this.moved[0] + right, this.moved[1] + down];
     this.changed();
   }
 
-  magnify(factor) {
+  // Magnify about a pixel, counted from the centre of the picture.
+  magnify(factor, about = [0, 0]) {
     this.zoom *= factor;
-    this.moved = this.moved.map((value) => value * factor);
+    this.moved = this.moved.map((value, k) => about[k] + (value - about[k]) * factor);
     this.changed();
   }
 
@@ -62,8 +90,8 @@ class View {
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const zooms = { "+": ZOOM_STEP, "-": 1 / ZOOM_STEP };
     if (event.key in arrows) {
-      const [movementX, movementY] = arrows[event.key].map((value) => 15 * value);
-      this.drag({ movementX, movementY, shiftKey: event.shiftKey });
+      const [right, down] = arrows[event.key].map((value) => 15 * value);
+      this.drag(right, down, event.shiftKey);
     } else if (event.key in zooms) this.magnify(zooms[event.key]);
     else if (event.key === "0") this.reset();
     else return;
@@ -73,14 +101,17 @@ class View {
   // Fit the canvas to its place on the page.
   fit() {
     const ratio = devicePixelRatio || 1, { clientWidth, clientHeight } = this.canvas;
-    [this.width, this.height] = [clientWidth, clientHeight];
+    [this.width, this.height] = [clientWidth, clientHeight - STRIP];
     const [width, height] = [clientWidth * ratio, clientHeight * ratio].map(Math.round);
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
     this.canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);
   }
 
   // Pixels per unit of length; a turned cube needs more room than its side.
-  get scale() { return (this.zoom * Math.min(this.width, this.height)) / (this.size * (this.isDeep ? 1.6 : 1)); }
+  get scale() {
+    const room = Math.min(this.width, this.height) - 2 * MARGIN;
+    return (this.zoom * room) / (this.size * (this.isDeep ? 1.6 : 1));
+  }
 
   // Pixel of a position.
   at(position) {

@@ -21,6 +21,7 @@ PERIODIC = window(2, label="rank 2 of 3", names=NAMES, num_frames=(2, 5), num_pa
 WINDOWS = [window(0, names=NAMES), window(1, label=HOSTILE, names=NAMES, num_frames=(2, 6), num_particles=4)]
 DEEP = window(5, label="rank 3 of 4", names=NAMES, num_dimensions=3)
 WINDOWS += [PERIODIC, DEEP]
+WINDOWS.append(window(6, label="rank 4 of 4", names=NAMES, num_particles=200))
 WINDOWS[1].predictions["theirs"][0][1, 0] = np.nan  # diverged
 
 
@@ -131,6 +132,35 @@ class Player:
         )
         return np.array([dot["pixel"] for dot in found])
 
+    def labels(self):
+        """Drawn labels: text, and where it begins and how wide it is, in pixels."""
+        return self.run("return arguments[0].labels", self.find("plot"))
+
+    def point(self, kind, pixel):
+        script = """
+            const { left, top } = arguments[0].getBoundingClientRect();
+            arguments[0].dispatchEvent(new PointerEvent(arguments[1],
+              { clientX: left + arguments[2], clientY: top + arguments[3] }));
+        """
+        self.run(script, self.find("plot"), kind, *pixel.tolist())
+
+    def touch(self, kind, *pixels):
+        """Fingers at pixels of the picture, as a touch screen reports them."""
+        script = "const { left, top } = arguments[0].getBoundingClientRect(); return [left, top]"
+        corner = self.run(script, self.find("plot"))
+        points = [{"x": corner[0] + x, "y": corner[1] + y, "id": k} for k, (x, y) in enumerate(pixels)]
+        self.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def tap(self, pixel):
+        self.touch("touchStart", pixel)
+        self.touch("touchEnd")
+
+    def pinch(self, middle, distances):
+        """Two fingers one above the other, at the first and then at all other distances."""
+        for kind, distance in zip(["touchStart", *["touchMove"] * (len(distances) - 1)], distances, strict=True):
+            self.touch(kind, *(middle + np.array([[0, -distance / 2], [0, distance / 2]])))
+        self.touch("touchEnd")
+
     def outlines(self):
         """Half axes, in pixels, and angles of the drawn regions, a dictionary each."""
         return self.run("return arguments[0].outlines", self.find("plot"))
@@ -187,7 +217,8 @@ def test_the_true_path_is_on_top_of_the_predicted_one(page):
     page.move_to(5)
     before = page.pixels("true")
     page.move_to(99)
-    colors = page.colors_at((last + before) / 2)
+    corners = [[0, 0], [0, -1], [-1, 0], [-1, -1]]  # of the line, which is as thin as a pixel, one holds most
+    colors = np.max([page.colors_at((last + before) / 2 + corner) for corner in corners], axis=0)
     assert (colors.min(axis=1) > 120).all()
 
 
@@ -210,30 +241,93 @@ def test_the_ellipses_hold_90_percent(page):
 
 def test_drawn_paths_and_labels_are_shown_on_demand(page):
     page.move_to(5)
-    assert len(page.drawn("sample")) == 0
+    assert len(page.drawn("drawn")) == 0
     page.find("samples").click()
-    np.testing.assert_allclose(page.drawn("sample"), np.concatenate(WINDOWS[0].samples[HOSTILE][:, 2]), atol=1e-4)
+    np.testing.assert_allclose(page.drawn("drawn"), np.concatenate(WINDOWS[0].samples[HOSTILE][:, 2]), atol=1e-4)
     page.choose("predictor", 1)
-    assert not page.find("samples").is_enabled() and len(page.drawn("sample")) == 0
+    assert not page.find("samples").is_enabled() and len(page.drawn("drawn")) == 0
     page.choose("predictor", 0)
     page.find("samples").click()
-    without = page.run("return arguments[0].toDataURL()", page.find("plot"))
+    assert page.labels() == []
     page.find("labels").click()
-    assert page.run("return arguments[0].toDataURL()", page.find("plot")) != without
+    assert page.labels()[0]["text"] == "0 OQL"
     page.find("labels").click()
+
+
+def test_labels_do_not_overlap_and_are_whole(page):
+    """A label that would overlap an earlier one is left out, and where the picture ends, labels are on the left."""
+    page.choose("window", 4)
+    page.find("labels").click()
+    labels, plot = page.labels(), page.find("plot").rect
+    assert 20 < len(labels) < 200
+    corners = np.array([[label["x"], label["y"] - 9, label["x"] + label["width"], label["y"] + 2] for label in labels])
+    for place, (left, top, right, bottom) in enumerate(corners):
+        others = np.delete(corners, place, axis=0)
+        beside = (others[:, 2] < left) | (right < others[:, 0]) | (others[:, 3] < top) | (bottom < others[:, 1])
+        assert beside.all() and 0 <= left and right <= plot["width"]
+    page.find("labels").click()
+
+
+def test_the_scale_covers_no_particle(page):
+    """It has a strip at the bottom of its own, where nothing is red, even if particles are that far down."""
+    page.choose("window", 4)
+    for _ in range(2):
+        page.find("closer").click()
+    height = page.run("return arguments[0].clientHeight", page.find("plot"))
+    x, y = page.pixels("predicted").T
+    assert ((y > height - 50) & (y < height) & (x > 0) & (x < 600)).sum() > 3
+    strip = [[x, y] for x in range(5, 600, 7) for y in range(height - 55, height, 5)]
+    red, _, blue = page.colors_at(strip).astype(int).T
+    assert (red <= blue).all()
+    page.find("reset").click()
 
 
 def test_pointing_at_a_particle_says_what_it_is(page):
     page.move_to(4)
-    place = page.pixels("true")[1]
-    script = """
-        const { left, top } = arguments[0].getBoundingClientRect();
-        arguments[0].dispatchEvent(new PointerEvent("pointermove",
-          { clientX: left + arguments[1], clientY: top + arguments[2] }));
-    """
-    page.run(script, page.find("plot"), *place.tolist())
+    page.point("pointermove", page.pixels("true")[1])
     x, y = WINDOWS[0].truth[1, 1]
     assert page.find("info").text == f"particle 1 (ONC), true: {x:.4g}, {y:.4g}"
+
+
+def test_a_reading_follows_the_frame(page):
+    """The pointer stays, the particles move on: what is said is no longer of the frame before."""
+    page.move_to(4)
+    page.point("pointermove", page.pixels("true")[1])
+    before = page.find("info").text
+    page.move_to(5)
+    assert page.find("info").text != before
+
+
+def test_a_tap_reads_what_the_mouse_reads(page):
+    """A finger is less exact than the mouse: 20 pixels beside a particle are near enough."""
+    page.move_to(4)
+    page.tap(page.pixels("true")[1])
+    x, y = WINDOWS[0].truth[1, 1]
+    assert page.find("info").text == f"particle 1 (ONC), true: {x:.4g}, {y:.4g}"
+
+
+def test_two_fingers_magnify_about_their_middle(page):
+    page.choose("window", 0)
+    before = page.pixels("true")
+    middle = before[2]
+    page.pinch(middle, [20, 60])
+    after = page.pixels("true")
+    np.testing.assert_allclose(after - middle, 3 * (before - middle), atol=3)
+    page.find("reset").click()
+    np.testing.assert_allclose(page.pixels("true"), before, atol=1e-6)
+
+
+def test_space_plays_and_pauses(page):
+    page.choose("speed", 0)
+    page.run("arguments[0].scrollIntoView()", page.find("step"))
+    place = page.run("return scrollY")
+    for name in ("plot", "frame"):
+        page.find(name).send_keys(" ")
+        assert "Pause" in page.find("play").text
+        page.find(name).send_keys(" ")
+        assert "Play" in page.find("play").text
+    assert page.run("return scrollY") == place
+    page.choose("speed", 2)
 
 
 def test_a_faster_player_takes_less_time(page):
@@ -386,7 +480,8 @@ def ordinary(tmp_path_factory):
     names = ("ours", "constant_position", "constant_velocity", "constant_acceleration", "exact_integrator")
     results = {name: full_result(molecules=MOLECULES) for name in names}
     path = tmp_path_factory.mktemp("ordinary") / "report.html"
-    path.write_text(html_page.html(findings(results=results)), encoding="utf-8")
+    examples = [window(0), window(1234, label="rank 1200 of 2400")]
+    path.write_text(html_page.html(findings(results=results, examples=examples)), encoding="utf-8")
     return path
 
 
@@ -410,6 +505,14 @@ def test_it_fits_the_screen(browser, resized):
     box = browser.execute_script("return document.getElementById('player-plot').getBoundingClientRect().toJSON()")
     assert 300 < box["width"] <= resized
     assert resized < 600 or box["bottom"] <= 900  # on the first screen, beside the table
+    script = """
+        const select = document.getElementById("player-window");
+        const pen = document.createElement("canvas").getContext("2d");
+        pen.font = getComputedStyle(select).font;
+        return [[...select.options].map(({ text }) => pen.measureText(text).width), select.clientWidth];
+    """
+    (first, longest), room = browser.execute_script(script)
+    assert (first if resized < 600 else longest) + 20 < room  # 20 for the arrow
     script = """
         return [...document.querySelectorAll(".wide")].map((wide) => [
           wide.scrollWidth > wide.clientWidth + 1, getComputedStyle(wide, "::before").content.includes("scroll")]);
