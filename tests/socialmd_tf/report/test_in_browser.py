@@ -536,3 +536,12 @@ def test_it_fits_the_screen(browser, resized):
 
 def test_the_library_takes_half_of_four_megabytes(ordinary):
     assert ordinary.stat().st_size < 2.3e6
+
+
+def test_hints_are_for_the_mouse_or_for_fingers(browser, ordinary):
+    """The last test, because the browser has no mouse any more once it has emulated a touch screen."""
+    script = "return ['mouse', 'fingers'].filter((kind) => document.querySelector(`.note .${kind}`).offsetWidth)"
+    browser.get(ordinary.as_uri())
+    assert browser.execute_script(script) == ["mouse"]
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    assert browser.execute_script(script) == ["fingers"]
