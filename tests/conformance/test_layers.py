@@ -125,7 +125,7 @@ def slopes(function, value, variable, index, step=1e-3):
 
     The last one does not depend on how `value` was rounded.
     """
-    start = variable.numpy()
+    start = np.array(variable.numpy())
     around = []
     for sign in (-1, 1):
         changed = start.copy()
@@ -181,6 +181,9 @@ def moved(inputs, distance):
             name: value + np.float32(distance) if name == "positions" else moved(value, distance)
             for name, value in inputs.items()
         }
+    if isinstance(inputs, tuple) and len(inputs) == len(layers.VerletHead.state_names):
+        *covariances, positions, velocities = inputs
+        return (*covariances, positions + np.float32(distance), velocities)
     return inputs
 
 

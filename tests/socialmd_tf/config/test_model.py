@@ -61,6 +61,8 @@ def test_an_unknown_part_is_refused_with_the_names_of_the_others(field, registry
         ({"head": "verlet", "correlated": False}, "correlated", False),
         ({"head": "kinematic", "walls": 1.0}, "walls", 1.0),
         ({"head": "kinematic", "shared_noise": True}, "shared_noise", True),
+        ({"head": "kinematic", "growing_noise": True}, "growing_noise", True),
+        ({"head": "kinematic", "measurement_noise": True}, "measurement_noise", True),
     ],
 )
 def test_parts_that_contradict_each_other_are_refused(changes, field, received):
