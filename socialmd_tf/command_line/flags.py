@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import tyro
 
+_SAYS_DEFAULT = "By default"
 _METAVARS = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 
 
@@ -118,4 +119,4 @@ def _with_default(text: str, value: Any) -> str:
         value = "yes" if value else "no"
     if isinstance(value, tuple):
         value = " ".join(map(str, value))
-    return text if value in (None, "") else f"{text} (default: {value})"
+    return text if value in (None, "") or _SAYS_DEFAULT in text else f"{text} (default: {value})"

@@ -1,7 +1,6 @@
 """Exported and in-memory models behind one interface, and their names in the results."""
 
 import dataclasses
-import math
 from functools import partial
 
 import keras
@@ -39,7 +38,7 @@ class InMemoryModel:
         windows = dataclasses.replace(windows, rollout_steps=rollout.rollout_steps)
         config = getattr(model, "config", None)  # that of `build_model`
         self.card = {"windows": to_dict(windows), "model": to_dict(config) if config else {}}
-        self.card["num_parameters"] = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        self.card["num_parameters"] = model.count_params()
         self.head_name = config.head if config else ""
         num_features = model.input["features"].shape[-1]
         require(

@@ -8,6 +8,9 @@ BASELINES = ("constant_position", "constant_velocity", "constant_acceleration")
 TOLERANCES = {"coverage_50": 0.05, "coverage_90": 0.03}
 """Largest difference of a coverage from its ideal with which the spread counts as true."""
 
+_TOLERANCE_OF_A_STEP = 2.0
+"""The same for one step of rollouts, in these units: fewer positions are compared."""
+
 _ROUNDING = 1e-9
 
 
@@ -16,8 +19,9 @@ def verdict(results, comparisons, model, unit="1", is_sampled=False, of_paths=No
 
     For the MAE and the NLL each, the baseline with the lowest value counts. The model is better or worse than it if the
     95 % interval of the paired difference over simulations excludes zero. The spread is true if the coverages of the
-    50 % and 90 % regions are within 5 and 3 percentage points of these numbers. For models that are rolled out by
-    draws, the MAE of their means is judged, and their drawn paths if there are ensembles of them.
+    50 % and 90 % regions are within 5 and 3 percentage points of these numbers, on average over the steps. The step at
+    which they are most off is named if they are off by more than twice as much there. For models that are rolled out
+    by draws, the MAE of their means is judged, and their drawn paths if there are ensembles of them.
 
     Args:
         results: Name of a predictor -> its numbers, as in `Findings`.
@@ -66,8 +70,7 @@ def _numbers(kind, ours, theirs, row, baseline, unit):
 
 def word_for(coverages):
     """What `coverage_50` and `coverage_90` of a dictionary say about the spread."""
-    excess = {name: coverages[name] - ideal for name, ideal in (("coverage_50", 0.5), ("coverage_90", 0.9))}
-    off = [each for name, each in excess.items() if abs(each) > TOLERANCES[name] + _ROUNDING]
+    off = [each for each in _excess(coverages).values() if abs(each) > 1 + _ROUNDING]
     if not off:
         return "true"
     if max(off) < 0 or min(off) > 0:
@@ -75,12 +78,32 @@ def word_for(coverages):
     return "of the wrong shape"
 
 
+def _excess(coverages):
+    """Differences of coverages from their ideals, in units of `TOLERANCES`."""
+    ideals = {"coverage_50": 0.5, "coverage_90": 0.9}
+    return {name: (coverages[name] - ideals[name]) / TOLERANCES[name] for name in TOLERANCES}
+
+
 def _spread(result, is_sampled, of_paths):
     if is_sampled:
         return of_paths or "its spread is that of single frames, which --num-samples judges by drawn paths"
-    word = word_for(result)
+    word, step = word_for(result), _step_that_is_off(result)
     half, most = (_share(result[name], result.get(f"{name}_standard_error")) for name in TOLERANCES)
-    return f"its uncertainty is {word}: {half} of the true positions are in the 50 % region, {most} in the 90 % region"
+    shares = f"{half} of the true positions are in the 50 % region, {most} in the 90 % region"
+    if step is None:
+        return f"its uncertainty is {word}: {shares}"
+    half, most = (_share(result[f"{name}_per_step"][step], None) for name in TOLERANCES)
+    return (
+        f"its uncertainty is {word} on average: {shares}; at step {step + 1} {half} and {most} are, which is most off"
+    )
+
+
+def _step_that_is_off(result):
+    """Index of the step whose coverages are most off, in units of `TOLERANCES`; None if none is by more than two."""
+    steps = zip(*(result.get(f"{name}_per_step", []) for name in TOLERANCES), strict=True)
+    off = [max(map(abs, _excess(dict(zip(TOLERANCES, coverages, strict=True))).values())) for coverages in steps]
+    worst = max(range(len(off)), key=off.__getitem__, default=None)
+    return None if worst is None or off[worst] <= _TOLERANCE_OF_A_STEP + _ROUNDING else worst
 
 
 def _share(coverage, error):

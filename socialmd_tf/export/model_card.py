@@ -68,7 +68,7 @@ def model_card(config, model, manifest, state):
         "warm_up_steps": config.windows.warm_up_steps,
         "windows": to_dict(config.windows),
         "preset": config.preset,
-        "num_parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        "num_parameters": model.count_params(),
         "training": {
             "seed": config.seed,
             "batch_size": config.batch_size,

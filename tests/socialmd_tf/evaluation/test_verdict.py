@@ -14,9 +14,11 @@ def row(second, mae, nll, width=0.01, first="ours"):
     return {"first": first, "second": second, **differences, **intervals}
 
 
-def judge(mae=-0.3, nll=-0.7, coverage=(0.5, 0.9), width=0.01, **changes):
-    """Of a model whose MAE and NLL differ so much from those of the best baselines."""
+def judge(mae=-0.3, nll=-0.7, coverage=(0.5, 0.9), width=0.01, steps=None, **changes):
+    """Of a model whose MAE and NLL differ so much from those of the best baselines; `steps` are coverages of steps."""
     ours = {"mae": 0.4 + mae, "nll": 1.0 + nll, "coverage_50": coverage[0], "coverage_90": coverage[1]}
+    if steps:
+        ours |= {f"coverage_{level}_per_step": list(values) for level, values in zip((50, 90), steps, strict=True)}
     results = {
         "ours": ours,
         "constant_position": STILL,
@@ -75,6 +77,19 @@ def test_only_an_interval_without_zero_decides(mae, nll, words):
 )
 def test_coverages_decide_on_the_uncertainty(coverage, word):
     assert f"; its uncertainty is {word}: {100 * coverage[0]:.1f} % of" in judge(coverage=coverage)
+
+
+def test_a_step_that_is_off_by_far_is_named():
+    sentence = judge(steps=([0.45, 0.33, 0.6, 0.62], [0.9, 0.78, 0.95, 0.98]))
+    assert sentence.endswith(
+        "its uncertainty is true on average: 50.0 % of the true positions are in the 50 % region, 90.0 % in the 90 % "
+        "region; at step 2 33.0 % and 78.0 % are, which is most off."
+    )
+
+
+@pytest.mark.parametrize("steps", [([0.4, 0.6], [0.9, 0.9]), ([0.5, 0.5], [0.84, 0.96])])
+def test_no_step_is_named_within_twice_the_tolerance(steps):
+    assert judge(steps=steps) == judge()
 
 
 def test_the_spread_of_a_sampled_model_is_that_of_frames():
