@@ -60,7 +60,10 @@ class Frames:
         shape = self.positions.shape
         require(len(shape) in (3, 4), "positions", "an array [T, N, D] or [B, T, N, D]", shape)
         require(all(size >= 1 for size in shape), "positions", "an array without empty axes", shape)
-        require(shape[-1] in (2, 3), "positions", "in 2 or 3 dimensions, the last axis", shape)
+        wanted = (
+            "of 2 or 3 coordinates, the last axis; features are no columns of them, but `Frames(..., features=...)`"
+        )
+        require(shape[-1] in (2, 3), "positions", wanted, shape)
         if self.mask is not None:
             allowed = [shape[-2:-1], (*shape[:-3], shape[-2])]
             require(self.mask.shape in allowed, "mask", f"of shape {list(allowed[-1])}", self.mask.shape)
