@@ -13,7 +13,7 @@ _MOST_PATHS = 200
 _EXPONENTS = (0.5, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 _THRESHOLDS, _NUM_THRESHOLDS, _SMALLEST_THRESHOLD = (0.05, 0.95), 6, 1e-3
 _SHARES = np.geomspace(1e-3, 1e3, 13)
-_LEAST_GAIN = 0.01
+_LEAST_GAIN, _LEAST_GAIN_OF_NOISE = 0.01, 0.002
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,21 +62,23 @@ class LikelySources:
         """`sources` with another p and a_0; p is 0 if they gain less than 0.01 nats per position."""
         plain = dataclasses.replace(sources, exponent=0.0, threshold=1.0)
         pairs = itertools.product(_EXPONENTS, self._thresholds)
-        return self._better(plain, [dataclasses.replace(plain, exponent=p, threshold=a) for p, a in pairs])
+        choices = [dataclasses.replace(plain, exponent=p, threshold=a) for p, a in pairs]
+        return self._better(plain, choices, _LEAST_GAIN)
 
     def measured(self, sources, growing):
-        """`sources` with another R, and if `growing` also p and a_0; R is 0 if it gains less than 0.01 nats."""
+        """`sources` with another R, and if `growing` also p and a_0; R is 0 if it gains less than 0.002 nats."""
         found = self._measured(sources)
         return self._measured(self.growing(found)) if growing and found.measurement else found
 
     def _measured(self, sources):
         plain = dataclasses.replace(sources, measurement=0.0)
         unit = np.median(plain.variances(self._accelerations) / _of_measurements(self._errors.shape[1]))
-        return self._better(plain, [dataclasses.replace(plain, measurement=unit * share) for share in _SHARES])
+        choices = [dataclasses.replace(plain, measurement=unit * share) for share in _SHARES]
+        return self._better(plain, choices, _LEAST_GAIN_OF_NOISE)
 
-    def _better(self, plain, others):
+    def _better(self, plain, others, least_gain):
         likelihood, best = max(((self._likelihood(each), each) for each in others), key=operator.itemgetter(0))
-        return best if likelihood > self._likelihood(plain) + _LEAST_GAIN else plain
+        return best if likelihood > self._likelihood(plain) + least_gain else plain
 
     def _likelihood(self, sources):
         variances = sources.variances(self._accelerations)

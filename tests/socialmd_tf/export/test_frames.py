@@ -91,7 +91,7 @@ def test_frames_are_read_as_they_are():
     ("arguments", "fragments"),
     [
         ({"source": np.zeros((3, 2))}, ["`positions`", "(3, 2)"]),
-        ({"source": np.zeros((4, 3, 4))}, ["`positions`", "2 or 3 dimensions", "(4, 3, 4)"]),
+        ({"source": np.zeros((4, 3, 4))}, ["`positions`", "2 or 3 coordinates", "(4, 3, 4)"]),
         ({"source": np.zeros((0, 3, 2))}, ["`positions`", "(0, 3, 2)"]),
         ({"source": np.zeros((4, 0, 2))}, ["`positions`", "(4, 0, 2)"]),
         ({"source": [["a"]]}, ["`positions`", "numbers"]),
