@@ -83,7 +83,7 @@ def test_a_step_that_is_off_by_far_is_named():
     sentence = judge(steps=([0.45, 0.33, 0.6, 0.62], [0.9, 0.78, 0.95, 0.98]))
     assert sentence.endswith(
         "its uncertainty is true on average: 50.0 % of the true positions are in the 50 % region, 90.0 % in the 90 % "
-        "region; at step 2 33.0 % and 78.0 % are, which is most off."
+        "region; step 2 is most off, with 33.0 % and 78.0 %."
     )
 
 
