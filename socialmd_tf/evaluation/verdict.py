@@ -93,9 +93,7 @@ def _spread(result, is_sampled, of_paths):
     if step is None:
         return f"its uncertainty is {word}: {shares}"
     half, most = (_share(result[f"{name}_per_step"][step], None) for name in TOLERANCES)
-    return (
-        f"its uncertainty is {word} on average: {shares}; at step {step + 1} {half} and {most} are, which is most off"
-    )
+    return f"its uncertainty is {word} on average: {shares}; step {step + 1} is most off, with {half} and {most}"
 
 
 def _step_that_is_off(result):
