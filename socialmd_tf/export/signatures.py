@@ -205,14 +205,15 @@ class Signatures(tf.Module):
     def _read_and_predict(self, positions, features, mask, observed, state, known):
         """Read a frame `[B, N, D]`, which was `observed` `[B]` or fed back, and predict the next one.
 
-        `known` is what else `Rollout.step` takes.
+        `known` is what else `Rollout.step` takes, and `is_drawn` `[B]` of `Rollout.observe` where frames are drawn.
 
         Returns:
             Parameters of the density `[B, N, P]`, and the new state.
         """
+        is_drawn, known = known.get("is_drawn"), {name: known[name] for name in known if name != "is_drawn"}
         # An exported graph may run on a machine that is not like this one.
         with compiled_by_xla(self._is_compiled), contextlib.nullcontext() if self._is_compiled else on_any_device():
-            state = self._layer.observe(positions, observed, _to_state(state, self._layer))
+            state = self._layer.observe(positions, observed, _to_state(state, self._layer), is_drawn)
             parameters, state = self._layer.step(positions, features, mask, state, **known)
         return parameters, _to_tensors(state, self._layer.head)
 
@@ -244,7 +245,8 @@ class Signatures(tf.Module):
             number = index - last  # of the predicted frame; frames up to number 0 are observed
             frame = tf.where(number <= 0, observed[tf.minimum(index, last)], following)
             is_observed = every_row if draw else every_row & (number <= 0)  # drawn positions count as observed
-            predicted, state = self._advance(frame, features, mask, is_observed, state, known_of(index))
+            known = known_of(index) | ({"is_drawn": every_row & (number > 0)} if draw else {})
+            predicted, state = self._advance(frame, features, mask, is_observed, state, known)
             following = draw(frame, predicted, number) if draw else self._layer.head.mean(predicted)
             following = choose_rows(number < inputs["horizon"], following * mask[..., None], frame)
             slot = tf.maximum(number, 0)

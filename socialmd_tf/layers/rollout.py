@@ -66,9 +66,20 @@ class Rollout(keras.layers.Layer):
             "positions": positions,
         }
 
-    def observe(self, positions, is_observed, state):
-        """The state before a frame `[B, N, D]`; `is_observed` (or drawn, not a mean fed back) is `[]` or `[B]`."""
-        return self._with_head(state, is_observed, self.head.observe(state["head"], positions))
+    def observe(self, positions, is_observed, state, is_drawn=None):
+        """The state before a frame `[B, N, D]`.
+
+        Args:
+            positions: The frame.
+            is_observed: Whether it was observed or drawn, and is no mean that is fed back, `[]` or `[B]`.
+            state: The state after the frame before.
+            is_drawn: Whether it was drawn, likewise; None where nothing is drawn.
+        """
+        before = state["head"]
+        state = self._with_head(state, is_observed, self.head.observe(before, positions))
+        if is_drawn is None or not hasattr(self.head, "observe_drawn"):
+            return state
+        return self._with_head(state, is_drawn, self.head.observe_drawn(before, positions))
 
     def _with_head(self, state, condition, head):
         """`state` with the rows of `head` where the condition, `[]` or `[B]`, holds."""
@@ -182,7 +193,8 @@ class Rollout(keras.layers.Layer):
             frame = ops.where(is_observed, ops.take(observed, ops.minimum(index, last), axis=0), carry["next"])
             if is_forced:
                 frame = ops.stop_gradient(frame)
-            state = self.observe(frame, ops.logical_or(is_observed, choose is not None), carry["state"])
+            is_drawn = ops.logical_not(is_observed) if choose else None
+            state = self.observe(frame, ops.logical_or(is_observed, choose is not None), carry["state"], is_drawn)
             moving = _observed_velocities(inputs, index)
             parameters, state = self.step(frame, features, mask, state, **known, **moving)
             following = choose(parameters, index - last) if choose else self.head.mean(parameters)

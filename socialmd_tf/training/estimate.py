@@ -21,7 +21,8 @@ _SECONDS = 10.0
 _MOST_PARTICLES, _MOST_PAIRS = 20_000, 1_000_000
 """Sizes up to which whole batches are timed."""
 _FIT_SIMULATIONS, _FIT_PARTICLES = 8, 1000
-_SPREAD_WINDOWS = 64
+_SPREAD_WINDOWS, _FILTER_WINDOWS = 64, 224
+"""Windows that are rolled out to set the spread, and to find the noise of observed positions."""
 _EPOCH = 1.0
 """Seconds for the start of an epoch, its checkpoint and its logs."""
 _SPLITS = ("train", "validation")
@@ -101,7 +102,8 @@ def _epochs(config, directory, scales, num_particles, law=None):
     training, validation = (num_batches(config, num_windows(directory, split, config.windows)) for split in _SPLITS)
     epochs = training * epochs_left(config, phase.epochs.start, validation / training)
     if config.is_fitted:  # before the epochs, rollouts that set the spread, and a validation
-        epochs += VALIDATION_SHARE * (validation + _SPREAD_WINDOWS / config.batch_size)
+        num_rollouts = _SPREAD_WINDOWS + _FILTER_WINDOWS * config.model.measurement_noise
+        epochs += VALIDATION_SHARE * (validation + num_rollouts / config.batch_size)
     beside = clock.first + _EPOCH * (config.epochs - phase.epochs.start)
     return beside + epochs * clock.seconds * config.batch_size / size, clock.num_timed
 

@@ -20,13 +20,13 @@ class MeasurementNoise(keras.layers.Layer):
         P_xx <- P_xx R / S,   P_xv <- P_xv R / S,   P_vv <- P_vv - P_xv^2 / S
 
     With R = 0 this is x <- y and v <- v + (y - x). With much noise and few errors of the law, it is the path under the
-    law with the least squares of all observed frames. The same for a frame that was drawn from the predicted density:
-    drawn paths are those of positions as they would be observed.
+    law with the least squares of all observed frames. Frames that were drawn from the predicted density count as
+    observed: drawn paths are those of positions as they would be observed.
 
     The law was followed from an x and a v that a new y corrects. Where forces change along the path, the corrected v
     therefore has an error of a fraction kappa of its correction: P_vv also grows by kappa^2 (P_xv / S)^2 |y - x|^2 / D.
     With kappa = 1, v is that of the last two frames, as without noise. Before the first frame, nothing is known of x
-    and v, and v is taken as 0.
+    and v, and v is taken as 0. Where P_xv is above 1000 R, two positions determine v, and P_vv is 2 R before it grows.
 
     Covariances are multiples of the identity: of P, the mean of the diagonal counts. sigma and kappa are exponentials
     of weights, at first 2e-9 acceleration scales, and 2e-9.
@@ -64,7 +64,7 @@ class MeasurementNoise(keras.layers.Layer):
         unknown = self._unknown * ops.eye(covariances[0].shape[-1])
         return tuple(part * unknown + ops.zeros_like(old) for part, old in zip((1, 0, 1), covariances, strict=True))
 
-    def observe(self, covariances, positions, velocities, observed):
+    def observe(self, covariances, positions, velocities, observed, is_drawn=False):
         """Estimates after an observed frame.
 
         Args:
@@ -72,6 +72,8 @@ class MeasurementNoise(keras.layers.Layer):
             positions: Predicted x `[B, N, D]`, in units of length.
             velocities: Predicted v `[B, N, D]`, in units of length per frame interval.
             observed: y `[B, N, D]`, in units of length.
+            is_drawn: Whether y was drawn from the predicted density: paths that are drawn under the law do not bend
+                otherwise, as with a kappa of 0.
 
         Returns:
             New covariances, positions and velocities. No gradient passes through positions and velocities.
@@ -84,7 +86,8 @@ class MeasurementNoise(keras.layers.Layer):
         correction = xv / total * error
         # Differences of large numbers would not give the variance of a velocity that two positions determine.
         variance = ops.where(xv > _POOR * noise, 2 * noise, ops.maximum(vv - ops.square(xv) / total, 0.0))
-        variance += ops.exp(2 * self.curvature) * ops.mean(ops.square(correction), axis=-1, keepdims=True)
+        if not is_drawn:
+            variance += ops.exp(2 * self.curvature) * ops.mean(ops.square(correction), axis=-1, keepdims=True)
         filtered = (xx * noise / total, xv * noise / total, variance)
         identity = ops.eye(size)
         return (

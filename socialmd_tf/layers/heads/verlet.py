@@ -143,6 +143,14 @@ class VerletHead(KinematicHead):
         corrected = ops.stop_gradient(velocities + (positions - predicted))
         return (*super().get_initial_state(positions), positions, corrected)
 
+    def observe_drawn(self, state, positions):
+        """The state after a frame that was drawn from the predicted density: what is drawn follows the law."""
+        if not self.has_measurement_noise:
+            return self.observe(state, positions)
+        *covariances, predicted, velocities = state
+        covariances, *moving = self.measurement.observe(covariances, predicted, velocities, positions, is_drawn=True)
+        return (*covariances, *moving)
+
     def observe_velocities(self, state, velocities):
         """The state after a frame whose velocities `[B, N, D]` were observed, in units of length per frame interval."""
         *covariances, positions, _ = state

@@ -139,3 +139,29 @@ def test_gradients_reach_the_noise_through_many_frames():
         total = tf.add_n([tf.reduce_sum(value) for value in covariances])
     for gradient in tape.gradient(total, noise.trainable_variables):
         assert np.isfinite(gradient) and gradient > 0
+
+
+@pytest.mark.parametrize("curvature", [1e-9, 0.5])
+def test_drawn_paths_have_the_variances_of_the_predicted_densities(curvature):
+    """Free particles with noise of positions and of accelerations: 4 000 paths, one system each, frame by frame."""
+    num_paths, generator = 4000, np.random.default_rng(6)
+    head = free(has_measurement_noise=True, substeps=1)
+    head.scale.set_weights([np.zeros(weight.shape) for weight in head.scale.get_weights()])
+    head.measurement.set_noise(0.3, curvature)
+    frames = np.repeat(noisy_lines(5, 0.3, num_particles=3)[:, None], num_paths, axis=1)
+    inputs = {"features": np.zeros((num_paths, 3, 2), "float32"), "mask": np.ones((num_paths, 3), "float32")}
+    outputs = np.zeros((num_paths, 3, WIDTH), "float32")
+    drawing = following = observed_states(head, frames, inputs)[-1]
+    path = mean = frames[-1]
+    for step in range(8):
+        predicted, following = head(outputs, {**inputs, "positions": mean}, following)
+        mean = head.mean(predicted)
+        density, drawing = head(outputs, {**inputs, "positions": path}, drawing)
+        normal = generator.normal(size=path.shape).astype("float32")
+        path = head.layout.draw(density, np.zeros((num_paths, 3), "float32"), normal)
+        drawing = head.observe_drawn(drawing, path)
+        variance = np.asarray(head.layout.covariance(predicted))[0, :, 0, 0]
+        found = np.asarray(path).var(axis=0).mean(axis=-1)
+        np.testing.assert_allclose(found, variance, rtol=0.08, err_msg=f"step {step}")
+        away = np.abs(np.asarray(path).mean(axis=0) - np.asarray(mean)[0])
+        assert (away < 5 * np.sqrt(variance / num_paths)[:, None]).all(), step
