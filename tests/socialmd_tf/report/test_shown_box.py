@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -83,6 +84,14 @@ def test_the_player_gets_wrapped_frames_and_breaks():
         assert expected[0].any()  # also on the way from the last observed frame
     assert len(shown["box"]) == 4
     np.testing.assert_allclose(shown["center"], [(low + high) / 2] * 2, atol=0.2)
+    # The regions of these predictions reach far beyond the faces.
+    assert shown["size"] == pytest.approx(4 * 1.08 * player.MOST_ROOM, abs=0.2)
+
+
+def test_narrow_regions_leave_the_player_as_large_as_the_box():
+    example = periodic_window()
+    narrow = {name: (mean, 1e-9 * covariance) for name, (mean, covariance) in example.predictions.items()}
+    (shown,) = unpacked(player.data([dataclasses.replace(example, predictions=narrow)], "1"))["windows"]
     assert shown["size"] == pytest.approx(4 * 1.08, abs=0.2)
 
 
