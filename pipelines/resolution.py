@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pipelines.boxes import nearest_image
 from pipelines.config import DataConfig
+from pipelines.counts import unit_suffix
 from pipelines.manifest import Manifest
 from pipelines.side_files import open_file
 from pipelines.stored_trajectory import StoredTrajectory
@@ -69,7 +70,7 @@ def resolution_warnings(directory: Path, splits: Sequence[str], config: DataConf
         _measure(open_file(manifest, Path(directory), file), manifest.num_dimensions, config.subsample)
         for file in files
     )
-    unit = "" if manifest.length_unit == "1" else f" {manifest.length_unit}"
+    unit = unit_suffix(manifest.length_unit)
     lines = [_spacing_line(scales, unit, config.subsample), _extent_line(scales, unit)]
     sizes = dict(zip(manifest.features, scales.features, strict=True))
     lines += [_feature_line(name, sizes[name]) for name in manifest.own_features]

@@ -2,6 +2,8 @@
 
 import math
 
+from pipelines.counts import unit_suffix
+
 BASELINES = ("constant_position", "constant_velocity", "constant_acceleration")
 """Predictors that anyone can have without training. The true forces are no baseline, but what cannot be known."""
 
@@ -11,7 +13,7 @@ TOLERANCES = {"coverage_50": 0.05, "coverage_90": 0.03}
 _TOLERANCE_OF_A_STEP = 2.0
 """The same for one step of rollouts, in these units: fewer positions are compared."""
 
-_ROUNDING = 1e-9
+_IDEALS, _ROUNDING = (0.5, 0.9), 1e-9
 
 
 def verdict(results, comparisons, model, unit="1", is_sampled=False, of_paths=None):
@@ -60,7 +62,7 @@ def _word(difference, interval):
 def _numbers(kind, ours, theirs, row, baseline, unit):
     low, high = row[f"{kind}_interval"]
     interval = f"95 % interval {low:.3g} to {high:.3g}" if math.isfinite(low) else "one simulation gives no interval"
-    unit = "" if kind == "nll" or unit == "1" else f" {unit}"
+    unit = "" if kind == "nll" else unit_suffix(unit)
     name = "NLL (nats)" if kind == "nll" else "MAE"
     return (
         f"{name} {ours:.3g}{unit} against {theirs:.3g}{unit} of {baseline} (difference "
@@ -70,7 +72,7 @@ def _numbers(kind, ours, theirs, row, baseline, unit):
 
 def word_for(coverages):
     """What `coverage_50` and `coverage_90` of a dictionary say about the spread."""
-    off = [each for each in _excess(coverages).values() if abs(each) > 1 + _ROUNDING]
+    off = [each for each in _excess(coverages[name] for name in TOLERANCES) if abs(each) > 1 + _ROUNDING]
     if not off:
         return "true"
     if max(off) < 0 or min(off) > 0:
@@ -79,9 +81,9 @@ def word_for(coverages):
 
 
 def _excess(coverages):
-    """Differences of coverages from their ideals, in units of `TOLERANCES`."""
-    ideals = {"coverage_50": 0.5, "coverage_90": 0.9}
-    return {name: (coverages[name] - ideals[name]) / TOLERANCES[name] for name in TOLERANCES}
+    """Differences of the coverages of both regions from their ideals, in units of `TOLERANCES`."""
+    known = zip(coverages, _IDEALS, TOLERANCES.values(), strict=True)
+    return [(coverage - ideal) / tolerance for coverage, ideal, tolerance in known]
 
 
 def _spread(result, is_sampled, of_paths):
@@ -99,7 +101,7 @@ def _spread(result, is_sampled, of_paths):
 def _step_that_is_off(result):
     """Index of the step whose coverages are most off, in units of `TOLERANCES`; None if none is by more than two."""
     steps = zip(*(result.get(f"{name}_per_step", []) for name in TOLERANCES), strict=True)
-    off = [max(map(abs, _excess(dict(zip(TOLERANCES, coverages, strict=True))).values())) for coverages in steps]
+    off = [max(map(abs, _excess(coverages))) for coverages in steps]
     worst = max(range(len(off)), key=off.__getitem__, default=None)
     return None if worst is None or off[worst] <= _TOLERANCE_OF_A_STEP + _ROUNDING else worst
 

@@ -60,9 +60,7 @@ class Frames:
         shape = self.positions.shape
         require(len(shape) in (3, 4), "positions", "an array [T, N, D] or [B, T, N, D]", shape)
         require(all(size >= 1 for size in shape), "positions", "an array without empty axes", shape)
-        wanted = (
-            "of 2 or 3 coordinates, the last axis; features are no columns of them, but `Frames(..., features=...)`"
-        )
+        wanted = "of 2 or 3 coordinates, the last axis; features are given apart, as in `Frames(positions, features)`"
         require(shape[-1] in (2, 3), "positions", wanted, shape)
         if self.mask is not None:
             allowed = [shape[-2:-1], (*shape[:-3], shape[-2])]

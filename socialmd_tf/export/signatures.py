@@ -202,15 +202,14 @@ class Signatures(tf.Module):
         shape = tf.concat([shape, [self._layout.num_dimensions]], axis=0)
         return uniform, tf.random.stateless_normal(shape, fold_in(seed, step))
 
-    def _read_and_predict(self, positions, features, mask, observed, state, known):
+    def _read_and_predict(self, positions, features, mask, observed, state, known, is_drawn=None):
         """Read a frame `[B, N, D]`, which was `observed` `[B]` or fed back, and predict the next one.
 
-        `known` is what else `Rollout.step` takes, and `is_drawn` `[B]` of `Rollout.observe` where frames are drawn.
+        `known` is what else `Rollout.step` takes; `is_drawn` `[B]` as for `Rollout.observe`.
 
         Returns:
             Parameters of the density `[B, N, P]`, and the new state.
         """
-        is_drawn, known = known.get("is_drawn"), {name: known[name] for name in known if name != "is_drawn"}
         # An exported graph may run on a machine that is not like this one.
         with compiled_by_xla(self._is_compiled), contextlib.nullcontext() if self._is_compiled else on_any_device():
             state = self._layer.observe(positions, observed, _to_state(state, self._layer), is_drawn)
@@ -245,8 +244,8 @@ class Signatures(tf.Module):
             number = index - last  # of the predicted frame; frames up to number 0 are observed
             frame = tf.where(number <= 0, observed[tf.minimum(index, last)], following)
             is_observed = every_row if draw else every_row & (number <= 0)  # drawn positions count as observed
-            known = known_of(index) | ({"is_drawn": every_row & (number > 0)} if draw else {})
-            predicted, state = self._advance(frame, features, mask, is_observed, state, known)
+            is_drawn = every_row & (number > 0) if draw else None
+            predicted, state = self._advance(frame, features, mask, is_observed, state, known_of(index), is_drawn)
             following = draw(frame, predicted, number) if draw else self._layer.head.mean(predicted)
             following = choose_rows(number < inputs["horizon"], following * mask[..., None], frame)
             slot = tf.maximum(number, 0)

@@ -6,7 +6,7 @@ import operator
 
 import numpy as np
 
-from socialmd_tf.training.normal_mixture import mean_log_likelihood, normal_mixture
+from socialmd_tf.training.normal_mixture import ROUNDS, mean_log_likelihood, normal_mixture
 
 _ROUNDS = 15
 _MOST_PATHS = 200
@@ -82,26 +82,26 @@ class LikelySources:
 
     def _likelihood(self, sources):
         variances = sources.variances(self._accelerations)
-        mixture = normal_mixture(scaled(self._errors, variances), self._num_components, _ROUNDS)
-        return log_likelihood(self._errors, variances, *mixture)
+        return mixture_of_scaled(self._errors, variances, self._num_components, _ROUNDS)[0]
 
 
-def scaled(errors, variances):
-    """Errors `[M, T', D]` divided by the roots of variances `[M, T']`, together: `[M T', D]`."""
-    return (errors / np.sqrt(variances)[..., None]).reshape(-1, errors.shape[-1])
-
-
-def log_likelihood(errors, variances, weights, deviations):
-    """Mean over positions of the log density of errors, up to a constant of D.
+def mixture_of_scaled(errors, variances, num_components, rounds=ROUNDS):
+    """The mixture of K normal distributions that describes errors divided by the roots of their variances.
 
     Args:
         errors: `[M, T', D]`.
         variances: V_n `[M, T']`.
-        weights: Of the mixture that describes errors divided by the root of V_n, `[K]`.
-        deviations: Of its components `[K]`.
+        num_components: K.
+        rounds: As for `normal_mixture`.
+
+    Returns:
+        Mean over positions of the log density of the errors, up to a constant of D, and the weights and standard
+        deviations of the mixture, each `[K]`.
     """
+    scaled = (errors / np.sqrt(variances)[..., None]).reshape(-1, errors.shape[-1])
+    weights, deviations = normal_mixture(scaled, num_components, rounds)
     jacobian = errors.shape[-1] / 2 * np.log(variances).mean()
-    return mean_log_likelihood(scaled(errors, variances), weights, deviations) - jacobian
+    return mean_log_likelihood(scaled, weights, deviations) - jacobian, weights, deviations
 
 
 def _of_accelerations(num_steps):

@@ -11,8 +11,9 @@ from pipelines.dataset import num_windows, open_split
 from pipelines.manifest import Manifest
 from socialmd_tf.fitting.dataset import read_split
 from socialmd_tf.fitting.duration import fit_duration
+from socialmd_tf.training.initial_spread import FILTER_WINDOWS
 from socialmd_tf.training.law import model_law
-from socialmd_tf.training.loop import new_model, prepared, training_batches, visible_devices
+from socialmd_tf.training.loop import SPREAD_WINDOWS, new_model, prepared, training_batches, visible_devices
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.phases import phases
 from socialmd_tf.training.progress import TIMED_BATCHES, VALIDATION_SHARE, about, epochs_left, num_batches
@@ -21,8 +22,6 @@ _SECONDS = 10.0
 _MOST_PARTICLES, _MOST_PAIRS = 20_000, 1_000_000
 """Sizes up to which whole batches are timed."""
 _FIT_SIMULATIONS, _FIT_PARTICLES = 8, 1000
-_SPREAD_WINDOWS, _FILTER_WINDOWS = 64, 224
-"""Windows that are rolled out to set the spread, and to find the noise of observed positions."""
 _EPOCH = 1.0
 """Seconds for the start of an epoch, its checkpoint and its logs."""
 _SPLITS = ("train", "validation")
@@ -102,7 +101,8 @@ def _epochs(config, directory, scales, num_particles, law=None):
     training, validation = (num_batches(config, num_windows(directory, split, config.windows)) for split in _SPLITS)
     epochs = training * epochs_left(config, phase.epochs.start, validation / training)
     if config.is_fitted:  # before the epochs, rollouts that set the spread, and a validation
-        num_rollouts = _SPREAD_WINDOWS + _FILTER_WINDOWS * config.model.measurement_noise
+        filtering = config.model.measurement_noise * (FILTER_WINDOWS + SPREAD_WINDOWS)
+        num_rollouts = SPREAD_WINDOWS + filtering
         epochs += VALIDATION_SHARE * (validation + num_rollouts / config.batch_size)
     beside = clock.first + _EPOCH * (config.epochs - phase.epochs.start)
     return beside + epochs * clock.seconds * config.batch_size / size, clock.num_timed

@@ -1,5 +1,6 @@
 """The spread around a fitted law before it is trained: that of the errors of rollouts, or of single frames."""
 
+import functools
 import math
 
 import keras
@@ -7,13 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from socialmd_tf.model import rollout_layer
-from socialmd_tf.training.error_sources import ErrorSources, LikelySources, log_likelihood, scaled
-from socialmd_tf.training.normal_mixture import normal_mixture
+from socialmd_tf.training.error_sources import ErrorSources, LikelySources, mixture_of_scaled
 
 _SMALLEST = 1e-9
 _CURVATURES = (1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
 _SHARES = (1.0, 0.3, 0.1, 0.03)
 _FEW_WINDOWS = 16
+FILTER_WINDOWS = (len(_CURVATURES) + len(_SHARES) - 1) * _FEW_WINDOWS
+"""Windows that are rolled out to choose the numbers of `MeasurementNoise`."""
 
 
 def set_spread(model, batches):
@@ -72,12 +74,14 @@ def _set_measurement(run, head, batches, unit, noise):
         errors, _, variances = _rollouts(run, head, batches)
         return errors, variances
 
-    def best(choices):
-        return max(choices, key=lambda choice: _mixture(head, *rollouts(few, *choice))[0])
-
     few = _first_windows(batches)
-    curvature, _ = best([(each, 1.0) for each in _CURVATURES])
-    curvature, share = best([(curvature, each) for each in _SHARES])
+
+    @functools.cache
+    def likelihood_of(curvature, share):
+        return mixture_of_scaled(*rollouts(few, curvature, share), head.layout.num_components)[0]
+
+    curvature = max(_CURVATURES, key=lambda each: likelihood_of(each, 1.0))
+    share = max(_SHARES, key=lambda each: likelihood_of(curvature, each))
     likelihood, weights, deviations = _set_mixture(head, *rollouts(batches, curvature, share), share * unit)
     head.measurement.set_noise(noise * deviations[0], curvature)
     return likelihood, noise * math.sqrt(weights @ deviations**2)
@@ -97,21 +101,15 @@ def _set_sources(head, errors, accelerations, sources):
     return _set_mixture(head, errors, sources.variances(accelerations), 1.0)
 
 
-def _mixture(head, errors, variances):
-    """Log likelihood of errors `[M, T', D]`, and the mixture of these divided by the roots of variances `[M, T']`."""
-    weights, deviations = normal_mixture(scaled(errors, variances), head.layout.num_components)
-    return log_likelihood(errors, variances, weights, deviations), weights, deviations
-
-
 def _set_mixture(head, errors, variances, unit):
     """Set spread and mixture to those of errors `[M, T', D]` divided by the roots of variances `[M, T']`.
 
     `unit` is the standard deviation of the noise to which the variances belong, in units of length.
 
     Returns:
-        Log likelihood, weights and standard deviations as of `_mixture`.
+        Log likelihood, weights and standard deviations as of `mixture_of_scaled`.
     """
-    likelihood, weights, deviations = _mixture(head, errors, variances)
+    likelihood, weights, deviations = mixture_of_scaled(errors, variances, head.layout.num_components)
     _set_deviation(head, unit * deviations[0])
     if len(weights) > 1:
         # The head's own widths are 1, 1/4, 1/16, ... times softplus(bias + log(e - 1)).

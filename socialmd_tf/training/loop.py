@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pipelines import dataset, validation
 from pipelines.conversions import conversion_notes
-from pipelines.counts import count, counted
+from pipelines.counts import count, counted, unit_suffix
 from pipelines.description_page import entry
 from pipelines.manifest import Manifest
 from pipelines.resolution import resolution_warnings
@@ -38,7 +38,7 @@ from socialmd_tf.training.sample_weights import with_sample_weights
 from socialmd_tf.training.team import losses
 from socialmd_tf.training.time_limit import EndEpochsInTime, TimeLimit, ValidationClock
 
-_NUM_WINDOWS = 64
+SPREAD_WINDOWS = 64
 _SPLITS = ("train", "validation")
 
 
@@ -126,14 +126,14 @@ def _set_first_spread(model, config, directory, unit):
     if config.is_sampled:
         set_noise(model, batches)
     elif noise := set_spread(model, batches):
-        print(entry("noise", f"{noise:.2g}{'' if unit == '1' else ' ' + unit} of observed positions"), flush=True)
+        print(entry("noise", f"{noise:.2g}{unit_suffix(unit)} of observed positions"), flush=True)
 
 
 def _some_windows(config, directory):
     """Batches of the training split, of 64 windows together or a few more."""
-    size = min(config.batch_size, _NUM_WINDOWS)
+    size = min(config.batch_size, SPREAD_WINDOWS)
     batches = dataset.batches(directory, "train", config.windows, batch_size=size, seed=config.seed, shuffle=True)
-    return batches.take(-(-_NUM_WINDOWS // size))
+    return batches.take(-(-SPREAD_WINDOWS // size))
 
 
 def _all_windows(config, directory):

@@ -3,13 +3,13 @@
 import numpy as np
 from scipy.special import logsumexp
 
-_ROUNDS = 100
+ROUNDS = 100
 _FIRST_QUANTILES = (0.99, 0.25)
 _SMALLEST = 1e-9
 _TINY = 1e-60
 
 
-def normal_mixture(errors, num_components, rounds=_ROUNDS):
+def normal_mixture(errors, num_components, rounds=ROUNDS):
     """Weights and standard deviations, widest first, of a mixture of K normal distributions around 0.
 
     Expectation maximization.

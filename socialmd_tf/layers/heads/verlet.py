@@ -136,20 +136,19 @@ class VerletHead(KinematicHead):
         No gradient passes through the velocity: along a window of observed frames, it would grow with the chaos of the
         motion.
         """
-        *covariances, predicted, velocities = state
-        if self.has_measurement_noise:
-            covariances, *moving = self.measurement.observe(covariances, predicted, velocities, positions)
-            return (*covariances, *moving)
-        corrected = ops.stop_gradient(velocities + (positions - predicted))
-        return (*super().get_initial_state(positions), positions, corrected)
+        return self._observe(state, positions, is_drawn=False)
 
     def observe_drawn(self, state, positions):
         """The state after a frame that was drawn from the predicted density: what is drawn follows the law."""
-        if not self.has_measurement_noise:
-            return self.observe(state, positions)
+        return self._observe(state, positions, is_drawn=True)
+
+    def _observe(self, state, positions, is_drawn):
         *covariances, predicted, velocities = state
-        covariances, *moving = self.measurement.observe(covariances, predicted, velocities, positions, is_drawn=True)
-        return (*covariances, *moving)
+        if self.has_measurement_noise:
+            covariances, *moving = self.measurement.observe(covariances, predicted, velocities, positions, is_drawn)
+            return (*covariances, *moving)
+        corrected = ops.stop_gradient(velocities + (positions - predicted))
+        return (*super().get_initial_state(positions), positions, corrected)
 
     def observe_velocities(self, state, velocities):
         """The state after a frame whose velocities `[B, N, D]` were observed, in units of length per frame interval."""

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -13,17 +14,15 @@ from socialmd_tf.training.initial_spread import set_noise, set_spread
 DEVIATION, SCALE = 0.02, 5.0
 
 
+def model_of_forces(num_components, rollout_steps, **changes):
+    """A small model; without terms, its law is straight motion."""
+    settings = {"units": 4, "interaction": "none", "num_features": 0, "acceleration_scale": SCALE, **changes}
+    settings |= {"num_components": num_components, "rollout_steps": rollout_steps}
+    return build_model(dataclasses.replace(preset("forces"), **settings))
+
+
 def normal_accelerations(num_components):
     """Straight motion as the law, and particles with independent normal accelerations; half of them are padding."""
-    config = dataclasses.replace(
-        preset("forces"),
-        units=4,
-        interaction="none",
-        num_components=num_components,
-        num_features=0,
-        rollout_steps=6,
-        acceleration_scale=SCALE,
-    )
     accelerations = np.random.default_rng(0).normal(scale=DEVIATION, size=(8, 10, 20, 2))
     accelerations[:, 0] = 0
     frames = accelerations.cumsum(axis=1).cumsum(axis=1).astype("float32")
@@ -31,7 +30,7 @@ def normal_accelerations(num_components):
     mask = np.ones((8, 20), "float32")
     mask[:, 10:] = 0
     inputs = {"positions": frames[:, :4], "features": np.zeros((8, 20, 0), "float32"), "mask": mask}
-    return build_model(config), inputs, frames[:, 4:]
+    return model_of_forces(num_components, 6), inputs, frames[:, 4:]
 
 
 def test_noise_is_as_wide_as_single_frames_err():
@@ -71,18 +70,7 @@ def test_the_likelihood_is_that_of_the_true_deviations(num_components):
 
 def accelerated_half():
     """A field that accelerates particles of feature 1, half of them, whose accelerations scatter ten times as much."""
-    terms = Terms(fields=(Factor(indicates=(0, 1.0)),))
-    config = dataclasses.replace(
-        preset("forces"),
-        units=4,
-        interaction="none",
-        num_components=1,
-        num_features=1,
-        rollout_steps=6,
-        acceleration_scale=SCALE,
-        terms=terms,
-    )
-    model = build_model(config)
+    model = model_of_forces(1, 6, num_features=1, terms=Terms(fields=(Factor(indicates=(0, 1.0)),)))
     field = rollout_layer(model).head.force.field
     coefficients = np.zeros(field.coefficients.shape)
     coefficients[0, 0, field.exponents.index((0, 0))] = 2 / SCALE
@@ -111,15 +99,6 @@ def test_noise_grows_by_the_accelerations_that_the_head_predicts():
 
 def measured_lines(deviation, num_observed=5, num_components=3):
     """Straight motion, the law without terms, whose positions are observed with noise; 20 particles, 16 windows."""
-    config = dataclasses.replace(
-        preset("forces"),
-        units=4,
-        interaction="none",
-        num_components=num_components,
-        num_features=0,
-        rollout_steps=10,
-        acceleration_scale=SCALE,
-    )
     generator = np.random.default_rng(4)
     start, velocity = generator.normal(size=(2, 16, 1, 20, 2))
     lines = start + velocity * np.arange(num_observed + 10)[:, None, None]
@@ -129,7 +108,7 @@ def measured_lines(deviation, num_observed=5, num_components=3):
         "features": np.zeros((16, 20, 0), "float32"),
         "mask": np.ones((16, 20), "float32"),
     }
-    return build_model(config), inputs, frames[:, num_observed:]
+    return model_of_forces(num_components, 10), inputs, frames[:, num_observed:]
 
 
 def test_noise_of_observed_positions_is_found_and_averaged_over_all_frames():
@@ -161,7 +140,8 @@ def test_noise_without_which_errors_are_as_likely_is_not_kept(monkeypatch):
     rollout_layer(expected).head.has_measurement_noise = False
     assert set_spread(expected, [(inputs, targets)]) == 0.0
     model, inputs, targets = measured_lines(DEVIATION)
-    monkeypatch.setattr(initial_spread, "log_likelihood", lambda *arguments, calls=[]: -len(calls.append(1) or calls))
+    likelihoods, mixture = itertools.count(0, -1), initial_spread.mixture_of_scaled
+    monkeypatch.setattr(initial_spread, "mixture_of_scaled", lambda *known: (next(likelihoods), *mixture(*known)[1:]))
     assert set_spread(model, [(inputs, targets)]) == 0.0
     for found, wanted in zip(rollout_layer(model).head.weights, rollout_layer(expected).head.weights, strict=False):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, err_msg=found.path)
