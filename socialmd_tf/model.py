@@ -55,7 +55,7 @@ def rollout_layer(model):
 
 
 def for_data(config, manifest, data_config, scales, directory=None):
-    """`config` with the dimensions, features, rollout length and scales of a dataset; no longer ranges than its boxes.
+    """`config` with the dimensions, features, window lengths and scales of a dataset; no longer ranges than its boxes.
 
     Args:
         config: A `ModelConfig`.
@@ -73,6 +73,7 @@ def for_data(config, manifest, data_config, scales, directory=None):
         num_dimensions=manifest.num_dimensions,
         num_features=len(manifest.particle_features),
         anchor_start=manifest.anchor_start,
+        warm_up_steps=data_config.warm_up_steps,
         rollout_steps=data_config.rollout_steps,
         move_scale=move_scale,
         acceleration_scale=acceleration_scale,

@@ -29,6 +29,8 @@ class ModelConfig:
     """Column of the features at which the anchors begin; None without anchors. Training takes it from the dataset."""
     rollout_steps: Annotated[int, tyro.conf.Suppress] = DataConfig.rollout_steps
     """Number of frames predicted in training (T'). Training takes it from the window settings."""
+    warm_up_steps: Annotated[int, tyro.conf.Suppress] = DataConfig.warm_up_steps
+    """Number of frames observed in training (T). Training takes it from the window settings."""
     periodic: Annotated[bool, tyro.conf.Suppress] = False
     """Whether the systems are in periodic boxes. Training takes it from the dataset."""
     num_edge_types: Annotated[int, tyro.conf.Suppress] = 0

@@ -63,6 +63,8 @@ def kinematic(config: Any, name: str) -> Any:
         "split_distance",
         "growing_noise",
         "measurement_noise",
+        "move_scale",
+        "warm_up_steps",
     ),
     kinematic=True,
     calibrates=True,
@@ -84,6 +86,8 @@ def verlet(config: Any, name: str) -> Any:
         split_distance=config.split_distance,
         has_growing_noise=config.growing_noise,
         has_measurement_noise=config.measurement_noise,
+        move_scale=config.move_scale,
+        memory=max(2, config.warm_up_steps),
         name=name,
     )
 

@@ -30,6 +30,7 @@ NOT_WEIGHTS = (
     "step_fraction",
     "substeps",
     "walls",
+    "warm_up_steps",
 )
 """Settings of a model that may differ from those its weights were trained with.
 
@@ -74,7 +75,8 @@ def initial_weights(config, manifest):
         return None
     different = difference(initial.model, to_dict(config.model), NOT_WEIGHTS)
     if different:
-        raise UserError(f"`{initial.flag}` must have the same model settings. In {initial.path} {different}")
+        advice = "; without --preset and flags of --model, they are the same" if config.initial_model else ""
+        raise UserError(f"`{initial.flag}` must have the same model settings{advice}. In {initial.path} {different}")
     _check_data(initial, manifest, manifest.time_between_frames * config.windows.subsample)
     return initial
 
@@ -130,13 +132,15 @@ def _check_data(initial, manifest, time_between_frames):
 def settings_of_export(path):
     """Settings of a `TrainConfig` that an exported model was trained with: `preset`, `model` and `windows`.
 
-    The number of phases is left out, so that it follows `subsample`.
+    Settings of the model that the export does not know are off. The number of phases is left out, so that it follows
+    `subsample`.
 
     Raises:
         UserError: There is no exported model.
     """
     _, card = _card_of(path)
-    settings = {name: card[name] for name in ("preset", "model", "windows") if name in card}
+    settings = {name: card[name] for name in ("preset", "windows") if name in card}
+    settings["model"] = to_dict(from_dict(ModelConfig, card["model"]))
     if isinstance(settings.get("windows"), dict):
         settings["windows"] = {key: value for key, value in settings["windows"].items() if key != "subsample_phases"}
     return settings

@@ -83,8 +83,9 @@ def _set_measurement(run, head, batches, unit, noise):
     curvature = max(_CURVATURES, key=lambda each: likelihood_of(each, 1.0))
     share = max(_SHARES, key=lambda each: likelihood_of(curvature, each))
     likelihood, weights, deviations = _set_mixture(head, *rollouts(batches, curvature, share), share * unit)
-    head.measurement.set_noise(noise * deviations[0], curvature)
-    return likelihood, noise * math.sqrt(weights @ deviations**2)
+    deviation = math.sqrt(weights @ deviations**2)
+    head.measurement.set_noise(noise * deviations[0], curvature, deviations[0] / deviation)
+    return likelihood, noise * deviation
 
 
 def _first_windows(batches):

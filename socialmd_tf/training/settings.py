@@ -18,6 +18,8 @@ def difference(saved, settings, may_differ):
         if key in _PATHS and here and there:
             here, there = str(Path(here).resolve()), str(Path(there).resolve())
         if key not in may_differ and here != there:
+            if isinstance(here, dict) or isinstance(there, dict):
+                return f"`{key}` are others than here"
             return f"`{key}` is {there!r} there and {here!r} here"
     return None
 

@@ -154,3 +154,17 @@ def test_an_initial_model_sets_the_defaults(tmp_path):
     assert (config.epochs, config.model.units, config.windows.rotations) == (7, 4, 1)
     with pytest.raises(UserError, match="`initial_model` must be absent with `initial_weights`"):
         parse([*flags, "--initial-weights=run"])
+
+
+def test_settings_that_an_older_export_does_not_know_are_off(tmp_path):
+    """Not as the preset has them: the weights were trained without."""
+    settings = to_dict(PRESETS["forces"])
+    assert settings.pop("growing_noise") and settings.pop("measurement_noise")
+    known = {"num_dimensions": 2, "features": ["mass"], "length_unit": "1", "time_between_frames": 0.1}
+    extra = tmp_path / "model" / "1" / "assets.extra"
+    extra.mkdir(parents=True)
+    (extra.parent / "saved_model.pb").touch()
+    (extra / "model_card.json").write_text(json.dumps({"preset": "forces", "model": settings, **known}))
+    config = parse(["--initial-model", str(tmp_path / "model")])
+    assert config.preset == "forces"
+    assert (config.model.growing_noise, config.model.measurement_noise) == (False, False)

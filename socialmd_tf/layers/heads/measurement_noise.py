@@ -7,7 +7,8 @@ from keras import ops
 
 _INITIAL_LOGARITHM = -20.0
 _POOR = 1e3  # in units of R: with such a variance, the velocity is that of the last two positions
-_UNKNOWN = 1e12  # in squared acceleration scales: the variance of what has not been observed
+_UNKNOWN = 1e12  # in squared acceleration scales: the variance of a position that has not been observed
+_NORMAL = math.pi / 2  # variance of a normal distribution whose mean absolute value is 1
 
 
 class MeasurementNoise(keras.layers.Layer):
@@ -25,44 +26,58 @@ class MeasurementNoise(keras.layers.Layer):
 
     The law was followed from an x and a v that a new y corrects. Where forces change along the path, the corrected v
     therefore has an error of a fraction kappa of its correction: P_vv also grows by kappa^2 (P_xv / S)^2 |y - x|^2 / D.
-    With kappa = 1, v is that of the last two frames, as without noise. Before the first frame, nothing is known of x
-    and v, and v is taken as 0. Where P_xv is above 1000 R, two positions determine v, and P_vv is 2 R before it grows.
+    With kappa = 1, v is that of the last two frames, as without noise.
 
-    Covariances are multiples of the identity: of P, the mean of the diagonal counts. sigma and kappa are exponentials
-    of weights, at first 2e-9 acceleration scales, and 2e-9.
+    Before the first frame, nothing is known of x, and v is 0 with the variance of typical moves, times s^2. Where P_xv
+    is above 1000 R, two positions determine v, and P_vv is 2 R before it grows.
+
+    What the law neglects adds up along a path, and the numbers above are learned from windows of T observed frames.
+    Frames before the last T or so therefore do not count: on straight lines, after observed frames,
+
+        P_xx >= R / T,   P_vv >= 12 R / (T (T^2 - 1)),
+
+    which are the variances that the mean and the slope of T positions have.
+
+    Covariances are multiples of the identity: of P, the mean of the diagonal counts. They are those of the widest
+    component of the density; s is the ratio of its standard deviation and that of the mixture. sigma, kappa and s are
+    exponentials of weights, at first 2e-9 acceleration scales, 2e-9, and 1.
 
     Args:
         acceleration_scale: Unit of sigma: typical second difference of positions, in units of length.
+        move_scale: Typical move, the mean absolute value along an axis, in units of length.
+        memory: T, at least 2.
     """
 
-    def __init__(self, acceleration_scale, **kwargs):
+    def __init__(self, acceleration_scale, move_scale, memory, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.acceleration_scale = acceleration_scale
+        self.move_scale = move_scale
+        self.memory = memory
 
     def build(self, shape=None):
         """Create the weights."""
         start = keras.initializers.Constant(_INITIAL_LOGARITHM)
         self.logarithm = self.add_weight((), start, dtype="float32", autocast=False, name="logarithm")
         self.curvature = self.add_weight((), start, dtype="float32", autocast=False, name="curvature")
+        self.width = self.add_weight((), "zeros", dtype="float32", autocast=False, trainable=False, name="width")
 
-    def set_noise(self, deviation, curvature):
-        """Set sigma, in units of length, and kappa."""
+    def set_noise(self, deviation, curvature, width=1.0):
+        """Set sigma, in units of length, kappa and s."""
         self.logarithm.assign(math.log(deviation / self.acceleration_scale))
         self.curvature.assign(math.log(curvature))
+        self.width.assign(math.log(width))
 
     @property
     def variance(self):
         """R, in units of length squared."""
         return ops.square(self.acceleration_scale * ops.exp(self.logarithm))
 
-    @property
-    def _unknown(self):
-        return _UNKNOWN * self.acceleration_scale**2
-
     def before_first_frame(self, covariances):
-        """P_xx, P_xv and P_vv of position and velocity of which nothing is known; `covariances` have their shapes."""
-        unknown = self._unknown * ops.eye(covariances[0].shape[-1])
-        return tuple(part * unknown + ops.zeros_like(old) for part, old in zip((1, 0, 1), covariances, strict=True))
+        """P_xx, P_xv and P_vv before anything is observed; `covariances` have their shapes."""
+        identity = ops.eye(covariances[0].shape[-1])
+        moves = _NORMAL * ops.square(self.move_scale * ops.exp(self.width))
+        variances = (_UNKNOWN * self.acceleration_scale**2, 0.0, moves)
+        return tuple(part * identity + ops.zeros_like(old) for part, old in zip(variances, covariances, strict=True))
 
     def observe(self, covariances, positions, velocities, observed, is_drawn=False):
         """Estimates after an observed frame.
@@ -86,9 +101,11 @@ class MeasurementNoise(keras.layers.Layer):
         correction = xv / total * error
         # Differences of large numbers would not give the variance of a velocity that two positions determine.
         variance = ops.where(xv > _POOR * noise, 2 * noise, ops.maximum(vv - ops.square(xv) / total, 0.0))
+        filtered = [xx * noise / total, xv * noise / total, variance]
         if not is_drawn:
-            variance += ops.exp(2 * self.curvature) * ops.mean(ops.square(correction), axis=-1, keepdims=True)
-        filtered = (xx * noise / total, xv * noise / total, variance)
+            filtered[2] += ops.exp(2 * self.curvature) * ops.mean(ops.square(correction), axis=-1, keepdims=True)
+            filtered[0] = ops.maximum(filtered[0], noise / self.memory)
+            filtered[2] = ops.maximum(filtered[2], 12 * noise / (self.memory * (self.memory**2 - 1)))
         identity = ops.eye(size)
         return (
             tuple(value[..., None] * identity for value in filtered),

@@ -67,6 +67,8 @@ class VerletHead(KinematicHead):
             0 if all pairs take the same steps. Without effect within `static_shapes`.
         has_growing_noise: Whether noise grows with the acceleration.
         has_measurement_noise: Whether observed positions have noise.
+        move_scale: Typical move, in units of length; only for noise of observed positions.
+        memory: T, the number of observed frames that count, see `MeasurementNoise`; likewise.
     """
 
     def __init__(
@@ -83,6 +85,8 @@ class VerletHead(KinematicHead):
         split_distance=0.0,
         has_growing_noise=False,
         has_measurement_noise=False,
+        move_scale=1.0,
+        memory=2,
         **kwargs,
     ):
         super().__init__(num_dimensions, num_components, scale_floor, acceleration_scale, **kwargs)
@@ -96,8 +100,10 @@ class VerletHead(KinematicHead):
         if has_growing_noise:
             self.growth = NoiseGrowth(acceleration_scale, name="growth")
         self.has_measurement_noise = has_measurement_noise
+        self.move_scale = move_scale
+        self.memory = memory
         if has_measurement_noise:
-            self.measurement = MeasurementNoise(acceleration_scale, name="measurement")
+            self.measurement = MeasurementNoise(acceleration_scale, move_scale, memory, name="measurement")
 
     def build(self, outputs_shape, inputs_shape, state_shape=None):
         """Create the weights."""
@@ -233,6 +239,8 @@ class VerletHead(KinematicHead):
             "split_distance": self.split_distance,
             "has_growing_noise": self.has_growing_noise,
             "has_measurement_noise": self.has_measurement_noise,
+            "move_scale": self.move_scale,
+            "memory": self.memory,
         }
 
     @classmethod

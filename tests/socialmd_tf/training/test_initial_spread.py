@@ -98,7 +98,10 @@ def test_noise_grows_by_the_accelerations_that_the_head_predicts():
 
 
 def measured_lines(deviation, num_observed=5, num_components=3):
-    """Straight motion, the law without terms, whose positions are observed with noise; 20 particles, 16 windows."""
+    """Straight motion, the law without terms, whose positions are observed with noise; 20 particles, 16 windows.
+
+    `deviation` is that of all noise, or of that of each particle `[20, 1]`.
+    """
     generator = np.random.default_rng(4)
     start, velocity = generator.normal(size=(2, 16, 1, 20, 2))
     lines = start + velocity * np.arange(num_observed + 10)[:, None, None]
@@ -108,7 +111,18 @@ def measured_lines(deviation, num_observed=5, num_components=3):
         "features": np.zeros((16, 20, 0), "float32"),
         "mask": np.ones((16, 20), "float32"),
     }
-    return model_of_forces(num_components, 10), inputs, frames[:, num_observed:]
+    model = model_of_forces(num_components, 10, move_scale=float(np.abs(velocity).mean()))
+    return model, inputs, frames[:, num_observed:]
+
+
+@pytest.mark.parametrize("deviation", [DEVIATION, DEVIATION * np.array([[4.0], *[[0.5]] * 19])])
+def test_after_one_observed_frame_the_spread_is_that_of_typical_moves(deviation):
+    """Also if the noise of few particles makes the widest component far wider than the mixture."""
+    model, inputs, targets = measured_lines(deviation)
+    set_spread(model, [(inputs, targets)])
+    parameters = model.predict_on_batch({**inputs, "positions": inputs["positions"][:, :1]})
+    predicted = np.asarray(rollout_layer(model).head.layout.covariance(parameters))[..., 0, 0].mean(axis=(0, 2))
+    np.testing.assert_allclose(predicted, np.arange(1, 11) ** 2, rtol=0.15)
 
 
 def test_noise_of_observed_positions_is_found_and_averaged_over_all_frames():
@@ -130,7 +144,7 @@ def test_noise_of_observed_positions_is_found_and_averaged_over_all_frames():
 def test_errors_of_accelerations_are_not_taken_for_noise_of_observed_positions():
     model, inputs, targets = normal_accelerations(3)
     assert set_spread(model, [(inputs, targets)]) == 0.0
-    logarithm, curvature = map(float, rollout_layer(model).head.measurement.weights)
+    logarithm, curvature = map(float, rollout_layer(model).head.measurement.trainable_weights)
     assert logarithm == curvature == -20
 
 

@@ -12,6 +12,10 @@ def test_the_first_difference_is_named():
     assert difference(saved, {"b": 2, "c": 3}, ()) == "`a` is 1 there and None here"
 
 
+def test_whole_groups_of_settings_are_not_printed():
+    assert difference({"terms": {"pairs": [1, 2]}}, {"terms": {"pairs": []}}, ()) == "`terms` are others than here"
+
+
 def test_only_names_of_runs_and_models_are_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert difference({"initial_model": "a"}, {"initial_model": str(tmp_path / "a")}, ()) is None

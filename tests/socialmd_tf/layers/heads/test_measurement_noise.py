@@ -6,11 +6,11 @@ from socialmd_tf.layers.heads.kinematic import KinematicHead
 from socialmd_tf.layers.heads.measurement_noise import MeasurementNoise
 from tests.socialmd_tf.layers.heads.verlet_systems import FLOOR, WIDTH, free, observed_states, system
 
-UNIT = 0.5
+UNIT, MOVE = 0.5, 100.0
 
 
-def layer(deviation, curvature):
-    noise = MeasurementNoise(UNIT)
+def layer(deviation, curvature, memory=10):
+    noise = MeasurementNoise(UNIT, MOVE, memory)
     noise.build()
     noise.set_noise(deviation, curvature)
     return noise
@@ -77,13 +77,51 @@ def test_a_curvature_of_one_gives_the_velocity_of_the_last_two_frames():
         np.testing.assert_allclose(velocities, frame - before, atol=3e-5)
 
 
+@pytest.mark.parametrize("memory", [2, 5])
+def test_what_the_law_neglects_does_not_add_up_over_more_frames_than_memory(memory):
+    """A small acceleration that the law does not know, which memory of all frames would follow ever less."""
+    times = np.arange(90)[:, None, None]
+    bent = noisy_lines(90, 0.01) + (1e-3 * times**2 / 2).astype("float32")
+    everything, bounded = (follow(layer(0.01, 1e-9, count), bent) for count in (1000, memory))
+    first, last = (np.abs(bounded[index][0] - bent[index]).mean() for index in (memory, -1))
+    assert last < 2 * max(first, 0.01)
+    assert np.abs(everything[-1][0] - bent[-1]).mean() > 5 * last
+    for index in (memory, 30, -1):
+        xx, vv = (bounded[index][which].max() for which in (2, 4))
+        assert xx >= 0.999 * 0.01**2 / memory
+        assert vv >= 0.999 * 12 * 0.01**2 / (memory * (memory**2 - 1))
+    assert everything[-1][4].max() < 0.01 * bounded[-1][4].max()
+
+
+@pytest.mark.parametrize("memory", [5, 9])
+def test_until_memory_is_full_all_frames_count(memory):
+    frames = noisy_lines(memory, 0.1)
+    bounded, everything = (follow(layer(0.1, 1e-9, count), frames) for count in (memory, 1000))
+    for found, wanted in zip(bounded, everything, strict=True):
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-6)
+
+
+def test_after_one_frame_the_velocity_is_that_of_typical_moves():
+    generator = np.random.default_rng(2)
+    moves = MOVE * generator.normal(size=(1, 4000, 2)).astype("float32")
+    noise = MeasurementNoise(UNIT, float(np.abs(moves).mean()), 5)
+    noise.build()
+    noise.set_noise(0.1, 0.1, 3.0)
+    positions, velocities, xx, _, vv = follow(noise, np.zeros_like(moves))[0]
+    np.testing.assert_allclose(positions, 0, atol=1e-6)
+    assert not velocities.any()
+    np.testing.assert_allclose(xx[0], np.broadcast_to(0.1**2 * np.eye(2), xx[0].shape), rtol=1e-3)
+    np.testing.assert_allclose(vv[0], np.broadcast_to(9 * moves.var() * np.eye(2), vv[0].shape), rtol=0.05)
+
+
 @pytest.mark.parametrize("drift", [1e-4, 1e-2, 1.0])
 def test_equals_a_filter_in_matrices(drift):
-    """The textbook's matrices in float64, from a prior that is wide and not infinite."""
+    """The textbook's matrices in float64, from a prior of positions that is wide and not infinite."""
     frames, variance = noisy_lines(10, 0.1), 0.1**2
     transition, observed = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[1.0, 0.0]])
     state = np.stack([frames[0].ravel().astype("float64"), np.zeros(frames[0].size)])
-    covariance = 1e8 * np.eye(2)
+    covariance = np.diag([1e8, np.pi / 2 * MOVE**2])
     estimates = follow(layer(0.1, 1e-9), frames, drift)
     for index, ((positions, velocities, xx, xv, vv), frame) in enumerate(zip(estimates, frames, strict=True)):
         gain = covariance @ observed.T / (covariance[0, 0] + variance)
@@ -107,7 +145,7 @@ def test_observed_velocities_are_exact_and_positions_are_not():
 def test_a_head_predicts_what_least_squares_predict_and_how_far_that_is_off():
     """Free particles: the mean continues the line of least squares; the variance is that of the next observation."""
     deviation, num_frames = 0.05, 5
-    head = free(has_measurement_noise=True, has_growing_noise=True)
+    head = free(has_measurement_noise=True, has_growing_noise=True, move_scale=MOVE, memory=num_frames)
     head.scale.set_weights([np.zeros(weight.shape) for weight in head.scale.get_weights()])
     head.scale.bias.assign([-40.0, -40.0, 0.0])  # no errors of accelerations
     head.measurement.set_noise(deviation, 1e-9)
@@ -145,7 +183,7 @@ def test_gradients_reach_the_noise_through_many_frames():
 def test_drawn_paths_have_the_variances_of_the_predicted_densities(curvature):
     """Free particles with noise of positions and of accelerations: 4 000 paths, one system each, frame by frame."""
     num_paths, generator = 4000, np.random.default_rng(6)
-    head = free(has_measurement_noise=True, substeps=1)
+    head = free(has_measurement_noise=True, substeps=1, move_scale=MOVE, memory=3)
     head.scale.set_weights([np.zeros(weight.shape) for weight in head.scale.get_weights()])
     head.measurement.set_noise(0.3, curvature)
     frames = np.repeat(noisy_lines(5, 0.3, num_particles=3)[:, None], num_paths, axis=1)
