@@ -64,7 +64,8 @@ class Signatures(tf.Module):
             "initial_state": frame,
             "step": {**frame, **masked, **known_of_frame, "observed": ("B",), **self.state_shapes},
         }
-        self._advance = tf.function(self._read_and_predict, jit_compile=is_compiled)
+        # As a bound method: a function of the module would be traced again, and stored again, on its own.
+        self._advance = tf.function(self._read_and_predict, jit_compile=is_compiled, autograph=False).__call__
         self._add_functions()
 
     def functions(self):
@@ -123,7 +124,7 @@ class Signatures(tf.Module):
         signature = [*([known] if known else []), *specs.values(), *([state] if state else [])]
         function = function if known else functools.partial(function, {})
         # Without a signature, the shapes in the graph are those of the inputs.
-        return tf.function(function, input_signature=None if self._is_compiled else signature)
+        return tf.function(function, input_signature=None if self._is_compiled else signature, autograph=False)
 
     def _accept(self, signature, **inputs):
         """The checked inputs with a mask and one horizon per row; a fault refuses the request."""
@@ -168,8 +169,9 @@ class Signatures(tf.Module):
         known = {name: inputs[name] for name in _STATIC if name in inputs}
         if "velocities" in inputs:
             known |= {"observed_velocities": inputs["velocities"], "is_observed": inputs["velocities_observed"]}
+        is_observed, is_drawn = inputs["observed"], tf.zeros_like(inputs["observed"])
         parameters, state = self._advance(
-            inputs["positions"], inputs["features"], inputs["mask"], inputs["observed"], state, known
+            inputs["positions"], inputs["features"], inputs["mask"], is_observed, is_drawn, state, known
         )
         moments = {name: _keep(inputs["mask"] > 0, tensor) for name, tensor in self._moments(parameters).items()}
         return {**moments, **state}
@@ -202,17 +204,17 @@ class Signatures(tf.Module):
         shape = tf.concat([shape, [self._layout.num_dimensions]], axis=0)
         return uniform, tf.random.stateless_normal(shape, fold_in(seed, step))
 
-    def _read_and_predict(self, positions, features, mask, observed, state, known, is_drawn=None):
-        """Read a frame `[B, N, D]`, which was `observed` `[B]` or fed back, and predict the next one.
+    def _read_and_predict(self, positions, features, mask, is_observed, is_drawn, state, known):
+        """Read a frame `[B, N, D]`, and predict the next one.
 
-        `known` is what else `Rollout.step` takes; `is_drawn` `[B]` as for `Rollout.observe`.
+        `is_observed` and `is_drawn` are `[B]` as for `Rollout.observe`; `known` is what else `Rollout.step` takes.
 
         Returns:
             Parameters of the density `[B, N, P]`, and the new state.
         """
         # An exported graph may run on a machine that is not like this one.
         with compiled_by_xla(self._is_compiled), contextlib.nullcontext() if self._is_compiled else on_any_device():
-            state = self._layer.observe(positions, observed, _to_state(state, self._layer), is_drawn)
+            state = self._layer.observe(positions, is_observed, _to_state(state, self._layer), is_drawn)
             parameters, state = self._layer.step(positions, features, mask, state, **known)
         return parameters, _to_tensors(state, self._layer.head)
 
@@ -244,8 +246,8 @@ class Signatures(tf.Module):
             number = index - last  # of the predicted frame; frames up to number 0 are observed
             frame = tf.where(number <= 0, observed[tf.minimum(index, last)], following)
             is_observed = every_row if draw else every_row & (number <= 0)  # drawn positions count as observed
-            is_drawn = every_row & (number > 0) if draw else None
-            predicted, state = self._advance(frame, features, mask, is_observed, state, known_of(index), is_drawn)
+            is_drawn = is_observed & (number > 0)
+            predicted, state = self._advance(frame, features, mask, is_observed, is_drawn, state, known_of(index))
             following = draw(frame, predicted, number) if draw else self._layer.head.mean(predicted)
             following = choose_rows(number < inputs["horizon"], following * mask[..., None], frame)
             slot = tf.maximum(number, 0)
