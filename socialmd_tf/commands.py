@@ -1,5 +1,7 @@
 """Common parts of the commands: how flags are parsed, and how a command ends."""
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -64,6 +66,8 @@ def import_tensorflow() -> None:
 
     They are about the instructions of the processor, drivers that are not there, and the rounding of sums.
     """
+    # Graphs refer to each other in circles. At the end of the process, taking them apart would take seconds.
+    atexit.register(gc.freeze)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors are raised; their log lines add nothing
     stderr = os.dup(2)
     try:

@@ -124,7 +124,7 @@ class ScoredWindows:
         for batch in self.windows.batches(self.directory, self.split, rows):
             moments = {name: self._moments(predictor, batch) for name, predictor in predictors.items()}
             samples = {
-                name: np.stack([self.draw(predictor, batch, (sample, len(found))) for sample in range(_SAMPLES)])
+                name: self._draw_several(predictor, batch, _SAMPLES, len(found))
                 for name, predictor in predictors.items()
                 if predictor.draw is not None
             }
@@ -186,13 +186,27 @@ class ScoredWindows:
 
     def draw(self, predictor, batch, seed):
         """One drawn path of every window at the common frames `[B, T', N, D]`; the seed is two integers."""
-        drawn = np.asarray(predictor.draw(batch.inputs(predictor.windows), seed))
-        return drawn[:, self.windows.steps_of(predictor.windows)]
+        return self._draw_common(predictor, batch.inputs(predictor.windows), seed)
+
+    def _draw_several(self, predictor, batch, number, seed):
+        """Drawn paths of every window `[S, B, T', N, D]`, as many together as a batch may have windows."""
+        inputs, count = batch.inputs(predictor.windows), len(batch.mask)
+        together = max(1, self.windows.size_of_batches(self.directory, self.split) // count)
+        drawn = []
+        for first in range(0, number, together):
+            copies = min(together, number - first)
+            repeated = {name: np.concatenate([values] * copies) for name, values in inputs.items()}
+            paths = self._draw_common(predictor, repeated, (seed, first * count))
+            drawn.append(paths.reshape(copies, count, *paths.shape[1:]))
+        return np.concatenate(drawn)
+
+    def _draw_common(self, predictor, inputs, seed):
+        return np.asarray(predictor.draw(inputs, seed))[:, self.windows.steps_of(predictor.windows)]
 
     def _moments(self, predictor, batch):
         """Mean and covariance of every predicted frame; of random motion, those of several drawn paths."""
         if predictor.is_sampled and predictor.draw is not None:
-            drawn = np.stack([self.draw(predictor, batch, (number, 0)) for number in range(_PATHS)])
+            drawn = self._draw_several(predictor, batch, _PATHS, 0)
             apart = drawn - drawn.mean(axis=0)
             return drawn.mean(axis=0), np.einsum("s...i,s...j->...ij", apart, apart) / (_PATHS - 1)
         parameters, layout = self.predict(predictor, batch), predictor.layout

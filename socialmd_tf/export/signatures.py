@@ -86,7 +86,8 @@ class Signatures(tf.Module):
         def sample(known, positions, features, horizon=horizon_in_training, seed=no_seed):
             """One drawn trajectory; the drawn positions are fed back."""
             inputs = self._accept("sample", positions=positions, features=features, **known, horizon=horizon, seed=seed)
-            return {"positions": self._unroll(inputs, lambda *step: self._draw(inputs, *step))[1]}
+            drawn = tf.ones_like(inputs["horizon"], tf.bool)
+            return {"positions": self._unroll(inputs, drawn, lambda *step: self._draw(inputs, *step))[1]}
 
         def density(known, positions, features, mask, horizon=horizon_in_training):
             """Parameters of the density of every predicted frame; the mean is fed back."""
@@ -157,8 +158,16 @@ class Signatures(tf.Module):
     def _roll_rows(self, inputs):
         horizon, mask = inputs["horizon"], inputs["mask"]
         real = tf.sequence_mask(horizon)[:, :, None] & (mask > 0)[:, None, :]  # [B, horizon, N]
-        outputs = self._moments(self._unroll(inputs)[0])
-        outputs["positions"] = self._unroll(inputs, lambda *step: self._draw_rows(inputs, *step))[1]
+        # Means and drawn paths are the two halves of one batch.
+        count = tf.shape(horizon)[0]
+        twice = {name: tf.concat([tensor, tensor], axis=0) for name, tensor in inputs.items()}
+
+        def follow(frames, parameters, step):
+            drawn = self._draw_rows(inputs, frames[count:], parameters[count:], step)
+            return tf.concat([self._layer.head.mean(parameters[:count]), drawn], axis=0)
+
+        parameters, positions = self._unroll(twice, tf.range(2 * count) >= count, follow)
+        outputs = {**self._moments(parameters[:count]), "positions": positions[count:]}
         return {**{name: _keep(real, tensor) for name, tensor in outputs.items()}, "num_frames": horizon}
 
     def _start_rows(self, inputs):
@@ -218,14 +227,15 @@ class Signatures(tf.Module):
             parameters, state = self._layer.step(positions, features, mask, state, **known)
         return parameters, _to_tensors(state, self._layer.head)
 
-    def _unroll(self, inputs, draw=None):
+    def _unroll(self, inputs, drawn=None, follow=None):
         """Predict `max(horizon)` frames, as `Rollout.run` does, but keep in memory only what is returned.
 
         Args:
             inputs: `positions` `[B, T, N, D]`, `features`, `mask`, the optional inputs of the model and `horizon`
                 `[B]`; a row past its own horizon stands still.
-            draw: Function of a frame, the parameters after it and the number of the next one, that gives the positions
-                of that, which then count as observed. By default the mean is fed back.
+            drawn: Rows in which the positions that follow are drawn, and then count as observed `[B]`; by default none.
+            follow: Function of a frame, the parameters after it and the number of the next one, that gives the
+                positions of that; by default the mean.
 
         Returns:
             Parameters `[B, horizon, N, P]` and the positions that followed `[B, horizon, N, D]`.
@@ -233,6 +243,7 @@ class Signatures(tf.Module):
         observed = tf.transpose(inputs["positions"], [1, 0, 2, 3])
         last, horizon = tf.shape(observed)[0] - 1, tf.reduce_max(inputs["horizon"])
         every_row = tf.ones_like(inputs["horizon"], tf.bool)
+        drawn = ~every_row if drawn is None else drawn
         features, mask = inputs["features"], inputs["mask"]
         static = {name: inputs[name] for name in _STATIC if name in inputs}
 
@@ -245,10 +256,9 @@ class Signatures(tf.Module):
         def body(index, following, state, parameters, followed):
             number = index - last  # of the predicted frame; frames up to number 0 are observed
             frame = tf.where(number <= 0, observed[tf.minimum(index, last)], following)
-            is_observed = every_row if draw else every_row & (number <= 0)  # drawn positions count as observed
-            is_drawn = is_observed & (number > 0)
+            is_observed, is_drawn = drawn | (number <= 0), drawn & (number > 0)
             predicted, state = self._advance(frame, features, mask, is_observed, is_drawn, state, known_of(index))
-            following = draw(frame, predicted, number) if draw else self._layer.head.mean(predicted)
+            following = follow(frame, predicted, number) if follow else self._layer.head.mean(predicted)
             following = choose_rows(number < inputs["horizon"], following * mask[..., None], frame)
             slot = tf.maximum(number, 0)
             return index + 1, following, state, parameters.write(slot, predicted), followed.write(slot, following)

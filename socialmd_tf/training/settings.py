@@ -19,7 +19,7 @@ def difference(saved, settings, may_differ):
             here, there = str(Path(here).resolve()), str(Path(there).resolve())
         if key not in may_differ and here != there:
             if isinstance(here, dict) or isinstance(there, dict):
-                return f"`{key}` are others than here"
+                return f"`{key}` is not the same there as here"
             return f"`{key}` is {there!r} there and {here!r} here"
     return None
 
