@@ -2,11 +2,15 @@
 
 import dataclasses
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from socialmd_tf.evaluation import metrics, one_frame
 from socialmd_tf.evaluation.close_encounters import Strata
+
+_TOGETHER = 2
+"""Predictors that are scored at the same time: a model takes about as long as an integrator, and neither all cores."""
 
 
 class Scoring:
@@ -49,12 +53,17 @@ def score_some(shared, number, rows):
     """
     scoring, done = shared.value, 0
     scored, sums = scoring.scored, scoring.new_sums()
-    for place, batch in enumerate(scored.windows.batches(scored.directory, scored.split, rows)):
-        found = scored.encounters(batch)
-        for name, predictor in scoring.predictors.items():
-            sums[name].add(scoring, predictor, batch, number + place, found)
-        done += len(batch.mask)
-        yield done
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        for place, batch in enumerate(scored.windows.batches(scored.directory, scored.split, rows)):
+            found = scored.encounters(batch)
+            added = [
+                pool.submit(sums[name].add, scoring, predictor, batch, number + place, found)
+                for name, predictor in scoring.predictors.items()
+            ]
+            for each in added:
+                each.result()
+            done += len(batch.mask)
+            yield done
     return sums
 
 
