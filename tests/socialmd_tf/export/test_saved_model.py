@@ -213,6 +213,7 @@ def test_keras_weights_of_another_model_are_refused(gaussian, pairwise, tmp_path
         load_keras_model(tmp_path / "1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "narrowest"), [("1", 0.7), ("2", 0.999)])
 def test_the_shipped_models_are_rebuilt(version, narrowest):
     """Four particles on a circle. Spreads of version 1 differ: the density's floor has changed since."""
@@ -309,7 +310,7 @@ def check_compiled(directory):
             np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "pairwise"])
+@pytest.mark.parametrize("kind", ["gaussian", pytest.param("pairwise", marks=pytest.mark.slow)])
 def test_compiled_predictions_are_the_saved_model_s(kind, request):
     check_compiled(request.getfixturevalue(kind)[1])
 

@@ -142,6 +142,7 @@ def test_a_sampled_head_is_trained_and_validated_on_single_frames_after_true_one
     assert history["val_loss"][1] == pytest.approx(sum(losses) / sum(counts), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_drift_of_given_weights_stays_as_it_is(mixed_data, tmp_path):
     config = TrainConfig(
         windows=WINDOWS,
@@ -162,7 +163,11 @@ def test_the_drift_of_given_weights_stays_as_it_is(mixed_data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("head", "frozen"), [("kinematic", {"cell", "acceleration"}), ("verlet", {"force"})], ids=["kinematic", "verlet"]
+    ("head", "frozen"),
+    [
+        pytest.param("kinematic", {"cell", "acceleration"}, id="kinematic"),
+        pytest.param("verlet", {"force"}, id="verlet", marks=pytest.mark.slow),
+    ],
 )
 def test_calibration_trains_the_spread_over_whole_rollouts_and_leaves_the_motion(mixed_data, tmp_path, head, frozen):
     config = TrainConfig(

@@ -98,6 +98,7 @@ def test_configuration_round_trip():
     np.testing.assert_array_equal(again(inputs), force(inputs))
 
 
+@pytest.mark.slow
 def test_a_head_with_a_sum_of_terms_round_trips():
     data = trajectories(2)
     inputs = inputs_of(data, data.positions[:, 0])
