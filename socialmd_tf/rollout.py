@@ -131,6 +131,7 @@ def predict(command, name):
     commands.load_tensorflow()
     from socialmd_tf.evaluation.compatibility import check_data
     from socialmd_tf.export.drawn_paths import NUM_PATHS, draw_paths, moments
+    from socialmd_tf.export.model_inputs import check_num_observed
     from socialmd_tf.export.saved_model import load
 
     model = load(command.model, command.compile)
@@ -138,6 +139,7 @@ def predict(command, name):
     limit = model.card["max_horizon"]
     require(command.num_steps <= limit, "num_steps", f"at most {limit}, the limit of {model.path}", command.num_steps)
     warm_up_steps = command.warm_up_steps or model.card["warm_up_steps"]
+    check_num_observed(warm_up_steps, model.card, "`warm_up_steps`")
     frames, features, boxes = read(command, model, manifest, warm_up_steps + command.num_steps)
     if len(frames) < warm_up_steps:
         raise UserError(

@@ -9,6 +9,7 @@ from pipelines.errors import UserError, require
 from pipelines.jumps import frames_fault
 from socialmd_tf.export.frames import floats
 from socialmd_tf.export.optional_inputs import check_optional_inputs, optional_inputs, unwrapped
+from socialmd_tf.parts.heads import is_kinematic
 
 _TOLERANCE = 1e-6  # relative, of the ratio of two frame intervals
 
@@ -37,10 +38,26 @@ def model_inputs(frames, card):
         ours, theirs = card.get(name), getattr(frames, name)
         require(None in (ours, theirs) or ours == theirs, name, f"that of the model, {ours!r}", theirs)
     indices = _observed(frames, card)
+    check_num_observed(len(indices), card, frames.name)
     positions = _finite(frames, indices)
     batched = positions if positions.ndim == 4 else positions[None]
     known = optional_inputs(frames, card, indices)
     return batched, _features(frames, card, len(batched)), _mask(frames, len(batched)), *([known] if known else [])
+
+
+def check_num_observed(number, card, name):
+    """Refuse a single observed frame if the model has learned to take velocities, and their errors, from two or more.
+
+    Args:
+        number: Number of observed frames.
+        card: The model card.
+        name: What the frames are called.
+    """
+    settings = card.get("model", {})
+    is_enough = number > 1 or card["warm_up_steps"] == 1
+    has_prior = settings.get("observed_velocities") or settings.get("measurement_noise")
+    if is_kinematic(settings.get("head", "")) and not is_enough and not has_prior:
+        raise UserError(f"{name}: expected at least 2 frames to observe, which give the velocities, found {number}")
 
 
 def last_box(frames, card):

@@ -19,6 +19,14 @@ def is_sampled(name: str) -> bool:
         return False
 
 
+def is_kinematic(name: str) -> bool:
+    """Whether a head corrects a motion, see `Head`; False for one that is not known here."""
+    try:
+        return HEADS[name].kinematic
+    except UserError:
+        return False
+
+
 @register_head("absolute", reads=("correlated",))
 def absolute(config: Any, name: str) -> Any:
     """The position in absolute coordinates, as in the thesis."""

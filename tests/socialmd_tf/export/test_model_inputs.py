@@ -147,3 +147,16 @@ def test_masks_are_of_every_system():
     expected = np.array([[1, 1, 0, 0], [1, 1, 0, 0]])
     for mask in (np.array([1, 1, 0, 0]), expected):
         np.testing.assert_array_equal(model_inputs(frames_of(POSITIONS, mask=mask), CARD)[2], expected)
+
+
+@pytest.mark.parametrize("head", ["kinematic", "verlet"])
+def test_one_frame_gives_no_velocity(head):
+    """Densities around rest, with the errors of velocities from two frames or more, would be wrong."""
+    one, card = frames_of(POSITIONS[0][:1]), CARD | {"model": {"head": head}}
+    with pytest.raises(UserError, match="at least 2 frames to observe, which give the velocities, found 1"):
+        model_inputs(one, card)
+    model_inputs(frames_of(POSITIONS[0][:2]), card)
+    for other in ({"warm_up_steps": 1}, {"model": {"head": head, "measurement_noise": True}}):
+        model_inputs(one, card | other)
+    for others in ("displacement", "langevin", "mine"):
+        model_inputs(one, card | {"model": {"head": others}})
