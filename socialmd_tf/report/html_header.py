@@ -12,7 +12,8 @@ _FIRST_COLUMNS = ("NLL (nats)", "MAE", "coverage 50 %", "coverage 90 %")
 def header(title, findings):
     """The title and the verdict."""
     verdict = findings.metrics().get("verdict")
-    sentence = f'<p class="verdict">{escaped(verdict)}</p>' if verdict else ""
+    word, colon, numbers = verdict.partition(":") if verdict else ("", "", "")
+    sentence = f'<p class="verdict"><b>{escaped(word)}</b>{escaped(colon + numbers)}</p>' if verdict else ""
     return f"<header><h1>{escaped(title)}</h1>{sentence}</header>"
 
 

@@ -76,7 +76,8 @@ def comparisons(rows, unit):
     interval = f"with the 95 % bootstrap interval over {count} simulations" if count > 1 else "of a single simulation"
     note = f"Difference of the means on the same windows, {interval}. Negative: the first is better."
     cells = [_differences(rows, kind) for kind in ("mae", "nll")]
-    return Table("Paired differences", header, _rows(names, cells), note, bold="the interval excludes zero")
+    bold = "the interval excludes zero" if count > 1 else ""
+    return Table("Paired differences", header, _rows(names, cells), note, bold=bold)
 
 
 def strata(results, unit):

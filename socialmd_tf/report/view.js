@@ -101,7 +101,7 @@ class View {
   // Fit the canvas to its place on the page.
   fit() {
     const ratio = devicePixelRatio || 1, { clientWidth, clientHeight } = this.canvas;
-    [this.width, this.height] = [clientWidth, clientHeight - STRIP];
+    [this.width, this.height] = [clientWidth, Math.max(clientHeight - STRIP, 1)];
     const [width, height] = [clientWidth * ratio, clientHeight * ratio].map(Math.round);
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
     this.canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);

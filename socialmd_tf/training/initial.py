@@ -75,8 +75,12 @@ def initial_weights(config, manifest):
         return None
     different = difference(initial.model, to_dict(config.model), NOT_WEIGHTS)
     if different:
-        advice = "; without --preset and flags of --model, they are the same" if config.initial_model else ""
-        raise UserError(f"`{initial.flag}` must have the same model settings{advice}. In {initial.path} {different}")
+        if config.initial_model:
+            raise UserError(
+                f"{initial.path} has other model settings: {different}. Leave out --preset and the flags of --model "
+                "to take its settings, or --initial-model to begin anew"
+            )
+        raise UserError(f"`{initial.flag}` must have the same model settings. In {initial.path} {different}")
     _check_data(initial, manifest, manifest.time_between_frames * config.windows.subsample)
     return initial
 
