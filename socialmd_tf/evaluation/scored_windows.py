@@ -184,9 +184,9 @@ class ScoredWindows:
         parameters = np.asarray(predictor.predict(batch.inputs(predictor.windows)))
         return parameters[:, self.windows.steps_of(predictor.windows)]
 
-    def draw(self, predictor, batch, seed):
-        """One drawn path of every window at the common frames `[B, T', N, D]`; the seed is two integers."""
-        return self._draw_common(predictor, batch.inputs(predictor.windows), seed)
+    def draw(self, predictor, inputs, seed):
+        """One drawn path after each of the inputs at the common frames `[B, T', N, D]`; the seed is two integers."""
+        return np.asarray(predictor.draw(inputs, seed))[:, self.windows.steps_of(predictor.windows)]
 
     def _draw_several(self, predictor, batch, number, seed):
         """Drawn paths of every window `[S, B, T', N, D]`, as many together as a batch may have windows."""
@@ -196,12 +196,9 @@ class ScoredWindows:
         for first in range(0, number, together):
             copies = min(together, number - first)
             repeated = {name: np.concatenate([values] * copies) for name, values in inputs.items()}
-            paths = self._draw_common(predictor, repeated, (seed, first * count))
+            paths = self.draw(predictor, repeated, (seed, first * count))
             drawn.append(paths.reshape(copies, count, *paths.shape[1:]))
         return np.concatenate(drawn)
-
-    def _draw_common(self, predictor, inputs, seed):
-        return np.asarray(predictor.draw(inputs, seed))[:, self.windows.steps_of(predictor.windows)]
 
     def _moments(self, predictor, batch):
         """Mean and covariance of every predicted frame; of random motion, those of several drawn paths."""

@@ -92,7 +92,7 @@ class Sums:
             self._strata.add(found, scores)
         self._means.add(batch, np.asarray(layout.mean(parameters)))
         if self._drawn is not None:
-            self._drawn.add(batch, scored.draw(predictor, batch, (number, 0)))
+            self._drawn.add(batch, scored.draw(predictor, batch.inputs(predictor.windows), (number, 0)))
         singles = one_frame.score(predictor, batch, scored.windows) if scoring.single_frames else None
         if singles is not None:
             self._singles.add(singles)

@@ -11,20 +11,23 @@ HEADS = Registry("head", Head)
 register_head = HEADS.register
 
 
-def is_sampled(name: str) -> bool:
-    """Whether a head is rolled out by draws, see `Head`; False for one that is not known here."""
+def is_known(name: str) -> bool:
+    """Whether a head is registered here."""
     try:
-        return HEADS[name].is_sampled
+        HEADS[name]
     except UserError:
         return False
+    return True
+
+
+def is_sampled(name: str) -> bool:
+    """Whether a head is rolled out by draws, see `Head`; False for one that is not known here."""
+    return is_known(name) and HEADS[name].is_sampled
 
 
 def is_kinematic(name: str) -> bool:
     """Whether a head corrects a motion, see `Head`; False for one that is not known here."""
-    try:
-        return HEADS[name].kinematic
-    except UserError:
-        return False
+    return is_known(name) and HEADS[name].kinematic
 
 
 @register_head("absolute", reads=("correlated",))

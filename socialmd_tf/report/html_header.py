@@ -11,9 +11,8 @@ _FIRST_COLUMNS = ("NLL (nats)", "MAE", "coverage 50 %", "coverage 90 %")
 
 def header(title, findings):
     """The title and the verdict."""
-    verdict = findings.metrics().get("verdict")
-    word, colon, numbers = verdict.partition(":") if verdict else ("", "", "")
-    sentence = f'<p class="verdict"><b>{escaped(word)}</b>{escaped(colon + numbers)}</p>' if verdict else ""
+    judgement, colon, numbers = (findings.metrics().get("verdict") or "").partition(":")
+    sentence = f'<p class="verdict"><b>{escaped(judgement)}</b>{escaped(colon + numbers)}</p>' if judgement else ""
     return f"<header><h1>{escaped(title)}</h1>{sentence}</header>"
 
 
