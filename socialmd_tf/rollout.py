@@ -39,8 +39,8 @@ class RolloutCommand:
     """SavedModel: saved_models/NAME for its newest version, or saved_models/NAME/VERSION."""
     input: Path
     """Trajectory file of the dataset, .npy, .h5, .h5md or .zarr. For datasets made by `prepare` also a trajectory of
-    molecules in any of its formats, such as .xtc: it is prepared with the settings of the dataset, and all its frames
-    are used."""
+    molecules in any format that `prepare` reads, such as .xtc: it is prepared with the settings of the dataset, and all
+    its frames are used."""
     data: Path
     """Directory of the dataset that the file belongs to; its manifest describes the columns."""
     output: Path

@@ -7,9 +7,15 @@ import statistics
 from pathlib import Path
 
 from pipelines.atomic_files import write_atomically, write_json, write_text
-from socialmd_tf.report.ensemble_tables import unit_of
 from socialmd_tf.report.markdown_page import render
-from socialmd_tf.report.number_format import decimals_for, is_number, readable_time, with_error, with_unit
+from socialmd_tf.report.number_format import (
+    decimals_for,
+    is_number,
+    power_of_unit,
+    readable_time,
+    with_error,
+    with_unit,
+)
 from socialmd_tf.report.table import Cell, Table
 
 _NUMBERS = ("mean", "standard_deviation", "q05", "q25", "q50", "q75", "q95")
@@ -94,7 +100,7 @@ def table_of_numbers(findings):
     rows.writerow(["drug", "background", "fraction", "statistic", "unit", "source", *_NUMBERS])
 
     def add(found, statistic, source, cells):
-        unit = unit_of(findings.statistics[statistic]["power"], findings.length_unit)
+        unit = power_of_unit(findings.length_unit, findings.statistics[statistic]["power"])
         labels = [found["drug"], found["background"], f"{found['fraction']:.6g}", statistic, unit, source]
         rows.writerow([*labels, *(f"{cell:.6g}" if is_number(cell) else "" for cell in cells)])
 
@@ -152,7 +158,7 @@ def _statistics(findings):
         words = sorted(("the drug" if group in drugs else "the background" for group in groups), reverse=True)
         if described["has_final"]:
             title = described["title"].replace(" and ".join(groups), " and ".join(words))
-            found.setdefault(with_unit(title, unit_of(described["power"], findings.length_unit)), []).append(name)
+            found.setdefault(with_unit(title, power_of_unit(findings.length_unit, described["power"])), []).append(name)
     return found
 
 

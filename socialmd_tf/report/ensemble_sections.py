@@ -3,9 +3,8 @@
 import dataclasses
 
 from socialmd_tf.report import charts, html_figures
-from socialmd_tf.report.ensemble_tables import unit_of
 from socialmd_tf.report.html_figures import row
-from socialmd_tf.report.number_format import readable_time, with_unit
+from socialmd_tf.report.number_format import power_of_unit, readable_time, with_unit
 
 
 def fans(findings):
@@ -78,7 +77,7 @@ def described(fans, ensembles, unit):
     for fan in fans:
         fan = fan if fan.axis == "distance" else dataclasses.replace(fan, x=fan.x * factor)
         statistic = ensembles.statistics[fan.statistic]
-        value = with_unit(statistic["family"].replace("_", " "), unit_of(statistic["power"], unit))
+        value = with_unit(statistic["family"].replace("_", " "), power_of_unit(unit, statistic["power"]))
         found.append((statistic["title"][:1].upper() + statistic["title"][1:], fan, axes[fan.axis], value))
     return found
 

@@ -1,6 +1,14 @@
 """The tables of ensembles; `tables.py` describes the others."""
 
-from socialmd_tf.report.number_format import decimals_for, error_of, is_number, number, percent, with_unit
+from socialmd_tf.report.number_format import (
+    decimals_for,
+    error_of,
+    is_number,
+    number,
+    percent,
+    power_of_unit,
+    with_unit,
+)
 from socialmd_tf.report.table import Cell, Table
 
 _RATIO_DECIMALS = 2
@@ -19,7 +27,9 @@ def scores(ensembles, unit):
     rows = []
     for name, described in ensembles.statistics.items():
         found = [predictor["statistics"].get(name) for predictor in predictors.values()]
-        title = described["title"] if has_floor else with_unit(described["title"], unit_of(described["power"], unit))
+        title = (
+            described["title"] if has_floor else with_unit(described["title"], power_of_unit(unit, described["power"]))
+        )
         rows.append((_capital(title), _cells(found, key, error_key)))
     if has_floor:
         rows.append(("Geometric mean", [_mean_cell(predictor) for predictor in predictors.values()]))
@@ -53,13 +63,6 @@ def calibration(ensembles, models):
         "50 % and 90 % (ideal: 50 % and 90 %)."
     )
     return Table("Calibration of ensembles", header, rows, note)
-
-
-def unit_of(power, unit):
-    """The unit of a statistic with this power of the unit of length; "1" means dimensionless."""
-    if power == 0 or unit == "1":
-        return "1"
-    return unit if power == 1 else f"{unit}^{power}"
 
 
 def _note(has_floor):

@@ -12,6 +12,7 @@ _FIRST_COLUMNS = ("NLL (nats)", "MAE", "coverage 50 %", "coverage 90 %")
 def header(title, findings):
     """The title and the verdict."""
     judgement, colon, numbers = (findings.metrics().get("verdict") or "").partition(":")
+    numbers = numbers.replace(" %", "\N{NO-BREAK SPACE}%")
     sentence = f'<p class="verdict"><b>{escaped(judgement)}</b>{escaped(colon + numbers)}</p>' if judgement else ""
     return f"<header><h1>{escaped(title)}</h1>{sentence}</header>"
 

@@ -1,7 +1,7 @@
 """The figures of every section of the HTML report, as pieces of HTML; empty where there is nothing to show."""
 
 from socialmd_tf.report import charts, html_figures
-from socialmd_tf.report.number_format import with_unit
+from socialmd_tf.report.number_format import power_of_unit, with_unit
 from socialmd_tf.report.tables import molecules_by_predictor, stratum_name
 
 _MAX_RELATIVE_ERROR = 1.5
@@ -64,7 +64,7 @@ def _quantity(quantity, unit, time_unit):
     if quantity == "move":
         return with_unit("move per step", unit)
     lengths = "" if unit == "1" else unit
-    rate = f"{lengths or '1'}/{time_unit}^2" if time_unit else lengths
+    rate = f"{lengths or '1'}/{power_of_unit(time_unit, 2)}" if time_unit else lengths
     return "force" if quantity == "force" else with_unit("acceleration", rate or "1")
 
 
@@ -160,7 +160,7 @@ def _beside_truth(chosen, key, unit, time, among):
     if normalized:
         y_title = "g(r)"
     if key == "mean_squared_displacement":
-        y_title = y_title if unit == "1" else f"{y_title} ({unit}^2)"
+        y_title = with_unit(y_title, power_of_unit(unit, 2))
     truth = ("truth", x, first["truth" + suffix])
     options = {"among": among, "log_x": radial and not normalized, "linear_y": radial, "time": None if radial else time}
     return html_figures.figure(heading, charts.lines(series, x_title, y_title, references=[truth], **options))
@@ -177,7 +177,7 @@ def molecules(results, unit, time):
             continue
         series = {name: (each["steps"], each["rollout"]) for name, each in near.items()}
         reference = ("truth", true["steps"], true["truth"])
-        title = with_unit(true["title"], unit if unit == "1" or true["power"] == 1 else f"{unit}^2")
+        title = with_unit(true["title"], power_of_unit(unit, true["power"]))
         figure = charts.lines(series, "predicted step", title, references=[reference], time=time)
         pictures.append(html_figures.figure(true["title"][0].upper() + true["title"][1:], figure))
         is_whole = is_whole and len(near) == len(chosen)

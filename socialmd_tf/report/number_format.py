@@ -5,6 +5,7 @@ import math
 _MOST_DECIMALS = 6
 _COLUMN_DECIMALS = 5
 _LARGE = 1e7
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def is_number(value):
@@ -54,6 +55,13 @@ def percent(share):
 def with_unit(name, unit):
     """The name of a length with its unit; "1" means dimensionless."""
     return name if unit == "1" else f"{name} ({unit})"
+
+
+def power_of_unit(unit, power):
+    """A power of a unit of length, such as nm²; "1" means dimensionless."""
+    if unit == "1" or power == 0:
+        return "1"
+    return unit if power == 1 else unit + str(power).translate(_SUPERSCRIPTS)
 
 
 def readable_time(largest, unit):

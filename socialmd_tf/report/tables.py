@@ -1,7 +1,15 @@
 """The tables of a report, each described once; `markdown_page` and `html_tables` render them."""
 
 from socialmd_tf.report import ensemble_tables
-from socialmd_tf.report.number_format import decimals_for, error_of, is_number, number, percent, with_unit
+from socialmd_tf.report.number_format import (
+    decimals_for,
+    error_of,
+    is_number,
+    number,
+    percent,
+    power_of_unit,
+    with_unit,
+)
 from socialmd_tf.report.table import Cell, Table
 
 _NLL_DECIMALS = 3  # the zero of a log likelihood is arbitrary, so significant digits mean nothing
@@ -55,9 +63,10 @@ def predictors(results, unit):
         "NLL: negative log likelihood of the true position, in nats per particle and step of a free rollout; the "
         "density is per unit of length or, in the second column, per mean move. MAE and median AE: absolute "
         "error per coordinate. ADE and FDE: Euclidean distance to the true position, over all steps and at the last "
-        "step. ±: standard error over simulations, because windows of one simulation are not independent. Coverage: "
-        "share of true positions inside the 50 % and the 90 % predictive region (ideal: 50 % and 90 %)."
+        "step. Coverage: share of true positions inside the 50 % and the 90 % predictive region (ideal: 50 % and 90 %)."
     )
+    if any("±" in cell.detail for column in cells for cell in column):
+        note += " ±: standard error over simulations, because windows of one simulation are not independent."
     if columns[0][1] == "one_frame_nll":
         note += (
             " One-frame NLL: that of single frames after true ones, at up to eight frames of each window. Models of "
@@ -169,9 +178,7 @@ def molecules(results, unit):
         note += " Distances are from the centre."
     if "accessible_area" in first:
         note += " The area is that of spheres that stand for the molecules."
-    titles = (
-        with_unit(each["title"], unit if unit == "1" or each["power"] == 1 else f"{unit}^2") for each in first.values()
-    )
+    titles = (with_unit(each["title"], power_of_unit(unit, each["power"])) for each in first.values())
     header = ["predictor", *titles]
     return Table("Statistics of molecules", header, _rows(found, cells), note, bold="lowest value of the column")
 

@@ -13,6 +13,16 @@ class Unavailable(ServingError):
     """The server was not reached or the connection was lost, after all retries."""
 
 
+def invalid_request(reason: str) -> InvalidRequest:
+    """The exception for a refused request; if the server lacks the model, the message says what models are called."""
+    if "Servable not found" not in reason:
+        return InvalidRequest(reason)
+    return InvalidRequest(
+        f"{reason}. The server has no such model, or no such version of it: a model is called as its directory under "
+        "the one that the server serves"
+    )
+
+
 def unavailable(reason: str) -> Unavailable:
     """The exception for a failed connection; if it was refused, the message says how to start a server."""
     if "refused" not in reason:

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from socialmd_tf.serving import wire
-from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, ServingError, unavailable
+from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, ServingError, invalid_request, unavailable
 from socialmd_tf.serving.transport import Array, Arrays, Metadata, Signature, TensorSpec
 
 _OPTIONS = [
@@ -21,7 +21,7 @@ _ERRORS: dict[str, Callable[[str], Exception]] = {
     "UNAVAILABLE": unavailable,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "INVALID_ARGUMENT": InvalidRequest,
-    "NOT_FOUND": InvalidRequest,
+    "NOT_FOUND": invalid_request,
     "FAILED_PRECONDITION": InvalidRequest,
     "OUT_OF_RANGE": InvalidRequest,
     "UNIMPLEMENTED": InvalidRequest,

@@ -3,18 +3,25 @@
 import json
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import urllib3
 
-from socialmd_tf.serving.errors import DeadlineExceeded, InvalidRequest, ServingError, Unavailable, unavailable
+from socialmd_tf.serving.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    ServingError,
+    Unavailable,
+    invalid_request,
+    unavailable,
+)
 from socialmd_tf.serving.transport import Array, Arrays, Metadata, Signature, TensorSpec
 
-_ERRORS = {
+_ERRORS: dict[int, Callable[[str], Exception]] = {
     400: InvalidRequest,
-    404: InvalidRequest,
+    404: invalid_request,
     405: InvalidRequest,
     413: InvalidRequest,
     501: InvalidRequest,

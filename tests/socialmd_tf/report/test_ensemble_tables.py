@@ -23,7 +23,7 @@ def test_without_re_runs_scores_have_units():
     assert [row[0] for row in table.rows] == [
         "Mean distance of OQL from the centre (nm)",
         "Pair distances of OQL and ONC",
-        "Surface (nm^2)",
+        "Surface (nm²)",
     ]
     assert texts(table)[0][1] == "0.125 ± 0.013" or texts(table)[0][1] == "0.125 ± 0.012"
     assert "running the simulation again" not in table.note and "no re-runs" in table.note

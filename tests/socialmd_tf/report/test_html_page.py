@@ -130,7 +130,7 @@ def test_charts_of_molecules_leave_out_large_errors():
     np.testing.assert_allclose(values_of(area["data"][0]["x"]), [1, 3])
     np.testing.assert_allclose(values_of(area["data"][0]["y"]), [160, 170])
     assert distance["layout"]["yaxis"]["title"]["text"] == "mean distance of OQL from the<br>centre (nm)"
-    assert area["layout"]["yaxis"]["title"]["text"] == "solvent accessible surface area<br>(nm^2)"
+    assert area["layout"]["yaxis"]["title"]["text"] == "solvent accessible surface area<br>(nm²)"
 
 
 def test_a_dataset_of_single_particles_has_a_page():
@@ -233,7 +233,7 @@ def test_learned_forces_stand_over_the_distances_of_the_data(page):
     np.testing.assert_allclose(values_of(pairs["y"]), [0.25, 0.75])
     layout = figures_of(page)[1]["layout"]
     assert layout["xaxis"]["title"]["text"] == "distance (nm)"
-    assert layout["yaxis"]["title"]["text"].replace("<br>", " ") == "acceleration (nm/ps^2), attraction positive"
+    assert layout["yaxis"]["title"]["text"].replace("<br>", " ") == "acceleration (nm/ps²), attraction positive"
 
 
 def test_responses_to_single_neighbours_have_a_band_and_their_own_note():

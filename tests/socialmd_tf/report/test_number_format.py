@@ -39,3 +39,5 @@ def test_percent_and_units():
     assert number_format.percent(None) == "n/a"
     assert number_format.with_unit("MAE", "nm") == "MAE (nm)"
     assert number_format.with_unit("MAE", "1") == "MAE"
+    assert [number_format.power_of_unit("nm", power) for power in (0, 1, 2, -3)] == ["1", "nm", "nm²", "nm⁻³"]
+    assert number_format.power_of_unit("1", 2) == "1"

@@ -28,6 +28,12 @@ def test_small_errors_are_not_shown_as_zero_and_missing_ones_not_at_all():
     ]
 
 
+def test_standard_errors_are_explained_where_there_are_some():
+    alone = full_result(nll_standard_error=math.nan, mae_standard_error=math.nan)
+    assert "standard error" in tables.predictors({"a": full_result()}, "nm").note
+    assert "±" not in tables.predictors({"a": alone}, "nm").note
+
+
 def test_a_dimensionless_unit_is_not_written():
     assert "MAE" in tables.predictors({"a": full_result()}, "1").header
 
@@ -92,7 +98,7 @@ def test_strata_and_truth_that_say_nothing_have_no_row():
 def test_molecules_have_a_row_for_means_and_one_for_drawn_paths():
     worse = {name: {**each, "error": 2 * each["error"]} for name, each in MOLECULES.items()}
     table = tables.molecules({"a": {"molecules": MOLECULES, "molecules_drawn": worse}, "b": {}}, "nm")
-    titles = ["mean distance of OQL from the centre (nm)", "solvent accessible surface area (nm^2)"]
+    titles = ["mean distance of OQL from the centre (nm)", "solvent accessible surface area (nm²)"]
     assert table.header == ["predictor", *titles]
     assert texts(table) == [
         ("a", "0.250 ± 0.031 (10.0 %)", "27.5 (16.7 %)"),
