@@ -24,7 +24,10 @@ from pipelines.progress import Progress
 from pipelines.workers import HERE, Workers, run_all
 
 CONFIG_FILE = "simulation.json"
-_SIMULATIONS_PER_CHUNK = 20
+_MOST_SIMULATIONS = 20
+"""Simulations integrated side by side; those that are not finished are lost if the command is killed."""
+_MOST_PARTICLES = 4096
+"""Of these simulations together, unless one alone has more."""
 
 
 def write_dataset(config: LawConfig, directory: Path, *, command: str, workers: Workers = HERE) -> Manifest:
@@ -136,8 +139,9 @@ def _pending(config: LawConfig, directory: Path) -> Iterator[tuple[str, list[int
     for split in SPLITS:
         count = getattr(config, f"num_{split}")
         indices = [index for index in range(count) if not (directory / _file(split, index)).exists()]
-        for start in range(0, len(indices), _SIMULATIONS_PER_CHUNK):
-            yield split, indices[start : start + _SIMULATIONS_PER_CHUNK]
+        size = min(max(1, _MOST_PARTICLES // config.num_particles), _MOST_SIMULATIONS)
+        for start in range(0, len(indices), size):
+            yield split, indices[start : start + size]
 
 
 def _file(split: str, index: int) -> Path:

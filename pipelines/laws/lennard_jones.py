@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from pipelines.laws.config import LennardJonesConfig
-from pipelines.laws.systems import Array, Systems, displacements, one_system
-
-_FAR = 1e6
+from pipelines.laws.near_pairs import NearPairs
+from pipelines.laws.systems import Array, Systems, one_system
 
 
 def draw(rng: np.random.Generator, config: LennardJonesConfig) -> Systems:
@@ -24,18 +23,16 @@ def draw(rng: np.random.Generator, config: LennardJonesConfig) -> Systems:
 
 def accelerations(config: LennardJonesConfig, systems: Systems) -> Callable[[Array], Array]:
     """a_i = sum over j of u'(r) (r_j - r_i) / r, with u the switched pair potential, to the nearest image of j."""
+    near_pairs = NearPairs(config.box_side, config.cutoff)
 
     def function(positions: Array) -> Array:
-        displacement, squared = _nearest_images(config, positions)
-        system, i, j = np.nonzero(squared < config.cutoff**2)
-        near = displacement[system, i, j]
-        distance = np.sqrt(squared[system, i, j])
-        pull = (pair_potential(config, distance)[1] / distance)[:, None] * near
-        place = system * positions.shape[1] + i
+        i, _, apart, squared = near_pairs(positions)
+        distance = np.sqrt(squared)
+        pull = (pair_potential(config, distance)[1] / distance)[:, None] * apart
         num_places = positions.shape[0] * positions.shape[1]
         sums = np.empty((num_places, positions.shape[-1]))
         for axis in range(positions.shape[-1]):
-            sums[:, axis] = np.bincount(place, pull[:, axis], num_places)
+            sums[:, axis] = np.bincount(i, pull[:, axis], num_places)
         return sums.reshape(positions.shape)
 
     return function
@@ -43,23 +40,16 @@ def accelerations(config: LennardJonesConfig, systems: Systems) -> Callable[[Arr
 
 def potential_energy(config: LennardJonesConfig, systems: Systems) -> Array:
     """U `[S]`."""
-    _, squared = _nearest_images(config, systems.positions)
-    pairs = pair_potential(config, np.minimum(np.sqrt(squared), config.cutoff))[0]
-    energy: Array = np.sum(pairs, axis=(1, 2)) / 2
+    count, num_particles = systems.positions.shape[:2]
+    i, _, _, squared = NearPairs(config.box_side, config.cutoff)(systems.positions)
+    pairs = pair_potential(config, np.sqrt(squared))[0]
+    energy: Array = np.bincount(i // num_particles, pairs, count) / 2
     return energy
 
 
 def box(config: LennardJonesConfig) -> Array:
     """Edge lengths `[D]`."""
     return np.full(config.num_dimensions, config.box_side)
-
-
-def _nearest_images(config: LennardJonesConfig, positions: Array) -> tuple[Array, Array]:
-    """Displacements `[S, N, N, D]` to nearest images and their squared lengths `[S, N, N]`, large for i = j."""
-    displacement = displacements(positions)
-    displacement -= config.box_side * np.round(displacement / config.box_side)
-    squared = np.sum(displacement**2, axis=-1)
-    return displacement, squared + np.where(np.eye(positions.shape[1], dtype=bool), _FAR, 0.0)
 
 
 def pair_potential(config: LennardJonesConfig, distance: Array) -> tuple[Array, Array]:

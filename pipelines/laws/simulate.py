@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ class Simulations:
     """`[S, F, N, D]`, unwrapped."""
     velocities: Array
     """`[S, F, N, D]`."""
-    edges: npt.NDArray[np.int64]
+    edges: npt.NDArray[np.integer[Any]]
     """Types of the bonds `[S, N, N]`; 0 for none."""
     charges: Array
     """`[S, N]`; 0 where the law has none."""

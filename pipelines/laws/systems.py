@@ -16,7 +16,7 @@ class Systems(NamedTuple):
     """`[S, N, D]`, unwrapped."""
     velocities: Array
     """`[S, N, D]`."""
-    edges: npt.NDArray[np.int64]
+    edges: npt.NDArray[np.integer[Any]]
     """Type of the bond between two particles `[S, N, N]`, symmetric; 0 for none."""
     charges: Array
     """`[S, N]`; 0 where the law has none."""
@@ -41,7 +41,7 @@ class Law(Protocol):
 def one_system(positions: Array, velocities: Array, **known: npt.NDArray[Any]) -> Systems:
     """A system with positions and velocities `[1, N, D]`, without bonds and charges unless they are given."""
     num_particles = positions.shape[1]
-    nothing = {"edges": np.zeros((1, num_particles, num_particles), np.int64), "charges": np.zeros((1, num_particles))}
+    nothing = {"edges": np.zeros((1, num_particles, num_particles), np.int8), "charges": np.zeros((1, num_particles))}
     return Systems(positions, velocities, **{**nothing, **known})
 
 

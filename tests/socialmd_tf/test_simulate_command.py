@@ -74,7 +74,10 @@ def test_simulates_what_the_flags_say_and_says_so_again(tmp_path, simulate):
         ),
         (["--speed", 0], ["`speed` must be positive and `num_particles` at least 2", "Change --speed."]),
         (["--radius", 0.1], ["`radius` must leave room for 25 particles", "Change --radius."]),
-        (["--time-step", 1, "--num-steps", 1, "--save-every", 1], ["`time_step` must be small enough", "--time-step"]),
+        (
+            ["--time-step", 1, "--num-steps", 1, "--save-every", 1, "--num-train", 1],
+            ["`time_step` must be small enough", "--time-step"],
+        ),
         (["--no-such-flag"], ["--no-such-flag"]),
     ],
 )
