@@ -13,7 +13,9 @@ import itertools
 import numpy as np
 
 from pipelines.boxes import nearest_image
+from pipelines.neighbors import pairs_within
 from socialmd_tf.fitting.splines import Knots
+from socialmd_tf.fitting.trajectories import is_large
 
 _SWITCH_START = 0.9
 _DEGREE = 3
@@ -243,6 +245,8 @@ class Pairs:
 
 def find_pairs(positions, mask, cell, cutoff):
     """The `Pairs` of positions `[B, N, D]` with a mask `[B, N]`, in boxes `[B, D, D]` or None."""
+    if is_large(positions.shape[1]) and np.isfinite(cutoff):
+        return listed_pairs(positions, mask, cell, cutoff)
     displacement = positions[:, None] - positions[:, :, None]
     if cell is not None:
         displacement = nearest_image(displacement, cell[:, None])
@@ -254,6 +258,24 @@ def find_pairs(positions, mask, cell, cutoff):
     # Two particles in one place have no direction; any distance but 0 makes their force 0.
     distances = np.sqrt(np.maximum(squared[systems, i, j], 1e-300))
     return Pairs(systems, i, j, displacement[systems, i, j], distances)
+
+
+def listed_pairs(positions, mask, cell, cutoff, lists=None):
+    """The same pairs in the same order without looking at all; `lists` may have the `VerletList` of each system."""
+    parts = []
+    for system, (places, real) in enumerate(zip(positions, mask, strict=True)):
+        particles = np.flatnonzero(real)
+        box = None if cell is None else cell[system]
+        found = pairs_within(places[particles], box, cutoff) if lists is None else lists[system](places[particles])
+        i, j = (particles[end] for end in found)
+        displacement = places[j] - places[i]
+        if box is not None:
+            displacement = nearest_image(displacement, box)
+        squared = np.einsum("md,md->m", displacement, displacement)
+        near = squared < cutoff**2
+        parts.append((np.full(np.count_nonzero(near), system), i[near], j[near], displacement[near], squared[near]))
+    *known, squared = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Pairs(*known, np.sqrt(np.maximum(squared, 1e-300)))
 
 
 def switch(distances, cutoff):

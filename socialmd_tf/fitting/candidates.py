@@ -1,18 +1,22 @@
 """Which terms a model may have, from what the data hold."""
 
 import numpy as np
+from scipy.spatial import KDTree
 
-from pipelines.boxes import half_height
+from pipelines.boxes import half_height, wrap
 from pipelines.errors import UserError, require
 from socialmd_tf.config.fitting import KINDS, FitConfig
 from socialmd_tf.fitting.basis import ONE, Basis, Channel, Factor, find_pairs
 from socialmd_tf.fitting.splines import Knots
+from socialmd_tf.fitting.trajectories import MANY
 
 _QUANTILE = 1e-5
 _MARGIN = 0.05
 _MAX_TYPES = 8
 _CORE = 0.1
 _FRAMES_LOOKED_AT = 2000
+_PAIRS_LOOKED_AT = 20_000_000
+_NEIGHBORS = 150
 
 
 def candidate_basis(trajectories, num_knots, choices=None):
@@ -29,7 +33,7 @@ def candidate_basis(trajectories, num_knots, choices=None):
 
     Returns:
         The `Basis`; its knots range from 0.95 of the 1e-5 quantile of the distances to 1.05 of the largest, or to
-        the cutoff: half the smallest height of the box, if none is chosen.
+        the cutoff: `largest_cutoff`, if none is chosen.
 
     Raises:
         UserError: The data cannot have a chosen term or cutoff.
@@ -37,7 +41,7 @@ def candidate_basis(trajectories, num_knots, choices=None):
     choices = choices or FitConfig()
     cell, kinds = trajectories.cell, choices.terms or KINDS
     check_choices(choices, None if cell is None else half_height(cell), trajectories.edges.any())
-    cutoff = choices.force_cutoff or (np.inf if cell is None else half_height(cell))
+    cutoff = choices.force_cutoff or largest_cutoff(trajectories)
     center, length = _extent(trajectories)
     distances = _distances(trajectories, cutoff)
     if not len(distances) and "pairs" in choices.terms:
@@ -79,16 +83,41 @@ def check_choices(choices, half_height, has_bonds):
         )
 
 
+def largest_cutoff(trajectories):
+    """Largest distance of a pair force that the data allow and that a fit can afford.
+
+    Without a box infinity; in a box half its smallest height. In a box of many particles at most the median distance of
+    a particle to its 150th neighbour in the first frames.
+    """
+    if trajectories.cell is None:
+        return np.inf
+    half = half_height(trajectories.cell)
+    if not trajectories.are_large:
+        return half
+    systems = zip(trajectories.positions[:, 0], trajectories.mask, trajectories.cell, strict=True)
+    reaches = [_reach(wrap(positions[real], cell)) for positions, real, cell in systems]
+    return min(half, float(np.median(np.concatenate(reaches))))
+
+
+def _reach(positions):
+    """Distances to their 150th neighbours of the particles in the middle third of all, along each axis."""
+    low, high = np.quantile(positions, (1 / 3, 2 / 3), axis=0)
+    inner = np.all((positions >= low) & (positions <= high), axis=1)
+    return KDTree(positions).query(positions[inner], k=[_NEIGHBORS + 1])[0][:, 0]
+
+
 def _distances(trajectories, cutoff):
     """Distances of pairs in some of the frames."""
     frames = trajectories.positions
-    every = max(1, frames.shape[0] * frames.shape[1] // _FRAMES_LOOKED_AT)
+    pairs_of_frame = frames.shape[2] * min(frames.shape[2], _NEIGHBORS)
+    most = max(1, min(_FRAMES_LOOKED_AT, _PAIRS_LOOKED_AT // pairs_of_frame))
+    every = max(1, frames.shape[0] * frames.shape[1] // most)
     distances = []
     for number, frame in enumerate(np.swapaxes(frames, 0, 1)):
         chosen = np.arange(number % every, len(frame), every)
-        cells = None if trajectories.cell is None else trajectories.cell[chosen]
-        pairs = find_pairs(frame[chosen], trajectories.mask[chosen], cells, cutoff)
-        distances.append(pairs.distances)
+        if len(chosen):
+            cells = None if trajectories.cell is None else trajectories.cell[chosen]
+            distances.append(find_pairs(frame[chosen], trajectories.mask[chosen], cells, cutoff).distances)
     return np.concatenate(distances)
 
 
@@ -153,7 +182,8 @@ def _product(factor, by):
 
 
 def _independent(channels, trajectories):
-    """Channels whose weights are no combinations of those before them, on all pairs of all trajectories."""
+    """Channels whose weights are no combinations of those before them, on all pairs of up to 256 particles."""
+    trajectories = trajectories.of_particles(MANY)
     mask = trajectories.mask[:, :, None] & trajectories.mask[:, None, :]
     different = mask & ~np.eye(mask.shape[1], dtype=bool)
     kept, directions = [], []

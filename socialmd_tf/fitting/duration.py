@@ -17,6 +17,7 @@ from socialmd_tf.fitting.fit import (
 )
 from socialmd_tf.fitting.rows import numerov_rows
 from socialmd_tf.fitting.selection import Rollouts
+from socialmd_tf.fitting.trajectories import MANY
 
 _MOST_PARTICLES = 40
 _QUICK_WINDOWS, _WINDOWS = 12, 24
@@ -53,7 +54,7 @@ def fit_duration(train, validation, shapes, *, warm_up_steps, rollout_steps):
     Returns:
         The `FitDuration`.
     """
-    some, some_validation = _thinned(train), _thinned(validation)
+    some, some_validation = (split.of_particles(_MOST_PARTICLES) for split in (train, validation))
     quick = Rollouts(some_validation, warm_up_steps, rollout_steps, _QUICK_WINDOWS, tolerance=1e-5)
     rollouts = Rollouts(some_validation, warm_up_steps, rollout_steps, _WINDOWS)
     choice = FitConfig(), lambda line: None
@@ -63,7 +64,7 @@ def fit_duration(train, validation, shapes, *, warm_up_steps, rollout_steps):
     one_round, solved = _timed(lambda: path_round(begun, some, some_validation))
     law, smoothing = solved.law, solved.chosen.smoothing
     one_rollout, errors = _timed(lambda: rollouts.errors(law))
-    one_rollout *= (shapes[1][2] / some_validation.positions.shape[2]) ** 2
+    one_rollout *= _pairs_of_frame(shapes[1][2]) / _pairs_of_frame(some_validation.positions.shape[2])
     timed = _pairs(some.positions.shape) + _pairs(some_validation.positions.shape)
     few = sum(_pairs(shape, one_in(shape, law.basis, EQUATIONS_PER_COLUMN)) for shape in shapes) / timed
     every = one_in(shapes[0], law.basis, PLENTY)
@@ -77,25 +78,15 @@ def fit_duration(train, validation, shapes, *, warm_up_steps, rollout_steps):
     return FitDuration(least, most, FittedLaw(law, np.zeros_like(law.coefficients), smoothing, tuple(trials), errors))
 
 
-def _thinned(trajectories):
-    """The same with some of the particles, evenly chosen."""
-    size = trajectories.positions.shape[2]
-    chosen = np.unique(np.linspace(0, size - 1, min(size, _MOST_PARTICLES)).astype(int))
-    velocities = trajectories.velocities
-    return dataclasses.replace(
-        trajectories,
-        positions=trajectories.positions[:, :, chosen],
-        features=trajectories.features[:, chosen],
-        edges=trajectories.edges[:, chosen][:, :, chosen],
-        mask=trajectories.mask[:, chosen],
-        velocities=None if velocities is None else velocities[:, :, chosen],
-    )
-
-
 def _pairs(shape, every=1):
     """Pairs of particles in all frames of every first, second, ... of trajectories `[W, T, N, D]`."""
     num_trajectories, num_frames, num_particles, _ = shape
-    return -(-num_trajectories // every) * num_frames * num_particles**2
+    return -(-num_trajectories // every) * num_frames * _pairs_of_frame(num_particles)
+
+
+def _pairs_of_frame(num_particles):
+    """Pairs whose forces are computed: of large systems those within a cutoff."""
+    return num_particles * min(num_particles, MANY)
 
 
 def _timed(make):

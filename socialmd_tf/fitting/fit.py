@@ -24,13 +24,17 @@ from socialmd_tf.fitting.selection import (
     row_losses,
 )
 from socialmd_tf.fitting.short_range import choose_short_range, has_close_encounters
+from socialmd_tf.fitting.trajectories import is_large
 
 KNOTS = (48, 96, 192)
 MAX_PATH_ROUNDS = 8
 _WORTHWHILE = 0.05
 EQUATIONS_PER_COLUMN = 100
 PLENTY = 10_000
-_FEWEST = 8
+_FEWEST, _FEWEST_PIECES = 8, 2
+_MOST_PIECES, _MOST_VALIDATION_PIECES = 16, 4
+"""Of trajectories of large systems."""
+_SHORTER = 0.8
 _FIRST_SMOOTHING = Smoothing(1e-9, 0)
 
 
@@ -99,6 +103,7 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
     choices = choices or FitConfig()
     rollouts = Rollouts(validation, warm_up_steps, rollout_steps)
     quick = Rollouts(validation, warm_up_steps, rollout_steps, max_windows=12, tolerance=1e-5)
+    train, validation = _in_pieces(train, validation, log)
     best, trials = with_terms_and_knots(numerov_rows, _enough, train, validation, quick, choices, log)
     constants = _constants(best, train, validation) if choices.knots is None and best.law.basis.channels else None
     if constants is not None and _predicts_better(constants, best, quick):
@@ -118,6 +123,7 @@ def fit_random(train, validation, *, choices=None, log=print):
 
     Arguments, result and errors as of `fit`; the errors of the result are those of single frames, by trajectory.
     """
+    train, validation = _in_pieces(train, validation, log)
     choices, frames = choices or FitConfig(), SingleFrames(validation)
     best, trials = with_terms_and_knots(frame_rows, lambda data, _: data, train, validation, frames, choices, log)
     log(_line("least squares", best, frames.losses(best.law)))
@@ -129,11 +135,49 @@ def with_terms_and_knots(make_rows, some, train, validation, measure, choices, l
     """Least squares with the terms that predictions need and as many knots as help, and the trials of terms."""
     basis = candidate_basis(train, choices.knots or KNOTS[0], choices)
     everything = _solve(basis, partial(make_rows, basis), some(train, basis), validation)
+    if train.are_large and choices.force_cutoff is None:
+        everything = _with_shortest_cutoff(everything, make_rows, some, train, validation, log)
     smoothing = everything.chosen.smoothing
     law, _, trials = eliminate(everything.law, everything.equations, smoothing, measure, choices.terms)
     log(f"terms: {', '.join(law.basis.blocks)}")
     counts = KNOTS if choices.knots is None else (choices.knots,)
     return _with_enough_knots(make_rows, some, law.basis, counts, train, validation, log), trials
+
+
+def _in_pieces(train, validation, log):
+    """Large systems in pieces, and a line that counts them."""
+    if not train.are_large:
+        return train, validation
+    some = train.pieces(_MOST_PIECES), validation.pieces(_MOST_VALIDATION_PIECES)
+    log(
+        "equations from pieces of {} frames: {} for training, {} for validation".format(
+            some[0].positions.shape[1], *map(len, some)
+        )
+    )
+    return some
+
+
+def _with_shortest_cutoff(solved, make_rows, some, train, validation, log):
+    """The same with the shortest cutoff, a power of 0.8 of the present one, that predicts no worse.
+
+    Nearly all of the pairs within a wide cutoff are far apart.
+    """
+    if not solved.law.basis.channels or not np.isfinite(solved.law.basis.cutoff):
+        return solved
+    widest = solved.law.basis.cutoff
+    while True:
+        basis = solved.law.basis
+        cutoff = _SHORTER * basis.cutoff
+        if cutoff <= 2 * basis.knots.nearest:
+            break
+        knots = dataclasses.replace(basis.knots, farthest=min(cutoff, basis.knots.farthest))
+        shorter = dataclasses.replace(basis, cutoff=cutoff, knots=knots)
+        candidate = _solve(shorter, partial(make_rows, shorter), some(train, shorter), validation)
+        if _is_better(make_rows, solved, candidate, validation):
+            break
+        solved = candidate
+    log(f"cutoff of pair forces: {solved.law.basis.cutoff:.3g}, the shortest that predicts no worse than {widest:.3g}")
+    return solved
 
 
 def _result(best, law, equations, trials, measure):
@@ -154,7 +198,8 @@ def _enough(trajectories, basis, per_column=EQUATIONS_PER_COLUMN):
 def one_in(shape, basis, per_column):
     """The step n with which every n-th of the trajectories `[W, T, N, D]` gives enough equations per coefficient."""
     num_trajectories, num_frames, num_particles, num_dimensions = shape
-    count = max(per_column * basis.num_columns // (num_frames * num_particles * num_dimensions), _FEWEST)
+    fewest = _FEWEST_PIECES if is_large(num_particles) else _FEWEST
+    count = max(per_column * basis.num_columns // (num_frames * num_particles * num_dimensions), fewest)
     return max(1, num_trajectories // count)
 
 

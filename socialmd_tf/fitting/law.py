@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 
 from socialmd_tf.fitting.basis import Basis
-from socialmd_tf.fitting.pair_sums import PairSums
+from socialmd_tf.fitting.pair_sums import ListedPairSums, PairSums
 from socialmd_tf.fitting.splines import interval_polynomials
+from socialmd_tf.fitting.trajectories import is_large
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Law:
         # Features of padding may be anything, and must not make infinities that a mask cannot take away.
         features = np.where(mask[..., None], features, 1.0)
         curves = [self.coefficients[block] for _, block in self._terms("pairs")]
-        by_pairs = PairSums(self.basis, curves, features, edges, mask, cell) if curves else None
+        are_listed = is_large(mask.shape[1]) and np.isfinite(self.basis.cutoff)
+        sums = ListedPairSums if are_listed else PairSums
+        by_pairs = sums(self.basis, curves, features, edges, mask, cell) if curves else None
         frictions = [self.coefficients[block] * factor.of(features) for factor, block in self._terms("friction")]
 
         def accelerations(positions, velocities, chosen=slice(None)):

@@ -3,6 +3,8 @@
 import numpy as np
 
 from pipelines.boxes import nearest_image
+from pipelines.neighbors import VerletList
+from socialmd_tf.fitting.basis import listed_pairs
 from socialmd_tf.fitting.splines import interval_polynomials
 
 
@@ -16,7 +18,7 @@ class PairSums:
         basis: The `Basis`.
         curves: Coefficients of each of its channels, C arrays `[K]`.
         features: `[W, N, F]`.
-        edges: `[W, N, N]`.
+        edges: `[W, N, N]` or `[W, 1, 1]`.
         mask: `[W, N]`.
         cell: `[W, D, D]` or None.
     """
@@ -74,3 +76,35 @@ class PairSums:
         rows = (np.arange(shape[0])[:, None] * shape[1] + particles).ravel()[near]
         sums = [np.bincount(rows, pull, shape[0] * shape[1]) for pull in pulls]
         return np.stack(sums, axis=-1).reshape(shape)
+
+
+class ListedPairSums:
+    """The same for many particles: arguments and results as of `PairSums`, with a finite cutoff.
+
+    Pairs are those of a `VerletList` of each system, and only their factors are computed.
+    """
+
+    def __init__(self, basis, curves, features, edges, mask, cell):
+        self._basis, self._edges, self._mask, self._cell = basis, edges, mask, cell
+        self._tables = [np.ascontiguousarray(interval_polynomials(curve).T) for curve in curves]
+        self._own = [channel.own.of(features) for channel in basis.channels]
+        self._other = [channel.other.of(features) for channel in basis.channels]
+        self._lists = np.array([VerletList(None if cell is None else cell[k], basis.cutoff) for k in range(len(mask))])
+
+    def __call__(self, positions, chosen):
+        """Accelerations `[B, N, D]` at positions `[B, N, D]` of these B of the systems."""
+        basis, shape = self._basis, positions.shape
+        cell = None if self._cell is None else self._cell[chosen]
+        pairs = listed_pairs(positions, self._mask[chosen], cell, basis.cutoff, self._lists[chosen])
+        first, place = basis.knots.place(pairs.distances)
+        strength = np.zeros_like(pairs.distances)
+        for table, channel, own, other in zip(self._tables, basis.channels, self._own, self._other, strict=True):
+            constant, linear, square, cube = table[:, first]
+            values = constant + place * (linear + place * (square + place * cube))
+            weights = pairs.weights(other[chosen], self._edges[chosen], channel.edge)
+            strength += values * weights * own[chosen][pairs.systems, pairs.i]
+        strength *= basis.strength(pairs.distances)
+        rows, count = pairs.rows(shape[1]), shape[0] * shape[1]
+        sums = [np.bincount(rows, strength * component, count) for component in pairs.displacements.T]
+        result = np.stack(sums, axis=-1).reshape(shape).astype(np.float64, copy=False)  # sums of nothing are integers
+        return result if np.isinf(basis.limit) else np.clip(result, -basis.limit, basis.limit)

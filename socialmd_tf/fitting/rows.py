@@ -10,6 +10,8 @@ accuracy.
 
 import numpy as np
 
+from socialmd_tf.fitting.trajectories import MANY
+
 _MAX_PAIRS = 300_000
 _MAX_NUMBERS = 12_000_000
 _MAX_BYTES_KEPT = 1_000_000_000
@@ -26,7 +28,7 @@ def chunks(basis, trajectories, frames_per_frame=1):
     _, num_frames, num_particles, num_dimensions = trajectories.positions.shape
     width = max(basis.num_columns, frames_per_frame * len(basis.sources) * basis.knots.count)
     size = min(
-        _MAX_PAIRS // (num_frames * frames_per_frame * num_particles**2),
+        _MAX_PAIRS // (num_frames * frames_per_frame * num_particles * min(num_particles, MANY)),
         _MAX_NUMBERS // (num_frames * num_particles * num_dimensions * max(width, 1)),
     )
     size = max(size, 1)

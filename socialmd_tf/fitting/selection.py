@@ -9,11 +9,13 @@ from socialmd_tf.fitting.integrator import continue_windows
 from socialmd_tf.fitting.law import Law
 from socialmd_tf.fitting.least_squares import penalty, residual_lengths, solve
 from socialmd_tf.fitting.rows import frame_rows
+from socialmd_tf.fitting.trajectories import MANY
 
 STRENGTHS = 10.0 ** np.arange(-12, 3)
 POWERS = (0, 2)
 _TINY = 1e-300
 _RECENT = 3
+_FEWEST = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Rollouts:
         trajectories: `Trajectories`.
         warm_up_steps: T.
         rollout_steps: T'.
-        max_windows: Windows that are rolled out at most, evenly chosen.
+        max_windows: Windows that are rolled out at most, evenly chosen; of large systems fewer, but two.
         tolerance: As for `continue_windows`.
     """
 
@@ -98,6 +100,8 @@ class Rollouts:
 
     def __init__(self, trajectories, warm_up_steps, rollout_steps, max_windows=24, tolerance=1e-7):
         windows = trajectories.windows(warm_up_steps + rollout_steps, warm_up_steps)
+        if trajectories.are_large:
+            max_windows = max(_FEWEST, max_windows * MANY // trajectories.positions.shape[2])
         count = min(len(windows), max_windows)
         self._tolerance = tolerance
         self._windows = windows[np.arange(count) * len(windows) // count]

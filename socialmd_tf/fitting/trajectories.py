@@ -6,6 +6,15 @@ import numpy as np
 
 from pipelines.boxes import unwrap
 
+MANY = 256
+"""Largest number of particles of a small system."""
+_PIECE = 7
+
+
+def is_large(num_particles):
+    """Whether the pairs of a system are listed, if there is a cutoff, and its trajectories are read in pieces."""
+    return num_particles > MANY
+
 
 @dataclasses.dataclass(frozen=True)
 class Trajectories:
@@ -15,7 +24,8 @@ class Trajectories:
         positions: `[W, T, N, D]`, unwrapped.
         features: `[W, N, F]`.
         feature_names: Names of the F features; None for components of vectors.
-        edges: Type of the bond between two particles `[W, N, N]`, symmetric, 0 for none.
+        edges: Type of the bond between two particles `[W, N, N]`, symmetric, 0 for none; zeros `[W, 1, 1]` without
+            bonds.
         mask: True for real particles, False for padding `[W, N]`.
         cell: Lattice vectors of the periodic box of each trajectory, in rows `[W, D, D]`, or None. A diagonal matrix is
             an orthorhombic box.
@@ -44,7 +54,7 @@ class Trajectories:
             positions,
             np.zeros((*shape, 0)) if features is None else np.asarray(features, np.float64),
             tuple(feature_names),
-            np.zeros((*shape, shape[1]), np.int64) if edges is None else np.asarray(edges),
+            np.zeros((shape[0], 1, 1), np.int64) if edges is None else np.asarray(edges),
             np.ones(shape, bool) if mask is None else np.asarray(mask, bool),
             cell,
             None if velocities is None else np.asarray(velocities, np.float64),
@@ -60,6 +70,37 @@ class Trajectories:
         arrays = {name: getattr(self, name) for name in names}
         known = {name: values[chosen] for name, values in arrays.items() if values is not None}
         return dataclasses.replace(self, **known)
+
+    @property
+    def are_large(self):
+        """Whether they have many particles."""
+        return is_large(self.positions.shape[2])
+
+    def of_particles(self, count):
+        """The same with at most `count` of the particles, evenly chosen."""
+        size = self.positions.shape[2]
+        chosen = np.unique(np.linspace(0, size - 1, min(size, count)).astype(int))
+        has_bonds = self.edges.shape[1] == size
+        return dataclasses.replace(
+            self,
+            positions=self.positions[:, :, chosen],
+            features=self.features[:, chosen],
+            edges=self.edges[:, chosen][:, :, chosen] if has_bonds else self.edges,
+            mask=self.mask[:, chosen],
+            velocities=None if self.velocities is None else self.velocities[:, :, chosen],
+        )
+
+    def pieces(self, most):
+        """Those of large systems in pieces of seven frames, whose equations fit into memory; others as they are.
+
+        Args:
+            most: Number of pieces at most, evenly chosen.
+        """
+        if not self.are_large:
+            return self
+        pieces = self.windows(min(_PIECE, self.positions.shape[1]), _PIECE)
+        count = min(len(pieces), most)
+        return pieces[np.arange(count) * len(pieces) // count]
 
     def windows(self, num_frames, shift):
         """All windows of `num_frames` frames, `shift` frames apart, as trajectories."""

@@ -50,9 +50,11 @@ def time_of_training(config, directory):
         seconds, num_timed = _epochs(config, directory, scales, largest)
         return f"{about(seconds, config)}, by the speed of {counted(num_timed, 'batch', 'batches')}; {_AFTERWARDS}"
     if largest > _FIT_PARTICLES:
+        is_periodic = Manifest.load(directory).is_periodic
+        time_needed = "some ten minutes" if is_periodic else "hours, as its time grows with the number of pairs"
         return (
-            f"not estimated for {count(largest)} particles: the fit takes hours, as its time grows with the number of "
-            "pairs; --force-cutoff LENGTH shortens it"
+            f"not estimated for {count(largest)} particles: the fit takes {time_needed}; --force-cutoff LENGTH "
+            "shortens it"
         )
     fit = _fit(config, directory)
     seconds, _ = _epochs(config, directory, scales, largest, model_law(fit.fitted))

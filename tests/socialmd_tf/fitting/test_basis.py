@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from socialmd_tf.fitting import trajectories as trajectories_module
 from socialmd_tf.fitting.basis import Channel, Factor
 from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.law import Law
@@ -37,11 +38,15 @@ def slow(law, data, positions, velocities):
     return result
 
 
+@pytest.mark.parametrize("is_large", [False, True])
 @pytest.mark.parametrize("is_periodic", [False, True])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
-def test_law_and_columns_equal_the_loops(num_dimensions, is_periodic):
+def test_law_and_columns_equal_the_loops(num_dimensions, is_periodic, is_large, monkeypatch):
     data = trajectories(num_dimensions, is_periodic=is_periodic)
     law = random_law(data)
+    if is_large:
+        law = dataclasses.replace(law, basis=dataclasses.replace(law.basis, cutoff=min(law.basis.cutoff, 1.4)))
+        monkeypatch.setattr(trajectories_module, "MANY", 0)
     velocities = np.random.default_rng(2).normal(size=data.positions.shape)
     expected = slow(law, data, data.positions[:, 3], velocities[:, 3])
     assert np.abs(expected).max() > 1
@@ -58,6 +63,20 @@ def test_some_of_the_systems_move_as_among_all(is_periodic):
     function = random_law(data).on(data.features, data.edges, data.mask, data.cell)
     x, v = data.positions[:, 0], data.positions[:, 1]
     np.testing.assert_allclose(function(x[1:], v[1:], np.array([1])), function(x, v)[1:], rtol=1e-12, atol=1e-12)
+
+
+def test_lists_follow_the_particles_and_serve_systems_in_any_order(monkeypatch):
+    data = trajectories(2, is_periodic=True)
+    law = random_law(data)
+    law = dataclasses.replace(law, basis=dataclasses.replace(law.basis, cutoff=0.9))
+    known = data.features, data.edges, data.mask, data.cell
+    wanted = law.on(*known)
+    monkeypatch.setattr(trajectories_module, "MANY", 0)
+    listed, frames = law.on(*known), data.positions
+    for t in range(frames.shape[1]):
+        for chosen in (np.array([1]), np.array([0, 1, 0]), np.array([1, 0])):
+            x = frames[chosen, t] + 1e-3 * np.arange(len(chosen))[:, None, None]
+            np.testing.assert_allclose(listed(x, x, chosen), wanted(x, x, chosen), rtol=1e-10, atol=1e-10)
 
 
 def test_features_of_padding_do_not_matter():

@@ -6,6 +6,7 @@ import pytest
 from pipelines.laws.config import LennardJonesConfig, SpringsConfig, TrapConfig
 from pipelines.laws.simulate import law_of, simulate
 from socialmd_tf.fitting import fit as fit_module
+from socialmd_tf.fitting import trajectories
 from socialmd_tf.fitting.fit import fit
 from socialmd_tf.fitting.trajectories import Trajectories
 
@@ -80,3 +81,17 @@ def test_a_liquid_in_a_box():
     force = 24 * (distances**-7 - 2 * distances**-13) * (config.time_step * config.save_every) ** 2
     curve, _ = fitted.curve("pairs: 1", distances)
     np.testing.assert_allclose(curve, force, rtol=0.01, atol=1e-5)
+
+
+def test_a_large_liquid_is_fitted_in_pieces_with_a_cutoff_from_the_data(monkeypatch):
+    """Small systems as if they were large: the force ends at 2.3, and half the box is 3.6."""
+    monkeypatch.setattr(trajectories, "MANY", 30)
+    config = LennardJonesConfig(num_particles=36, num_frames=21, equilibration_steps=500)
+    fitted, lines = found(config, num_train=8, rollout_steps=6)
+    assert lines[0] == "equations from pieces of 7 frames: 16 for training, 4 for validation"
+    assert 2.2 < fitted.law.basis.cutoff < 3
+    assert (
+        f"cutoff of pair forces: {fitted.law.basis.cutoff:.3g}, the shortest that predicts no worse than 3.59" in lines
+    )
+    assert fitted.terms == ("pairs: 1",)
+    assert len(fitted.rollout_errors) >= 2 and np.median(fitted.rollout_errors) < 2e-4
