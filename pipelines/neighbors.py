@@ -22,12 +22,13 @@ class VerletList:
     Args:
         box: Lattice vectors in rows `[D, D]` of a periodic box, or None.
         cutoff: In units of length; in a periodic box at most `half_height(box)`.
+        is_ordered: Whether a pair is listed as (i, j) and as (j, i); else once, with i < j.
 
     Source: L. Verlet, Physical Review 159 (1967) 98.
     """
 
-    def __init__(self, box: Array | None, cutoff: float) -> None:
-        self._box = box
+    def __init__(self, box: Array | None, cutoff: float, is_ordered: bool = True) -> None:
+        self._box, self._is_ordered = box, is_ordered
         self._reach = (1 + _SKIN) * cutoff if box is None else min((1 + _SKIN) * cutoff, half_height(box))
         self._longest_move = (self._reach - cutoff) / 2
         self._made_at: Array | None = None
@@ -40,7 +41,9 @@ class VerletList:
             positions: `[N, D]`, in units of length; they do not jump across the box.
         """
         if self._made_at is None or not self._moved(positions) < self._longest_move:
-            self._pairs = pairs_within(positions, self._box, self._reach)
+            i, j = pairs_within(positions, self._box, self._reach)
+            kept = slice(None) if self._is_ordered else i < j
+            self._pairs = i[kept], j[kept]
             self._made_at = positions.copy()
         return self._pairs
 

@@ -20,7 +20,7 @@ class FitConfig:
     """Number of splines of a pair force. By default, 48, 96 or 192, whichever the validation split needs."""
     force_cutoff: float | None = None
     """Largest distance of a pair force, in the dataset's length unit. By default, the largest distance in the data, or
-    half the smallest height of the box."""
+    half the smallest height of the box; of more than 256 particles in a box, the shortest that predicts no worse."""
     force_core: float | None = None
     """Distance below which pair forces fall to zero, in the dataset's length unit. By default, chosen from the data."""
 

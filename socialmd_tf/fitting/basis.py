@@ -261,7 +261,7 @@ def find_pairs(positions, mask, cell, cutoff):
 
 
 def listed_pairs(positions, mask, cell, cutoff, lists=None):
-    """The same pairs in the same order without looking at all; `lists` may have the `VerletList` of each system."""
+    """The same without looking at all pairs; or the pairs that the `VerletList`s of the systems have, `lists`."""
     parts = []
     for system, (places, real) in enumerate(zip(positions, mask, strict=True)):
         particles = np.flatnonzero(real)

@@ -59,7 +59,7 @@ def _system(file, manifest, frames, size):
     )
     velocities = file[frames][..., seen] if seen else np.zeros((*positions.shape[:2], 0))
     missing = [(0, size - len(first))]
-    edges = np.zeros((1, 1) if file.edges is None else (size, size), np.int64)
+    edges = np.zeros((1, 1) if file.edges is None else (size, size), np.int32)
     if file.edges is not None:
         i, j, kind = file.edges.T
         edges[i, j] = edges[j, i] = kind

@@ -32,8 +32,8 @@ _WORTHWHILE = 0.05
 EQUATIONS_PER_COLUMN = 100
 PLENTY = 10_000
 _FEWEST, _FEWEST_PIECES = 8, 2
-_MOST_PIECES, _MOST_VALIDATION_PIECES = 16, 4
-"""Of trajectories of large systems."""
+_MOST_EQUATIONS, _MOST_VALIDATION_EQUATIONS = 10_000_000, 250_000
+"""Of large systems."""
 _SHORTER = 0.8
 _FIRST_SMOOTHING = Smoothing(1e-9, 0)
 
@@ -103,13 +103,13 @@ def fit(train, validation, *, warm_up_steps, rollout_steps, choices=None, log=pr
     choices = choices or FitConfig()
     rollouts = Rollouts(validation, warm_up_steps, rollout_steps)
     quick = Rollouts(validation, warm_up_steps, rollout_steps, max_windows=12, tolerance=1e-5)
-    train, validation = _in_pieces(train, validation, log)
-    best, trials = with_terms_and_knots(numerov_rows, _enough, train, validation, quick, choices, log)
-    constants = _constants(best, train, validation) if choices.knots is None and best.law.basis.channels else None
+    pieces = _in_pieces(train, validation, log)
+    best, trials = with_terms_and_knots(numerov_rows, _enough, *pieces, quick, choices, log)
+    constants = _constants(best, *pieces) if choices.knots is None and best.law.basis.channels else None
     if constants is not None and _predicts_better(constants, best, quick):
-        best = _with_constants(constants, best.law.basis.knots.count, train, validation, rollouts, log)
+        best = _with_constants(constants, best.law.basis.knots.count, *pieces, rollouts, log)
     else:
-        best = _with_paths(best, train, validation, rollouts, log)
+        best = _with_paths(best, *pieces, rollouts, log)
     law, equations, last = eliminate(best.law, best.equations, best.chosen.smoothing, rollouts, choices.terms)
     if choices.knots is None and law.basis.knots.count > 1:
         law, equations = simplest(law, equations, rollouts, log)
@@ -148,12 +148,9 @@ def _in_pieces(train, validation, log):
     """Large systems in pieces, and a line that counts them."""
     if not train.are_large:
         return train, validation
-    some = train.pieces(_MOST_PIECES), validation.pieces(_MOST_VALIDATION_PIECES)
-    log(
-        "equations from pieces of {} frames: {} for training, {} for validation".format(
-            some[0].positions.shape[1], *map(len, some)
-        )
-    )
+    some = train.pieces(_MOST_EQUATIONS), validation.pieces(_MOST_VALIDATION_EQUATIONS)
+    length, counts = some[0].positions.shape[1], tuple(map(len, some))
+    log(f"equations from pieces of {length} frames: {counts[0]} for training, {counts[1]} for validation")
     return some
 
 

@@ -89,22 +89,33 @@ class ListedPairSums:
         self._tables = [np.ascontiguousarray(interval_polynomials(curve).T) for curve in curves]
         self._own = [channel.own.of(features) for channel in basis.channels]
         self._other = [channel.other.of(features) for channel in basis.channels]
-        self._lists = np.array([VerletList(None if cell is None else cell[k], basis.cutoff) for k in range(len(mask))])
+        boxes = [None] * len(mask) if cell is None else cell
+        self._lists = np.array([VerletList(box, basis.cutoff, is_ordered=False) for box in boxes])
 
     def __call__(self, positions, chosen):
         """Accelerations `[B, N, D]` at positions `[B, N, D]` of these B of the systems."""
         basis, shape = self._basis, positions.shape
         cell = None if self._cell is None else self._cell[chosen]
         pairs = listed_pairs(positions, self._mask[chosen], cell, basis.cutoff, self._lists[chosen])
-        first, place = basis.knots.place(pairs.distances)
-        strength = np.zeros_like(pairs.distances)
-        for table, channel, own, other in zip(self._tables, basis.channels, self._own, self._other, strict=True):
+        pulls = basis.strength(pairs.distances) * pairs.displacements.T
+        result = np.zeros((shape[0] * shape[1], shape[2]))
+        rows = pairs.systems * shape[1]
+        for end, factors, sign in zip((pairs.i, pairs.j), self._factors(pairs, chosen), (1, -1), strict=True):
+            for axis, pull in enumerate(pulls):
+                result[:, axis] += sign * np.bincount(rows + end, factors * pull, len(result))
+        result = result.reshape(shape)
+        return result if np.isinf(basis.limit) else np.clip(result, -basis.limit, basis.limit)
+
+    def _factors(self, pairs, chosen):
+        """Sums over the channels of curve times weight, for both particles of the pairs `[2, M]`."""
+        first, place = self._basis.knots.place(pairs.distances)
+        factors = np.zeros((2, len(place)))
+        at_i, at_j = (pairs.systems, pairs.i), (pairs.systems, pairs.j)
+        for table, channel, own, other in zip(self._tables, self._basis.channels, self._own, self._other, strict=True):
             constant, linear, square, cube = table[:, first]
             values = constant + place * (linear + place * (square + place * cube))
-            weights = pairs.weights(other[chosen], self._edges[chosen], channel.edge)
-            strength += values * weights * own[chosen][pairs.systems, pairs.i]
-        strength *= basis.strength(pairs.distances)
-        rows, count = pairs.rows(shape[1]), shape[0] * shape[1]
-        sums = [np.bincount(rows, strength * component, count) for component in pairs.displacements.T]
-        result = np.stack(sums, axis=-1).reshape(shape).astype(np.float64, copy=False)  # sums of nothing are integers
-        return result if np.isinf(basis.limit) else np.clip(result, -basis.limit, basis.limit)
+            if channel.edge:
+                values *= self._edges[chosen][pairs.systems, pairs.i, pairs.j] == channel.edge
+            factors[0] += values * own[chosen][at_i] * other[chosen][at_j]
+            factors[1] += values * own[chosen][at_j] * other[chosen][at_i]
+        return factors

@@ -8,7 +8,7 @@ from pipelines.boxes import unwrap
 
 MANY = 256
 """Largest number of particles of a small system."""
-_PIECE = 7
+_PIECE, _FEWEST_PIECES = 7, 4
 
 
 def is_large(num_particles):
@@ -90,17 +90,27 @@ class Trajectories:
             velocities=None if self.velocities is None else self.velocities[:, :, chosen],
         )
 
-    def pieces(self, most):
+    def pieces(self, num_equations):
         """Those of large systems in pieces of seven frames, whose equations fit into memory; others as they are.
 
         Args:
-            most: Number of pieces at most, evenly chosen.
+            num_equations: Number of coordinates in all pieces, evenly chosen, unless that is fewer than four pieces.
         """
+        num_frames, num_particles, num_dimensions = self.positions.shape[1:]
         if not self.are_large:
             return self
-        pieces = self.windows(min(_PIECE, self.positions.shape[1]), _PIECE)
-        count = min(len(pieces), most)
-        return pieces[np.arange(count) * len(pieces) // count]
+        length = min(_PIECE, num_frames)
+        starts = np.arange(0, num_frames - length + 1, length)
+        count, most = len(self) * len(starts), num_equations // (length * num_particles * num_dimensions)
+        size = min(count, max(most, _FEWEST_PIECES))
+        whose, places = np.divmod(np.arange(size) * count // size, len(starts))
+
+        def cut(values):
+            return np.stack([values[k, start : start + length] for k, start in zip(whose, starts[places], strict=True)])
+
+        still = dataclasses.replace(self, positions=self.positions[:, :1], velocities=None)[whose]
+        velocities = None if self.velocities is None else cut(self.velocities)
+        return dataclasses.replace(still, positions=cut(self.positions), velocities=velocities)
 
     def windows(self, num_frames, shift):
         """All windows of `num_frames` frames, `shift` frames apart, as trajectories."""

@@ -5,8 +5,9 @@ import pytest
 
 from pipelines.errors import UserError
 from socialmd_tf.config import FitConfig
-from socialmd_tf.fitting.candidates import candidate_basis
+from socialmd_tf.fitting.candidates import candidate_basis, largest_cutoff
 from socialmd_tf.fitting.selection import kind_of
+from socialmd_tf.fitting.trajectories import Trajectories
 from tests.socialmd_tf.fitting.systems import trajectories
 
 
@@ -57,3 +58,14 @@ def test_components_of_vectors_and_masses_that_are_not_positive_are_no_factors()
     assert "charge" not in "".join(basis.blocks) and "field: 1/mass_i" in basis.blocks
     data.features[0, 0, 0] = 0.0
     assert "field: 1/mass_i" not in candidate_basis(data, 8).blocks
+
+
+def test_the_widest_cutoff_in_a_box_of_many_particles_has_150_neighbours():
+    lattice = np.stack(np.meshgrid(np.arange(20.0), np.arange(20.0)), -1).reshape(-1, 2)
+    turns = 20.0 * np.random.default_rng(0).integers(-3, 4, lattice.shape)  # which image is given does not matter
+    frames = np.stack([lattice + turns] * 2)[None]
+    cutoff = largest_cutoff(Trajectories.of(frames, box=np.full(2, 20.0)))
+    neighbors = np.sort(np.linalg.norm(np.stack(np.meshgrid(*[np.arange(-9, 10)] * 2), -1).reshape(-1, 2), axis=1))[1:]
+    assert cutoff == neighbors[149]
+    assert largest_cutoff(Trajectories.of(frames)) == np.inf
+    assert largest_cutoff(Trajectories.of(frames[:, :, :256], box=np.full(2, 20.0))) == 10.0

@@ -88,7 +88,7 @@ def test_a_large_liquid_is_fitted_in_pieces_with_a_cutoff_from_the_data(monkeypa
     monkeypatch.setattr(trajectories, "MANY", 30)
     config = LennardJonesConfig(num_particles=36, num_frames=21, equilibration_steps=500)
     fitted, lines = found(config, num_train=8, rollout_steps=6)
-    assert lines[0] == "equations from pieces of 7 frames: 16 for training, 4 for validation"
+    assert lines[0] == "equations from pieces of 7 frames: 24 for training, 18 for validation"
     assert 2.2 < fitted.law.basis.cutoff < 3
     assert (
         f"cutoff of pair forces: {fitted.law.basis.cutoff:.3g}, the shortest that predicts no worse than 3.59" in lines

@@ -6,6 +6,7 @@ import pytest
 from scipy.integrate import quad, solve_ivp
 
 from socialmd_tf.fitting import rows as rows_module
+from socialmd_tf.fitting import trajectories as trajectories_module
 from socialmd_tf.fitting.basis import ONE, Channel
 from socialmd_tf.fitting.candidates import candidate_basis
 from socialmd_tf.fitting.integrator import advance, continue_windows, final_velocities
@@ -193,6 +194,23 @@ def test_chunks_are_bounded_and_make_up_the_data(monkeypatch):
     parts = list(chunks(basis, data))
     assert [len(part) for part in parts] == [3, 3, 3, 1]
     np.testing.assert_array_equal(np.concatenate([part.positions for part in parts]), data.positions)
+
+
+@pytest.mark.parametrize(("num_equations", "expected"), [(7 * 5 * 2 * 6, 6), (1, 4), (1e9, 8)])
+def test_pieces_of_large_systems_are_whole_different_and_evenly_spread(num_equations, expected, monkeypatch):
+    positions = np.arange(2 * 30 * 5 * 2, dtype=float).reshape(2, 30, 5, 2)
+    features = np.arange(2)[:, None, None] * np.ones((2, 5, 1))
+    data = Trajectories.of(positions, features, ("charge",), velocities=-positions)
+    assert data.pieces(num_equations) is data
+    monkeypatch.setattr(trajectories_module, "MANY", 4)
+    pieces = data.pieces(int(num_equations))
+    assert pieces.positions.shape == (expected, 7, 5, 2)
+    np.testing.assert_array_equal(pieces.velocities, -pieces.positions)
+    firsts = [divmod(int(value), 300) for value in pieces.positions[:, 0, 0, 0]]
+    assert len(set(firsts)) == expected and {system for system, _ in firsts} == {0, 1}
+    assert all(place % 70 == 0 for _, place in firsts)
+    np.testing.assert_array_equal(pieces.features[:, 0, 0], [system for system, _ in firsts])
+    assert (np.diff(pieces.positions[:, :, 0, 0], axis=1) == 10).all()
 
 
 def test_equations_are_kept_only_if_they_fit(monkeypatch):
