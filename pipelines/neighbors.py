@@ -40,16 +40,18 @@ class VerletList:
         Args:
             positions: `[N, D]`, in units of length; they do not jump across the box.
         """
-        if self._made_at is None or not self._moved(positions) < self._longest_move:
+        # A position that is not finite has moved by NaN, which is below nothing.
+        if self._made_at is None or not _longest(positions - self._made_at) < self._longest_move:
             i, j = pairs_within(positions, self._box, self._reach)
             kept = slice(None) if self._is_ordered else i < j
             self._pairs = i[kept], j[kept]
             self._made_at = positions.copy()
         return self._pairs
 
-    def _moved(self, positions: Array) -> float:
-        """The longest move since the list was made; NaN, which is below nothing, if a position is not finite."""
-        return float(np.sqrt(np.sum((positions - self._made_at) ** 2, axis=1).max(initial=0.0)))
+
+def _longest(vectors: Array) -> float:
+    """Length of the longest of vectors `[N, D]`."""
+    return float(np.sqrt(np.sum(vectors**2, axis=1).max(initial=0.0)))
 
 
 def pairs_within(positions: Array, box: Array | None, distance: float) -> tuple[Indices, Indices]:

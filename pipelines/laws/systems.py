@@ -41,8 +41,8 @@ class Law(Protocol):
 def one_system(positions: Array, velocities: Array, **known: npt.NDArray[Any]) -> Systems:
     """A system with positions and velocities `[1, N, D]`, without bonds and charges unless they are given."""
     num_particles = positions.shape[1]
-    nothing = {"edges": np.zeros((1, num_particles, num_particles), np.int8), "charges": np.zeros((1, num_particles))}
-    return Systems(positions, velocities, **{**nothing, **known})
+    edges = known.get("edges", np.zeros((1, num_particles, num_particles), np.int8))
+    return Systems(positions, velocities, edges, known.get("charges", np.zeros((1, num_particles))))
 
 
 def displacements(positions: Array) -> Array:
