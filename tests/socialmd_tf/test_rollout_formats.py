@@ -120,6 +120,7 @@ def test_a_missing_library_is_one_line_before_anything_is_loaded(call, tmp_path,
     assert error == "error: a .dcd file needs MDAnalysis, which is not installed; expected: pip install MDAnalysis\n"
 
 
+@pytest.mark.slow
 def test_an_unknown_unit_is_named_in_a_line(call, molecules, tmp_path):
     dataclasses.replace(Manifest.load(molecules / "data"), time_unit=None).save(tmp_path / "data")
     code, out, _ = call(output=tmp_path / "x.pdb", data=tmp_path / "data")

@@ -79,6 +79,7 @@ def test_the_report_begins_with_the_ensembles(findings):
     assert page.index('id="ensembles"') < page.index('id="predictors"')
 
 
+@pytest.mark.slow
 def test_a_training_reports_ensembles_where_the_data_can_have_them(random_model, data, capsys):
     config = TrainConfig(data=str(data), model=RANDOM)
     assert train._findings(random_model, config, "test").ensembles.num_samples == 16

@@ -58,6 +58,7 @@ assert foreign == [], foreign
 """
 
 
+@pytest.mark.slow  # test_c_api.py runs exports without Python
 def test_plain_tensorflow_gives_the_model_s_rollout(exported, tmp_path):
     model, directory = exported
     rollout = rollout_layer(model)
@@ -165,6 +166,7 @@ def test_the_weights_are_those_of_the_model_without_the_optimizer_s(gaussian, tm
     assert (path / WEIGHTS).stat().st_size == size
 
 
+@pytest.mark.slow
 def test_an_export_that_is_interrupted_leaves_nothing(gaussian, tmp_path, monkeypatch):
     model, _ = gaussian
 

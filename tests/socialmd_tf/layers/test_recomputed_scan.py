@@ -54,6 +54,7 @@ def values_and_gradients(scan, layer):
     return stacked, tape.gradient(loss, [carry, layer.trainable_variables])
 
 
+@pytest.mark.slow_cases(all_but=["recomputed-graph"])
 @pytest.mark.parametrize("options", [{}, {"jit_compile": True}], ids=["graph", "XLA"])
 @pytest.mark.parametrize("is_recomputed", [True, False], ids=["recomputed", "kept"])
 def test_equals_a_loop_in_values_and_gradients(layer, is_recomputed, options):

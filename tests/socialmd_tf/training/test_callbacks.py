@@ -17,7 +17,7 @@ from socialmd_tf.training.callbacks import (
     TrainingDiverged,
 )
 from socialmd_tf.training.run import Run
-from tests.socialmd_tf.training.small import SMALL, WINDOWS, linear_model
+from tests.socialmd_tf.training.small import ALONE, WINDOWS, linear_model
 
 # HDF5 files are written by Keras through an old NumPy interface.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -163,7 +163,7 @@ def test_calibration_begins_with_the_best_weights(new_run):
 
 def test_dropout_depends_on_seed_and_epoch_alone():
     """Not on how much was dropped before: a run that resumes at an epoch repeats it."""
-    plain = build_model(dataclasses.replace(SMALL, cell="plain", interaction="none", output_layers=(16,), dropout=0.5))
+    plain = build_model(dataclasses.replace(ALONE, output_layers=(16,), dropout=0.5))
     inputs = {
         "positions": tf.random.stateless_normal((1, 2, 3, 2), (0, 0)),
         "features": tf.ones((1, 3, 1)),
@@ -184,7 +184,7 @@ def test_dropout_depends_on_seed_and_epoch_alone():
 
 def test_the_learning_rate_falls_from_batch_to_batch(mixed_data):
     config = TrainConfig(
-        windows=WINDOWS, model=SMALL, learning_rate=0.02, decay="cosine", epochs=2, batch_size=8, run_directory="run"
+        windows=WINDOWS, model=ALONE, learning_rate=0.02, decay="cosine", epochs=2, batch_size=8, run_directory="run"
     )
     rates = []
 

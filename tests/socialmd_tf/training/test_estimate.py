@@ -8,9 +8,9 @@ import pytest
 from pipelines import dataset
 from socialmd_tf.config import TrainConfig
 from socialmd_tf.training import estimate
-from tests.socialmd_tf.training.small import SMALL, WINDOWS
+from tests.socialmd_tf.training.small import ALONE, WINDOWS
 
-CONFIG = TrainConfig(windows=WINDOWS, model=SMALL, epochs=7, batch_size=4)
+CONFIG = TrainConfig(windows=WINDOWS, model=ALONE, epochs=7, batch_size=4)
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def test_slow_batches_are_few(mixed_data, tick):
     assert text.startswith(f"about {1 + batches:.0f} minutes at most, by the speed of 1 batch; then export")
 
 
+@pytest.mark.slow
 def test_the_fit_is_a_range(write_dataset):
     generator = np.random.default_rng(0)
     angles = generator.uniform(0, 6, (3, 1, 3)) + 0.1 * np.arange(20)[:, None]

@@ -27,6 +27,7 @@ def test_one_line_per_epoch_where_epochs_are_short(capsys):
         assert re.fullmatch(rf"epoch {number} of 7, done, \d+ s: loss [\d.e-]+, val_loss [\d.e-]+", line)
 
 
+@pytest.mark.slow
 def test_a_line_every_few_seconds_where_epochs_are_long(capsys, monkeypatch):
     monkeypatch.setattr(progress, "_SECONDS", 0.0)
     fit_plainly(PlainProgress(2), 2)

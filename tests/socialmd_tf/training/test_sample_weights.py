@@ -53,6 +53,7 @@ def test_batches_are_filled_up_to_even_shares(mixed_data):
         assert weights.numpy().mean() == pytest.approx(1.0, rel=1e-6)
 
 
+@pytest.mark.slow_cases(all_but=["2"])
 @pytest.mark.parametrize("num_steps", [None, 0, 2])
 def test_shares_have_the_weights_of_the_whole_batch(mixed_data, num_steps):
     """16 windows in batches of 6: the last batch has 4 for three workers, so that one share is filled up."""

@@ -172,6 +172,7 @@ def test_particles_at_the_centre_and_at_rest_have_finite_densities_and_gradients
     assert all(np.all(np.isfinite(gradient)) for gradient in tape.gradient(total, head.trainable_variables))
 
 
+@pytest.mark.slow
 def test_xla_compiles_it_and_its_gradient():
     inputs = frame()
     rollout = Rollout(MemorylessCell(), make(inputs, width=0), 2, anchor_start=2)
@@ -191,6 +192,7 @@ def test_xla_compiles_it_and_its_gradient():
         np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow_cases(all_but=["open-none"])
 @pytest.mark.parametrize("cell", [MemorylessCell(), PlainLSTMCell((4,), (3,), (3,), 0.0)], ids=["none", "plain"])
 @pytest.mark.parametrize("extras", [(), ("box", "velocities")], ids=["open", "box"])
 def test_true_frames_are_predicted_at_once_as_one_after_the_other(cell, extras):
@@ -223,6 +225,7 @@ def test_true_frames_are_predicted_at_once_as_one_after_the_other(cell, extras):
         np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_the_neighbours_of_many_particles_are_found_frame_by_frame(monkeypatch):
     """At once, their number would be that of all frames together."""
     inputs = frame(anchors=False)

@@ -31,6 +31,13 @@ def both(positions, weights, mask, num_functions=FUNCTIONS, cutoff=CUTOFF, box=N
     return radial_sums(positions, weights, mask, cutoff, num_functions, box), pulls
 
 
+@pytest.mark.slow_cases(
+    "shapes by values-listed pairs-3-*",
+    "shapes by values-pairs of blocks-3-*",
+    "shapes by values-pairs of blocks-2-1?",
+    "shapes by values-pairs of blocks-2-9",
+    "shapes by values-pairs of blocks-2-2",
+)
 @pytest.mark.usefixtures("form", "held")
 @pytest.mark.parametrize("num_functions", [2, 4, 9, 17])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
@@ -75,6 +82,7 @@ def test_particles_far_away_or_on_the_same_spot_give_finite_sums_and_gradients(n
     assert np.isfinite(total) and np.all(np.isfinite(tape.gradient(total, positions)))
 
 
+@pytest.mark.slow_cases("listed pairs-3D", "pairs of blocks-*")
 @pytest.mark.parametrize("box", [periodic.BOXES["sheared"], periodic.BOXES["triclinic"]], ids=["2D", "3D"])
 @pytest.mark.parametrize("way", LIMITS)
 def test_a_box_is_the_open_system_of_all_images(box, way, hold_pairs):

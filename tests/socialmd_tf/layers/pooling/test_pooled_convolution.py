@@ -213,6 +213,7 @@ def test_far_from_the_origin(num_dimensions):
     assert np.abs(expected - layer.bias).max() > 0.1
 
 
+@pytest.mark.slow_cases("shapes by values-*", "static shapes-3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_any_number_of_systems_and_particles_in_one_graph(num_dimensions):
     layer = make_layer(num_dimensions, pool_size=2)
@@ -258,6 +259,7 @@ def crowd(num_dimensions, spread, num_particles=300):
     return positions, states, tf.constant(real)
 
 
+@pytest.mark.slow_cases("shapes by values-*-3-*")
 @pytest.mark.parametrize(
     ("num_dimensions", "spread", "place"),
     [(2, 6.0, 0.0), (2, 40.0, -300.0), (3, 3.0, 0.0), (3, 9.0, 1e4), (2, 0.0, 5.0), (2, 1e4, 0.0)],
@@ -272,6 +274,7 @@ def test_a_crowd(num_dimensions, spread, place, masked):
     np.testing.assert_allclose(result, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_crowd_in_a_graph_that_serves_few_as_well():
     layer = make_layer(2, channels=2, bins=4, side_lengths=(3.0, 1.5), kernel_size=2)
     shapes = ((None, None, 2), (None, None, 2), (None, None))
