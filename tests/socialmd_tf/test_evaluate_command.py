@@ -170,6 +170,7 @@ def test_names_with_any_characters_are_reported(call, data, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_paths_loaded_models_and_models_in_memory_are_evaluated_from_python(model, data):
     from socialmd_tf.export.saved_model import load
 

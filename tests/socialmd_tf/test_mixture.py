@@ -96,6 +96,7 @@ def test_levels_are_uniform_under_the_true_density(layout):
     assert scipy.stats.kstest(levels, "uniform").statistic < 1.63 / np.sqrt(2000) + 1 / 256  # the 1 % point
 
 
+@pytest.mark.slow
 @pytest.mark.slow_cases(all_but=["DensityLayout(num_dimensions=3*"])
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout.num_components > 1], ids=str)
 def test_level_of_a_mixture_is_the_share_of_denser_samples(layout):

@@ -77,6 +77,7 @@ def test_the_prediction_a_picture_and_an_animation_are_written(call, model, data
     assert len(list((tmp_path / "new").iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_a_rollout_starts_at_the_first_frame_and_continues_beyond_the_file(call, data, tmp_path):
     status, output, _ = call(first_frame=3, warm_up_steps=5, num_steps=6)
     assert status == 0 and "the file has true positions for 2 of 6 predicted frames" in output

@@ -151,6 +151,7 @@ def test_a_trajectory_that_names_its_molecules_needs_no_topology(call, molecules
     assert [row["type"] for row in rows[: len(last)]] == list(predicted[1].types)
 
 
+@pytest.mark.slow_cases("flags2-words2")
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

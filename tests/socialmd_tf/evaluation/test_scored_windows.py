@@ -98,6 +98,7 @@ def test_springs_know_their_bonds(tmp_path):
     assert result["observables"]["energy_drift"]["rollout"] < 1e-2
 
 
+@pytest.mark.slow
 def test_units_of_one_batch_give_the_numbers_of_one_unit(liquid, monkeypatch):
     monkeypatch.setattr(CommonWindows, "batch_size", staticmethod(lambda num_particles: 2))
     results = []

@@ -77,6 +77,7 @@ def test_density_is_the_rollout_s_own(both):
     np.testing.assert_allclose(found[real], np.asarray(expected)[real], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_row_among_others_is_the_row_alone(both):
     _, signatures = both
     rows = random_rows()

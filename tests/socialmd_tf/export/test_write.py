@@ -156,6 +156,7 @@ def test_versions_count_up_and_hold_weights_and_card(gaussian, tmp_path, monkeyp
     assert json.loads((path / "assets.extra" / "model_card.json").read_text())["model"] == to_dict(model.config)
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_of_the_model_without_the_optimizer_s(gaussian, tmp_path):
     model, first = gaussian
     size = (first / WEIGHTS).stat().st_size

@@ -80,6 +80,7 @@ def test_the_number_of_steps_may_be_a_tensor(layer):
         np.testing.assert_allclose(scan(tf.constant(length))["total"], slow(layer, first(), length)["total"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_backward_pass_draws_the_random_numbers_of_the_forward_pass(layer):
     """The gradient is that of the function whose values are seen, and the next call draws other numbers."""
     variables, seed = layer.variables, layer.dropout.seed_generator.state

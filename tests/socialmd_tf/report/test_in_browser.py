@@ -255,6 +255,7 @@ def test_drawn_paths_and_labels_are_shown_on_demand(page):
     page.find("labels").click()
 
 
+@pytest.mark.slow
 def test_labels_do_not_overlap_and_are_whole(page):
     """A label that would overlap an earlier one is left out, and where the picture ends, labels are on the left."""
     page.choose("window", 4)
@@ -345,6 +346,7 @@ def test_a_faster_player_takes_less_time(page):
     page.choose("speed", 2)
 
 
+@pytest.mark.slow
 def test_three_dimensions_turn_with_the_mouse(page):
     """Turning keeps the lengths of a rigid body: pixels are a projection of the positions by two unit vectors."""
     page.choose("window", 3)

@@ -158,6 +158,7 @@ def test_the_square_holds_all_positions():
     assert plots.square_around(frames) == pytest.approx((-0.16, 4.16, -0.66, 3.66))
 
 
+@pytest.mark.slow
 def test_the_same_paths_give_the_same_bytes(tmp_path):
     warm_up, mean = moving(4), moving(6)
     covariance = np.broadcast_to(0.01 * np.eye(2), (6, 3, 2, 2))

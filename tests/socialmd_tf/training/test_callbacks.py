@@ -118,6 +118,7 @@ def test_a_first_loss_that_is_not_finite_is_no_matter_of_the_learning_rate(new_r
         checkpoint.on_train_batch_end(1, {"loss": np.nan})
 
 
+@pytest.mark.slow
 def test_a_validation_loss_that_is_not_finite_stops_too(new_run):
     broken = (np.full((4, 2), np.inf, np.float32), np.zeros((4, 1), np.float32))
     with pytest.raises(TrainingDiverged, match=r"validation loss became (inf|nan) in epoch 1; no epoch was finished"):
@@ -125,6 +126,7 @@ def test_a_validation_loss_that_is_not_finite_stops_too(new_run):
     assert new_run().epochs == []
 
 
+@pytest.mark.slow
 def test_skipped_gradients_are_in_the_history_and_many_are_warned_of(new_run, capsys):
     run = new_run(epochs=2)
     fit(linear_model(), run, spoil=[1, 2])

@@ -48,6 +48,7 @@ def test_noise_that_is_constant_does_not_grow():
     assert LikelySources(errors, 0 * accelerations, 3).growing(ErrorSources()) == ErrorSources()
 
 
+@pytest.mark.slow_cases("True")
 @pytest.mark.parametrize("growing", [False, True])
 def test_noise_of_observed_positions_is_recovered(growing):
     errors, accelerations = growing_errors(1.5 * growing, 1.0)

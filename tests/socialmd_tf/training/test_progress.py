@@ -35,6 +35,7 @@ def test_a_line_every_few_seconds_where_epochs_are_long(capsys, monkeypatch):
     assert [line.split(", ")[1] for line in lines] == ["batch 1 of 3", "batch 2 of 3", "batch 3 of 3", "done"]
 
 
+@pytest.mark.slow
 def test_the_bar_counts_all_epochs_and_shows_losses_only(capsys):
     fit_plainly(BarProgress(7), 3)
     out = capsys.readouterr().out

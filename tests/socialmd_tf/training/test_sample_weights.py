@@ -25,6 +25,7 @@ def test_sample_weights_average_one_and_leave_out_padding(mixed_data):
     assert paddings == 8  # one particle in every window of the smaller system
 
 
+@pytest.mark.slow
 def test_sample_weights_leave_out_later_frames(mixed_data):
     plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=5, seed=0, shuffle=True)
     for every, first in zip(with_sample_weights(plain), with_sample_weights(plain, num_steps=2), strict=True):

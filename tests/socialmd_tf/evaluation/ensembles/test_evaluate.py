@@ -50,6 +50,7 @@ def test_the_moves_of_a_random_walk_have_the_variance_of_the_training_split(writ
     assert np.diff(paths[:, :, ::2], axis=1).std() == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.slow
 def test_starts_are_those_of_the_re_runs_and_every_file_counts(write_reruns):
     found = evaluated(write_reruns(num_files=3, num_reruns=2))
     assert found.frames == {"test/1.npy": [6], "test/3.npy": [6], "test/5.npy": [6]}

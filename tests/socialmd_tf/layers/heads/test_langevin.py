@@ -48,6 +48,7 @@ def orthogonal(num_dimensions):
     return np.linalg.qr(draw(num_dimensions, num_dimensions, seed=9).astype(np.float64))[0]
 
 
+@pytest.mark.slow_cases(all_but=["2-False-True", "3-True-False"])
 @pytest.mark.parametrize(("is_centered", "anchors"), [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_equals_the_definition_over_several_frames(num_dimensions, is_centered, anchors):
@@ -149,6 +150,7 @@ def test_observed_and_drawn_frames_are_remembered_alike():
     np.testing.assert_allclose(rollout.run({"positions": path, **rest}, 1)[0][:, 0], found[:, 2], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow_cases(all_but=["2D"])
 @pytest.mark.parametrize("box", [periodic.BOXES["slab"], periodic.BOXES["triclinic"]], ids=["2D", "3D"])
 def test_in_a_box_any_image_of_an_anchor_will_do(box):
     boxes, positions, mask = periodic.system(box)
@@ -192,7 +194,7 @@ def test_xla_compiles_it_and_its_gradient():
         np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow_cases(all_but=["open-none"])
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [MemorylessCell(), PlainLSTMCell((4,), (3,), (3,), 0.0)], ids=["none", "plain"])
 @pytest.mark.parametrize("extras", [(), ("box", "velocities")], ids=["open", "box"])
 def test_true_frames_are_predicted_at_once_as_one_after_the_other(cell, extras):

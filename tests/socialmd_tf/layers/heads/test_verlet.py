@@ -117,6 +117,7 @@ def test_an_encounter_is_resolved_and_costs_nothing_where_there_is_none():
     assert steps_taken(attracting(softening=0.01, step_fraction=0.03), *passing(18.0))[2] == 4
 
 
+@pytest.mark.slow
 def test_a_frame_ends_however_close_two_particles_are(monkeypatch):
     monkeypatch.setattr("socialmd_tf.layers.heads.adaptive_steps._MAX_STEPS", 50)
     head = free(softening=1e-6, step_fraction=1e-3)
@@ -191,6 +192,7 @@ def test_walls_far_away_change_nothing():
         np.testing.assert_allclose(moved, expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_error_is_of_second_order_in_the_step():
     inputs, velocities = circling()
     exact = slow_motion(attracting(), inputs, velocities, 512)

@@ -30,7 +30,9 @@ def slow_pairs(positions, mask, cutoff, boxes):
     return found
 
 
-@pytest.mark.slow_cases("cell list-1.1-t*", "cell list-1.1-cube", "cell list-2.2-tilted", "cell list-2.2-cube")
+@pytest.mark.slow_cases(
+    "cell list-1.1-t*", "cell list-1.1-cube", "cell list-2.2-t*", "cell list-2.2-cube", "cell list-2.2-square"
+)
 @pytest.mark.parametrize("box", periodic.BOXES.values(), ids=periodic.BOXES)
 @pytest.mark.parametrize("cutoff", [periodic.CUTOFF, 1.1])
 def test_pairs_of_nearest_images(box, cutoff):

@@ -88,6 +88,7 @@ def assert_equals_three_layers(layer, positions, states, mask, max_pooling=first
     return expected, expected_gradients
 
 
+@pytest.mark.slow_cases("shapes by values-6-3*", "shapes by values-6-4*", "shapes by values-6-5*")
 @pytest.mark.parametrize("pool_size", [1, 2])
 @pytest.mark.parametrize("strides", [1, 2, 3])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5])
@@ -98,6 +99,7 @@ def test_equals_the_three_layers_in_2d(bins, kernel_size, strides, pool_size):
     assert all(np.abs(gradient).max() > 0.1 for gradient in gradients)
 
 
+@pytest.mark.slow_cases("shapes by values-6-*", "shapes by values-5-*")
 @pytest.mark.parametrize(
     ("bins", "kernel_size", "strides", "pool_size"),
     [
@@ -117,6 +119,7 @@ def test_equals_the_three_layers_in_3d(bins, kernel_size, strides, pool_size):
     assert all(np.abs(gradient).max() > 0.1 for gradient in gradients)
 
 
+@pytest.mark.slow_cases("shapes by values-*")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("side_lengths", [(5.0,), (11.0, 5.5, 2.75, 1.375), (2.0, 9.0, 3.0)])
 @pytest.mark.parametrize("masked", [False, True])
@@ -259,7 +262,7 @@ def crowd(num_dimensions, spread, num_particles=300):
     return positions, states, tf.constant(real)
 
 
-@pytest.mark.slow_cases("shapes by values-*-3-*")
+@pytest.mark.slow_cases("shapes by values-*")
 @pytest.mark.parametrize(
     ("num_dimensions", "spread", "place"),
     [(2, 6.0, 0.0), (2, 40.0, -300.0), (3, 3.0, 0.0), (3, 9.0, 1e4), (2, 0.0, 5.0), (2, 1e4, 0.0)],
