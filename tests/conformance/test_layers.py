@@ -97,7 +97,7 @@ def symbolic(inputs):
     return keras.tree.map_structure(lambda array: keras.Input(array.shape[1:], dtype=array.dtype.name), inputs)
 
 
-@every_layer
+@every_layer_at_a_cost
 def test_configuration_round_trip(example):
     layer = built(example)
     config = json.loads(json.dumps(layer.get_config()))
@@ -220,14 +220,14 @@ def moved(inputs, distance):
     return inputs
 
 
-@every_layer
+@every_layer_at_a_cost
 def test_mixed_precision_agrees_with_full_precision(example):
     mixed, full = built(example, "mixed_bfloat16"), built(example)
     assert all(weight.dtype == "float32" for weight in mixed.weights)
     assert_same(mixed(*example.inputs.values()), full(*example.inputs.values()), tolerance=0.1)
 
 
-@every_layer
+@every_layer_at_a_cost
 def test_positions_stay_float32_under_mixed_precision(example):
     if "field" in example.name.lower():
         pytest.skip("a field depends on where the system is")

@@ -111,6 +111,7 @@ def kill_after(epoch, flags):
     return max(int(path.name) for path in (run / "checkpoints").glob("[0-9]*"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_as_if_never_killed(flags, tmp_path, capsys):
     flags |= {**QUICK, "epochs": 40, "patience": 40}
     config = parse(spell(flags))
@@ -202,6 +203,7 @@ def test_more_epochs_continue_a_run_also_after_a_full_disk(call, tmp_path):
     same_histories(history(run), history(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_says_so_in_one_line(call, tmp_path):
     code, _, error = call(learning_rate=1e30, **QUICK)
     (line,) = error.splitlines()

@@ -24,7 +24,7 @@ from tests.socialmd_tf.export.untrained import SCALES, SMALL, WINDOWS
 BOX, FEATURES = (6.0, 5.0), ("mass", "velocity_x", "velocity_y")
 BONDS = np.array([[1, 0, 2], [2, 3, 1]])
 KINDS = {
-    "kinematic": {**SMALL, "interaction": "none", "head": "kinematic"},
+    "kinematic": {**SMALL, "head": "kinematic"},
     "verlet": {**SMALL, "interaction": "pairwise", "head": "verlet", "softening": 0.5, "substeps": 2},
 }
 

@@ -175,15 +175,8 @@ def test_a_step_refuses_rows_one_by_one(both):
         np.testing.assert_allclose(found[name][[0, 2]], undisturbed[name][[0, 2]], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("both", "share"),
-    [
-        ("plain", 1),
-        pytest.param("both", 1, marks=pytest.mark.slow),
-        pytest.param("verlet", (1 + 1 / 16) / 2, marks=pytest.mark.slow),
-    ],
-    indirect=["both"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("both", "share"), [("both", 1), ("verlet", (1 + 1 / 16) / 2)], indirect=["both"])
 def test_a_head_that_adds_up_starts_anew_where_a_frame_was_observed(both, share):
     """Without observations, the uncertainty of each row grows from frame to frame, in every component."""
     _, signatures = both

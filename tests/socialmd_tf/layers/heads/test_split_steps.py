@@ -77,7 +77,7 @@ def gentle(num_dimensions):
     return inputs, 0.1 * velocities
 
 
-@pytest.mark.slow_cases("2-1")
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_dimensions", "substeps"), [(2, 1), (3, 2)])
 def test_a_frame_is_the_scheme_by_a_slow_loop(num_dimensions, substeps):
     head = attracting(num_dimensions=num_dimensions, softening=SOFT, substeps=substeps, step_fraction=0.02)

@@ -55,6 +55,7 @@ def test_values_and_gradients_are_those_of_the_plain_loop(is_compiled):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_in_eager_mode_are_those_of_differences():
     x, v, rate = start()
     with static_shapes(), tf.GradientTape() as tape:

@@ -47,7 +47,7 @@ def slow(layer, positions, velocities, features, mask):
     return gamma
 
 
-@pytest.mark.slow_cases("pairs of blocks-1.5-*", "pairs of blocks-20.0-3")
+@pytest.mark.slow_cases("pairs of blocks-1.5-*", "pairs of blocks-20.0-3", "*-3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("cutoff", [1.5, 20.0])
 def test_equals_loops_over_pairs(num_dimensions, cutoff, held):

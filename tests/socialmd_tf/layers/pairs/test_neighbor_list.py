@@ -30,9 +30,7 @@ def slow_pairs(positions, mask, cutoff, boxes):
     return found
 
 
-@pytest.mark.slow_cases(
-    "cell list-1.1-t*", "cell list-1.1-cube", "cell list-2.2-t*", "cell list-2.2-cube", "cell list-2.2-square"
-)
+@pytest.mark.slow_cases(all_but=["all pairs-*-triclinic", "all pairs-1.1-*", "cell list-*-s*"])
 @pytest.mark.parametrize("box", periodic.BOXES.values(), ids=periodic.BOXES)
 @pytest.mark.parametrize("cutoff", [periodic.CUTOFF, 1.1])
 def test_pairs_of_nearest_images(box, cutoff):

@@ -32,11 +32,7 @@ def both(positions, weights, mask, num_functions=FUNCTIONS, cutoff=CUTOFF, box=N
 
 
 @pytest.mark.slow_cases(
-    "shapes by values-listed pairs-3-*",
-    "shapes by values-pairs of blocks-3-*",
-    "shapes by values-pairs of blocks-2-1?",
-    "shapes by values-pairs of blocks-2-9",
-    "shapes by values-pairs of blocks-2-2",
+    "shapes by values-listed pairs-3-*", "shapes by values-pairs of blocks-*", "static shapes-*-3-*"
 )
 @pytest.mark.usefixtures("form", "held")
 @pytest.mark.parametrize("num_functions", [2, 4, 9, 17])
@@ -71,6 +67,7 @@ def test_no_pair_appears_or_vanishes_at_once_at_the_cutoff():
     assert not any(np.any(values) for values in both(beyond, weights, None))
 
 
+@pytest.mark.slow_cases("64")
 @pytest.mark.parametrize("num_functions", [2, 8, 16, 64])
 def test_particles_far_away_or_on_the_same_spot_give_finite_sums_and_gradients(num_functions):
     positions = tf.constant([[[0.0, 0.0], [0.0, 0.0], [1e20, 0.0], [0.0, CUTOFF * (1 - 1e-6)]]])
@@ -82,7 +79,7 @@ def test_particles_far_away_or_on_the_same_spot_give_finite_sums_and_gradients(n
     assert np.isfinite(total) and np.all(np.isfinite(tape.gradient(total, positions)))
 
 
-@pytest.mark.slow_cases("listed pairs-3D", "pairs of blocks-*")
+@pytest.mark.slow_cases(all_but=["all pairs-2D"])
 @pytest.mark.parametrize("box", [periodic.BOXES["sheared"], periodic.BOXES["triclinic"]], ids=["2D", "3D"])
 @pytest.mark.parametrize("way", LIMITS)
 def test_a_box_is_the_open_system_of_all_images(box, way, hold_pairs):
