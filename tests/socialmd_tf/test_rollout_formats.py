@@ -143,6 +143,7 @@ def test_a_trajectory_of_molecules_is_read_as_prepare_reads_it(call, molecules, 
         np.testing.assert_allclose(arrays[name], expected, atol=2e-3)  # XTC has one decimal less
 
 
+@pytest.mark.slow
 def test_a_trajectory_that_names_its_molecules_needs_no_topology(call, molecules, predicted, tmp_path):
     assert call(input=molecules / "md.pdb", output=tmp_path / "x.csv")[0] == 0
     rows = list(csv.DictReader(io.StringIO((tmp_path / "x.csv").read_text())))

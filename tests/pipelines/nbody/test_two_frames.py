@@ -94,6 +94,7 @@ def test_two_frames_tell_the_motion(num_dimensions):
     assert np.abs(straight - frames[:, 2:]).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_a_velocity_replaces_the_frame_before():
     (system,) = draw_systems(1)
     frames, velocities = (np.pad(values, [(0, 0), (0, 1), (0, 0)])[None] for values in true_frames(system, 5))

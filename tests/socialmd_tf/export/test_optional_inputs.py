@@ -71,6 +71,7 @@ def test_signatures_have_the_inputs_that_the_data_have(exported):
         assert ("velocities_observed" in found) == (name == "step")
 
 
+@pytest.mark.slow
 def test_the_export_gives_the_densities_of_the_model(exported, window):
     _, model, loaded = exported
     np.testing.assert_allclose(loaded.density(window), model(window), rtol=1e-4, atol=1e-5)
@@ -137,6 +138,7 @@ def test_steps_are_those_of_the_rollout(exported, window):
     np.testing.assert_allclose(following, mean[:, 2], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_drawn_frames_step_by_step_are_the_sample(exported, window):
     """A drawn frame counts as observed, and its velocities as not: `step` gives the densities that `sample` drew from.
 

@@ -90,6 +90,7 @@ def test_samples_feed_back_what_was_drawn(gaussian):
     assert not np.allclose(wrong, expected, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_model_is_named_by_its_directory_also_from_inside(gaussian, monkeypatch):
     _, directory = gaussian
     monkeypatch.chdir(directory.parent)
@@ -98,6 +99,7 @@ def test_a_model_is_named_by_its_directory_also_from_inside(gaussian, monkeypatc
     assert ExportedModel(".").name == "small"
 
 
+@pytest.mark.slow
 def test_a_directory_stands_for_its_newest_version(gaussian, tmp_path):
     _, first = gaussian
     for number in ("0009", "10"):

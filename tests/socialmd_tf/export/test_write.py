@@ -142,6 +142,7 @@ def test_the_graph_has_no_python_no_xla_and_no_custom_operations(exported):
     assert not any(node.attr["_XlaMustCompile"].b for node in graph_nodes(directory))
 
 
+@pytest.mark.slow
 def test_versions_count_up_and_hold_weights_and_card(gaussian, tmp_path, monkeypatch):
     model, first = gaussian
     directory = tmp_path / "name"

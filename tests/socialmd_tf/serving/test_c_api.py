@@ -273,6 +273,7 @@ def check_warmup(model, answers):
         assert "refused" not in found or found["refused"].tolist() == [""]
 
 
+@pytest.mark.slow
 def test_another_type_of_number_is_invalid_argument(in_process, tmp_path):
     """The runtime refuses this before it runs the graph, by the number of the input instead of its name."""
     model = in_process[1]

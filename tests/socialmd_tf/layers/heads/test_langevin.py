@@ -135,6 +135,7 @@ def head_state(inputs):
     return make(inputs).get_initial_state(inputs["positions"])
 
 
+@pytest.mark.slow
 def test_observed_and_drawn_frames_are_remembered_alike():
     """A path that was drawn once and then observed leads to the same state and density."""
     inputs = frame()
