@@ -12,7 +12,7 @@ test: .venv/developed lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-slow: .venv/developed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses auto --dist worksteal
 
 # The documentation as a site, in build/site; open build/site/index.html.
 docs: .venv/docs

@@ -1,8 +1,9 @@
-"""Small data sets for every test."""
+"""Small data sets for every test, and the mark of slow cases."""
 
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,33 @@ Array = npt.NDArray[np.float32]
 def pytest_configure() -> None:
     """Let processes that tests start be stopped by Ctrl-C: those of a shell's background job ignore it otherwise."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark as slow what `slow_cases` names: `slow_cases("*-3d")`, or `slow_cases(all_but=["a-2d", "b-*"])`."""
+    if mark := item.get_closest_marker("slow_cases"):
+        case = item.callspec.id  # type: ignore[attr-defined]
+        named = any(fnmatchcase(case, pattern) for pattern in mark.args or mark.kwargs["all_but"])
+        if named == bool(mark.args):
+            item.add_marker("slow")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Refuse patterns of `slow_cases` that fit no case, where all cases of a test are collected."""
+    if any("[" in argument for argument in config.args):
+        return
+    cases: dict[str, list[str]] = {}
+    patterns: dict[str, Sequence[str]] = {}
+    for item in items:
+        if mark := item.get_closest_marker("slow_cases"):
+            test = item.nodeid.split("[")[0]
+            cases.setdefault(test, []).append(item.callspec.id)  # type: ignore[attr-defined]
+            patterns[test] = mark.args or mark.kwargs["all_but"]
+    for test, given in patterns.items():
+        for pattern in given:
+            if not any(fnmatchcase(case, pattern) for case in cases[test]):
+                raise pytest.UsageError(f"{test}: no case fits {pattern!r} of `slow_cases`")
 
 
 @pytest.fixture

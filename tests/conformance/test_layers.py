@@ -22,7 +22,46 @@ def built(example, dtype=None):
     return example.build(dtype=dtype)
 
 
-every_layer = pytest.mark.parametrize("example", EXAMPLES, ids=[example.name for example in EXAMPLES])
+QUICK = {
+    "AbsoluteHead-2d-3-diagonal",
+    "BasisForce-3d",
+    "BondForce-3d",
+    "DisplacementHead-2d-1",
+    "Friction-3d",
+    "KinematicHead-2d-1",
+    "MemorylessCell-2d",
+    "MultiscalePooling-2d-periodic",
+    "MultiscalePoolingInteraction-2d",
+    "NoInteraction-2d",
+    "PairForce-2d",
+    "PairwiseInteraction-2d-periodic",
+    "PlainLSTMCell-2d",
+    "PolynomialField-2d",
+    "PooledConvolution-2d-periodic",
+    "StackedPoolingInteraction-2d-periodic",
+    "StackedStatePooling-2d",
+}
+"""One example of nearly every layer; together they take a fifth of the time of all."""
+COSTLY = {"CombinedInteraction-2d", "LangevinHead-2d", "Rollout-2d", "SocialLSTMCell-2d-periodic", "VerletHead-2d"}
+"""Those of the other layers, for properties that are quick to check."""
+
+
+def every(quick):
+    """All examples, of which the others than those named are slow."""
+    return pytest.mark.parametrize(
+        "example",
+        [
+            pytest.param(example, id=example.name, marks=[] if example.name in quick else [pytest.mark.slow])
+            for example in EXAMPLES
+        ],
+    )
+
+
+every_layer, every_layer_at_a_cost = every(QUICK | COSTLY), every(QUICK)
+
+
+def test_the_quick_examples_exist():
+    assert {example.name for example in EXAMPLES} > QUICK | COSTLY
 
 
 def test_the_registry_has_every_public_layer():
@@ -58,7 +97,7 @@ def symbolic(inputs):
     return keras.tree.map_structure(lambda array: keras.Input(array.shape[1:], dtype=array.dtype.name), inputs)
 
 
-@every_layer
+@every_layer_at_a_cost
 def test_configuration_round_trip(example):
     layer = built(example)
     config = json.loads(json.dumps(layer.get_config()))
@@ -69,7 +108,7 @@ def test_configuration_round_trip(example):
     assert_same(again(*example.inputs.values()), layer(*example.inputs.values()))
 
 
-@every_layer
+@every_layer_at_a_cost
 def test_keras_file_round_trip(example, tmp_path):
     inputs = symbolic(example.inputs)
     layer = built(example)
@@ -81,7 +120,7 @@ def test_keras_file_round_trip(example, tmp_path):
     assert_same(model(arrays), layer(*example.inputs.values()))
 
 
-@every_layer
+@every_layer_at_a_cost
 def test_saved_model_round_trip(example, tmp_path):
     module = tf.Module()
     module.layer = built(example)
@@ -145,13 +184,7 @@ def assert_slopes(function, value, variable, gradient, generator):
         assert found == pytest.approx(nearest, rel=1e-2, abs=5e-3)
 
 
-@pytest.mark.parametrize(
-    "example",
-    [
-        pytest.param(example, id=example.name, marks=[pytest.mark.slow] if "d-terms" in example.name else [])
-        for example in EXAMPLES
-    ],
-)
+@every_layer_at_a_cost
 def test_gradients_are_finite_differences(example):
     layer = built(example)
     inputs = keras.tree.map_structure(tf.Variable, example.inputs)
@@ -187,14 +220,14 @@ def moved(inputs, distance):
     return inputs
 
 
-@every_layer
+@every_layer_at_a_cost
 def test_mixed_precision_agrees_with_full_precision(example):
     mixed, full = built(example, "mixed_bfloat16"), built(example)
     assert all(weight.dtype == "float32" for weight in mixed.weights)
     assert_same(mixed(*example.inputs.values()), full(*example.inputs.values()), tolerance=0.1)
 
 
-@every_layer
+@every_layer_at_a_cost
 def test_positions_stay_float32_under_mixed_precision(example):
     if "field" in example.name.lower():
         pytest.skip("a field depends on where the system is")

@@ -70,7 +70,8 @@ def distance(layout, parameters, positions):
     ).statistic
 
 
-@pytest.mark.parametrize("head", ["kinematic", pytest.param("verlet", marks=pytest.mark.slow), "displacement"])
+@pytest.mark.slow_cases(all_but=["displacement"])
+@pytest.mark.parametrize("head", ["kinematic", "verlet", "displacement"])
 def test_sampled_paths_have_the_densities_of_the_rollout(head):
     model, layer = build(head)
     if head == "displacement":
@@ -81,6 +82,7 @@ def test_sampled_paths_have_the_densities_of_the_rollout(head):
         assert distance(layer.layout, parameters, positions) < THRESHOLD
 
 
+@pytest.mark.slow
 def test_a_component_drawn_anew_for_every_frame_would_thin_the_tails():
     """Why a path keeps its component: sums of components drawn anew are nearer to one Gaussian than the density."""
     model, layer = build("kinematic")
@@ -98,12 +100,14 @@ def test_a_component_drawn_anew_for_every_frame_would_thin_the_tails():
     assert distances[0] < THRESHOLD and min(distances[1:]) > 2 * THRESHOLD
 
 
+@pytest.mark.slow
 def test_the_first_frame_is_drawn_from_its_density_whatever_the_head():
     model, layer = build("absolute")
     densities, sampled = marginals(model)
     assert distance(layer.layout, densities[0], sampled[0]) < THRESHOLD
 
 
+@pytest.mark.slow
 def test_a_displacement_head_whose_means_do_not_contract_samples_random_walks():
     """Its covariance forgets deviations and its means do not: documented in the class."""
     model, layer = build("displacement")

@@ -63,6 +63,7 @@ def turning(model):
     return {"positions": tf.constant(positions, tf.float32), "features": tf.constant(features, tf.float32)}
 
 
+@pytest.mark.slow_cases(all_but=["nbody/1"])
 @pytest.mark.parametrize("model", LAST_MEANS)
 def test_rollouts_are_the_same(model):
     predicted = signatures(model)["serving_default"](**turning(model), horizon=tf.constant(30))
@@ -71,6 +72,7 @@ def test_rollouts_are_the_same(model):
     np.testing.assert_allclose(variances, LAST_VARIANCES[model], rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", THIRD_OF_A_SAMPLE)
 def test_samples_are_the_same(model):
     drawn = signatures(model)["sample"](**turning(model), horizon=tf.constant(3), seed=tf.constant([1, 2]))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 VERSION = Path(__file__).parents[2] / "saved_models" / "nanoparticle" / "1"
@@ -24,6 +25,7 @@ def strands():
     return {"positions": tf.constant(positions, tf.float32), "features": tf.constant(features[None], tf.float32)}
 
 
+@pytest.mark.slow
 def test_drawn_paths_are_the_same():
     sample = tf.saved_model.load(str(VERSION)).signatures["sample"]
     drawn = sample(**strands(), horizon=tf.constant(20), seed=tf.constant([1, 2]))["positions"].numpy()

@@ -45,6 +45,7 @@ def joined(dataset):
     return [np.concatenate(values) for values in zip(*flat(dataset), strict=True)]
 
 
+@pytest.mark.slow_cases("100-20000")
 @pytest.mark.parametrize(("num_simulations", "num_samples"), [(100, 20_000), (20, 4_000)])
 def test_thesis_sample_counts(write_dataset, random_trajectory, num_simulations, num_samples):
     trajectory = random_trajectory(num_frames=1000, num_particles=2)
@@ -102,6 +103,7 @@ def test_unshuffled_unrotated_batches_are_the_windows(directory):
     assert_equal(flat(batches(directory, "train", config, batch_size=5, seed=0, shuffle=False)), expected)
 
 
+@pytest.mark.slow
 def test_unshuffled_copies_are_whole_rounds_of_the_windows(directory):
     masses = joined(windows(directory, "train", SMALL).batch(18))[1]
     stream = batches(directory, "train", SMALL, batch_size=18, seed=0, shuffle=False)
@@ -131,6 +133,7 @@ def test_every_window_comes_as_often_as_there_are_rotations(write_dataset):
     assert len(np.unique(positions[:, 1], axis=0)) == len(positions)
 
 
+@pytest.mark.slow_cases("3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_samples_are_windows_turned_by_one_proper_rotation(write_dataset, random_trajectory, num_dimensions):
     names = [f"dipole_{axis}" for axis in "xyz"[:num_dimensions]]
@@ -180,6 +183,7 @@ def test_same_seed_gives_the_same_batches_whatever_the_parallelism_and_the_globa
     assert not np.array_equal(alone[0][0], stream(1, seed=6)[0][0])
 
 
+@pytest.mark.slow
 def test_epochs_differ_and_can_be_entered_at_any(directory):
     def stream(first_epoch, num_epochs):
         return flat(
@@ -213,6 +217,7 @@ def test_order_and_rotations_both_change_with_the_epoch(write_dataset):
     assert not np.allclose(*angles, atol=1e-3)
 
 
+@pytest.mark.slow_cases(all_but=["7-256"])
 @pytest.mark.parametrize(("batch_size", "together"), [(1, 256), (7, 256), (64, 256), (7, 16), (4, 1)])
 def test_windows_that_stay_on_disk_give_the_same_batches(directory, monkeypatch, batch_size, together):
     options = {"batch_size": batch_size, "seed": 5, "shuffle": True, "num_epochs": 3, "first_epoch": 1}
@@ -300,6 +305,7 @@ def test_dataset_without_features(write_dataset, random_trajectory):
     assert features.shape == (18, 3, 0) and targets.shape == (18, 3, 3, 2)
 
 
+@pytest.mark.slow_cases("2")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_anchors_turn_with_the_positions(write_dataset, random_trajectory, num_dimensions):
     names = [f"anchor_{axis}" for axis in "xyz"[:num_dimensions]]

@@ -139,6 +139,7 @@ def test_velocities_are_moves_per_subsampled_frame_and_no_features(write_dataset
     np.testing.assert_array_equal(inputs["features"][0], [[1, 7], [2, 8], [3, 9]])
 
 
+@pytest.mark.slow_cases("2")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_lattice_vectors_and_velocities_rotate_with_the_positions(write_dataset, num_dimensions):
     positions, velocities = (walk(num_dimensions=num_dimensions, seed=seed) for seed in (5, 6))

@@ -84,6 +84,7 @@ def test_the_sample_is_bounded_and_from_the_middle(write_dataset, random_traject
     assert "measured on 2 of 5 files of train, 10 of 40 frames, 3 of 7 particles" in "\n".join(page(found))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_files(tmp_path):
     shape = (20_000, 1000, 2)  # 160 MB, sparse on disk
     files = {"train": ("long.npy",)}

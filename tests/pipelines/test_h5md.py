@@ -69,6 +69,7 @@ def files(request, write_dataset, trajectories):
     return npy, other
 
 
+@pytest.mark.slow_cases("*-134217728")
 @pytest.mark.parametrize("kept", [1 << 27, 0])
 def test_batches_are_those_of_npy_files(files, monkeypatch, kept):
     monkeypatch.setattr(windows, "_KEPT_BYTES", kept)

@@ -99,6 +99,7 @@ def test_other_fast_motion_is_spared(name):
         assert jump_fault(trajectory, range(2)) is None, seed
 
 
+@pytest.mark.slow
 def test_close_encounters_of_charges_are_spared(tmp_path):
     config = SimulationConfig(
         num_train=4,

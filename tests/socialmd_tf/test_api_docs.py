@@ -46,6 +46,7 @@ def program(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_predictions(program, capsys):
     names = program("## Predict", "## Files of other programs", "## Which frames are observed")
     assert "Forecast of nbody/2: 30 frames, 4 particles, 2 dimensions" in capsys.readouterr().out

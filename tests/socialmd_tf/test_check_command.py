@@ -137,6 +137,7 @@ def test_the_facts_do_not_wait_for_tensorflow(write_dataset):
     assert run.stdout.index("preset ") < run.stdout.index("time          set()\n")
 
 
+@pytest.mark.slow
 def test_the_time_of_training_is_measured(monkeypatch, capsys, write_dataset, random_trajectory):
     walks = [random_trajectory(num_frames=40, seed=k) for k in range(2)]
     data = write_dataset({"train": walks[:1], "validation": walks[1:]})

@@ -42,6 +42,7 @@ def call(monkeypatch, capsys, model, data, tmp_path):
     return call
 
 
+@pytest.mark.slow
 def test_a_real_process_writes_numbers_report_and_picture(model, data, tmp_path):
     command = [
         sys.executable,
@@ -109,6 +110,7 @@ def test_an_output_path_at_or_inside_a_file_is_refused_before_the_work(call, mon
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.slow_cases(all_but=["<lambda>-words0"])
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -131,6 +133,7 @@ def test_faulty_data_are_refused(call, data, spoil, words):
     assert error.startswith(f"error: {data / 'test/00000.npy'}: ")
 
 
+@pytest.mark.slow_cases("features-*", "time_between_frames-*")
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
@@ -146,11 +149,13 @@ def test_data_of_another_kind_are_refused(call, data, field, value, expected):
     assert f"`{field}`" in error and expected in error and "--data" in error
 
 
+@pytest.mark.slow
 def test_rounded_intervals_are_equal(call, data):
     dataclasses.replace(Manifest.load(data), time_between_frames=float(np.float32(0.1))).save(data)
     assert call()[0] == 0
 
 
+@pytest.mark.slow
 def test_names_with_any_characters_are_reported(call, data, tmp_path):
     name = "run $a_{1$ x_{ \\frac{ a|b <i>"
     dataclasses.replace(Manifest.load(data), name=name).save(data)
@@ -165,6 +170,7 @@ def test_names_with_any_characters_are_reported(call, data, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_paths_loaded_models_and_models_in_memory_are_evaluated_from_python(model, data):
     from socialmd_tf.export.saved_model import load
 
@@ -192,6 +198,7 @@ def test_ensembles_are_scored_and_drawn(call, tmp_path):
     assert written["predictors"]["small"]["statistics"]["move_all"]["ratio"] is None  # no re-runs
 
 
+@pytest.mark.slow_cases("flags5-words5", "flags6-words6")
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

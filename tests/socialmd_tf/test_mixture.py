@@ -87,6 +87,7 @@ def test_density_integrates_to_one(layout):
     assert density.sum() * (axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.slow_cases(all_but=["DensityLayout(num_dimensions=3*"])
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_levels_are_uniform_under_the_true_density(layout):
     parameters = np.repeat(random_parameters(layout, (1,), spread=2.0), 2000, axis=0)
@@ -95,6 +96,8 @@ def test_levels_are_uniform_under_the_true_density(layout):
     assert scipy.stats.kstest(levels, "uniform").statistic < 1.63 / np.sqrt(2000) + 1 / 256  # the 1 % point
 
 
+@pytest.mark.slow
+@pytest.mark.slow_cases(all_but=["DensityLayout(num_dimensions=3*"])
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout.num_components > 1], ids=str)
 def test_level_of_a_mixture_is_the_share_of_denser_samples(layout):
     parameters = random_parameters(layout, (50,), spread=2.0)
@@ -105,6 +108,7 @@ def test_level_of_a_mixture_is_the_share_of_denser_samples(layout):
     np.testing.assert_allclose(levels, expected, atol=0.02)
 
 
+@pytest.mark.slow
 def test_shares_of_levels_are_exact_where_one_component_outweighs_the_others():
     layout = DensityLayout(2, 2, False)
     one = layout.join(np.float32([[20, -20]]), np.zeros((1, 2, 2), "float32"), np.ones((1, 2, 2), "float32"))

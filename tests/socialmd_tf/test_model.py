@@ -158,6 +158,7 @@ def test_a_langevin_head_has_no_centre_in_a_box_or_if_told_so(centered, periodic
     assert rollout_layer(build_model("langevin")).head.is_centered
 
 
+@pytest.mark.slow_cases(all_but=["plain", "kinematic"])
 @pytest.mark.parametrize("config", ALL_CONFIGS.values(), ids=ALL_CONFIGS)
 def test_any_number_of_systems_steps_and_particles(config):
     model = built(config)
@@ -168,6 +169,7 @@ def test_any_number_of_systems_steps_and_particles(config):
         assert result.shape == expected_shape
 
 
+@pytest.mark.slow
 def test_one_graph_serves_any_number_of_systems_steps_and_particles():
     model = built(SMALL)
     shapes = {"positions": (None, None, None, 2), "features": (None, None, 2), "mask": (None, None)}
@@ -217,6 +219,7 @@ def test_particles_see_each_other():
     assert np.abs(model(apart) - model(inputs))[0, :, 1:].max() > 1e-4
 
 
+@pytest.mark.slow_cases(all_but=["plain", "kinematic", "2d"])
 @pytest.mark.parametrize("config", ALL_CONFIGS.values(), ids=ALL_CONFIGS)
 def test_renumbered_particles_give_renumbered_results(config):
     inputs, _ = make_batch(num_dimensions=config.num_dimensions)
@@ -265,6 +268,7 @@ def test_for_data_takes_boxes_bonds_and_velocities_from_the_data(tmp_path):
     assert model(inputs).shape[:3] == (2, 2, 4)
 
 
+@pytest.mark.slow_cases("*both*", "*verlet*", "*stacked*")
 @pytest.mark.parametrize(
     "settings",
     [
@@ -341,6 +345,7 @@ FINITE = [
 ]
 
 
+@pytest.mark.slow_cases(all_but=["plain-*", "3d-at_rest", "kinematic-coincident"])
 @pytest.mark.parametrize(("config", "spoil"), FINITE)
 def test_loss_and_gradients_are_finite(config, spoil):
     inputs, targets = make_batch(num_dimensions=config.num_dimensions)
@@ -349,6 +354,7 @@ def test_loss_and_gradients_are_finite(config, spoil):
     assert_finite(built(config), inputs, targets.astype("float32"))
 
 
+@pytest.mark.slow_cases(all_but=["plain", "kinematic"])
 @pytest.mark.parametrize("config", ALL_CONFIGS.values(), ids=ALL_CONFIGS)
 def test_loss_and_gradients_are_finite_for_a_lone_particle(config):
     inputs, targets = make_batch(num_systems=1, num_particles=1, num_dimensions=config.num_dimensions)
@@ -381,6 +387,7 @@ def test_targets_far_from_the_prediction_have_a_finite_loss():
     assert_finite(built(SMALL), inputs, targets + np.float32(1e4))
 
 
+@pytest.mark.slow_cases(all_but=["lstm"])
 @pytest.mark.parametrize("name", ["lstm", "molecules-lstm", "pairwise", "verlet"])
 def test_presets_do_not_take_anchors_for_numbers_of_a_particle(name):
     """The model takes them among the features, and predicts the same wherever they are."""

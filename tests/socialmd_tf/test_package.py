@@ -71,12 +71,14 @@ def test_configurations_and_data_need_no_tensorflow():
     )
 
 
+@pytest.mark.slow
 def test_tensorflow_is_not_heard():
     script = "import socialmd_tf as smd; print(smd.build_model('lstm').count_params())"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (result.stdout, result.stderr) == ("83360\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["import socialmd_tf.train, socialmd_tf.evaluate", "smd.train, smd.evaluate"])
 def test_functions_stay_functions_when_the_commands_are_imported(first):
     run(

@@ -19,9 +19,9 @@ WINDOWS = DataConfig(subsample=2, subsample_phases=1, warm_up_steps=2, rollout_s
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(small_export):
     """Directory of an untrained model for two dimensions and one feature."""
-    return exported_model(tmp_path_factory.mktemp("saved") / "small", WINDOWS).path.parent
+    return small_export.path.parent
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_the_prediction_a_picture_and_an_animation_are_written(call, model, data
     assert len(list((tmp_path / "new").iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_a_rollout_starts_at_the_first_frame_and_continues_beyond_the_file(call, data, tmp_path):
     status, output, _ = call(first_frame=3, warm_up_steps=5, num_steps=6)
     assert status == 0 and "the file has true positions for 2 of 6 predicted frames" in output
@@ -91,12 +92,14 @@ def test_a_rollout_starts_at_the_first_frame_and_continues_beyond_the_file(call,
     assert np.load(tmp_path / "out.npz")["truth"].shape == (0, 3, 2)
 
 
+@pytest.mark.slow
 def test_any_number_of_particles(call, random_trajectory, tmp_path):
     np.save(tmp_path / "many.npy", random_trajectory(num_frames=4, num_particles=9))
     assert call(input=tmp_path / "many.npy")[0] == 0
     assert np.load(tmp_path / "out.npz")["mean"].shape == (3, 9, 2)
 
 
+@pytest.mark.slow_cases("flags9-words9", "flags10-words10", "flags5-words5")
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -131,6 +134,7 @@ def test_an_output_path_inside_a_file_is_refused(call, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_file_names_with_any_characters_are_drawn(call, data, tmp_path):
     name = "x$1_{2$ a_{ \\frac{"
     shutil.copy(data / "test/00000.npy", tmp_path / f"{name}.npy")
@@ -139,6 +143,7 @@ def test_file_names_with_any_characters_are_drawn(call, data, tmp_path):
     assert {path.suffix for path in tmp_path.glob("out.*")} == {".npz", ".png", ".gif"}
 
 
+@pytest.mark.slow_cases("features-value0", "time_between_frames-*")
 @pytest.mark.parametrize(
     ("field", "value"), [("features", ("charge",)), ("length_unit", "cm"), ("time_between_frames", 0.05)]
 )
@@ -148,6 +153,7 @@ def test_data_of_another_kind_are_refused(call, data, field, value):
     assert code == 2 and f"`{field}`" in error and len(error.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1_000, 20_000])
 def test_a_full_disk_destroys_no_earlier_result(call, tmp_path, limit):
     """No file may grow beyond `limit` bytes: the arrays cannot be written, or the picture cannot."""
@@ -241,6 +247,7 @@ def in_a_box(directory, boxes=None):
     return truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_frame", [False, True])
 def test_periodic_frames_are_unwrapped_and_wrapped_back_if_asked(call, data, tmp_path, per_frame):
     truth = in_a_box(data, np.full((16, 2), 3.0) if per_frame else None)
@@ -272,6 +279,7 @@ def test_a_file_without_its_box_is_refused(call, data, tmp_path):
     assert code == 2 and "elsewhere.npy: expected a file" in error and "box" in error
 
 
+@pytest.mark.slow
 def test_mean_and_covariance_of_random_motion_are_those_of_drawn_paths(call, tmp_path):
     model = exported_model(tmp_path / "random", WINDOWS, network=RANDOM)
     few, many = tmp_path / "few.npz", tmp_path / "many.npz"

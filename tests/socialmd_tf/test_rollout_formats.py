@@ -120,6 +120,7 @@ def test_a_missing_library_is_one_line_before_anything_is_loaded(call, tmp_path,
     assert error == "error: a .dcd file needs MDAnalysis, which is not installed; expected: pip install MDAnalysis\n"
 
 
+@pytest.mark.slow
 def test_an_unknown_unit_is_named_in_a_line(call, molecules, tmp_path):
     dataclasses.replace(Manifest.load(molecules / "data"), time_unit=None).save(tmp_path / "data")
     code, out, _ = call(output=tmp_path / "x.pdb", data=tmp_path / "data")
@@ -142,6 +143,7 @@ def test_a_trajectory_of_molecules_is_read_as_prepare_reads_it(call, molecules, 
         np.testing.assert_allclose(arrays[name], expected, atol=2e-3)  # XTC has one decimal less
 
 
+@pytest.mark.slow
 def test_a_trajectory_that_names_its_molecules_needs_no_topology(call, molecules, predicted, tmp_path):
     assert call(input=molecules / "md.pdb", output=tmp_path / "x.csv")[0] == 0
     rows = list(csv.DictReader(io.StringIO((tmp_path / "x.csv").read_text())))
@@ -150,6 +152,7 @@ def test_a_trajectory_that_names_its_molecules_needs_no_topology(call, molecules
     assert [row["type"] for row in rows[: len(last)]] == list(predicted[1].types)
 
 
+@pytest.mark.slow_cases("flags2-words2")
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

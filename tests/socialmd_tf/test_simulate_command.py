@@ -64,6 +64,7 @@ def test_simulates_what_the_flags_say_and_says_so_again(tmp_path, simulate):
     assert printed.startswith("The dataset was complete already")
 
 
+@pytest.mark.slow_cases("flags4-parts4")
 @pytest.mark.parametrize(
     ("flags", "parts"),
     [
@@ -97,6 +98,7 @@ def test_refuses_a_directory_that_holds_something_else(tmp_path, simulate):
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_and_the_same_command_resumes(small_disk, tmp_path, simulate):
     output = small_disk("size=300k") / "nbody"
     # A trajectory of 150 frames is 10 kB, and there are 40.
@@ -136,6 +138,7 @@ def test_a_file_where_a_directory_belongs_is_one_line(tmp_path, simulate):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_cleanly(tmp_path):
     command = [sys.executable, "-m", "socialmd_tf.simulate", "--output", str(tmp_path / "nbody")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

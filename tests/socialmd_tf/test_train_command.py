@@ -44,6 +44,9 @@ SETTINGS = {
     "batch_size": 5,
     "learning_rate": 0.03,
 }
+QUICK = {"model.cell": "plain", "model.interaction": "none", "model.input_layers": 4, "model.lstm_layers": 4}
+"""Flags of a model whose graph is built in a fifth of the time."""
+
 # HDF5 files are written by Keras through an old NumPy interface.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
@@ -108,8 +111,9 @@ def kill_after(epoch, flags):
     return max(int(path.name) for path in (run / "checkpoints").glob("[0-9]*"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_as_if_never_killed(flags, tmp_path, capsys):
-    flags |= {"model.interaction": "none", "epochs": 40, "patience": 40}
+    flags |= {**QUICK, "epochs": 40, "patience": 40}
     config = parse(spell(flags))
     reached = kill_after(2, flags)
     assert reached < 40
@@ -199,8 +203,9 @@ def test_more_epochs_continue_a_run_also_after_a_full_disk(call, tmp_path):
     same_histories(history(run), history(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_says_so_in_one_line(call, tmp_path):
-    code, _, error = call(learning_rate=1e30)
+    code, _, error = call(learning_rate=1e30, **QUICK)
     (line,) = error.splitlines()
     assert code == 1
     assert line.startswith("error: the loss became ") and "in epoch 1, batch " in line
@@ -329,7 +334,7 @@ def test_directories_of_something_else_are_refused_before_training(call, tmp_pat
 
 
 def test_a_training_leaves_a_model_and_a_report_and_is_not_repeated(call, tmp_path):
-    code, out, _ = call(epochs=1)
+    code, out, _ = call(epochs=1, **QUICK)
     run, version = tmp_path / "run", tmp_path / "saved" / "small" / "1"
     assert code == 0 and f"model: {version}\n" in out
     assert (run / "report.md").read_text() in out and (run / "paths.png").exists()
@@ -339,13 +344,13 @@ def test_a_training_leaves_a_model_and_a_report_and_is_not_repeated(call, tmp_pa
     assert not (run / "test_evaluations.json").exists()
 
     times = {path: path.stat().st_mtime_ns for path in (version / "saved_model.pb", run / "metrics.json")}
-    code, out, _ = call(epochs=1)
+    code, out, _ = call(epochs=1, **QUICK)
     assert code == 0 and "exported" not in out and f"model: {version}\n" in out
     assert {path: path.stat().st_mtime_ns for path in times} == times
 
-    code, _, error = call(run_directory=tmp_path / "next", initial_weights=run, **{"model.units": 7})
+    code, _, error = call(run_directory=tmp_path / "next", initial_weights=run, **QUICK | {"model.lstm_layers": 7})
     assert (code, len(error.splitlines())) == (2, 1)
-    assert f"In {run} `units` is 8 there and 7 here" in error
+    assert f"In {run} `lstm_layers` is [4] there and [7] here" in error
     assert not (tmp_path / "next").exists()
 
 

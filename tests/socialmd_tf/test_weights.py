@@ -69,6 +69,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_file_too_large_for_the_disk_is_an_error_and_no_crash(tmp_path):
     path = tmp_path / "model.weights.h5"
     path.write_text("earlier")

@@ -137,6 +137,7 @@ def test_friction_alone_lets_velocities_decay_exponentially():
     np.testing.assert_allclose(simulations.velocities[:, -1], expected, rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_langevin_dynamics_reaches_equipartition(num_dimensions):
     """<v^2> = T per component, and <x^2> = T / k per component in a trap without pairs."""

@@ -70,6 +70,7 @@ def out_of_time(*_):
     raise TimeoutError(f"no end after {SECONDS} seconds")
 
 
+@pytest.mark.slow_cases(all_but=["*-[0-9]"])
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("suffix", ["pdb", "gro", "xtc", "trr", "dcd"])
 def test_a_damaged_file_is_refused_in_one_line_or_read(originals, tmp_path, monkeypatch, capfd, suffix, seed):

@@ -25,6 +25,7 @@ def test_chunks_do_not_show(system, tmp_path, monkeypatch):
     assert contents(tmp_path / "whole") == contents(tmp_path / "pieces")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path, monkeypatch):
     """1000 atoms; 200 frames of them would be 4.8 MB. Chunks have a few frames."""
     for module in (write_simulation, stored_trajectory):

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from pipelines.nbody.lanes import LANES_PER_GROUP, Lanes
 from tests.pipelines.nbody.dense import DENSE
 
@@ -24,6 +26,7 @@ def test_the_draws_of_one_simulation_are_made_at_the_same_time():
     assert num_frames == NUM_FRAMES
 
 
+@pytest.mark.slow
 def test_spare_draws_are_not_counted_and_not_preferred():
     tasks = [("train", index) for index in range(LANES_PER_GROUP)]
     together, _, redrawn = run(tasks)

@@ -135,6 +135,7 @@ def test_three_dimensions(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "train/00000.npy")[:, :, :3], frames, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_to_the_same_bytes(tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     script = (

@@ -36,6 +36,7 @@ def stacked(systems, name):
     return np.stack([getattr(system, name) for system in systems])
 
 
+@pytest.mark.slow_cases("2")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_the_flow_is_scipys(num_dimensions):
     systems = draw_systems(num_dimensions=num_dimensions)
@@ -53,6 +54,7 @@ def test_the_flow_is_scipys(num_dimensions):
         np.testing.assert_allclose(velocities[:, :, index].T, true_velocities, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_close_encounter_keeps_its_energy():
     """Two particles that attract each other fall past each other at a hundredth of their first distance."""
     positions = np.array([[0.0, 0.0], [0.5, 0.05]])
@@ -92,6 +94,7 @@ def test_two_frames_tell_the_motion(num_dimensions):
     assert np.abs(straight - frames[:, 2:]).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_a_velocity_replaces_the_frame_before():
     (system,) = draw_systems(1)
     frames, velocities = (np.pad(values, [(0, 0), (0, 1), (0, 0)])[None] for values in true_frames(system, 5))
@@ -108,6 +111,7 @@ def test_a_velocity_replaces_the_frame_before():
     np.testing.assert_allclose(predicted, frames[:, 2:], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing_and_stays_where_it_is():
     (system,) = draw_systems(1)
     frames = true_frames(system, 2)[0][None]

@@ -34,6 +34,7 @@ def total_energy(positions, velocities, system):
     return kinetic_energy(velocities, system.masses) + potential
 
 
+@pytest.mark.slow_cases("3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_fast_version_is_the_reference(num_dimensions):
     systems = draw_systems(num_dimensions=num_dimensions)

@@ -54,6 +54,7 @@ def test_the_flags_of_the_search_come_first():
     assert not {"data", "epochs", "model.head"} & set(groups[0].fields)
 
 
+@pytest.mark.slow
 def test_the_pages_of_train_and_tune_are_those_of_the_preset_and_need_no_tensorflow():
     script = (
         "import sys; from socialmd_tf.{0} import main\n"

@@ -6,8 +6,8 @@ from tests.socialmd_tf.evaluation.small_model import RANDOM, exported_model
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    return exported_model(tmp_path_factory.mktemp("saved") / "small")
+def model(small_export):
+    return small_export
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,7 @@ def test_the_model_is_scored_on_its_free_rollout(model, data):
     assert found["mae"] == pytest.approx(np.concatenate(errors).mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_model_in_memory_has_the_numbers_of_its_export(model, data):
     """Not only up to Monte Carlo noise: both predict the same densities."""
     built = built_model()
@@ -186,6 +187,7 @@ def molecules(write_dataset, random_trajectory):
     return directory
 
 
+@pytest.mark.slow
 def test_molecules_have_statistics_of_means_and_of_drawn_paths(tmp_path, molecules):
     manifest = Manifest.load(molecules)
     found = evaluate([exported_model(tmp_path / "plain", manifest=manifest)], molecules, "test").results
@@ -209,12 +211,14 @@ def test_molecules_have_statistics_of_means_and_of_drawn_paths(tmp_path, molecul
     assert drawn > 2 * means
 
 
+@pytest.mark.slow
 def test_missing_draws_of_a_model_in_memory_are_stated(molecules):
     built = built_model(manifest=Manifest.load(molecules))
     found = evaluate([built], molecules, "test", WINDOWS)
     assert f"{built.name}, drawn" in found.left_out and "molecules_drawn" not in found.results[built.name]
 
 
+@pytest.mark.slow
 def test_models_of_two_samplings_are_compared_at_common_frames(model, data, tmp_path):
     finer = exported_model(tmp_path / "finer", FINER, seed=1)
     found = evaluate([finer, model], data, "test")
@@ -261,6 +265,7 @@ def test_slices_of_one_simulation_count_as_one(model, write_dataset, random_traj
     assert grouped.results["small"]["mae"] == apart.results["small"]["mae"]
 
 
+@pytest.mark.slow
 def test_one_particle_is_evaluated_without_pair_statistics(model, write_dataset, random_trajectory, tmp_path):
     lonely = [random_trajectory(num_particles=1, seed=seed) for seed in range(3)]
     directory = write_dataset({"train": lonely[:1], "test": lonely[1:]})
@@ -274,6 +279,7 @@ def test_one_particle_is_evaluated_without_pair_statistics(model, write_dataset,
     assert "strata, radial_distribution" in report and "Close encounters" not in report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_particles", "speed"), [(1, 0.5), (1, 0.0), (3, 0.0)])
 def test_straight_motion_and_rest_under_known_forces(write_dataset, tmp_path, num_particles, speed):
     """Uncharged light particles; the exact integrator and all drifts have to cope with one particle and with rest."""
@@ -293,6 +299,7 @@ def test_straight_motion_and_rest_under_known_forces(write_dataset, tmp_path, nu
     assert (tmp_path / "out" / "paths.png").exists()
 
 
+@pytest.mark.slow
 def test_reasons_for_left_out_predictors_are_given(model, data):
     assert evaluate([model], data, "test").left_out == {
         "constant_acceleration": "needs 3 observed frames; the windows have 2",

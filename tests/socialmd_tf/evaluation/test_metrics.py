@@ -287,6 +287,7 @@ def test_the_median_of_many_numbers_is_that_of_a_sample(monkeypatch):
     assert 2_000 <= sum(map(len, sampled._parts)) <= 4_000
 
 
+@pytest.mark.slow_cases("2")
 @pytest.mark.parametrize("num_components", [1, 2])
 def test_densities_of_many_particles_are_scored_in_pieces(monkeypatch, num_components):
     layout = DensityLayout(2, num_components, False)

@@ -24,6 +24,7 @@ def findings(random_model, model, data):
     return evaluate([random_model, model], data, "test", ensembles=EnsembleSettings(4, statistics=("move",)))
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_the_density_of_a_rollout_of_means(findings):
     ours, other = findings.results["random"], findings.results["small"]
     for key in ("nll", "nll_standard_error", "nll_per_move", "coverage_50", "coverage_90"):
@@ -40,6 +41,7 @@ def test_nothing_is_said_of_the_density_of_a_rollout_of_means(findings):
     assert "Models of random motion: random." in findings.description() and "one-frame NLL" in str(findings)
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_a_frame_is_that_after_true_frames(random_model, data):
     predictor = models_.predictor_of(random_model)
     windows = CommonWindows([predictor.windows])
@@ -58,6 +60,7 @@ def test_the_likelihood_of_a_frame_is_that_after_true_frames(random_model, data)
             assert found.nll[0, step, particle] == pytest.approx(nll, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_statistics_and_pictures_are_those_of_drawn_paths(findings, random_model):
     ours, truth = findings.results["random"]["observables"], findings.results["small"]["observables"]
     assert ours["speed"]["truth"] == truth["speed"]["truth"]
@@ -68,6 +71,7 @@ def test_statistics_and_pictures_are_those_of_drawn_paths(findings, random_model
     assert np.trace(covariance[-1].mean(axis=0)) > 1.5 * np.trace(covariance[0].mean(axis=0))
 
 
+@pytest.mark.slow
 def test_the_report_begins_with_the_ensembles(findings):
     text = markdown_page.markdown(findings)
     assert text.index("## Ensembles") < text.index("## Predictors")
@@ -79,6 +83,7 @@ def test_the_report_begins_with_the_ensembles(findings):
     assert page.index('id="ensembles"') < page.index('id="predictors"')
 
 
+@pytest.mark.slow
 def test_a_training_reports_ensembles_where_the_data_can_have_them(random_model, data, capsys):
     config = TrainConfig(data=str(data), model=RANDOM)
     assert train._findings(random_model, config, "test").ensembles.num_samples == 16

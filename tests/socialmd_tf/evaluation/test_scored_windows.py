@@ -73,6 +73,7 @@ def test_wrapped_data_are_scored_as_unwrapped_data(liquid):
         assert theirs[path] == pytest.approx(value, rel=1e-2, abs=1e-3, nan_ok=True), path
 
 
+@pytest.mark.slow
 def test_the_exact_integrator_of_a_liquid_is_a_floor(liquid):
     windows, made = scored(liquid[1])
     _, results = windows.score(made)
@@ -87,6 +88,7 @@ def test_the_exact_integrator_of_a_liquid_is_a_floor(liquid):
     assert radial["r"][truth.argmax()] == pytest.approx(1.1, abs=0.15)  # the first shell of neighbours
 
 
+@pytest.mark.slow
 def test_springs_know_their_bonds(tmp_path):
     config = SpringsConfig(num_train=1, num_validation=0, num_test=1, num_frames=20)
     write_dataset(config, tmp_path, command="simulate")
@@ -96,6 +98,7 @@ def test_springs_know_their_bonds(tmp_path):
     assert result["observables"]["energy_drift"]["rollout"] < 1e-2
 
 
+@pytest.mark.slow
 def test_units_of_one_batch_give_the_numbers_of_one_unit(liquid, monkeypatch):
     monkeypatch.setattr(CommonWindows, "batch_size", staticmethod(lambda num_particles: 2))
     results = []

@@ -173,6 +173,7 @@ def test_images_change_nothing(name):
     np.testing.assert_allclose(result["radial_distribution"]["rollout"], result["radial_distribution"]["truth"])
 
 
+@pytest.mark.slow_cases("triclinic")
 @pytest.mark.parametrize("name", ["square", "tilted", "cube", "triclinic"])
 def test_an_ideal_gas_has_a_radial_distribution_of_one(name):
     box = BOXES[name]

@@ -20,6 +20,8 @@ def pairwise(tmp_path_factory):
     return export_untrained(tmp_path_factory.mktemp("saved") / "small", *KINDS["pairwise"])
 
 
-@pytest.fixture(params=["mixture_3d", "pairwise"])
+@pytest.fixture(
+    params=["gaussian", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("mixture_3d", "pairwise"))]
+)
 def exported(request):
     return request.getfixturevalue(request.param)

@@ -23,7 +23,10 @@ from tests.socialmd_tf.export.untrained import SCALES, SMALL, WINDOWS
 
 BOX, FEATURES = (6.0, 5.0), ("mass", "velocity_x", "velocity_y")
 BONDS = np.array([[1, 0, 2], [2, 3, 1]])
-SETTINGS = {**SMALL, "interaction": "pairwise", "head": "verlet", "softening": 0.5, "substeps": 2}
+KINDS = {
+    "kinematic": {**SMALL, "head": "kinematic"},
+    "verlet": {**SMALL, "interaction": "pairwise", "head": "verlet", "softening": 0.5, "substeps": 2},
+}
 
 
 def trajectory(num_frames=20, num_particles=4, seed=0):
@@ -33,8 +36,8 @@ def trajectory(num_frames=20, num_particles=4, seed=0):
     return np.concatenate([positions, others, generator.normal(size=positions.shape)], axis=-1).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+@pytest.fixture(scope="module", params=["kinematic", pytest.param("verlet", marks=pytest.mark.slow)])
+def exported(request, tmp_path_factory):
     """(the dataset, the Keras model, its export)."""
     directory = tmp_path_factory.mktemp("periodic")
     np.save(directory / "a.npy", trajectory())
@@ -42,7 +45,7 @@ def exported(tmp_path_factory):
     options = {"box": BOX, "edges": "bonds.npy"}
     manifest = Manifest("tiny", 2, FEATURES, "nm", 0.5, {"train": ("a.npy",)}, {}, time_unit="ps", **options)
     manifest.save(directory)
-    config = TrainConfig(data=str(directory), windows=WINDOWS, model=ModelConfig(**SETTINGS))
+    config = TrainConfig(data=str(directory), windows=WINDOWS, model=ModelConfig(**KINDS[request.param]))
     keras.utils.set_random_seed(3)
     model = build_model(for_data(config.model, manifest, WINDOWS, SCALES, directory))
     generator = np.random.default_rng(1)
@@ -68,6 +71,7 @@ def test_signatures_have_the_inputs_that_the_data_have(exported):
         assert ("velocities_observed" in found) == (name == "step")
 
 
+@pytest.mark.slow
 def test_the_export_gives_the_densities_of_the_model(exported, window):
     _, model, loaded = exported
     np.testing.assert_allclose(loaded.density(window), model(window), rtol=1e-4, atol=1e-5)
@@ -134,6 +138,7 @@ def test_steps_are_those_of_the_rollout(exported, window):
     np.testing.assert_allclose(following, mean[:, 2], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_drawn_frames_step_by_step_are_the_sample(exported, window):
     """A drawn frame counts as observed, and its velocities as not: `step` gives the densities that `sample` drew from.
 
@@ -167,10 +172,12 @@ def test_drawn_frames_step_by_step_are_the_sample(exported, window):
 
 def test_the_card_names_the_state(exported):
     card = exported[2].card
-    names = {"position_covariance", "position_velocity_covariance", "velocity_covariance", "predicted_positions"}
-    heads = {f"state_head_{name}" for name in (*names, "velocities")}
-    assert set(card["state"]) == {"state_hidden", "state_cell", "state_positions", *heads}
-    assert card["state"]["state_head_velocities"] == [2] and card["state"]["state_head_velocity_covariance"] == [2, 2]
+    heads = {"position_covariance": [2, 2], "position_velocity_covariance": [2, 2], "velocity_covariance": [2, 2]}
+    if card["model"]["head"] == "verlet":
+        heads |= {"predicted_positions": [2], "velocities": [2]}
+    expected = {f"state_head_{name}": shape for name, shape in heads.items()}
+    units = {"state_hidden": [SMALL["units"]], "state_cell": [SMALL["units"]]}
+    assert card["state"] == {**units, "state_positions": [2], **expected}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from socialmd_tf.export.model_card import PREDICTION_FIELDS
 from socialmd_tf.export.saved_model import ExportedModel, load, load_keras_model
 from socialmd_tf.layers.pairs.few_or_many import LIMIT
 from socialmd_tf.model import rollout_layer
-from tests.socialmd_tf.export.untrained import KINDS, export_untrained, random_inputs
+from tests.socialmd_tf.export.untrained import KINDS, export_untrained, random_inputs, untrained
 
 SHIPPED = Path(__file__).parents[3] / "saved_models" / "nbody"
 
@@ -90,6 +90,7 @@ def test_samples_feed_back_what_was_drawn(gaussian):
     assert not np.allclose(wrong, expected, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_model_is_named_by_its_directory_also_from_inside(gaussian, monkeypatch):
     _, directory = gaussian
     monkeypatch.chdir(directory.parent)
@@ -98,6 +99,7 @@ def test_a_model_is_named_by_its_directory_also_from_inside(gaussian, monkeypatc
     assert ExportedModel(".").name == "small"
 
 
+@pytest.mark.slow
 def test_a_directory_stands_for_its_newest_version(gaussian, tmp_path):
     _, first = gaussian
     for number in ("0009", "10"):
@@ -118,6 +120,7 @@ def point_to_lfs(path):
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 308379\n")
 
 
+@pytest.mark.slow_cases(all_but=["*index-unlink", "*data-00000-of-00001-point_to_lfs"])
 @pytest.mark.parametrize("spoil", [truncate, point_to_lfs, lambda path: path.write_bytes(b""), Path.unlink])
 @pytest.mark.parametrize("name", ["variables/variables.data-00000-of-00001", "variables/variables.index"])
 def test_damaged_variables_are_one_line(gaussian, tmp_path, spoil, name):
@@ -166,16 +169,15 @@ def test_other_directories_are_refused(tmp_path):
             loader(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["mixture_3d", "pairwise"])
-def test_the_keras_model_is_rebuilt_with_its_scales(name, request):
-    model, directory = request.getfixturevalue(name)
-    rebuilt, exported = load_keras_model(directory), load(directory.parent)
+def test_the_keras_model_is_rebuilt_with_its_scales(exported):
+    model, directory = exported
+    rebuilt, loaded = load_keras_model(directory), load(directory.parent)
     assert rebuilt.config == model.config
-    size = exported.layout.num_dimensions
+    size = loaded.layout.num_dimensions
     positions, features = random_inputs(2, 2, 3, size)
     inputs = {"positions": positions, "features": features, "mask": np.ones((2, 3), np.float32)}
     np.testing.assert_array_equal(np.asarray(rebuilt(inputs)), np.asarray(model(inputs)))
-    np.testing.assert_allclose(exported.density(inputs), np.asarray(rebuilt(inputs)), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(loaded.density(inputs), np.asarray(rebuilt(inputs)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("spoil", [truncate, point_to_lfs, Path.unlink])
@@ -206,9 +208,9 @@ def test_damaged_configurations_are_one_line(gaussian, tmp_path, change, message
         load_keras_model(tmp_path / "1")
 
 
-def test_keras_weights_of_another_model_are_refused(gaussian, pairwise, tmp_path):
+def test_keras_weights_of_another_model_are_refused(gaussian, tmp_path):
     shutil.copytree(gaussian[1], tmp_path / "1")
-    shutil.copy(pairwise[1] / "assets.extra/model.weights.h5", tmp_path / "1" / "assets.extra/model.weights.h5")
+    untrained(*KINDS["pairwise"])[0].save_weights(tmp_path / "1" / "assets.extra/model.weights.h5")
     with pytest.raises(UserError, match=r"expected the weights of this model"):
         load_keras_model(tmp_path / "1")
 
@@ -233,33 +235,35 @@ def small(gaussian):
     return load(gaussian[1])
 
 
-def test_rollout_and_sample_are_the_signatures_with_and_without_a_batch(mixture_3d):
-    _, directory = mixture_3d
+def test_rollout_and_sample_are_the_signatures_with_and_without_a_batch(exported):
+    _, directory = exported
     model = load(directory)
-    positions, features = random_inputs(2, 4, 3, 3)
+    size = model.layout.num_dimensions
+    positions, features = random_inputs(2, 4, 3, size)
     mean, covariance = model.moments(positions, features, 5)
     several = model.rollout(read(positions, features=features), num_steps=5)
     np.testing.assert_array_equal(several.mean, mean)
     np.testing.assert_array_equal(several.covariance, covariance)
     one = model.rollout(read(positions[0], features={"mass": features[0, :, 0]}), 5)
     np.testing.assert_allclose(one.mean, mean[0], rtol=1e-5, atol=1e-5)
-    assert (one.mean.shape, one.covariance.shape) == ((5, 3, 3), (5, 3, 3, 3))
+    assert (one.mean.shape, one.covariance.shape) == ((5, 3, size), (5, 3, size, size))
     np.testing.assert_allclose(one.times, [4, 5, 6, 7, 8])  # four frames were observed, 1 apart
     assert (one.length_unit, one.time_unit, one.model) == ("nm", "ps", "small/1")
 
     drawn = model.sample(read(positions[0], features=features[0]), num_steps=5, num_samples=4, seed=1)
-    assert drawn.positions.shape == (4, 5, 3, 3)
+    assert drawn.positions.shape == (4, 5, 3, size)
     copies = [np.repeat(array[:1], 4, axis=0) for array in (positions, features)]
     np.testing.assert_array_equal(drawn.positions, model.paths(*copies, 5, (1, 0)))
     assert not np.array_equal(drawn.positions[0], drawn.positions[1])
     many = model.sample(read(positions, features=features), num_steps=5, num_samples=4)
-    assert many.positions.shape == (2, 4, 5, 3, 3)
+    assert many.positions.shape == (2, 4, 5, 3, size)
     again = model.sample(read(positions, features=features), num_steps=5, num_samples=4, seed=0)
     np.testing.assert_array_equal(many.positions, again.positions)
 
 
-def test_padding_changes_nothing(pairwise):
-    _, directory = pairwise
+@pytest.mark.parametrize("kind", ["gaussian", pytest.param("pairwise", marks=pytest.mark.slow)])
+def test_padding_changes_nothing(kind, request):
+    _, directory = request.getfixturevalue(kind)
     model = load(directory)
     positions, features = random_inputs(2, 2, 3, 2)
     padded = read(
@@ -310,7 +314,8 @@ def check_compiled(directory):
             np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["gaussian", pytest.param("pairwise", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["gaussian", "pairwise"])
 def test_compiled_predictions_are_the_saved_model_s(kind, request):
     check_compiled(request.getfixturevalue(kind)[1])
 

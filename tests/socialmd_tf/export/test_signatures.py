@@ -35,7 +35,9 @@ KINDS = {
 MAX_HORIZON = 20
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module", params=["plain", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS if kind != "plain")]
+)
 def both(request):
     """(the rollout layer of a model with random weights, its signatures)."""
     keras.utils.set_random_seed(1)
@@ -75,6 +77,7 @@ def test_density_is_the_rollout_s_own(both):
     np.testing.assert_allclose(found[real], np.asarray(expected)[real], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_row_among_others_is_the_row_alone(both):
     _, signatures = both
     rows = random_rows()
@@ -172,6 +175,7 @@ def test_a_step_refuses_rows_one_by_one(both):
         np.testing.assert_allclose(found[name][[0, 2]], undisturbed[name][[0, 2]], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("both", "share"), [("both", 1), ("verlet", (1 + 1 / 16) / 2)], indirect=["both"])
 def test_a_head_that_adds_up_starts_anew_where_a_frame_was_observed(both, share):
     """Without observations, the uncertainty of each row grows from frame to frame, in every component."""
@@ -190,7 +194,7 @@ def test_a_head_that_adds_up_starts_anew_where_a_frame_was_observed(both, share)
 
 def test_the_bound_and_the_defaults_are_those_of_the_export(tmp_path):
     keras.utils.set_random_seed(1)
-    path = export(build_model(ModelConfig(**SMALL)), tmp_path / "bounded", {}, max_horizon=4)
+    path = export(build_model(ModelConfig(**SMALL, interaction="none")), tmp_path / "bounded", {}, max_horizon=4)
     card = json.loads((path / "assets.extra" / "model_card.json").read_text())
     assert card["max_horizon"] == 4
     assert card["state"] == {"state_hidden": [4], "state_cell": [4], "state_positions": [2]}

@@ -58,6 +58,7 @@ assert foreign == [], foreign
 """
 
 
+@pytest.mark.slow  # test_c_api.py runs exports without Python
 def test_plain_tensorflow_gives_the_model_s_rollout(exported, tmp_path):
     model, directory = exported
     rollout = rollout_layer(model)
@@ -141,6 +142,7 @@ def test_the_graph_has_no_python_no_xla_and_no_custom_operations(exported):
     assert not any(node.attr["_XlaMustCompile"].b for node in graph_nodes(directory))
 
 
+@pytest.mark.slow
 def test_versions_count_up_and_hold_weights_and_card(gaussian, tmp_path, monkeypatch):
     model, first = gaussian
     directory = tmp_path / "name"
@@ -155,6 +157,7 @@ def test_versions_count_up_and_hold_weights_and_card(gaussian, tmp_path, monkeyp
     assert json.loads((path / "assets.extra" / "model_card.json").read_text())["model"] == to_dict(model.config)
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_of_the_model_without_the_optimizer_s(gaussian, tmp_path):
     model, first = gaussian
     size = (first / WEIGHTS).stat().st_size
@@ -165,6 +168,7 @@ def test_the_weights_are_those_of_the_model_without_the_optimizer_s(gaussian, tm
     assert (path / WEIGHTS).stat().st_size == size
 
 
+@pytest.mark.slow
 def test_an_export_that_is_interrupted_leaves_nothing(gaussian, tmp_path, monkeypatch):
     model, _ = gaussian
 

@@ -35,6 +35,7 @@ def test_the_time_of_all_data_is_that_of_their_parts(data):
     assert fitted.fitted.terms == ("pairs: bonds of type 1",)
 
 
+@pytest.mark.slow
 def test_it_grows_with_frames_and_pairs_and_in_the_last_rounds_with_trajectories(data):
     reference = found(data, SHAPE, SHAPE)
     longer, larger = found(data, *[(6, 40, 4, 2)] * 2), found(data, *[(6, 20, 8, 2)] * 2)

@@ -80,6 +80,7 @@ def test_charges_are_found_to_act_by_the_inverse_square():
     assert (0 < errors).all() and (errors < 1e-3 * np.abs(curve)).all()
 
 
+@pytest.mark.slow
 def test_springs_are_no_constants():
     fitted, lines = found(SPRINGS)
     assert fitted.law.basis.knots.count > 1
@@ -97,6 +98,7 @@ def test_columns_of_constants_are_sums_of_those_of_curves():
     np.testing.assert_array_equal(with_curves(constants, 8).coefficients, np.repeat([2.0, 3.0, 0.1], [8, 8, 1]))
 
 
+@pytest.mark.slow
 def test_curves_return_where_constants_were_tried_in_vain(monkeypatch):
     """Constants that seem better after the first least squares."""
     monkeypatch.setattr(fit_module, "_predicts_better", lambda *_: True)

@@ -36,6 +36,7 @@ def chosen_for(true_law, core, limit):
     return plain, choose_short_range(plain, train, validation, 2, 18, lines.append), lines
 
 
+@pytest.mark.slow
 def test_a_limit_is_found_by_rollouts():
     true_law, _ = encounters(2, 0.15, 1e-3, 0)
     plain, chosen, lines = chosen_for(true_law, 1e-3, 0.15)

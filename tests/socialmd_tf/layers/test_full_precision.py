@@ -136,6 +136,7 @@ EXAMPLES = {
 }
 
 
+@pytest.mark.slow_cases("verlet head")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_what_moves_particles_is_not_rounded(name, request):
     compute = EXAMPLES[name]()

@@ -51,6 +51,16 @@ def make(name, num_dimensions):
     return layer
 
 
+@pytest.mark.slow_cases(
+    all_but=[
+        "pairwise-sheared",
+        "pairwise-slab",
+        "pair force-square",
+        "multiscale *-triclinic",
+        "stacked state *-triclinic",
+        "pooled *-triclinic",
+    ]
+)
 @pytest.mark.parametrize("box", periodic.BOXES.values(), ids=periodic.BOXES)
 @pytest.mark.parametrize("name", MAKE)
 def test_equals_the_open_system_of_all_images(name, box):
@@ -65,6 +75,16 @@ def test_equals_the_open_system_of_all_images(name, box):
     assert name == "none" or np.abs(found - layer(positions, *values, mask)).max() > 1e-3
 
 
+@pytest.mark.slow_cases(
+    all_but=[
+        "pairwise-cube",
+        "pairwise-slab",
+        "pair force-triclinic",
+        "pooled convolution-triclinic",
+        "multiscale *-triclinic",
+        "stacked * pooling-triclinic",
+    ]
+)
 @pytest.mark.parametrize("box", periodic.BOXES.values(), ids=periodic.BOXES)
 @pytest.mark.parametrize("name", [name for name in MAKE if name != "none"])
 def test_does_not_depend_on_the_image_given(name, box):
@@ -75,6 +95,7 @@ def test_does_not_depend_on_the_image_given(name, box):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow_cases("*-pairs of blocks", "*-listed pairs")
 @pytest.mark.parametrize("way", LIMITS)
 @pytest.mark.parametrize("name", ["pair force", "pooled convolution"])
 def test_all_ways_to_hold_pairs_agree(name, way, hold_pairs):

@@ -54,6 +54,7 @@ def values_and_gradients(scan, layer):
     return stacked, tape.gradient(loss, [carry, layer.trainable_variables])
 
 
+@pytest.mark.slow_cases(all_but=["recomputed-graph"])
 @pytest.mark.parametrize("options", [{}, {"jit_compile": True}], ids=["graph", "XLA"])
 @pytest.mark.parametrize("is_recomputed", [True, False], ids=["recomputed", "kept"])
 def test_equals_a_loop_in_values_and_gradients(layer, is_recomputed, options):
@@ -79,6 +80,7 @@ def test_the_number_of_steps_may_be_a_tensor(layer):
         np.testing.assert_allclose(scan(tf.constant(length))["total"], slow(layer, first(), length)["total"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_backward_pass_draws_the_random_numbers_of_the_forward_pass(layer):
     """The gradient is that of the function whose values are seen, and the next call draws other numbers."""
     variables, seed = layer.variables, layer.dropout.seed_generator.state

@@ -59,6 +59,7 @@ def slow_rollout(rollout, inputs, horizon, choose):
     return tf.stack(densities[:-1], axis=1), tf.stack(following, axis=1)
 
 
+@pytest.mark.slow_cases(all_but=["1-1-2", "1-1-3"])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("num_steps", [1, 3])
 @pytest.mark.parametrize("horizon", [1, 3])
@@ -82,6 +83,7 @@ def test_with_no_step_to_predict_every_frame_is_predicted_from_the_true_ones_bef
         np.testing.assert_allclose(found[:, k], rollout.run(seen, 1)[0][:, 0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_with_no_step_to_predict_weights_have_the_gradients_of_single_predictions():
     """Gradients with respect to the frames, which are not computed then, do not matter to the weights."""
     rollout, inputs = make_rollout(rollout_steps=2), example(num_steps=3)
@@ -97,6 +99,7 @@ def test_with_no_step_to_predict_weights_have_the_gradients_of_single_prediction
         np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_validation_steps_of_zero_predict_single_frames_outside_training_only():
     rollout, inputs = make_rollout(rollout_steps=2), example(num_steps=3)
     free = rollout(inputs)
@@ -107,6 +110,7 @@ def test_validation_steps_of_zero_predict_single_frames_outside_training_only():
     np.testing.assert_array_equal(rollout(inputs, training=True), free)
 
 
+@pytest.mark.slow
 def test_unrolled_training_gives_the_loop_s_values_and_gradients():
     rollout, inputs = make_rollout(), example()
     results = []
@@ -142,6 +146,7 @@ def test_equals_the_thesis_in_numpy():
     np.testing.assert_allclose(layout.covariance(parameters), covariances, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_longer_rollout_begins_with_the_shorter():
     inputs = example()
     shorter, longer = make_rollout(rollout_steps=3)(inputs), make_rollout(rollout_steps=4)(inputs)
@@ -149,6 +154,7 @@ def test_a_longer_rollout_begins_with_the_shorter():
     assert longer.shape[1] == 4
 
 
+@pytest.mark.slow_cases(all_but=["2"])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_padding_changes_no_real_particle(num_dimensions):
     rollout = make_rollout(num_dimensions)
@@ -161,6 +167,7 @@ def test_padding_changes_no_real_particle(num_dimensions):
     np.testing.assert_allclose(rollout(inputs)[1:, :, :3], rollout(alone), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_stands_in_the_padding_does_not_matter():
     rollout = make_rollout()
     inputs = example()
@@ -186,6 +193,7 @@ def test_renumbered_particles_give_renumbered_results():
     np.testing.assert_allclose(rollout(renumbered), tf.gather(rollout(inputs), order, axis=2), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_systems_of_a_batch_do_not_see_each_other():
     rollout = make_rollout()
     inputs = example()
@@ -193,6 +201,7 @@ def test_systems_of_a_batch_do_not_see_each_other():
     np.testing.assert_allclose(rollout(inputs)[:1], rollout(first), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_observed_frames_are_all_read():
     rollout = make_rollout()
     inputs = example()
@@ -203,6 +212,7 @@ def test_the_observed_frames_are_all_read():
         assert np.abs(other - result)[:, 0].max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_horizon_may_be_a_tensor():
     rollout = make_rollout()
     inputs = example()
@@ -214,6 +224,7 @@ def test_the_horizon_may_be_a_tensor():
     assert run.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow
 def test_the_positions_that_follow_can_be_chosen():
     rollout = make_rollout()
     inputs = example()
@@ -252,6 +263,7 @@ class CountingHead(keras.layers.Layer):
         return tf.repeat(count[..., None], self.layout.size, axis=-1), (count,)
 
 
+@pytest.mark.slow
 def test_the_state_of_the_head_starts_anew_after_an_observed_frame():
     rollout = make_rollout(head=CountingHead())
     inputs = example()
@@ -312,6 +324,7 @@ def with_velocities(inputs, seed=7):
     return {**inputs, "velocities": tf.constant(np.random.default_rng(seed).normal(size=shape), "float32")}
 
 
+@pytest.mark.slow
 def test_a_periodic_rollout_does_not_depend_on_the_images_given():
     rollout, inputs = verlet_rollout(), example()
     boxes = np.stack([np.diag([4.0, 4.5]), [[4.5, 0.0], [1.0, 4.5]]]).astype("float32")
@@ -325,6 +338,7 @@ def test_a_periodic_rollout_does_not_depend_on_the_images_given():
     assert np.abs(expected - mean(rollout(inputs))).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_observed_velocities_are_those_of_the_cell_and_the_head():
     """At every observed frame; what was predicted has velocities of its own."""
     rollout, inputs = verlet_rollout(), with_velocities(example())
@@ -346,6 +360,7 @@ def test_observed_velocities_are_those_of_the_cell_and_the_head():
     np.testing.assert_allclose(rollout(inputs)[:, 0], parameters, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_only_the_last_observed_velocity_moves_a_verlet_head():
     """Forces do not depend on the past, and the velocity of the last frame is given."""
     rollout, inputs = verlet_rollout(), with_velocities(example())
@@ -359,6 +374,7 @@ def test_only_the_last_observed_velocity_moves_a_verlet_head():
     assert np.abs(found - expected * real).max() > 0.5
 
 
+@pytest.mark.slow
 def test_a_given_velocity_brings_the_first_frame_nearer_to_the_truth():
     """Free particles with noise on their observed positions: the velocity is exact."""
     rollout = verlet_rollout()
@@ -377,6 +393,7 @@ def test_a_given_velocity_brings_the_first_frame_nearer_to_the_truth():
     assert with_given < 0.6 * without
 
 
+@pytest.mark.slow
 def test_teacher_forcing_uses_the_velocities_of_the_observed_frames_only():
     rollout, inputs = verlet_rollout(), with_velocities(example(num_steps=5))
     inputs["velocities"] = inputs["velocities"][:, :3]
@@ -416,6 +433,7 @@ class AnchoredHead(VelocityHead):
         return tf.concat([inputs["anchors"], inputs["features"]], axis=-1), state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [0, 1, 2])
 def test_cell_and_head_get_anchors_apart_from_the_other_features(start):
     inputs = example()

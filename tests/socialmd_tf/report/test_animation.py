@@ -33,6 +33,7 @@ def amounts(pictures, color):
     return (distance < 12).sum(axis=(1, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_observed_predicted_and_true_frames_have_their_colours(tmp_path, num_dimensions):
     positions, covariance = system(6, num_dimensions)
@@ -47,6 +48,7 @@ def test_observed_predicted_and_true_frames_have_their_colours(tmp_path, num_dim
     assert white[3:5].min() > white[5]
 
 
+@pytest.mark.slow
 def test_perfect_predictions_do_not_hide_the_truth(tmp_path):
     positions, covariance = system(6)
     counts = []
@@ -97,6 +99,7 @@ def test_regions_are_90_percent_ellipses(num_dimensions, quantile):
     np.testing.assert_allclose(found.get_angles() % 180, [0, 45], atol=1e-9)  # and none where it is infinite
 
 
+@pytest.mark.slow
 def test_images_in_a_periodic_box_are_the_same(tmp_path):
     positions, covariance = system(8)
     pictures = []
@@ -107,6 +110,7 @@ def test_images_in_a_periodic_box_are_the_same(tmp_path):
     assert (pictures[0] != pictures[1]).mean() < 1e-3
 
 
+@pytest.mark.slow
 def test_no_trail_crosses_the_box(tmp_path):
     """A particle leaves through the face at x = 4: no line joins both sides."""
     positions, covariance = system(8)

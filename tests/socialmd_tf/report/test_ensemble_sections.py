@@ -54,6 +54,7 @@ def test_long_times_are_in_nanoseconds():
         assert slow_title == title.replace("ps", "ns")
 
 
+@pytest.mark.slow_cases("name1")
 @pytest.mark.parametrize("name", ["ours", HOSTILE])
 def test_pages_have_the_sections_and_no_foreign_scripts(name):
     found = findings(ensembles=ensembles(name=name), models={name: "m"})
@@ -64,6 +65,7 @@ def test_pages_have_the_sections_and_no_foreign_scripts(name):
     assert "## Ensembles" not in markdown_page.markdown(findings())
 
 
+@pytest.mark.slow
 def test_the_picture_has_the_fans_of_the_first_file(tmp_path, monkeypatch):
     found = findings(ensembles=ensembles())
     write.write(found, tmp_path)

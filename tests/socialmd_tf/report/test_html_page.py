@@ -236,6 +236,7 @@ def test_learned_forces_stand_over_the_distances_of_the_data(page):
     assert layout["yaxis"]["title"]["text"].replace("<br>", " ") == "acceleration (nm/ps²), attraction positive"
 
 
+@pytest.mark.slow
 def test_responses_to_single_neighbours_have_a_band_and_their_own_note():
     response = {**FORCES[0], "quantity": "move", "learned": {"ours": [1.0, float("nan"), 0.5]}, "true": None}
     response["ranges"] = {"ours": [[0.5, float("nan"), 0], [2, float("nan"), 1]]}
@@ -381,6 +382,7 @@ def test_particles_and_frames_are_thinned_out_evenly(monkeypatch):
     np.testing.assert_array_equal(predicted, [2, 5, 8, 9])  # the last one too
 
 
+@pytest.mark.slow
 def test_the_page_states_what_it_leaves_out(monkeypatch):
     shown = [window(0, num_frames=(2, 20), num_particles=300)]
     monkeypatch.setattr(player, "MAX_NUMBERS", 32_000)
@@ -445,6 +447,7 @@ def test_three_dimensions_are_said_to_be_projected(page):
         assert words in deep and words not in flat
 
 
+@pytest.mark.slow
 def test_a_unit_of_one_is_not_written():
     page = page_of(length_unit="1")
     assert rows_of(page)[0][0][3] == "MAE"

@@ -239,6 +239,7 @@ def test_the_ellipses_hold_90_percent(page):
     assert len(page.outlines()) == 0
 
 
+@pytest.mark.slow
 def test_drawn_paths_and_labels_are_shown_on_demand(page):
     page.move_to(5)
     assert len(page.drawn("drawn")) == 0
@@ -254,6 +255,7 @@ def test_drawn_paths_and_labels_are_shown_on_demand(page):
     page.find("labels").click()
 
 
+@pytest.mark.slow
 def test_labels_do_not_overlap_and_are_whole(page):
     """A label that would overlap an earlier one is left out, and where the picture ends, labels are on the left."""
     page.choose("window", 4)
@@ -268,6 +270,7 @@ def test_labels_do_not_overlap_and_are_whole(page):
     page.find("labels").click()
 
 
+@pytest.mark.slow
 def test_the_scale_covers_no_particle(page):
     """It has a strip at the bottom of its own, where nothing is red, even if particles are that far down."""
     page.choose("window", 4)
@@ -330,6 +333,7 @@ def test_space_plays_and_pauses(page):
     page.choose("speed", 2)
 
 
+@pytest.mark.slow
 def test_a_faster_player_takes_less_time(page):
     page.choose("speed", 4)
     start = time.monotonic()
@@ -342,6 +346,7 @@ def test_a_faster_player_takes_less_time(page):
     page.choose("speed", 2)
 
 
+@pytest.mark.slow
 def test_three_dimensions_turn_with_the_mouse(page):
     """Turning keeps the lengths of a rigid body: pixels are a projection of the positions by two unit vectors."""
     page.choose("window", 3)
@@ -497,6 +502,7 @@ def resized(request, browser, ordinary):
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.slow
 def test_it_fits_the_screen(browser, resized):
     """Nothing is wider than the screen; wide tables say that they scroll, and the titles of axes are whole."""
     script = "return [innerWidth, document.documentElement.scrollWidth]"
@@ -538,6 +544,7 @@ def test_the_library_takes_half_of_four_megabytes(ordinary):
     assert ordinary.stat().st_size < 2.3e6
 
 
+@pytest.mark.slow
 def test_hints_are_for_the_mouse_or_for_fingers(browser, ordinary):
     """The last test, because the browser has no mouse any more once it has emulated a touch screen."""
     script = "return ['mouse', 'fingers'].filter((kind) => document.querySelector(`.note .${kind}`).offsetWidth)"

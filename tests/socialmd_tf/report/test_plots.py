@@ -83,6 +83,7 @@ def moving(num_frames, num_dimensions=2):
     return np.random.default_rng(num_frames).normal(size=(num_frames, 3, num_dimensions))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_paths_are_drawn(tmp_path, num_dimensions):
     warm_up, mean = moving(4, num_dimensions), moving(6, num_dimensions)
@@ -107,6 +108,7 @@ def test_the_picture_of_the_map_is_upright():
     )
 
 
+@pytest.mark.slow_cases(all_but=["x_{"])
 @pytest.mark.parametrize("name", ["a $x$", "$1_{2$", "x_{", "\\frac{", "two\nlines", "\u7c92\u5b50", ""])
 def test_names_are_drawn_as_they_are(tmp_path, name):
     """Names of files, datasets and units are no formulas, whatever characters they have."""
@@ -119,6 +121,7 @@ def test_names_are_drawn_as_they_are(tmp_path, name):
             assert min(picture.size) > 300
 
 
+@pytest.mark.slow
 def test_legends_hide_nothing(tmp_path, monkeypatch):
     """They are inside the picture and outside the axes, whether densities are drawn as a map or as outlines."""
     figures = []
@@ -155,6 +158,7 @@ def test_the_square_holds_all_positions():
     assert plots.square_around(frames) == pytest.approx((-0.16, 4.16, -0.66, 3.66))
 
 
+@pytest.mark.slow
 def test_the_same_paths_give_the_same_bytes(tmp_path):
     warm_up, mean = moving(4), moving(6)
     covariance = np.broadcast_to(0.01 * np.eye(2), (6, 3, 2, 2))
@@ -163,6 +167,7 @@ def test_the_same_paths_give_the_same_bytes(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_drawn_paths_are_thin_lines_of_their_own_colour(tmp_path):
     """Two drawn trajectories of three particles far from everything else: each leaves its colour where it ends."""
     warm_up = np.array([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]])

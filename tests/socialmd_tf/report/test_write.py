@@ -21,6 +21,7 @@ def test_all_files_are_written(tmp_path):
         assert min(picture.size) > 500
 
 
+@pytest.mark.slow
 def test_the_picture_is_of_the_median_window_and_the_first_model(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(plots, "paths", lambda file, *arrays, **options: drawn.append((arrays, options)))
@@ -35,6 +36,7 @@ def test_the_picture_is_of_the_median_window_and_the_first_model(tmp_path, monke
     assert options["unit"] == "nm" and options["title"].startswith("nbody: 4 frames predicted from 3")
 
 
+@pytest.mark.slow
 def test_earlier_files_survive_a_failure(tmp_path, monkeypatch):
     """A picture that cannot be drawn, or a disk that is full, destroys no earlier picture and leaves no rest."""
     write.write(findings(), tmp_path)

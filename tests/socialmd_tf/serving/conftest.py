@@ -11,7 +11,7 @@ from tests.socialmd_tf.serving import exports
 from tests.socialmd_tf.serving.docker import Container, serving_in_docker
 from tests.socialmd_tf.serving.running import Running, serving
 
-VERSIONS = {1: "absolute positions in 3D, no features", 2: "kinematic, pairwise"}
+VERSIONS = {1: "absolute positions in 3D, no features", 2: "kinematic"}
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`saved_models/tiny`, whose two versions take different inputs."""
     directory = tmp_path_factory.mktemp("saved_models") / "tiny"
     exports.export_untrained(directory, {**exports.TINY, "interaction": "none"}, num_dimensions=3, features=())
-    exports.export_untrained(directory, exports.PAIRWISE, features=("mass", "charge"))
+    exports.export_untrained(directory, exports.ALONE, features=("mass", "charge"))
     return directory
 
 

@@ -189,11 +189,15 @@ class Answers:
     warmup: list
 
 
-@pytest.fixture(scope="module", params=[pytest.param("pooling", marks=pytest.mark.slow), "pairwise"])
+SLOW_KINDS = {"pooling": exports.TINY, "pairwise": exports.PAIRWISE}
+
+
+@pytest.fixture(scope="module", params=["alone", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW_KINDS)])
 def served(request, in_process, tmp_path_factory):
     """(the model in this process, the answers of the C++ runtime)."""
-    if request.param == "pooling":
-        model = ExportedModel(exports.export_untrained(tmp_path_factory.mktemp("saved_models") / "tiny", exports.TINY))
+    if request.param in SLOW_KINDS:
+        directory = tmp_path_factory.mktemp("saved_models") / "tiny"
+        model = ExportedModel(exports.export_untrained(directory, SLOW_KINDS[request.param]))
     else:
         model = in_process[2]
     good, faulty = good_requests(model.card), [tuple(fault[2:]) for fault in faulty_requests(model.card)]
@@ -269,6 +273,7 @@ def check_warmup(model, answers):
         assert "refused" not in found or found["refused"].tolist() == [""]
 
 
+@pytest.mark.slow
 def test_another_type_of_number_is_invalid_argument(in_process, tmp_path):
     """The runtime refuses this before it runs the graph, by the number of the input instead of its name."""
     model = in_process[1]

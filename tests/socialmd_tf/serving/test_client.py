@@ -48,6 +48,7 @@ def systems(version, num_frames=3, batch_size=2, num_particles=4):
     return positions.cumsum(axis=1).astype(np.float32), np.ones((batch_size, num_particles, num_features), np.float32)
 
 
+@pytest.mark.slow_cases("*-2")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_answers_as_the_model_does_in_process(connect, in_process, version):
     client, model = connect(version=version), in_process[version]
@@ -70,6 +71,7 @@ def test_takes_lists_and_needs_no_features_if_the_model_has_none(connect, in_pro
         connect().rollout(systems(2)[0], horizon=2)
 
 
+@pytest.mark.slow_cases("*-2")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_long_rollouts_go_frame_by_frame_and_give_the_same(connect, version):
     positions, features = systems(version)
@@ -328,6 +330,7 @@ class Asking(threading.Thread):
         return self.result
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_late_then_hangs_then_dies(saved_models, late_clients, free_ports):
     """Late: a retry succeeds. Hanging: the deadline holds. Killed during a request: Unavailable."""
     asking = [Asking(client.metadata) for client in late_clients.values()]

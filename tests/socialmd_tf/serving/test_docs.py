@@ -53,6 +53,7 @@ def test_the_page_on_coupling_runs(server):
     assert [surprise.shape for surprise in names["surprises"]] == [(2,)] * 6
 
 
+@pytest.mark.slow_cases("0", "1")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("number", range(len(CURL)))
 def test_the_curl_examples_are_answered(server, tmp_path, number):

@@ -50,6 +50,7 @@ KNOWN = {"box": BOX, "edges": BONDS, "velocities": VELOCITIES}
 AS_TENSORS = {"box": VECTORS, "edges": MATRIX, "velocities": VELOCITIES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_answers_as_the_model_does_in_process(connect, model, protocol):
     expected = model.moments(POSITIONS, FEATURES, 4, known=AS_TENSORS)
@@ -60,6 +61,7 @@ def test_answers_as_the_model_does_in_process(connect, model, protocol):
     np.testing.assert_allclose(drawn, wanted, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_box_and_velocities_matter_and_bonds_are_sent(connect, monkeypatch):
     client = connect()
     apart = POSITIONS + np.array([[0, 0], [2, 0], [0, 2.4], [2.9, 2.4]], np.float32)  # half a box
@@ -76,6 +78,7 @@ def test_box_and_velocities_matter_and_bonds_are_sent(connect, monkeypatch):
         assert name == "initial_state" or np.array_equal(tensors["edges"], MATRIX)
 
 
+@pytest.mark.slow
 def test_forms_of_box_and_bonds_and_wrapped_positions_give_the_same(connect):
     client = connect()
     mean, _ = client.rollout(POSITIONS, FEATURES, 3, **KNOWN)
@@ -93,6 +96,7 @@ def test_forms_of_box_and_bonds_and_wrapped_positions_give_the_same(connect):
     np.testing.assert_allclose(found - shift, mean, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_long_rollouts_and_couplings_give_the_same_frame_by_frame(connect):
     whole = connect().rollout(POSITIONS, FEATURES, 6, **KNOWN)
     pieces = connect(longest_rollout=2).rollout(POSITIONS, FEATURES, 6, **KNOWN)
@@ -106,6 +110,7 @@ def test_long_rollouts_and_couplings_give_the_same_frame_by_frame(connect):
     np.testing.assert_allclose(coupling.mean, whole[0][:, 0], **CLOSE)
 
 
+@pytest.mark.slow
 def test_a_frame_of_a_coupling_may_lack_velocities(connect):
     """Then the model goes by the positions, and predicts something else."""
     coupling, given = (
@@ -180,6 +185,7 @@ def test_refuses_what_the_model_does_not_take(server, name):
         client.start(positions, np.ones((2, 4, 2)), **{name: KNOWN[name]})
 
 
+@pytest.mark.slow
 def test_the_server_knows_the_types_of_bonds_and_the_smallest_box(connect):
     for changes, message in (({"edges": [[0, 1, 3]]}, "from 0 to 2"), ({"box": (1.0, 1.0)}, "at least .* high")):
         with pytest.raises(InvalidRequest, match=message):

@@ -45,6 +45,7 @@ def as_lists(inputs):
     return {name: np.asarray(value).tolist() for name, value in inputs.items()}
 
 
+@pytest.mark.slow_cases(all_but=["rollout", "initial_state"])
 @pytest.mark.parametrize("signature", SIGNATURES)
 def test_every_signature_answers_as_the_saved_model(server, in_process, signature):
     inputs = right_inputs(np.random.default_rng(1), in_process[2])[signature]
@@ -139,6 +140,7 @@ def until(condition, seconds=120):
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_serves_the_newest_version_follows_exports_and_stops_at_ctrl_c(saved_models, tmp_path):
     """The command on a directory of models, from its first line to its last."""
     shutil.copytree(saved_models / "1", tmp_path / "models" / "tiny" / "1")
@@ -178,6 +180,7 @@ def roll_out_for_long(address, answers):
             answers.append(error)
 
 
+@pytest.mark.slow
 def test_rest_works_without_the_libraries_for_grpc(saved_models):
     without = "import sys; sys.modules['grpc'] = sys.modules['tensorflow_serving'] = None\n"
     with serving(saved_models / "1", program=("-c", without + LAUNCH)) as server:

@@ -17,7 +17,7 @@ from socialmd_tf.training.callbacks import (
     TrainingDiverged,
 )
 from socialmd_tf.training.run import Run
-from tests.socialmd_tf.training.small import SMALL, WINDOWS, linear_model
+from tests.socialmd_tf.training.small import ALONE, WINDOWS, linear_model
 
 # HDF5 files are written by Keras through an old NumPy interface.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -118,6 +118,7 @@ def test_a_first_loss_that_is_not_finite_is_no_matter_of_the_learning_rate(new_r
         checkpoint.on_train_batch_end(1, {"loss": np.nan})
 
 
+@pytest.mark.slow
 def test_a_validation_loss_that_is_not_finite_stops_too(new_run):
     broken = (np.full((4, 2), np.inf, np.float32), np.zeros((4, 1), np.float32))
     with pytest.raises(TrainingDiverged, match=r"validation loss became (inf|nan) in epoch 1; no epoch was finished"):
@@ -125,6 +126,7 @@ def test_a_validation_loss_that_is_not_finite_stops_too(new_run):
     assert new_run().epochs == []
 
 
+@pytest.mark.slow
 def test_skipped_gradients_are_in_the_history_and_many_are_warned_of(new_run, capsys):
     run = new_run(epochs=2)
     fit(linear_model(), run, spoil=[1, 2])
@@ -163,7 +165,7 @@ def test_calibration_begins_with_the_best_weights(new_run):
 
 def test_dropout_depends_on_seed_and_epoch_alone():
     """Not on how much was dropped before: a run that resumes at an epoch repeats it."""
-    plain = build_model(dataclasses.replace(SMALL, cell="plain", interaction="none", output_layers=(16,), dropout=0.5))
+    plain = build_model(dataclasses.replace(ALONE, output_layers=(16,), dropout=0.5))
     inputs = {
         "positions": tf.random.stateless_normal((1, 2, 3, 2), (0, 0)),
         "features": tf.ones((1, 3, 1)),
@@ -184,7 +186,7 @@ def test_dropout_depends_on_seed_and_epoch_alone():
 
 def test_the_learning_rate_falls_from_batch_to_batch(mixed_data):
     config = TrainConfig(
-        windows=WINDOWS, model=SMALL, learning_rate=0.02, decay="cosine", epochs=2, batch_size=8, run_directory="run"
+        windows=WINDOWS, model=ALONE, learning_rate=0.02, decay="cosine", epochs=2, batch_size=8, run_directory="run"
     )
     rates = []
 

@@ -41,10 +41,8 @@ def trained(config, directory):
     return model, history.history
 
 
-@pytest.mark.parametrize(
-    ("kind", "curriculum"),
-    [("alone", (0,)), *(pytest.param(kind, (0, 2, 3), marks=pytest.mark.slow) for kind in KINDS)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "curriculum"), [("alone", (0,)), *((kind, (0, 2, 3)) for kind in KINDS)])
 def test_compiled_training_is_training(mixed_data, kind, curriculum):
     config = dataclasses.replace(settings(kind), curriculum=curriculum, epochs=len(curriculum))
     plain, expected = trained(dataclasses.replace(config, compile="off"), mixed_data)
@@ -86,6 +84,7 @@ def test_the_choice_is_refused_if_it_is_none(tmp_path):
         TrainConfig(compile="yes")
 
 
+@pytest.mark.slow
 def test_a_layer_that_xla_cannot_compile_is_named_with_the_remedy(mixed_data, monkeypatch):
     mean = AbsoluteHead.mean
     monkeypatch.setattr(AbsoluteHead, "mean", lambda head, values: mean(head, values) + num_letters(values))

@@ -69,6 +69,7 @@ def mean_moves(model, inputs, targets):
     return means[np.broadcast_to((inputs["mask"] > 0)[:, None], means.shape[:-1])]
 
 
+@pytest.mark.slow
 def test_the_true_mean_moves_are_found(fitted):
     true, found, model, batches = fitted
     means = [mean_moves(model, *batch) for batch in batches]

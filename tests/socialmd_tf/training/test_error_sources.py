@@ -41,12 +41,14 @@ def test_growing_noise_is_recovered(exponent, threshold):
     assert np.quantile(ratios, [0.05, 0.95]) / np.median(ratios) == pytest.approx(1, abs=0.35)
 
 
+@pytest.mark.slow
 def test_noise_that_is_constant_does_not_grow():
     errors, accelerations = growing_errors(0.0, 1.0)
     assert LikelySources(errors, accelerations, 3).growing(ErrorSources()) == ErrorSources()
     assert LikelySources(errors, 0 * accelerations, 3).growing(ErrorSources()) == ErrorSources()
 
 
+@pytest.mark.slow_cases("True")
 @pytest.mark.parametrize("growing", [False, True])
 def test_noise_of_observed_positions_is_recovered(growing):
     errors, accelerations = growing_errors(1.5 * growing, 1.0)
@@ -58,6 +60,7 @@ def test_noise_of_observed_positions_is_recovered(growing):
     assert share == pytest.approx(expected, rel=0.5)  # the grid's values are factors of 3 apart
 
 
+@pytest.mark.slow
 def test_without_noise_of_observed_positions_none_is_found():
     errors, accelerations = growing_errors(1.5, 1.0)
     likely = LikelySources(errors, accelerations, 3)

@@ -8,9 +8,9 @@ import pytest
 from pipelines import dataset
 from socialmd_tf.config import TrainConfig
 from socialmd_tf.training import estimate
-from tests.socialmd_tf.training.small import SMALL, WINDOWS
+from tests.socialmd_tf.training.small import ALONE, WINDOWS
 
-CONFIG = TrainConfig(windows=WINDOWS, model=SMALL, epochs=7, batch_size=4)
+CONFIG = TrainConfig(windows=WINDOWS, model=ALONE, epochs=7, batch_size=4)
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def test_epochs_take_as_long_as_their_batches_the_first_one_and_their_checkpoint
     assert num_timed == 5 and seconds == pytest.approx(1 + 7 * estimate._EPOCH + expected)
 
 
+@pytest.mark.slow
 def test_the_time_of_smaller_batches_counts_in_proportion(mixed_data, tick, monkeypatch):
     tick(1.0)
     whole, _ = estimate._epochs(CONFIG, mixed_data, (1.0, 1.0), 3)
@@ -44,6 +45,7 @@ def test_the_time_of_smaller_batches_counts_in_proportion(mixed_data, tick, monk
     assert half - beside == pytest.approx(2 * (whole - beside))
 
 
+@pytest.mark.slow
 def test_slow_batches_are_few(mixed_data, tick):
     tick(60.0)
     text = estimate.time_of_training(dataclasses.replace(CONFIG, epochs=1), mixed_data)
@@ -51,6 +53,7 @@ def test_slow_batches_are_few(mixed_data, tick):
     assert text.startswith(f"about {1 + batches:.0f} minutes at most, by the speed of 1 batch; then export")
 
 
+@pytest.mark.slow
 def test_the_fit_is_a_range(write_dataset):
     generator = np.random.default_rng(0)
     angles = generator.uniform(0, 6, (3, 1, 3)) + 0.1 * np.arange(20)[:, None]

@@ -57,6 +57,7 @@ def test_one_component_is_as_wide_as_accelerations_err():
     np.testing.assert_allclose(found, DEVIATION, rtol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_components", [1, 3])
 def test_the_likelihood_is_that_of_the_true_deviations(num_components):
     model, inputs, targets = normal_accelerations(num_components)
@@ -89,6 +90,7 @@ def accelerated_half():
     )
 
 
+@pytest.mark.slow
 def test_noise_grows_by_the_accelerations_that_the_head_predicts():
     """A head in a field of acceleration 2 for half of the particles, whose errors are 10 times those of the others."""
     model, inputs, targets = accelerated_half()
@@ -115,6 +117,7 @@ def measured_lines(deviation, num_observed=5, num_components=3):
     return model, inputs, frames[:, num_observed:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deviation", [DEVIATION, DEVIATION * np.array([[4.0], *[[0.5]] * 19])])
 def test_after_one_observed_frame_the_spread_is_that_of_typical_moves(deviation):
     """Also if the noise of few particles makes the widest component far wider than the mixture."""
@@ -125,6 +128,7 @@ def test_after_one_observed_frame_the_spread_is_that_of_typical_moves(deviation)
     np.testing.assert_allclose(predicted, np.arange(1, 11) ** 2, rtol=0.15)
 
 
+@pytest.mark.slow
 def test_noise_of_observed_positions_is_found_and_averaged_over_all_frames():
     """The variance of the error of frame n is that of a line of least squares through 5 frames."""
     model, inputs, targets = measured_lines(DEVIATION)
@@ -141,6 +145,7 @@ def test_noise_of_observed_positions_is_found_and_averaged_over_all_frames():
     np.testing.assert_allclose(predicted, variances, rtol=0.2)
 
 
+@pytest.mark.slow
 def test_errors_of_accelerations_are_not_taken_for_noise_of_observed_positions():
     model, inputs, targets = normal_accelerations(3)
     assert set_spread(model, [(inputs, targets)]) == 0.0
@@ -148,6 +153,7 @@ def test_errors_of_accelerations_are_not_taken_for_noise_of_observed_positions()
     assert logarithm == curvature == -20
 
 
+@pytest.mark.slow
 def test_noise_without_which_errors_are_as_likely_is_not_kept(monkeypatch):
     """Where the grid has only a law that is useless with a filter, the model is that without noise."""
     expected, inputs, targets = measured_lines(DEVIATION)

@@ -63,6 +63,7 @@ def fitted(springs, tmp_path_factory):
     return model, run, lines
 
 
+@pytest.mark.slow
 def test_the_fit_is_the_first_epoch_and_the_others_leave_the_means_as_they_are(fitted):
     _, run, lines = fitted
     fit, calibration = run.epochs
@@ -75,6 +76,7 @@ def test_the_fit_is_the_first_epoch_and_the_others_leave_the_means_as_they_are(f
     assert float(gamma) == pytest.approx(GAMMA, rel=0.01)
 
 
+@pytest.mark.slow
 def test_what_was_found_is_kept(fitted):
     _, run, _ = fitted
     found = json.loads((run.directory / "law.json").read_text())
@@ -87,6 +89,7 @@ def test_what_was_found_is_kept(fitted):
     assert (run.directory / "forces.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_of_the_law(fitted):
     model, run, _ = fitted
     force, law = rollout_layer(model).head.force, load_law(run.directory)
@@ -123,6 +126,7 @@ def test_a_langevin_head_begins_with_the_fitted_mean_and_noise_and_keeps_the_law
     assert run.epochs[-1]["val_loss"] < run.epochs[0]["val_loss"] + 0.2
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_after_the_fit_does_not_fit_again(fitted, springs, tmp_path, monkeypatch):
     _, run, _ = fitted
     config = settings(tmp_path / "run")
@@ -188,6 +192,7 @@ def test_another_run_can_begin_with_the_law_of_this_one(fitted, springs, tmp_pat
     assert second.epochs[0]["val_loss"] == pytest.approx(run.epochs[-1]["val_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "{}", '{"terms": {"num_knots": "many"}}'])
 def test_a_damaged_law_is_named(fitted, tmp_path, content):
     _, run, _ = fitted
@@ -206,6 +211,7 @@ def test_terms_can_be_forced(springs, tmp_path, capsys):
     assert "friction" not in capsys.readouterr().out
 
 
+@pytest.mark.slow_cases(all_but=["flags2-knots", "flags4-force_cutoff"])
 @pytest.mark.parametrize(
     ("flags", "field"),
     [

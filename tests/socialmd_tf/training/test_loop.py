@@ -18,7 +18,7 @@ from socialmd_tf.model import build_model, rollout_layer
 from socialmd_tf.training import loop
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.sample_weights import with_sample_weights
-from tests.socialmd_tf.training.small import SMALL, WINDOWS
+from tests.socialmd_tf.training.small import ALONE, SMALL, WINDOWS
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,11 @@ def test_all_cpus_are_devices_where_there_is_no_gpu():
     assert loop.visible_devices() == [device.name for device in tf.config.list_logical_devices("CPU")]
 
 
+@pytest.mark.slow
 def test_a_curriculum_trains_on_few_frames_first_and_validates_on_all(mixed_data, tmp_path):
     config = TrainConfig(
         windows=WINDOWS,
-        model=dataclasses.replace(SMALL, interaction="none"),
+        model=ALONE,
         curriculum=(2, 2, 0),
         epochs=4,
         batch_size=8,
@@ -118,6 +119,7 @@ def test_a_curriculum_trains_on_few_frames_first_and_validates_on_all(mixed_data
     assert history.epoch == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_sampled_head_is_trained_and_validated_on_single_frames_after_true_ones(mixed_data, tmp_path):
     config = TrainConfig(
         windows=WINDOWS,
@@ -162,12 +164,14 @@ def test_the_drift_of_given_weights_stays_as_it_is(mixed_data, tmp_path):
     np.testing.assert_array_equal(rollout_layer(second).head.coefficients.kernel, drift.kernel)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "frozen"),
     [
-        pytest.param("kinematic", {"cell", "acceleration"}, id="kinematic"),
-        pytest.param("verlet", {"force"}, id="verlet", marks=pytest.mark.slow),
+        ("kinematic", {"cell", "acceleration"}),
+        ("verlet", {"force"}),
     ],
+    ids=["kinematic", "verlet"],
 )
 def test_calibration_trains_the_spread_over_whole_rollouts_and_leaves_the_motion(mixed_data, tmp_path, head, frozen):
     config = TrainConfig(

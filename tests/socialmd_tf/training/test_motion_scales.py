@@ -63,6 +63,7 @@ def test_features_that_no_network_can_read_are_refused_by_name(write_dataset, ra
             motion_scales(directory, config())
 
 
+@pytest.mark.slow_cases("1")
 @pytest.mark.parametrize("axis", [0, 1])
 def test_moves_that_float32_cannot_represent_are_refused(write_dataset, random_trajectory, axis):
     """Map coordinates: float32 numbers are 0.5 apart there."""

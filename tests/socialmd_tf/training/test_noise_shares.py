@@ -57,6 +57,7 @@ def paths(model, shares, num_systems=24):
     return inputs, np.stack(targets, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_dimensions", "centered"), [(2, True), (3, False)])
 def test_the_correlations_of_true_noise_are_found_and_drawn(num_dimensions, centered):
     model = sharing_model(num_dimensions, centered)
@@ -68,6 +69,7 @@ def test_the_correlations_of_true_noise_are_found_and_drawn(num_dimensions, cent
     np.testing.assert_allclose(curves(head.noise_shares), curves(SHARES), atol=0.04)
 
 
+@pytest.mark.slow
 def test_independent_noise_is_shared_by_nearly_none():
     model = sharing_model(2, False)
     batch = paths(model, np.zeros_like(SHARES))

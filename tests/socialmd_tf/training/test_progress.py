@@ -27,6 +27,7 @@ def test_one_line_per_epoch_where_epochs_are_short(capsys):
         assert re.fullmatch(rf"epoch {number} of 7, done, \d+ s: loss [\d.e-]+, val_loss [\d.e-]+", line)
 
 
+@pytest.mark.slow
 def test_a_line_every_few_seconds_where_epochs_are_long(capsys, monkeypatch):
     monkeypatch.setattr(progress, "_SECONDS", 0.0)
     fit_plainly(PlainProgress(2), 2)
@@ -34,6 +35,7 @@ def test_a_line_every_few_seconds_where_epochs_are_long(capsys, monkeypatch):
     assert [line.split(", ")[1] for line in lines] == ["batch 1 of 3", "batch 2 of 3", "batch 3 of 3", "done"]
 
 
+@pytest.mark.slow
 def test_the_bar_counts_all_epochs_and_shows_losses_only(capsys):
     fit_plainly(BarProgress(7), 3)
     out = capsys.readouterr().out

@@ -25,6 +25,7 @@ def test_sample_weights_average_one_and_leave_out_padding(mixed_data):
     assert paddings == 8  # one particle in every window of the smaller system
 
 
+@pytest.mark.slow
 def test_sample_weights_leave_out_later_frames(mixed_data):
     plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=5, seed=0, shuffle=True)
     for every, first in zip(with_sample_weights(plain), with_sample_weights(plain, num_steps=2), strict=True):
@@ -53,6 +54,7 @@ def test_batches_are_filled_up_to_even_shares(mixed_data):
         assert weights.numpy().mean() == pytest.approx(1.0, rel=1e-6)
 
 
+@pytest.mark.slow_cases(all_but=["2"])
 @pytest.mark.parametrize("num_steps", [None, 0, 2])
 def test_shares_have_the_weights_of_the_whole_batch(mixed_data, num_steps):
     """16 windows in batches of 6: the last batch has 4 for three workers, so that one share is filled up."""

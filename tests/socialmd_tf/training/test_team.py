@@ -97,6 +97,7 @@ def test_two_workers_have_the_losses_of_one_process_also_after_one_was_killed(da
     np.testing.assert_allclose(killed.losses(), both.losses(), rtol=1e-6)
 
 
+@pytest.mark.slow_cases('{"cluster*')
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -64,6 +64,7 @@ def test_building_the_graph_is_no_part_of_a_validation(clock, ends, seconds):
     assert watch.seconds == seconds
 
 
+@pytest.mark.slow
 def test_a_run_ends_in_time_calibrated_and_is_then_complete(clock, mixed_data, tmp_path, capsys):
     """Every look at the clock takes a second; without a limit there would be 100 batches a epoch or more."""
     config = dataclasses.replace(

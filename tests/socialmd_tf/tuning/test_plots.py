@@ -37,6 +37,7 @@ def is_picture(path):
         return len(image.convert("L").getcolors()) > 5
 
 
+@pytest.mark.slow_cases("2", "30")
 @pytest.mark.parametrize("count", [1, 2, 30])
 def test_pictures_of_any_number_of_trials(tmp_path, count):
     plots.losses(tmp_path / "losses.png", trials(count), RANGES)

@@ -148,6 +148,7 @@ def test_no_values_twice_and_an_end_when_all_are_tried():
     assert len({tuple(sorted(value.items())) for value in values}) == len(values) == 6
 
 
+@pytest.mark.slow
 def test_failed_trials_do_not_poison_the_search():
     """All rates above 2e-3 fail: the search learns to avoid them, and still finds the best ones below."""
 

@@ -85,6 +85,7 @@ def test_the_files_do_not_depend_on_the_number_of_processes(tmp_path):
     assert "OQL: " in str(summaries[0]) and "PAN: " in str(summaries[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_killed_run_is_finished_by_the_same_command(tmp_path, workers):
     pytest.importorskip("openmm")

@@ -13,6 +13,7 @@ from socialmd_tf.commands import parse
 from socialmd_tf.prepare import PrepareCommand
 
 
+@pytest.mark.slow_cases(all_but=["1-1", "2-12", "40-4", "5-5"])
 @pytest.mark.parametrize("num_simulations", [1, 2, 4, 5, 12])
 @pytest.mark.parametrize("num_frames", [1, 2, 5, 40])
 def test_prepare_accepts_the_command(tmp_path, num_simulations, num_frames, drug="hydrophobic"):

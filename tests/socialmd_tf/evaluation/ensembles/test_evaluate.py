@@ -17,6 +17,7 @@ def evaluated(directory, num_samples=16, models=None, **settings):
     return Ensembles(EnsembleSettings(num_samples, **settings), models, directory, "test").evaluate()
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_the_true_law_is_as_good_as_re_runs_and_others_are_not(write_reruns):
     directory = write_reruns(num_files=24, num_reruns=4)
     found = evaluated(directory, 32, {"redrawn": Redrawn(), "noisy": Redrawn(2.0)}).predictors
@@ -49,6 +50,7 @@ def test_the_moves_of_a_random_walk_have_the_variance_of_the_training_split(writ
     assert np.diff(paths[:, :, ::2], axis=1).std() == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.slow
 def test_starts_are_those_of_the_re_runs_and_every_file_counts(write_reruns):
     found = evaluated(write_reruns(num_files=3, num_reruns=2))
     assert found.frames == {"test/1.npy": [6], "test/3.npy": [6], "test/5.npy": [6]}
@@ -58,6 +60,7 @@ def test_starts_are_those_of_the_re_runs_and_every_file_counts(write_reruns):
     assert json.dumps(found.metrics())
 
 
+@pytest.mark.slow
 def test_without_re_runs_ensembles_begin_where_all_models_can_and_have_no_floor(write_reruns):
     views = {"redrawn": Redrawn(), "coarse": Redrawn(windows=DataConfig(2, 1, 4, 2, 1, 0))}
     found = evaluated(write_reruns(num_reruns=0), models=views)
@@ -68,12 +71,14 @@ def test_without_re_runs_ensembles_begin_where_all_models_can_and_have_no_floor(
     assert math.isnan(found.predictors["coarse"]["geometric_mean_ratio"])
 
 
+@pytest.mark.slow
 def test_re_runs_that_repeat_the_simulation_leave_no_ratio(write_reruns):
     found = evaluated(write_reruns(same=True)).predictors["redrawn"]
     assert all(numbers["rerun_crps"] == pytest.approx(0, abs=1e-6) for numbers in found["statistics"].values())
     assert found["statistics"]["contacts_A_B"]["ratio"] != found["statistics"]["contacts_A_B"]["ratio"]
 
 
+@pytest.mark.slow
 def test_same_composition_and_regression_apply_where_training_files_do(write_reruns):
     found = evaluated(write_reruns(num_files=6, num_particles=(4, 5, 7)))
     same = found.predictors["same_composition"]
@@ -82,6 +87,7 @@ def test_same_composition_and_regression_apply_where_training_files_do(write_rer
     assert found.left_out.keys() == {"radius", "accessible_area", "radial_distribution", "training_stretches"}
 
 
+@pytest.mark.slow
 def test_simulations_that_are_split_in_time_are_compared_with_their_training_part(write_reruns):
     directory = write_reruns(num_files=3, num_reruns=0)
     manifest = Manifest.load(directory)
@@ -153,6 +159,7 @@ def test_a_periodic_box_and_its_re_runs_are_unwrapped(write_reruns):
         assert found[name]["rerun_crps"] == pytest.approx(expected[name]["rerun_crps"], rel=1e-3), name
 
 
+@pytest.mark.slow
 def test_fans_hold_the_runs_and_the_quantiles(write_reruns):
     found = evaluated(write_reruns(num_files=5), 20)
     files = {fan.file for fan in found.fans}

@@ -7,12 +7,6 @@ from socialmd_tf.evaluation import models as models_
 from socialmd_tf.evaluation.ensembles import models
 from socialmd_tf.evaluation.ensembles.cases import Cases
 from socialmd_tf.evaluation.ensembles.models import DrawnPaths
-from tests.socialmd_tf.evaluation.small_model import exported_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return exported_model(tmp_path_factory.mktemp("saved") / "small")
 
 
 @pytest.fixture

@@ -67,6 +67,7 @@ def test_dropout_leaves_hidden_units_out_in_training_only():
     np.testing.assert_array_equal(certain(inputs, states)[0], certain(inputs, states, training=True)[0])
 
 
+@pytest.mark.slow
 def test_a_rollout_drops_other_units_at_every_step_of_training():
     """Constant inputs and no memory of earlier frames: without dropout all predictions would be the same."""
     cell = make_cell(input_layers=(), lstm_layers=(1,), output_layers=(64,), dropout=0.5)

@@ -35,6 +35,7 @@ def example(num_dimensions, num_particles=6, seed=0):
     return tf.nest.map_structure(lambda array: tf.constant(array, "float32"), (inputs, states))
 
 
+@pytest.mark.slow_cases("3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_equals_the_thesis_step(num_dimensions):
     cell = make_cell(num_dimensions)

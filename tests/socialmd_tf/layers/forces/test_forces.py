@@ -63,6 +63,7 @@ def slow(force, positions, features, mask, cells=(None, None), coefficients=None
     ])  # fmt: skip
 
 
+@pytest.mark.slow_cases("pairs of blocks-*", "listed pairs-*-3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("cutoff", [None, 1.5])
 def test_pairs_equal_the_loops(num_dimensions, cutoff, held):
@@ -72,6 +73,7 @@ def test_pairs_equal_the_loops(num_dimensions, cutoff, held):
     np.testing.assert_allclose(force(*arrays), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow_cases(all_but=["all pairs-False-2", "all pairs-True-3"])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("is_triclinic", [False, True])
 def test_pairs_in_a_box_equal_the_loops(num_dimensions, is_triclinic, held):
@@ -89,6 +91,7 @@ def test_pairs_in_a_box_equal_the_loops(num_dimensions, is_triclinic, held):
     np.testing.assert_allclose(force(moved, features, mask, box), expected, rtol=1e-2, atol=2e-3)
 
 
+@pytest.mark.slow_cases("*-3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("cell", [None, "box"])
 def test_gradients_are_those_of_the_loops(cell, num_dimensions):

@@ -45,6 +45,14 @@ def inputs_of(data, positions):
     return {**inputs, "edges": (data.edges * real).astype("int32")}
 
 
+@pytest.mark.slow_cases(
+    all_but=[
+        "shapes by values-2-False-inf",
+        "shapes by values-3-True-2.0",
+        "static shapes-3-False-inf",
+        "static shapes-2-True-2.0",
+    ]
+)
 @pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("limit", [np.inf, 2.0])
 @pytest.mark.parametrize("is_periodic", [False, True])

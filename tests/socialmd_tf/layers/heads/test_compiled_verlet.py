@@ -54,9 +54,8 @@ def values_and_gradients(head, inputs, velocities, is_static):
     return function(tf.constant(inputs["positions"]), tf.constant(velocities))
 
 
-@pytest.mark.parametrize(
-    "case", ["walls", *(pytest.param(case, marks=pytest.mark.slow) for case in CASES if case != "walls")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_values_and_gradients_do_not_change(case, monkeypatch):
     if case == "walls":  # the system that arrives last is then moved alone
         monkeypatch.setattr(adaptive_steps, "_CROWD", 2)
@@ -68,6 +67,7 @@ def test_values_and_gradients_do_not_change(case, monkeypatch):
         np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=2e-4 * max(1, np.abs(wanted).max()))
 
 
+@pytest.mark.slow
 def test_no_gradient_passes_to_a_force_that_is_not_trained():
     head, inputs, velocities = between_walls()
     head.force.trainable = False

@@ -86,6 +86,7 @@ def densities(head, size, num_frames):
         yield parameters
 
 
+@pytest.mark.slow_cases("*-1.0", "verlet*-1000.0")
 @pytest.mark.parametrize("size", [0.0, 1.0, 1e3])
 @pytest.mark.parametrize("name", HEADS)
 def test_no_head_predicts_a_deviation_below_the_floor(name, size):

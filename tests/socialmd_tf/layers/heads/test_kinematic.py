@@ -39,6 +39,7 @@ def test_new_weights_predict_straight_motion(num_dimensions, num_components):
     np.testing.assert_allclose(head.layout.mean(parameters), positions + velocities, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow_cases("3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_the_covariance_is_that_of_integrated_random_accelerations(num_dimensions):
     # x_k = sum over earlier steps j of (k - j) a_j: its covariance is the sum of (k - j)^2 Q_j.
@@ -54,6 +55,7 @@ def test_the_covariance_is_that_of_integrated_random_accelerations(num_dimension
         np.testing.assert_allclose(head.layout.covariance(parameters), expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow_cases("3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_components_share_the_mean_and_have_multiples_of_one_covariance(num_dimensions):
     mixed, plain = make(num_dimensions, 3), make(num_dimensions)

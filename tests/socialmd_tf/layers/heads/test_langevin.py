@@ -48,6 +48,7 @@ def orthogonal(num_dimensions):
     return np.linalg.qr(draw(num_dimensions, num_dimensions, seed=9).astype(np.float64))[0]
 
 
+@pytest.mark.slow_cases(all_but=["2-False-True", "3-True-False"])
 @pytest.mark.parametrize(("is_centered", "anchors"), [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_equals_the_definition_over_several_frames(num_dimensions, is_centered, anchors):
@@ -134,6 +135,7 @@ def head_state(inputs):
     return make(inputs).get_initial_state(inputs["positions"])
 
 
+@pytest.mark.slow
 def test_observed_and_drawn_frames_are_remembered_alike():
     """A path that was drawn once and then observed leads to the same state and density."""
     inputs = frame()
@@ -149,6 +151,7 @@ def test_observed_and_drawn_frames_are_remembered_alike():
     np.testing.assert_allclose(rollout.run({"positions": path, **rest}, 1)[0][:, 0], found[:, 2], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow_cases(all_but=["2D"])
 @pytest.mark.parametrize("box", [periodic.BOXES["slab"], periodic.BOXES["triclinic"]], ids=["2D", "3D"])
 def test_in_a_box_any_image_of_an_anchor_will_do(box):
     boxes, positions, mask = periodic.system(box)
@@ -172,6 +175,7 @@ def test_particles_at_the_centre_and_at_rest_have_finite_densities_and_gradients
     assert all(np.all(np.isfinite(gradient)) for gradient in tape.gradient(total, head.trainable_variables))
 
 
+@pytest.mark.slow
 def test_xla_compiles_it_and_its_gradient():
     inputs = frame()
     rollout = Rollout(MemorylessCell(), make(inputs, width=0), 2, anchor_start=2)
@@ -191,6 +195,7 @@ def test_xla_compiles_it_and_its_gradient():
         np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [MemorylessCell(), PlainLSTMCell((4,), (3,), (3,), 0.0)], ids=["none", "plain"])
 @pytest.mark.parametrize("extras", [(), ("box", "velocities")], ids=["open", "box"])
 def test_true_frames_are_predicted_at_once_as_one_after_the_other(cell, extras):
@@ -223,6 +228,7 @@ def test_true_frames_are_predicted_at_once_as_one_after_the_other(cell, extras):
         np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_the_neighbours_of_many_particles_are_found_frame_by_frame(monkeypatch):
     """At once, their number would be that of all frames together."""
     inputs = frame(anchors=False)

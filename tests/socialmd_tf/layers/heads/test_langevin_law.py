@@ -67,6 +67,7 @@ def lawful_moves(inputs, law, data):
     return v + law.on(data.features, data.edges, data.mask, data.cell)(x, v)
 
 
+@pytest.mark.slow_cases("2")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_equals_the_definition(num_dimensions):
     inputs, law, head, data = system(num_dimensions)
@@ -109,6 +110,7 @@ def test_the_density_turns_with_a_system_without_a_field():
     np.testing.assert_allclose(found_covariance, turn.T @ covariance @ turn, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_in_a_box_any_image_will_do():
     inputs, _, head, _ = system(2, is_periodic=True)
     shift = periodic.other_images(inputs["positions"], inputs["box"]) - inputs["positions"]

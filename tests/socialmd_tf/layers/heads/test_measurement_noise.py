@@ -77,6 +77,7 @@ def test_a_curvature_of_one_gives_the_velocity_of_the_last_two_frames():
         np.testing.assert_allclose(velocities, frame - before, atol=3e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", [2, 5])
 def test_what_the_law_neglects_does_not_add_up_over_more_frames_than_memory(memory):
     """A small acceleration that the law does not know, which memory of all frames would follow ever less."""
@@ -179,6 +180,7 @@ def test_gradients_reach_the_noise_through_many_frames():
         assert np.isfinite(gradient) and gradient > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curvature", [1e-9, 0.5])
 def test_drawn_paths_have_the_variances_of_the_predicted_densities(curvature):
     """Free particles with noise of positions and of accelerations: 4 000 paths, one system each, frame by frame."""

@@ -77,6 +77,7 @@ def gentle(num_dimensions):
     return inputs, 0.1 * velocities
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_dimensions", "substeps"), [(2, 1), (3, 2)])
 def test_a_frame_is_the_scheme_by_a_slow_loop(num_dimensions, substeps):
     head = attracting(num_dimensions=num_dimensions, softening=SOFT, substeps=substeps, step_fraction=0.02)
@@ -90,6 +91,7 @@ def test_a_frame_is_the_scheme_by_a_slow_loop(num_dimensions, substeps):
             np.testing.assert_allclose(values[b][real], expected, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_the_error_is_of_second_order_in_the_steps_of_far_pairs():
     inputs, velocities = gentle(2)
     heads = {n: attracting(softening=SOFT, substeps=n, step_fraction=0.02) for n in (2, 4, 16)}
@@ -100,6 +102,7 @@ def test_the_error_is_of_second_order_in_the_steps_of_far_pairs():
     assert 5.5 * errors[1] > errors[0] > 3.5 * errors[1] > 0, errors
 
 
+@pytest.mark.slow
 def test_close_encounters_do_not_cost_evaluations_of_far_pairs(monkeypatch):
     head = attracting(softening=0.01, substeps=4, step_fraction=0.05)
     inputs, velocities = gentle(2)
@@ -114,6 +117,7 @@ def test_close_encounters_do_not_cost_evaluations_of_far_pairs(monkeypatch):
     np.testing.assert_allclose(split[0][:, 2:], whole[0][:, 2:], atol=5e-3)
 
 
+@pytest.mark.slow
 def test_energy_is_kept_over_thirty_turns():
     inputs, velocities = circling()
     head = attracting(softening=0.3, substeps=8, step_fraction=0.1)
@@ -127,6 +131,7 @@ def test_energy_is_kept_over_thirty_turns():
     assert np.abs(errors).max() < 0.01 * abs(first), errors
 
 
+@pytest.mark.slow
 def test_systems_of_a_batch_do_not_see_each_other():
     head = attracting(softening=SOFT, substeps=1, step_fraction=0.05)
     head.split_distance = SPLIT
@@ -166,6 +171,7 @@ def test_gradients_are_slopes():
     np.testing.assert_allclose(gradient, slopes, rtol=2e-2, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_close_pairs_far_apart_are_none():
     """A batch without any close pair moves as under the slow part alone."""
     positions = 2.0 * np.arange(12, dtype="float32").reshape(1, 6, 2)
@@ -177,6 +183,7 @@ def test_close_pairs_far_apart_are_none():
         np.testing.assert_allclose(values, wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_systems_of_few_particles_take_steps_of_one_length(monkeypatch):
     monkeypatch.setattr(verlet, "few_or_many", few_or_many)
     head = attracting(softening=SOFT, substeps=2, step_fraction=0.1)

@@ -46,6 +46,7 @@ def gradients(values, is_static, is_compiled):
     return function(*values)
 
 
+@pytest.mark.slow_cases("False")
 @pytest.mark.parametrize("is_compiled", [False, True])
 def test_values_and_gradients_are_those_of_the_plain_loop(is_compiled):
     expected = gradients(start(), False, False)
@@ -54,6 +55,7 @@ def test_values_and_gradients_are_those_of_the_plain_loop(is_compiled):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_in_eager_mode_are_those_of_differences():
     x, v, rate = start()
     with static_shapes(), tf.GradientTape() as tape:
@@ -75,6 +77,7 @@ def test_steps_end_when_few_enough_systems_have_time_left(goal):
     assert np.count_nonzero(static[2]) <= goal
 
 
+@pytest.mark.slow
 def test_steps_are_kept_only_for_the_gradient():
     def function(*values):
         with static_shapes():

@@ -20,6 +20,7 @@ from tests.socialmd_tf.layers.heads.verlet_systems import (
 )
 
 
+@pytest.mark.slow_cases("*-3")
 @pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_a_frame_is_velocity_verlet_under_the_pair_force(num_dimensions):
@@ -32,6 +33,7 @@ def test_a_frame_is_velocity_verlet_under_the_pair_force(num_dimensions):
         np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow_cases("2")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_steps_follow_the_closest_pair_as_in_a_slow_loop(num_dimensions):
     head = make(num_dimensions, step_fraction=0.2, substeps=2)
@@ -58,6 +60,7 @@ def test_steps_follow_the_closest_pair_as_in_a_slow_loop(num_dimensions):
     assert counts[0] != counts[1]
 
 
+@pytest.mark.slow
 def test_a_batch_costs_at_most_twice_the_steps_of_its_systems():
     head = make(step_fraction=0.05, substeps=2)
     far, velocities = passing(9.0)
@@ -102,6 +105,7 @@ def test_gradients_of_a_batch_are_the_sums_of_those_of_its_systems():
         np.testing.assert_allclose(found, sum(parts), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_encounter_is_resolved_and_costs_nothing_where_there_is_none():
     inputs, velocities = passing(0.05)
     exact = slow_motion(attracting(softening=0.01), inputs, velocities, 20_000)
@@ -113,6 +117,7 @@ def test_an_encounter_is_resolved_and_costs_nothing_where_there_is_none():
     assert steps_taken(attracting(softening=0.01, step_fraction=0.03), *passing(18.0))[2] == 4
 
 
+@pytest.mark.slow
 def test_a_frame_ends_however_close_two_particles_are(monkeypatch):
     monkeypatch.setattr("socialmd_tf.layers.heads.adaptive_steps._MAX_STEPS", 50)
     head = free(softening=1e-6, step_fraction=1e-3)
@@ -123,6 +128,7 @@ def test_a_frame_ends_however_close_two_particles_are(monkeypatch):
     np.testing.assert_array_equal(v, velocities)
 
 
+@pytest.mark.slow_cases("static shapes")
 @pytest.mark.usefixtures("form")
 def test_which_pairs_are_in_range_is_seen_at_the_frame():
     head = attracting(cutoff=1.0, substeps=2)
@@ -143,6 +149,7 @@ def test_time_can_be_reversed():
     np.testing.assert_allclose(-v, velocities, atol=1e-5)
 
 
+@pytest.mark.slow_cases("static shapes")
 @pytest.mark.usefixtures("form")
 def test_walls_turn_a_free_particle_around():
     """By hand, walls at +-1: from 3/4 with velocity 1/2, one wall; from (-7/8, 7/8) with (-1/4, 1/2), two at once."""
@@ -185,6 +192,7 @@ def test_walls_far_away_change_nothing():
         np.testing.assert_allclose(moved, expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_error_is_of_second_order_in_the_step():
     inputs, velocities = circling()
     exact = slow_motion(attracting(), inputs, velocities, 512)
@@ -197,6 +205,7 @@ def test_the_error_is_of_second_order_in_the_step():
     assert np.min(errors) > 1e-4  # above the rounding
 
 
+@pytest.mark.slow
 def test_energy_is_kept_over_many_frames():
     worst = []
     for substeps in (4, 8):

@@ -46,6 +46,7 @@ def test_two_frames_give_the_velocity_under_a_constant_acceleration(num_dimensio
         np.testing.assert_allclose(state[-1], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_observed_frame_makes_the_velocity_better_where_forces_change():
     # Each leaves about omega^2 / 3 of the error, with omega the angle of the orbit that a frame covers.
     head = attracting(substeps=16)
@@ -71,6 +72,7 @@ def test_positions_taken_for_observed_move_the_velocity_by_what_they_are_off():
     np.testing.assert_allclose(moved - state[4], noise, atol=1e-6)
 
 
+@pytest.mark.slow_cases(all_but=["1"])
 @pytest.mark.parametrize("num_components", [1, 3])
 def test_feeding_back_the_mean_is_one_long_integration(num_components):
     head = make(num_components=num_components)
@@ -100,6 +102,7 @@ def test_the_correction_is_added_to_position_and_velocity():
     np.testing.assert_allclose(head.layout.mean(parameters), after[3], atol=1e-6)
 
 
+@pytest.mark.slow_cases(all_but=["2-3"])
 @pytest.mark.parametrize("num_components", [1, 3])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_the_density_around_the_mean_is_the_kinematic_head_s(num_dimensions, num_components):
@@ -122,6 +125,7 @@ def test_the_density_around_the_mean_is_the_kinematic_head_s(num_dimensions, num
         np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_more_steps_can_be_taken_with_the_same_weights():
     coarse, fine = make(substeps=1), make(substeps=64)
     fine.set_weights(coarse.get_weights())
@@ -141,6 +145,7 @@ def test_turned_and_moved_systems_have_turned_and_moved_means():
     np.testing.assert_allclose(turned[1], v @ turn.T, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("form")
 def test_padding_does_nothing():
     head = make(step_fraction=0.1)
@@ -153,6 +158,7 @@ def test_padding_does_nothing():
     np.testing.assert_array_equal(integrate(head, inputs, velocities)[1][1, -1], velocities[1, -1])
 
 
+@pytest.mark.slow_cases(all_but=["1.0-10000.0"])
 @pytest.mark.parametrize("distance", [0.0, 1e-6, 1.0, 1e4])
 @pytest.mark.parametrize("size", [1e-8, 1.0, 1e6])
 def test_finite_for_any_distance_and_outputs_of_any_size(distance, size, monkeypatch):
@@ -189,6 +195,7 @@ def test_the_motion_is_that_of_the_force_and_of_the_learned_acceleration():
     assert of_motion | of_spread == {weight.path for weight in head.weights} and not of_motion & of_spread
 
 
+@pytest.mark.slow_cases(all_but=["triclinic"])
 @pytest.mark.parametrize("box", periodic.BOXES.values(), ids=periodic.BOXES)
 def test_forces_cross_the_faces_of_a_periodic_box(box):
     """Equal steps under the forces of all images, which move with their particles.
@@ -219,6 +226,7 @@ def test_forces_cross_the_faces_of_a_periodic_box(box):
         assert np.abs(moved - given - (free - positions)).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_steps_are_short_when_a_pair_meets_across_a_face():
     boxes = np.diag([6.0, 6.0])[None].astype("float32")
     features, velocities = draw(1, 2, 2), np.array([[[0.5, 0.0], [-0.5, 0.0]]], "float32")
@@ -264,6 +272,7 @@ def damped_oscillator(substeps):
 STIFFNESS, GAMMA = 2.0, 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("form")
 def test_friction_is_integrated_to_second_order():
     inputs, velocities = system()

@@ -47,6 +47,7 @@ def slow(layer, positions, velocities, features, mask):
     return gamma
 
 
+@pytest.mark.slow_cases("pairs of blocks-1.5-*", "pairs of blocks-20.0-3", "*-3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("cutoff", [1.5, 20.0])
 def test_equals_loops_over_pairs(num_dimensions, cutoff, held):
@@ -58,6 +59,7 @@ def test_equals_loops_over_pairs(num_dimensions, cutoff, held):
     np.testing.assert_allclose(gamma, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow_cases("pairs of blocks")
 def test_messages_turn_with_the_system_and_ignore_where_it_is(held):
     layer = make(2, cutoff=20.0)
     positions, velocities, features, hidden_state, mask = system(2)
@@ -70,6 +72,7 @@ def test_messages_turn_with_the_system_and_ignore_where_it_is(held):
     np.testing.assert_allclose(moved[..., 2 * CHANNELS :], gamma[..., 2 * CHANNELS :], atol=2e-3)
 
 
+@pytest.mark.slow_cases("pairs of blocks")
 def test_a_lone_particle_sees_nothing_and_coincident_ones_give_finite_messages(held):
     layer = make(2)
     positions, velocities, features, hidden_state, _ = system(2, num_particles=1)
@@ -79,6 +82,7 @@ def test_a_lone_particle_sees_nothing_and_coincident_ones_give_finite_messages(h
     assert np.isfinite(gamma).all() and not gamma[..., : 2 * CHANNELS].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_gradients_do_not_depend_on_how_pairs_are_held(num_dimensions, hold_pairs):
     layer = make(num_dimensions)

@@ -34,6 +34,7 @@ def example(num_dimensions):
     return [tf.constant(array, "float32") for array in arrays]
 
 
+@pytest.mark.slow_cases("shapes by values-3-*", "static shapes-3-*")
 @pytest.mark.parametrize("filters", [(3,), (3, 4), (2, 3, 4)])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_equals_the_definition(num_dimensions, filters):
@@ -75,6 +76,7 @@ def test_gradients_reach_every_weight():
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 
+@pytest.mark.slow_cases("*-3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_the_gradient_of_ties_is_given_once(num_dimensions):
     # Nobody in sight, and ReLU takes the first bias away: every member of every maximum is the second bias.

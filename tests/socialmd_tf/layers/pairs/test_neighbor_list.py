@@ -30,6 +30,7 @@ def slow_pairs(positions, mask, cutoff, boxes):
     return found
 
 
+@pytest.mark.slow_cases(all_but=["all pairs-*-triclinic", "all pairs-1.1-*", "cell list-*-s*"])
 @pytest.mark.parametrize("box", periodic.BOXES.values(), ids=periodic.BOXES)
 @pytest.mark.parametrize("cutoff", [periodic.CUTOFF, 1.1])
 def test_pairs_of_nearest_images(box, cutoff):
@@ -53,6 +54,7 @@ def test_pairs_across_a_face_counted_by_hand():
     np.testing.assert_allclose(sorted(listed_displacements(positions, pairs, boxes)[:, 0]), [-0.3, 0.3], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_shapes_that_are_known_when_it_runs():
     boxes, positions, mask = periodic.system(periodic.BOXES["sheared"])
     traced = tf.function(

@@ -67,6 +67,7 @@ def test_counted_by_hand(kind):
     assert held.sum(products, own, other).numpy().tolist() == [[[10.0], [2 * 101.0], [4 * 10.0]]]
 
 
+@pytest.mark.slow_cases("BlockedPairs-*-13", "BlockedPairs-2-1", "BlockedPairs-2-4")
 @pytest.mark.parametrize("num_particles", [1, 4, 13])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,6 +88,7 @@ def value_and_gradients(positions, values, mask, cutoff=CUTOFF):
     return result, *tape.gradient(total, [positions, values])
 
 
+@pytest.mark.slow
 def test_all_kinds_have_the_same_sums_and_gradients(hold_pairs):
     arrays = system()
     found = []
@@ -113,6 +115,7 @@ def test_few_are_held_at_once_many_by_blocks_and_the_scattered_among_many_are_li
     assert kind_used(13, spread=1e3) is ListedPairs
 
 
+@pytest.mark.slow
 def test_one_graph_takes_any_number_of_particles_in_a_loop(monkeypatch):
     """The branch is chosen when the graph runs, inside of a loop, and gradients pass through all."""
     monkeypatch.setattr("socialmd_tf.layers.pairs.few_or_many.LIMIT", 4)
@@ -142,6 +145,7 @@ def test_one_graph_takes_any_number_of_particles_in_a_loop(monkeypatch):
     assert graph.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow_cases("BlockedPairs-2")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_smallest_of_a_system_is_that_of_a_loop_over_its_pairs(kind, num_dimensions):
@@ -159,6 +163,7 @@ def test_the_smallest_of_a_system_is_that_of_a_loop_over_its_pairs(kind, num_dim
     assert found[2] > 1e38  # nothing but padding
 
 
+@pytest.mark.slow_cases("pairs of blocks-1", "pairs of blocks-7")
 @pytest.mark.parametrize("num_particles", [1, 4, 7])
 def test_nobody_in_range_sums_to_zero(num_particles, held):
     positions, values, mask = system(num_particles=num_particles)

@@ -35,6 +35,7 @@ def slow(force, positions, features, mask, weights=None):
     return references.pair_force(positions, features, mask, weights, *settings)
 
 
+@pytest.mark.slow_cases("pairs of blocks-*", "listed pairs-*-3", "listed pairs-20.0-*")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("cutoff", [1.5, 20.0])
 def test_equals_loops_over_pairs(num_dimensions, cutoff, held):
@@ -65,6 +66,9 @@ def test_particles_without_features_are_all_alike():
     np.testing.assert_allclose(force(*arrays), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow_cases(
+    all_but=["static shapes-pairs of blocks-2", "static shapes-listed pairs-2", "static shapes-all pairs-3"]
+)
 @pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_gradients_are_those_of_the_loops(num_dimensions, held):
@@ -96,12 +100,14 @@ def test_gradients_are_those_of_the_loops(num_dimensions, held):
             assert gradient[index] == pytest.approx(slope(number, index), rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.slow_cases("*pairs of blocks", "listed pairs")
 def test_moving_the_whole_system_changes_nothing(held):
     force = make()
     positions, *others = system()
     np.testing.assert_array_equal(force(positions + 1000, *others), force(positions, *others))
 
 
+@pytest.mark.slow_cases("listed pairs-*", "pairs of blocks-*")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_turned_and_mirrored_systems_have_turned_and_mirrored_forces(num_dimensions, held):
     force = make(num_dimensions)
@@ -113,6 +119,7 @@ def test_turned_and_mirrored_systems_have_turned_and_mirrored_forces(num_dimensi
         np.testing.assert_allclose(force(positions @ matrix.T, *others), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow_cases("pairs of blocks")
 def test_renumbered_particles_have_renumbered_forces(held):
     force = make()
     arrays = system()
@@ -121,6 +128,7 @@ def test_renumbered_particles_have_renumbered_forces(held):
     np.testing.assert_allclose(renumbered, np.asarray(force(*arrays))[:, order], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow_cases(all_but=["all pairs"])
 def test_padding_feels_nothing_and_does_nothing(held):
     force = make()
     positions, features, mask = system()
@@ -129,6 +137,7 @@ def test_padding_feels_nothing_and_does_nothing(held):
     np.testing.assert_allclose(found[1:, :-1], force(positions[1:, :-1], features[1:, :-1]), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow_cases("pairs of blocks")
 def test_new_weights_act_as_charges_do_on_the_inverse_square(held):
     force = PairForce(CHARGES, SOFTENING, 20.0, SCALE)
     positions, features, mask = system()
@@ -174,6 +183,7 @@ def test_coulomb_forces_and_gravity_are_two_charges(num_dimensions, held):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow_cases("pairs of blocks-*")
 @pytest.mark.parametrize("distance", [0.0, 1e-30, 1e-6, 1e4, 1e18])
 def test_finite_at_any_distance(distance, held):
     force = make(softening=0.01)

@@ -31,6 +31,9 @@ def both(positions, weights, mask, num_functions=FUNCTIONS, cutoff=CUTOFF, box=N
     return radial_sums(positions, weights, mask, cutoff, num_functions, box), pulls
 
 
+@pytest.mark.slow_cases(
+    "shapes by values-listed pairs-3-*", "shapes by values-pairs of blocks-*", "static shapes-*-3-*"
+)
 @pytest.mark.usefixtures("form", "held")
 @pytest.mark.parametrize("num_functions", [2, 4, 9, 17])
 @pytest.mark.parametrize("num_dimensions", [2, 3])
@@ -64,6 +67,7 @@ def test_no_pair_appears_or_vanishes_at_once_at_the_cutoff():
     assert not any(np.any(values) for values in both(beyond, weights, None))
 
 
+@pytest.mark.slow_cases("64")
 @pytest.mark.parametrize("num_functions", [2, 8, 16, 64])
 def test_particles_far_away_or_on_the_same_spot_give_finite_sums_and_gradients(num_functions):
     positions = tf.constant([[[0.0, 0.0], [0.0, 0.0], [1e20, 0.0], [0.0, CUTOFF * (1 - 1e-6)]]])
@@ -75,6 +79,7 @@ def test_particles_far_away_or_on_the_same_spot_give_finite_sums_and_gradients(n
     assert np.isfinite(total) and np.all(np.isfinite(tape.gradient(total, positions)))
 
 
+@pytest.mark.slow_cases(all_but=["all pairs-2D"])
 @pytest.mark.parametrize("box", [periodic.BOXES["sheared"], periodic.BOXES["triclinic"]], ids=["2D", "3D"])
 @pytest.mark.parametrize("way", LIMITS)
 def test_a_box_is_the_open_system_of_all_images(box, way, hold_pairs):

@@ -44,6 +44,7 @@ def by_loops(positions, normal, mask):
     return noise
 
 
+@pytest.mark.slow_cases("shapes by values-pairs of blocks-2")
 @pytest.mark.usefixtures("form", "held")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_equals_loops_over_pairs(num_dimensions):
@@ -63,6 +64,7 @@ def test_two_particles_are_correlated_as_the_shares_say():
     np.testing.assert_allclose(np.mean(noise[:, 0] * noise[:, 1], axis=0), expected, atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_each_vector_alone_is_a_standard_normal_one(num_dimensions):
     count, (positions, _, _) = 100_000, system(num_dimensions)
@@ -85,6 +87,7 @@ def test_noise_turns_with_the_system():
     np.testing.assert_allclose(turned, expected, atol=1e-5)
 
 
+@pytest.mark.slow_cases("pairs of blocks-*")
 @pytest.mark.parametrize("box", [periodic.BOXES["sheared"], periodic.BOXES["triclinic"]], ids=["2D", "3D"])
 @pytest.mark.parametrize("way", LIMITS)
 def test_a_box_is_the_open_system_of_all_images(box, way, hold_pairs):

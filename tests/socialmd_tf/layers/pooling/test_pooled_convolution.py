@@ -88,6 +88,7 @@ def assert_equals_three_layers(layer, positions, states, mask, max_pooling=first
     return expected, expected_gradients
 
 
+@pytest.mark.slow_cases(all_but=["static shapes-6-*", "shapes by values-7-*"])
 @pytest.mark.parametrize("pool_size", [1, 2])
 @pytest.mark.parametrize("strides", [1, 2, 3])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5])
@@ -98,6 +99,7 @@ def test_equals_the_three_layers_in_2d(bins, kernel_size, strides, pool_size):
     assert all(np.abs(gradient).max() > 0.1 for gradient in gradients)
 
 
+@pytest.mark.slow_cases("shapes by values-6-*", "shapes by values-5-*")
 @pytest.mark.parametrize(
     ("bins", "kernel_size", "strides", "pool_size"),
     [
@@ -117,6 +119,7 @@ def test_equals_the_three_layers_in_3d(bins, kernel_size, strides, pool_size):
     assert all(np.abs(gradient).max() > 0.1 for gradient in gradients)
 
 
+@pytest.mark.slow_cases("shapes by values-*")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 @pytest.mark.parametrize("side_lengths", [(5.0,), (11.0, 5.5, 2.75, 1.375), (2.0, 9.0, 3.0)])
 @pytest.mark.parametrize("masked", [False, True])
@@ -213,6 +216,7 @@ def test_far_from_the_origin(num_dimensions):
     assert np.abs(expected - layer.bias).max() > 0.1
 
 
+@pytest.mark.slow_cases("shapes by values-*", "static shapes-3")
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_any_number_of_systems_and_particles_in_one_graph(num_dimensions):
     layer = make_layer(num_dimensions, pool_size=2)
@@ -258,6 +262,7 @@ def crowd(num_dimensions, spread, num_particles=300):
     return positions, states, tf.constant(real)
 
 
+@pytest.mark.slow_cases("shapes by values-*")
 @pytest.mark.parametrize(
     ("num_dimensions", "spread", "place"),
     [(2, 6.0, 0.0), (2, 40.0, -300.0), (3, 3.0, 0.0), (3, 9.0, 1e4), (2, 0.0, 5.0), (2, 1e4, 0.0)],
@@ -272,6 +277,7 @@ def test_a_crowd(num_dimensions, spread, place, masked):
     np.testing.assert_allclose(result, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_crowd_in_a_graph_that_serves_few_as_well():
     layer = make_layer(2, channels=2, bins=4, side_lengths=(3.0, 1.5), kernel_size=2)
     shapes = ((None, None, 2), (None, None, 2), (None, None))
