@@ -38,7 +38,8 @@ from socialmd_tf.training.sample_weights import with_sample_weights
 from socialmd_tf.training.team import losses
 from socialmd_tf.training.time_limit import EndEpochsInTime, TimeLimit, ValidationClock
 
-SPREAD_WINDOWS = 64
+_SPREAD_WINDOWS, _FEWEST_SPREAD_WINDOWS = 64, 4
+_MANY = 256
 _SPLITS = ("train", "validation")
 
 
@@ -129,11 +130,18 @@ def _set_first_spread(model, config, directory, unit):
         print(entry("noise", f"{noise:.2g}{unit_suffix(unit)} of observed positions"), flush=True)
 
 
+def spread_windows(num_particles):
+    """Number of windows that set the first spread: 64, of more than 256 particles fewer, but at least four."""
+    return min(_SPREAD_WINDOWS, max(_FEWEST_SPREAD_WINDOWS, _SPREAD_WINDOWS * _MANY // num_particles))
+
+
 def _some_windows(config, directory):
-    """Batches of the training split, of 64 windows together or a few more."""
-    size = min(config.batch_size, SPREAD_WINDOWS)
+    """Batches of the training split, of `spread_windows` together or a few more."""
+    files = dataset.open_split(Manifest.load(directory), directory, "train", config.windows)
+    count = spread_windows(max(file.shape[1] for file in files))
+    size = min(config.batch_size, count)
     batches = dataset.batches(directory, "train", config.windows, batch_size=size, seed=config.seed, shuffle=True)
-    return batches.take(-(-SPREAD_WINDOWS // size))
+    return batches.take(-(-count // size))
 
 
 def _all_windows(config, directory):
