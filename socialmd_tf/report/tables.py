@@ -59,14 +59,15 @@ def predictors(results, unit):
     cells = [_column(results, key, error_key) for _, key, error_key in columns]
     cells += [_coverages(results, key) for key in ("coverage_50", "coverage_90")]
     header = ["predictor", *(name for name, *_ in columns), "coverage 50 %", "coverage 90 %"]
+    has_errors = any("±" in cell.detail for column in cells for cell in column)
+    errors = " ±: standard error over simulations, because windows of one simulation are not independent."
     note = (
         "NLL: negative log likelihood of the true position, in nats per particle and step of a free rollout; the "
         "density is per unit of length or, in the second column, per mean move. MAE and median AE: absolute "
         "error per coordinate. ADE and FDE: Euclidean distance to the true position, over all steps and at the last "
-        "step. Coverage: share of true positions inside the 50 % and the 90 % predictive region (ideal: 50 % and 90 %)."
+        f"step.{errors if has_errors else ''} Coverage: share of true positions inside the 50 % and the 90 % predictive "
+        "region (ideal: 50 % and 90 %)."
     )
-    if any("±" in cell.detail for column in cells for cell in column):
-        note += " ±: standard error over simulations, because windows of one simulation are not independent."
     if columns[0][1] == "one_frame_nll":
         note += (
             " One-frame NLL: that of single frames after true ones, at up to eight frames of each window. Models of "
