@@ -65,8 +65,8 @@ def predictors(results, unit):
         "NLL: negative log likelihood of the true position, in nats per particle and step of a free rollout; the "
         "density is per unit of length or, in the second column, per mean move. MAE and median AE: absolute "
         "error per coordinate. ADE and FDE: Euclidean distance to the true position, over all steps and at the last "
-        f"step.{errors if has_errors else ''} Coverage: share of true positions inside the 50 % and the 90 % predictive "
-        "region (ideal: 50 % and 90 %)."
+        f"step.{errors if has_errors else ''} Coverage: share of true positions inside the 50 % and the 90 % "
+        "predictive region (ideal: 50 % and 90 %)."
     )
     if columns[0][1] == "one_frame_nll":
         note += (
