@@ -15,7 +15,7 @@ _FIFTHS = (0.2, 0.4, 0.6, 0.8)
 _BLOCK = 2_000_000
 MOST_PARTICLES = 1000
 """Number of particles up to which all pairs of a system are computed."""
-_FEWEST = 10
+_FEWEST, _SAMPLED_PAIRS = 10, 200_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,12 +126,12 @@ def sample_of_particles(count):
     """Numbers of the particles whose pairs with all others are computed, in ascending order.
 
     Args:
-        count: Number of particles. Of more than 1000, a random sample of a million / count, but at least 10, the same
+        count: Number of particles. Of more than 1000, a random sample of 200 000 / count, but at least 10, the same
             for every system of this size.
     """
     if count <= MOST_PARTICLES:
         return np.arange(count)
-    size = max(_FEWEST, MOST_PARTICLES**2 // count)
+    size = max(_FEWEST, _SAMPLED_PAIRS // count)
     return np.sort(np.random.default_rng(0).choice(count, min(size, count), replace=False))
 
 
@@ -153,7 +153,9 @@ def _nearest_on_lines(start, change, itself):
     squared = np.square(change).sum(axis=-1)
     towards = -(start * change).sum(axis=-1)
     s = np.clip(np.divide(towards, squared, out=np.zeros_like(squared), where=squared > 0), 0.0, 1.0)
-    nearest = np.linalg.norm(start + s[..., None] * change, axis=-1)
-    at_frames = [np.linalg.norm(each, axis=-1) for each in (start, start + change)]
+    nearest, *at_frames = (
+        np.sqrt(np.einsum("...d,...d->...", each, each))
+        for each in (start + s[..., None] * change, start, start + change)
+    )
     passes = (s > 0) & (s < 1) & (nearest < 0.5 * np.minimum(*at_frames))
     return np.where(itself, np.inf, nearest), np.where(passes & ~itself, nearest, np.inf)

@@ -126,6 +126,7 @@ def test_large_systems_have_the_encounters_of_a_sample_of_particles(monkeypatch,
     boxes = None if box is None else np.stack([box, box])
     whole = encounters(paths, mask, boxes)
     monkeypatch.setattr(close_encounters, "MOST_PARTICLES", 12)
+    monkeypatch.setattr(close_encounters, "_SAMPLED_PAIRS", 144)
     monkeypatch.setattr(close_encounters, "_FEWEST", 3)
     some = encounters(paths, mask, boxes)
     for window, count in enumerate((40, 35)):

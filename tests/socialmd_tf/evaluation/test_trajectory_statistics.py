@@ -229,6 +229,7 @@ def test_a_batch_gives_the_statistics_of_its_windows(box):
 def test_an_ideal_gas_of_many_particles_has_a_radial_distribution_of_one(monkeypatch):
     """From the pairs of a sample of particles with all others."""
     monkeypatch.setattr(close_encounters, "MOST_PARTICLES", 30)
+    monkeypatch.setattr(close_encounters, "_SAMPLED_PAIRS", 900)
     box = BOXES["square"]
     found = observed([np.random.default_rng(2).random((201, 90, 2)) @ box], box=box)
     assert found.distances.counts.sum() == 200 * 10 * 89
