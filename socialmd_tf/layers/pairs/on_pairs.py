@@ -185,31 +185,32 @@ class ListedPairs:
         self._shape = ops.shape(positions)[:2]
         pairs = neighbor_list(positions, mask, cutoff, box)
         self._i, self._j = pairs[:, 0], pairs[:, 1]
+        once = ops.nonzero(self._i < self._j)[0]
+        self._first, self._second = (ops.take(end, once) for end in (self._i, self._j))
 
     def sum(self, function, *values):
         """Sums over the neighbours of every particle, as in `AllPairs`; the function is called with n = m = 1."""
-        return self._collect(function(*self._ends(values)))
+        return self._collect(function(*self._ends(values, self._i, self._j)), self._i)
 
     def sum_both(self, function, *values):
-        """The same for a function that returns both sums; each pair is listed for both particles."""
-        return self._collect(function(*self._ends(values))[0])
+        """The same for a function that returns both sums; each pair is computed once."""
+        to_first, to_second = function(*self._ends(values, self._first, self._second))
+        return self._collect(to_first, self._first) + self._collect(to_second, self._second)
 
     def minimum(self, function, *values):
         """Smallest value of the pairs of each system, as in `AllPairs`; the largest float where there is no pair."""
         batch_size, num_particles = self._shape
-        own, other, _ = self._ends(values)
-        return -ops.segment_max(-function(own, other)[:, 0, 0], self._i // num_particles, batch_size)
+        own, other, _ = self._ends(values, self._first, self._second)
+        return -ops.segment_max(-function(own, other)[:, 0, 0], self._first // num_particles, batch_size)
 
-    def _ends(self, values):
+    def _ends(self, values, *ends):
         flat = [ops.reshape(_cut(value), (-1, value.shape[-1])) for value in values]
-        own, other = (
-            [_components(ops.take(value, end, axis=0)[:, None]) for value in flat] for end in (self._i, self._j)
-        )
-        return own, other, ops.ones((ops.shape(self._i)[0], 1, 1))
+        own, other = ([_components(ops.take(value, end, axis=0)[:, None]) for value in flat] for end in ends)
+        return own, other, ops.ones((ops.shape(ends[0])[0], 1, 1))
 
-    def _collect(self, sums):
+    def _collect(self, sums, places):
         batch_size, num_particles = self._shape
-        sums = ops.segment_sum(sums[:, 0], self._i, batch_size * num_particles)
+        sums = ops.segment_sum(sums[:, 0], places, batch_size * num_particles)
         return ops.reshape(sums, (batch_size, num_particles, sums.shape[-1]))
 
 
