@@ -38,8 +38,7 @@ from socialmd_tf.training.sample_weights import with_sample_weights
 from socialmd_tf.training.team import losses
 from socialmd_tf.training.time_limit import EndEpochsInTime, TimeLimit, ValidationClock
 
-_SPREAD_WINDOWS, _FEWEST_SPREAD_WINDOWS = 64, 4
-_MANY = 256
+_FEW_PARTICLES, _SPREAD_WINDOWS, _SPREAD_PARTICLES = 256, 64, 4096
 _SPLITS = ("train", "validation")
 
 
@@ -131,8 +130,8 @@ def _set_first_spread(model, config, directory, unit):
 
 
 def spread_windows(num_particles):
-    """Number of windows that set the first spread: 64, of more than 256 particles fewer, but at least four."""
-    return min(_SPREAD_WINDOWS, max(_FEWEST_SPREAD_WINDOWS, _SPREAD_WINDOWS * _MANY // num_particles))
+    """Number of windows that set the first spread: 64, of more than 256 particles as many as have 4096 together."""
+    return _SPREAD_WINDOWS if num_particles <= _FEW_PARTICLES else max(1, _SPREAD_PARTICLES // num_particles)
 
 
 def _some_windows(config, directory):
