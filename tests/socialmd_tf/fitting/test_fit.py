@@ -83,6 +83,7 @@ def test_a_liquid_in_a_box():
     np.testing.assert_allclose(curve, force, rtol=0.01, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_large_liquid_is_fitted_in_pieces_with_a_cutoff_from_the_data(monkeypatch):
     """Small systems as if they were large: the force ends at 2.3, and half the box is 3.6."""
     monkeypatch.setattr(trajectories, "MANY", 30)

@@ -184,6 +184,7 @@ def test_dropout_depends_on_seed_and_epoch_alone():
     np.testing.assert_array_equal(predicted(0, 1), first)
 
 
+@pytest.mark.slow
 def test_the_learning_rate_falls_from_batch_to_batch(mixed_data):
     config = TrainConfig(
         windows=WINDOWS, model=ALONE, learning_rate=0.02, decay="cosine", epochs=2, batch_size=8, run_directory="run"

@@ -28,6 +28,7 @@ def num_batches(directory, split):
     return -(-dataset.num_windows(directory, split, WINDOWS) // CONFIG.batch_size)
 
 
+@pytest.mark.slow
 def test_epochs_take_as_long_as_their_batches_the_first_one_and_their_checkpoints(mixed_data, tick):
     tick(1.0)
     seconds, num_timed = estimate._epochs(CONFIG, mixed_data, (1.0, 1.0), 3)

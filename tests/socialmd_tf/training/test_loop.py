@@ -46,6 +46,7 @@ def slow_gaussian_loss(parameters, targets, layout):
     return 0.5 * (square + np.log(np.linalg.det(2 * np.pi * covariance)))
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_mean_over_real_particles_however_a_batch_is_filled(mixed_data, model):
     plain = dataset.batches(mixed_data, "train", WINDOWS, batch_size=32, seed=0, shuffle=False)
     ((inputs, targets),) = plain
