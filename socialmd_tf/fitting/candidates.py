@@ -100,10 +100,11 @@ def largest_cutoff(trajectories):
 
 
 def _reach(positions):
-    """Distances to their 150th neighbours of the particles in the middle third of all, along each axis."""
+    """Distances to their 150th neighbours of the particles in the middle third along each axis; of all, if none is."""
     low, high = np.quantile(positions, (1 / 3, 2 / 3), axis=0)
-    inner = np.all((positions >= low) & (positions <= high), axis=1)
-    return KDTree(positions).query(positions[inner], k=[_NEIGHBORS + 1])[0][:, 0]
+    inner = positions[np.all((positions >= low) & (positions <= high), axis=1)]
+    chosen = inner if len(inner) else positions
+    return KDTree(positions).query(chosen, k=[_NEIGHBORS + 1])[0][:, 0]
 
 
 def _distances(trajectories, cutoff):

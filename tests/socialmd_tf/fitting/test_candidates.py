@@ -69,3 +69,11 @@ def test_the_widest_cutoff_in_a_box_of_many_particles_has_150_neighbours():
     assert cutoff == neighbors[149]
     assert largest_cutoff(Trajectories.of(frames)) == np.inf
     assert largest_cutoff(Trajectories.of(frames[:, :, :256], box=np.full(2, 20.0))) == 10.0
+
+
+def test_a_hollow_system_has_a_widest_cutoff():
+    angle = 2 * np.pi * np.arange(300) / 300
+    ring = 5 + 4 * np.stack([np.cos(angle), np.sin(angle)], -1)
+    assert largest_cutoff(Trajectories.of(np.stack([ring] * 2)[None], box=np.full(2, 30.0))) == pytest.approx(
+        2 * 4 * np.sin(75 * np.pi / 300)
+    )
