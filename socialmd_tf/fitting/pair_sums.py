@@ -5,7 +5,7 @@ import numpy as np
 from pipelines.boxes import nearest_image
 from pipelines.neighbors import VerletList
 from socialmd_tf.fitting.basis import listed_pairs
-from socialmd_tf.fitting.splines import interval_polynomials
+from socialmd_tf.fitting.splines import interval_polynomials, polynomial_values
 
 
 class PairSums:
@@ -56,8 +56,7 @@ class PairSums:
         first, place = self._basis.knots.place(distances)
         on_i, on_j = np.zeros_like(distances), np.zeros_like(distances)
         for table, to_i, to_j in zip(self._tables, *self._on, strict=True):
-            constant, linear, square, cube = table[:, first]
-            values = constant + place * (linear + place * (square + place * cube))
+            values = polynomial_values(table, first, place)
             on_i += values * to_i[chosen].ravel()[near]
             on_j += values * to_j[chosen].ravel()[near]
         return on_i, on_j
@@ -112,8 +111,7 @@ class ListedPairSums:
         factors = np.zeros((2, len(place)))
         at_i, at_j = (pairs.systems, pairs.i), (pairs.systems, pairs.j)
         for table, channel, own, other in zip(self._tables, self._basis.channels, self._own, self._other, strict=True):
-            constant, linear, square, cube = table[:, first]
-            values = constant + place * (linear + place * (square + place * cube))
+            values = polynomial_values(table, first, place)
             if channel.edge:
                 values *= self._edges[chosen][pairs.systems, pairs.i, pairs.j] == channel.edge
             factors[0] += values * own[chosen][at_i] * other[chosen][at_j]

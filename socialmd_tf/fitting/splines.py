@@ -60,3 +60,9 @@ def interval_polynomials(coefficients):
         return np.pad(coefficients, (0, 3))[None]
     a, b, c, d = (coefficients[k : len(coefficients) - 3 + k] for k in range(4))
     return np.stack([a + 4 * b + c, 3 * (c - a), 3 * (a - 2 * b + c), d - 3 * c + 3 * b - a], axis=-1) / 6
+
+
+def polynomial_values(table, first, place):
+    """Values `[M]` at places in the intervals `first`, each `[M]`, of polynomials `[4, K - 3]`, constant first."""
+    constant, linear, square, cube = table[:, first]
+    return constant + place * (linear + place * (square + place * cube))

@@ -21,6 +21,7 @@ from socialmd_tf.config import preset
 from socialmd_tf.config.box_ranges import box_notes, check_law
 from socialmd_tf.config.terms import Terms
 from socialmd_tf.evaluation import metrics
+from socialmd_tf.fitting.trajectories import is_large
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
 from socialmd_tf.training.compiled_model import CompiledModel
@@ -38,7 +39,7 @@ from socialmd_tf.training.sample_weights import with_sample_weights
 from socialmd_tf.training.team import losses
 from socialmd_tf.training.time_limit import EndEpochsInTime, TimeLimit, ValidationClock
 
-_FEW_PARTICLES, _SPREAD_WINDOWS, _SPREAD_PARTICLES = 256, 64, 4096
+_SPREAD_WINDOWS, _SPREAD_PARTICLES = 64, 4096
 _SPLITS = ("train", "validation")
 
 
@@ -131,7 +132,7 @@ def _set_first_spread(model, config, directory, unit):
 
 def spread_windows(num_particles):
     """Number of windows that set the first spread: 64, of more than 256 particles as many as have 4096 together."""
-    return _SPREAD_WINDOWS if num_particles <= _FEW_PARTICLES else max(1, _SPREAD_PARTICLES // num_particles)
+    return max(1, _SPREAD_PARTICLES // num_particles) if is_large(num_particles) else _SPREAD_WINDOWS
 
 
 def _some_windows(config, directory):
