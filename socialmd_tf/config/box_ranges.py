@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.errors import UserError
 from socialmd_tf.config.json_format import from_dict
 from socialmd_tf.config.model import ModelConfig
+from socialmd_tf.config.terms import Terms
 from socialmd_tf.parts import HEADS, INTERACTIONS
 
 _ROUNDING = 1 + 1e-5
@@ -31,6 +32,18 @@ def ranges(config: ModelConfig) -> dict[str, float]:
 def reach(config: ModelConfig) -> float:
     """Largest distance at which particles of a trained model see each other, in units of length; 0 if they do not."""
     return max(*ranges(config).values(), config.terms.cutoff, 0.0)
+
+
+def with_law(config: ModelConfig, terms: Terms, is_chosen: bool) -> ModelConfig:
+    """The configuration with a fitted law, and a cutoff of at most that of its pair forces.
+
+    Args:
+        config: The configuration.
+        terms: Those of the law.
+        is_chosen: Whether the user has chosen the cutoff, which then stays.
+    """
+    cutoff = config.cutoff if is_chosen else min(config.cutoff, terms.cutoff or math.inf)
+    return dataclasses.replace(config, terms=terms, cutoff=cutoff)
 
 
 def check_law(config: ModelConfig, half_height: float) -> None:

@@ -11,9 +11,9 @@ from pipelines.dataset import num_windows, open_split
 from pipelines.manifest import Manifest
 from socialmd_tf.fitting.dataset import read_split
 from socialmd_tf.fitting.duration import fit_duration
-from socialmd_tf.training.initial_spread import FILTER_WINDOWS
+from socialmd_tf.training.initial_spread import num_rollouts
 from socialmd_tf.training.law import model_law
-from socialmd_tf.training.loop import new_model, prepared, spread_windows, training_batches, visible_devices
+from socialmd_tf.training.loop import new_model, prepared, training_batches, visible_devices
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.phases import phases
 from socialmd_tf.training.progress import TIMED_BATCHES, VALIDATION_SHARE, about, epochs_left, num_batches
@@ -103,10 +103,8 @@ def _epochs(config, directory, scales, num_particles, law=None):
     training, validation = (num_batches(config, num_windows(directory, split, config.windows)) for split in _SPLITS)
     epochs = training * epochs_left(config, phase.epochs.start, validation / training)
     if config.is_fitted:  # before the epochs, rollouts that set the spread, and a validation
-        num_windows_of_spread = spread_windows(num_particles)
-        filtering = config.model.measurement_noise * (FILTER_WINDOWS + num_windows_of_spread)
-        num_rollouts = num_windows_of_spread + filtering
-        epochs += VALIDATION_SHARE * (validation + num_rollouts / config.batch_size)
+        rollouts = num_rollouts(num_particles, config.model.measurement_noise)
+        epochs += VALIDATION_SHARE * (validation + rollouts / config.batch_size)
     beside = clock.first + _EPOCH * (config.epochs - phase.epochs.start)
     return beside + epochs * clock.seconds * config.batch_size / size, clock.num_timed
 

@@ -7,15 +7,33 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from socialmd_tf.fitting.trajectories import is_large
 from socialmd_tf.model import rollout_layer
 from socialmd_tf.training.error_sources import ErrorSources, LikelySources, mixture_of_scaled
 
 _SMALLEST = 1e-9
 _CURVATURES = (1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
 _SHARES = (1.0, 0.3, 0.1, 0.03)
-_FEW_WINDOWS = 16
-FILTER_WINDOWS = (len(_CURVATURES) + len(_SHARES) - 1) * _FEW_WINDOWS
-"""Windows that are rolled out to choose the numbers of `MeasurementNoise`."""
+_TRIALS = len(_CURVATURES) + len(_SHARES) - 1
+_WINDOWS, _FEW_WINDOWS = 64, 16
+_PARTICLES, _FEW_PARTICLES = 4096, 1024
+"""In all windows of large systems together."""
+
+
+def num_windows(num_particles):
+    """Number of windows that set the spread: 64, or of large systems as many as have 4096 particles together."""
+    return max(1, _PARTICLES // num_particles) if is_large(num_particles) else _WINDOWS
+
+
+def num_few_windows(num_particles):
+    """Of these, those that choose the numbers of `MeasurementNoise`: 16, or as many as have 1024 particles together."""
+    return max(1, _FEW_PARTICLES // num_particles) if is_large(num_particles) else _FEW_WINDOWS
+
+
+def num_rollouts(num_particles, has_measurement_noise):
+    """Number of windows that `set_spread` rolls out, each as often as it does, where noise has to be looked for."""
+    count = num_windows(num_particles)
+    return count + has_measurement_noise * (_TRIALS * num_few_windows(num_particles) + count)
 
 
 def set_spread(model, batches):
@@ -26,10 +44,10 @@ def set_spread(model, batches):
     looked for if the head has weights for them.
 
     Where there is noise of observed positions, the head estimates positions and velocities from more than two frames.
-    Of six values of kappa, see `MeasurementNoise`, that counts with which the errors of 16 new rollouts are most
-    likely, and then of four deviations of accelerations. The mixture is then that of the errors of new rollouts,
-    divided by the deviations that the head predicts for them. If they are less likely than those of the rollouts
-    before, the noise is taken as 0.
+    Of six values of kappa, see `MeasurementNoise`, that counts with which the errors of new rollouts of a few windows
+    (`num_few_windows`) are most likely, and then of four deviations of accelerations. The mixture is then that of the
+    errors of new rollouts, divided by the deviations that the head predicts for them. If they are less likely than
+    those of the rollouts before, the noise is taken as 0.
 
     Args:
         model: A model whose head is a `KinematicHead`.
@@ -91,7 +109,8 @@ def _set_measurement(run, head, batches, unit, noise):
 def _first_windows(batches):
     """Batches of as many windows as needed, or a few more."""
     sizes = np.cumsum([len(targets) for _, targets in batches])
-    return batches[: np.searchsorted(sizes, _FEW_WINDOWS) + 1]
+    num_particles = batches[0][1].shape[2]
+    return batches[: np.searchsorted(sizes, num_few_windows(num_particles)) + 1]
 
 
 def _set_sources(head, errors, accelerations, sources):

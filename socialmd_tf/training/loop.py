@@ -18,16 +18,15 @@ from pipelines.side_files import smallest_half_height
 from socialmd_tf import mixture
 from socialmd_tf.compilation import compile_errors, is_compiled
 from socialmd_tf.config import preset
-from socialmd_tf.config.box_ranges import box_notes, check_law
+from socialmd_tf.config.box_ranges import box_notes, check_law, with_law
 from socialmd_tf.config.terms import Terms
 from socialmd_tf.evaluation import metrics
-from socialmd_tf.fitting.trajectories import is_large
 from socialmd_tf.model import build_model, for_data, rollout_layer
 from socialmd_tf.training import callbacks
 from socialmd_tf.training.compiled_model import CompiledModel
 from socialmd_tf.training.drift import fit_drift
 from socialmd_tf.training.initial import initial_weights
-from socialmd_tf.training.initial_spread import set_noise, set_spread
+from socialmd_tf.training.initial_spread import num_few_windows, num_windows, set_noise, set_spread
 from socialmd_tf.training.law import check_fit, law_of_run
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.noise_shares import fit_noise_shares
@@ -39,7 +38,6 @@ from socialmd_tf.training.sample_weights import with_sample_weights
 from socialmd_tf.training.team import losses
 from socialmd_tf.training.time_limit import EndEpochsInTime, TimeLimit, ValidationClock
 
-_SPREAD_WINDOWS, _SPREAD_PARTICLES = 64, 4096
 _SPLITS = ("train", "validation")
 
 
@@ -130,16 +128,12 @@ def _set_first_spread(model, config, directory, unit):
         print(entry("noise", f"{noise:.2g}{unit_suffix(unit)} of observed positions"), flush=True)
 
 
-def spread_windows(num_particles):
-    """Number of windows that set the first spread: 64, of more than 256 particles as many as have 4096 together."""
-    return max(1, _SPREAD_PARTICLES // num_particles) if is_large(num_particles) else _SPREAD_WINDOWS
-
-
 def _some_windows(config, directory):
-    """Batches of the training split, of `spread_windows` together or a few more."""
+    """Batches of the training split, of `num_windows` together or a few more."""
     files = dataset.open_split(Manifest.load(directory), directory, "train", config.windows)
-    count = spread_windows(max(file.shape[1] for file in files))
-    size = min(config.batch_size, count)
+    num_particles = max(file.shape[1] for file in files)
+    count = num_windows(num_particles)
+    size = min(config.batch_size, num_few_windows(num_particles))
     batches = dataset.batches(directory, "train", config.windows, batch_size=size, seed=config.seed, shuffle=True)
     return batches.take(-(-count // size))
 
@@ -226,7 +220,7 @@ def new_model(config, manifest, scales, strategy, initial=None, directory=None, 
     keras.utils.set_random_seed(config.seed)
     settings = for_data(config.model, manifest, config.windows, scales, directory)
     if law is not None:
-        settings = dataclasses.replace(settings, terms=law.terms)
+        settings = with_law(settings, law.terms, is_chosen=config.model.cutoff != preset(config.preset).cutoff)
     check_law(settings, smallest_half_height(manifest, directory))
     with strategy.scope():
         model = build_model(settings, CompiledModel if is_compiled(config.compile) else keras.Model)

@@ -6,6 +6,11 @@ from keras import ops
 from socialmd_tf.layers.boxes import of_particles
 from socialmd_tf.layers.full_precision import FullPrecisionDense, product
 from socialmd_tf.layers.pairs.on_pairs import difference, displacements, on_pairs
+from socialmd_tf.layers.recomputed import recomputed
+from socialmd_tf.layers.static_shapes import has_static_shapes
+
+_MANY = 128
+"""Number of particles above which the hidden units of all pairs and frames of a batch would fill the memory."""
 
 
 @keras.saving.register_keras_serializable(package="socialmd_tf")
@@ -62,7 +67,13 @@ class PairwiseInteraction(keras.layers.Layer):
         values = [positions, velocities / self.move_scale, features]
         if box is not None:
             values.append(of_particles(box, ops.shape(positions)[1]))
-        return on_pairs(lambda pairs: pairs.sum(self._sums, *values), positions, mask, self.cutoff, box)
+
+        def sums(*values):
+            return on_pairs(lambda pairs: pairs.sum(self._sums, *values), values[0], mask, self.cutoff, box)
+
+        if _is_recomputed(ops.shape(positions)[1]):
+            return recomputed(sums, self.trainable_variables, *values)
+        return sums(*values)
 
     def _sums(self, own, other, near):
         """Sums `[R, n, (D + 1) K]` over some of the others, for `AllPairs.sum`."""
@@ -122,3 +133,8 @@ class PairwiseInteraction(keras.layers.Layer):
             "channels": self.channels,
             "move_scale": self.move_scale,
         }
+
+
+def _is_recomputed(num_particles):
+    """Whether the backward pass computes pairs again: it takes 1.4 times as long. Within `static_shapes`, scans do."""
+    return isinstance(num_particles, int) and num_particles > _MANY and not has_static_shapes()

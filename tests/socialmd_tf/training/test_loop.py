@@ -296,8 +296,3 @@ def test_two_replicas_learn_what_one_learns_also_from_uneven_batches(mixed_data)
         np.testing.assert_allclose(two[0], one[0], rtol=1e-4)
         for weights, expected in zip(two[1], one[1], strict=True):
             np.testing.assert_allclose(weights, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_the_first_spread_of_large_systems_comes_from_fewer_windows():
-    counts = {number: loop.spread_windows(number) for number in (2, 256, 1000, 4096, 100_000)}
-    assert counts == {2: 64, 256: 64, 1000: 4, 4096: 1, 100_000: 1}

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from socialmd_tf.layers import PairwiseInteraction
+from socialmd_tf.layers.interactions import pairwise
 from tests import references
 
 CUTOFF, SOFTENING, CHANNELS, MOVE = 2.0, 0.1, 3, 0.5
@@ -99,6 +100,23 @@ def test_gradients_do_not_depend_on_how_pairs_are_held(num_dimensions, hold_pair
         assert np.abs(dense).max() > 1e-3
         np.testing.assert_allclose(blocked, dense, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(listed, dense, rtol=1e-3, atol=1e-4)
+
+
+def test_gradients_are_the_same_where_pairs_are_computed_again(monkeypatch):
+    """As those of many particles are."""
+    layer, (positions, velocities, features, _, mask) = make(2), map(tf.constant, system(2))
+
+    def gradients(most):
+        monkeypatch.setattr(pairwise, "_MANY", most)
+        given = (positions, velocities, features)
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            loss = tf.reduce_sum(tf.sin(layer(*given, None, mask)))
+        return tape.gradient(loss, [*given, *layer.trainable_variables])
+
+    for found, expected in zip(gradients(0), gradients(1000), strict=True):
+        assert np.abs(expected).max() > 0
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_particle_of_overflowing_distance_and_velocity_is_not_the_others_error():
