@@ -17,7 +17,9 @@ from pipelines.validation import validate
 from pipelines.window_counts import count_windows
 from socialmd_tf import commands
 from socialmd_tf.command_line.parse import typed
+from socialmd_tf.config import TrainConfig
 from socialmd_tf.config.advice import Advice, advise
+from socialmd_tf.config.batches import bounded
 from socialmd_tf.train import advised
 
 PROG = "python -m socialmd_tf.check"
@@ -70,7 +72,7 @@ def advice_lines(description: Description, advice: Advice) -> list[str]:
     """
     if advice.preset is None:
         return ["Training", entry("impossible", advice.reason)]
-    windows, config = advice.windows, advised(advice, str(description.directory))
+    windows, config = advice.windows, _config(description, advice)
     copies = f", {config.windows.rotations} rotated copies of each per epoch" if config.windows.rotations else ""
     fit = ", the first of which is the fit" if config.is_fitted else ""
     return [
@@ -96,7 +98,11 @@ def _time(description: Description, advice: Advice) -> str:
     commands.load_tensorflow()
     from socialmd_tf.training.estimate import time_of_training
 
-    return time_of_training(advised(advice, str(description.directory)), description.directory)
+    return time_of_training(_config(description, advice), description.directory)
+
+
+def _config(description: Description, advice: Advice) -> TrainConfig:
+    return bounded(advised(advice, str(description.directory)), description.num_particles[1])
 
 
 def _words(description: Description, advice: Advice) -> list[str]:

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from pipelines.dataset import open_split
 from pipelines.errors import UserError, require
 from pipelines.extras import install_command
 from pipelines.manifest import Manifest
@@ -12,6 +13,7 @@ from pipelines.nbody.simulate import simulate
 from pipelines.output_directory import DirectoryLock
 from pipelines.shares import Share
 from socialmd_tf.config import TrainConfig, load_json, to_dict
+from socialmd_tf.config.batches import batch_note, bounded
 from socialmd_tf.evaluation.ensembles.evaluate import EnsembleSettings
 from socialmd_tf.evaluation.evaluate import evaluate
 from socialmd_tf.export.model_card import CARD, add_metrics, model_card, read_card
@@ -77,6 +79,7 @@ def train(config, task=None):
         config = dataclasses.replace(config, data=str(demo_data()))
     manifest = Manifest.load(Path(config.data))
     split = _split(config, manifest)
+    config = _with_bounded_batches(config, manifest)
     if team and not task.is_chief:
         loop.fit(config, Path(config.data), team)
         return None
@@ -95,6 +98,17 @@ def demo_data():
     """Simulate the dataset of the demo, unless that has been done, and return its directory."""
     print(simulate(DEMO_SIMULATION, DEMO_DATA, command="python -m socialmd_tf.train"), flush=True)
     return DEMO_DATA
+
+
+def _with_bounded_batches(config, manifest):
+    try:
+        files = open_split(manifest, Path(config.data), "train", config.windows)
+    except UserError:
+        return config  # the check of the whole dataset, which follows, lists all faults
+    num_particles = max(file.shape[1] for file in files)
+    for line in batch_note(config, num_particles):
+        print(line, flush=True)
+    return bounded(config, num_particles)
 
 
 def _check_directories(config):

@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.errors import UserError
 from socialmd_tf.config import PRESETS, ModelConfig
-from socialmd_tf.config.box_ranges import box_notes, check_law, ranges, reach, within_box
+from socialmd_tf.config.box_ranges import box_notes, check_law, ranges, reach, with_law, within_box
 from socialmd_tf.config.terms import Channel, Terms
 
 
@@ -55,3 +55,12 @@ def test_a_law_reaches_as_far_as_its_cutoff():
 def test_a_periodic_box_has_no_walls():
     with pytest.raises(UserError, match="`walls` must be 0 in a periodic box"):
         ModelConfig(head="verlet", interaction="pairwise", periodic=True, walls=3.0)
+
+
+def test_a_network_sees_no_farther_than_a_fitted_force_unless_the_user_wants_it_to():
+    config, pairs = PRESETS["forces"], (Channel(),)
+    short, long, everywhere = Terms(pairs=pairs, cutoff=2.5), Terms(pairs=pairs, cutoff=50.0), Terms(pairs=pairs)
+    found = {terms.cutoff: with_law(config, terms, is_chosen=False) for terms in (short, long, everywhere)}
+    assert {cutoff: each.cutoff for cutoff, each in found.items()} == {2.5: 2.5, 50.0: 20.0, 0.0: 20.0}
+    assert [each.terms for each in found.values()] == [short, long, everywhere]
+    assert with_law(config, short, is_chosen=True) == dataclasses.replace(config, terms=short)
