@@ -43,6 +43,7 @@ def in_layers(path: str) -> bool:
 TENSORFLOW_LAYERS = [
     f"socialmd_tf/layers/{name}.py"
     for name in (
+        "recomputed",
         "recomputed_scan",
         "full_precision",
         "product_of_rows",
