@@ -7,7 +7,6 @@ to send no more units than are soon done, to follow their progress, and to say i
 import atexit
 import concurrent.futures
 import contextlib
-import functools
 import importlib.metadata
 import logging
 import os
@@ -31,6 +30,7 @@ _CONNECT_SECONDS, _MORE_SECONDS = 10, 5
 _SECONDS = 1.0
 """Time between two reports of a unit, and between two looks at the cluster."""
 _UNITS_PER_WORKER = 2
+_CLIENTS: dict[Workers, Any] = {}
 
 
 def run_on_cluster(work: Work, tasks: Sequence[tuple[Any, ...]], workers: Workers, report: Report) -> Iterator[Any]:
@@ -58,9 +58,14 @@ def run_on_cluster(work: Work, tasks: Sequence[tuple[Any, ...]], workers: Worker
         raise
 
 
-@functools.cache
 def _client(workers: Workers) -> Any:
-    """A client of the cluster, which is started if there is no address."""
+    """A client of the cluster, which is started if there is no address and it does not run yet."""
+    if workers not in _CLIENTS:
+        _CLIENTS[workers] = _new_client(workers)
+    return _CLIENTS[workers]
+
+
+def _new_client(workers: Workers) -> Any:
     import distributed
 
     address: Any = workers.scheduler
@@ -76,14 +81,11 @@ def _client(workers: Workers) -> Any:
                 silence_logs=logging.CRITICAL,
             )
     try:
-        client = _within(_CONNECT_SECONDS, lambda: _connected(address))
+        return _within(_CONNECT_SECONDS, lambda: _connected(address))
     except (OSError, TimeoutError):
         message = f"no answer within {_CONNECT_SECONDS} s; expected the address of a running Dask scheduler"
     except ValueError as error:
         message = f"{error}; expected an address such as tcp://10.0.0.5:8786"
-    else:
-        atexit.register(_close, client)
-        return client
     raise UserError(f"`scheduler` {address}: {message}")
 
 
@@ -128,13 +130,20 @@ def _ignored_interrupts() -> Iterator[None]:
 
 def _close(client: Any) -> None:
     """Close a client, which gives up its units: they stop at their next step; and the cluster of this machine."""
-    atexit.unregister(_close)
-    _client.cache_clear()
+    for workers in [workers for workers, known in _CLIENTS.items() if known is client]:
+        del _CLIENTS[workers]
     with contextlib.suppress(Exception):
         client.close()
     with contextlib.suppress(Exception):
         if client.cluster is not None:
             client.cluster.close()
+
+
+@atexit.register
+def close_all() -> None:
+    """Close all clients, and the clusters of this machine."""
+    for client in list(_CLIENTS.values()):
+        _close(client)
 
 
 def _check_workers(client: Any, where: str) -> None:

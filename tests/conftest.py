@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -47,6 +48,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
         for pattern in given:
             if not any(fnmatchcase(case, pattern) for case in cases[test]):
                 raise pytest.UsageError(f"{test}: no case fits {pattern!r} of `slow_cases`")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_idle_workers() -> Iterator[None]:
+    """End the worker processes of a file's tests, which take time of the others' processors."""
+    yield
+    if cluster := sys.modules.get("pipelines.cluster"):
+        cluster.close_all()
 
 
 @pytest.fixture

@@ -52,3 +52,7 @@ def test_two_clusters_run_at_the_same_time_without_a_warning():
     """Each keeps its workers until the process ends or a unit fails."""
     assert list(run_all(units.count, [(0, 3), (5, 5)], Workers(2))) == [3, 0]
     assert list(run_all(units.count, [(0, 3), (5, 5)], Workers(3))) == [3, 0]
+    processes = set(run_all(units.number_of_process, [()] * 20, Workers(3)))
+    with pytest.raises(UserError, match="`place` must not be 1"):
+        list(run_all(units.fail, [(0,), (1,)], Workers(2)))
+    assert set(run_all(units.number_of_process, [()] * 20, Workers(3))) & processes
