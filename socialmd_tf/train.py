@@ -47,8 +47,16 @@ def parse(args, config_type=TrainConfig, prog=PROG, left_out=(), advice=None):
             values = {key: value for key, value in values.items() if key not in ("preset", "model")}
     name = given.preset or (values.get("preset") if isinstance(values, dict) else None) or TrainConfig.preset
     default = config_type.of_preset(name) if advice is None else advised(advice, given.data or values.get("data"))
-    default = from_dict(config_type, values, _with_epochs(default, given, values))
+    default = _with_values(config_type, values, _with_epochs(default, given, values), given.config)
     return commands.parse(config_type, prog=prog, default=default, args=args, groups=train_groups)
+
+
+def _with_values(config_type, values, default, file):
+    """The configuration of values of the --config file, if there is one; a message then names it."""
+    try:
+        return from_dict(config_type, values, default)
+    except UserError as error:
+        raise UserError(f"{file}: {error}. Change --config" if file else str(error)) from None
 
 
 def _with_epochs(default, given, values):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from pipelines import validation
 from pipelines.errors import UserError, require
 from pipelines.extras import install_command
 from pipelines.manifest import Manifest
@@ -98,6 +99,7 @@ def main():
     role = search.role()
     if config.data is None:
         config = dataclasses.replace(config, data=str(demo_data()))
+    validation.check(Path(config.data), min_frames=config.windows.min_frames, splits=("train", "validation"))
     with contextlib.nullcontext() if role == "worker" else DirectoryLock(Path(config.output)):
         table, oracle = search.search(config, ranges, config.base())
         print(f"the search ended: {oracle.stopped_because}")

@@ -255,6 +255,6 @@ def unknown_name(path: Path, field: str, requested: Sequence[str], counts: Mappi
     more = f" and {len(listed) - _LISTED_NAMES} more" if len(listed) > _LISTED_NAMES else ""
     kind = "molecule" if field == "molecules" else "molecule or atom"
     return (
-        f"{path}: no {kind} is called {' or '.join(requested)} (`{field}`); "
+        f"{path}: no {kind} is called {' or '.join(requested)} (`{field}`, --{field}); "
         f"the molecules are {', '.join(listed[:_LISTED_NAMES])}{more}"
     )

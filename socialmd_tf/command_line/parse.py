@@ -1,6 +1,7 @@
 """Flags become a configuration."""
 
 import contextlib
+import difflib
 import io
 import itertools
 import re
@@ -18,6 +19,15 @@ from socialmd_tf.command_line.help_page import Group, help_page
 Config = TypeVar("Config")
 
 _HELP = {"-h", "--help", "--help-all"}
+_PLAIN = (
+    (
+        r"^Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)",
+        r"\1: expected a whole number. Received: \2",
+    ),
+    (r"^Error parsing (\S+): could not convert string to float: (.*)", r"\1: expected a number. Received: \2"),
+    (r"^Missing value for argument '(\S+)'\. Expected 1 values", r"\1: expected a value, found none"),
+)
+"""Messages of Python and tyro, and what they mean."""
 _ENTRY_POINTS = ("socialmd-tf", "python -m socialmd_tf")
 
 
@@ -72,7 +82,8 @@ def parse(
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        message = flag_names.name_flag(_one_line(errors.getvalue()))
+        spellings = [flag.spelling.split()[0] for flag in find_flags(config_type, default)]
+        message = flag_names.name_flag(_plain(_one_line(errors.getvalue()), spellings))
         raise UserError(f"{message} See {typed(prog)} --help") from None
 
 
@@ -98,3 +109,13 @@ def _one_line(box: str) -> str:
     parts = itertools.groupby(lines, key=lambda line: not line.strip("─-╰╯"))
     message = next((" ".join(part) for is_rule, part in parts if not is_rule), "")
     return re.sub(r"^Error parsing [\w.]+: ", "", message).rstrip(".") + "."
+
+
+def _plain(message: str, spellings: Sequence[str]) -> str:
+    """A message without the words of Python and tyro; of an unknown flag, with the one that is spelled most like it."""
+    if unknown := re.match(r"Unrecognized options: (--?[^\s,=]+)", message):
+        similar = difflib.get_close_matches(unknown[1], spellings, 1)
+        return f"unknown flag {unknown[1]}{f'; the most similar one is {similar[0]}' if similar else ''}."
+    for pattern, text in _PLAIN:
+        message = re.sub(pattern, text, message)
+    return message

@@ -44,5 +44,21 @@ def find_version(path):
         return path
     found = [entry for entry in path.glob("*/") if entry.name.isdecimal() and (entry / SAVED_MODEL).exists()]
     if not found:
-        raise UserError(f"`model` must be a SavedModel or a directory of its versions. Found none in {path}")
+        raise UserError(
+            f"`model` must be a SavedModel or a directory of its versions. Found none in {path}{_known(path)}"
+        )
     return max(found, key=lambda entry: int(entry.name))
+
+
+def _known(path):
+    """Which models or versions there are instead, for a message; nothing where there are none."""
+    for place, kind, pattern in (
+        (path, "models", "*/*"),
+        (path.parent, "versions", "*"),
+        (path.parent, "models", "*/*"),
+    ):
+        exports = [file.parent for file in place.glob(f"{pattern}/{SAVED_MODEL}") if file.parent.name.isdecimal()]
+        names = sorted({export.relative_to(place).parts[0] for export in exports})
+        if names:
+            return f". There are the {kind} {', '.join(names)} in {place}"
+    return ""

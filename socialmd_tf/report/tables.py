@@ -68,6 +68,8 @@ def predictors(results, unit):
         f"step.{errors if has_errors else ''} Coverage: share of true positions inside the 50 % and the 90 % "
         "predictive region (ideal: 50 % and 90 %)."
     )
+    if "exact_integrator" in results:
+        note += " exact_integrator moves the particles by the true forces: a goal, and no baseline."
     if columns[0][1] == "one_frame_nll":
         note += (
             " One-frame NLL: that of single frames after true ones, at up to eight frames of each window. Models of "

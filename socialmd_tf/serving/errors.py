@@ -27,7 +27,10 @@ def unavailable(reason: str) -> Unavailable:
     """The exception for a failed connection; if it was refused, the message says how to start a server."""
     if "refused" not in reason:
         return Unavailable(reason)
-    ways = "`socialmd-tf serve saved_models`, or TensorFlow Serving: `docker compose` or `tensorflow_model_server`"
+    ways = (
+        "`socialmd-tf serve saved_models`, or TensorFlow Serving: `docker compose up` or `tensorflow_model_server "
+        "--port=8500 --rest_api_port=8501 --model_name=NAME --model_base_path=$PWD/saved_models/NAME`"
+    )
     return Unavailable(f"{reason.rstrip('.')}. Is a server running? Start one with {ways} (see docs/serving.md)")
 
 

@@ -98,6 +98,8 @@ def _begin(config, directory, manifest, writes):
     Returns:
         The `Run`, the `InitialWeights` or None, the scales of the motion, and the fitted law or None.
     """
+    run = Run(config, writes)
+    initial = None if run.epochs else initial_weights(config, manifest)
     # The test split too: a fault there would show only after the training.
     validation.check(directory, min_frames=config.windows.min_frames, splits=("train", "validation", "test"))
     settings = dataclasses.replace(config.model, num_dimensions=manifest.num_dimensions)
@@ -106,8 +108,6 @@ def _begin(config, directory, manifest, writes):
     needs_law = config.is_fitted and config.model.terms == Terms()
     if needs_law and config.initial_weights is None:
         check_fit(config, manifest, directory)
-    run = Run(config, writes)
-    initial = None if run.epochs else initial_weights(config, manifest)
     scales = run.begin(directory, manifest, lambda: initial.scales if initial else motion_scales(directory, config))
     for line in conversion_notes(directory):
         print(line, flush=True)
@@ -236,11 +236,14 @@ def new_model(config, manifest, scales, strategy, initial=None, directory=None, 
 
 def _limited(run, model, directory, limit):
     """Plan the epochs for which there is time. Returns the callbacks that keep the plan."""
-    clock, epochs = ValidationClock(), run.config.epochs
-    _validate(model, run.config, directory, watching=[clock])
-    run.config = limit.planned(run.config, run.epochs, clock.seconds)
-    if run.config.epochs < epochs:
-        print(f"{run.config.minutes:g} minutes are enough for {run.config.epochs} of {epochs} epochs", flush=True)
+    clock, wanted = ValidationClock(), run.config
+    _validate(model, wanted, directory, watching=[clock])
+    run.config = limit.planned(wanted, run.epochs, clock.seconds)
+    if run.config.epochs < wanted.epochs:
+        is_lost = wanted.calibration_epochs and not run.config.calibration_epochs
+        spread = ": the spread stays as it is, without calibration" if is_lost else ""
+        enough = f"{run.config.epochs} of {counted(wanted.epochs, 'epoch')}"
+        print(f"{wanted.minutes:g} minutes are enough for {enough}{spread}", flush=True)
     return [EndEpochsInTime(limit, range(len(run.epochs), run.config.epochs), clock.seconds)]
 
 

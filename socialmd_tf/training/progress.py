@@ -30,7 +30,8 @@ def header(config, directory):
     counts = {split: dataset.num_windows(directory, split, windows) for split in ("train", "validation")}
     copies = f", {windows.rotations} rotated copies of each per epoch" if windows.rotations else ""
     particles = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else counted(max(sizes), "particle")
-    fit = ["fitting forces (epoch 1)"] if config.is_fitted else []
+    first = "fitting forces" if config.initial_weights is None and config.initial_model is None else "forces as given"
+    fit = [f"{first} (epoch 1)"] if config.is_fitted else []
     return [
         "Training",
         entry(
@@ -47,7 +48,16 @@ def header(config, directory):
             f"{counted(config.batch_size, 'window')}",
         ),
         entry("phases", ", ".join([*fit, *map(str, phases(config, len(fit)))])),
+        *_time(config),
     ]
+
+
+def _time(config):
+    """What is said of a limit of the time."""
+    if config.minutes is None:
+        return []
+    fit = "; the fit of forces is not shortened, and may take longer" if config.is_fitted else ""
+    return [entry("time", f"{config.minutes:g} minutes{fit}")]
 
 
 def num_batches(config, num_windows):

@@ -51,7 +51,7 @@ def _parent_range(
 ) -> Range:
     """The names of parts to search: those given, all that go with the parents so far, or the configuration's own."""
     if name in ranges:
-        return parse_range(name, ranges[name], str)
+        return _given_range(name, ranges, str)
     if not wanted:
         return Range((value_in(config, name),))
     fixed = {parent: range_.values[0] for parent, range_ in space.items() if parent in PARENTS}
@@ -109,10 +109,17 @@ def _scope(
 def _range(row: Hyperparameter, config: TrainConfig, ranges: Mapping[str, Any]) -> Range:
     value = value_in(config, row.name)
     if row.name in ranges:
-        return parse_range(row.name, ranges[row.name], type(value))
+        return _given_range(row.name, ranges, type(value))
     if row.relative:
         return dataclasses.replace(row.range, low=row.range.low * value, high=row.range.high * value)
     return row.range
+
+
+def _given_range(name: str, ranges: Mapping[str, Any], kind: type[Value]) -> Range:
+    try:
+        return parse_range(name, ranges[name], kind)
+    except UserError as error:
+        raise UserError(f"--ranges or --space: {error}") from None
 
 
 def _check(config: TrainConfig, space: Mapping[str, Range]) -> None:

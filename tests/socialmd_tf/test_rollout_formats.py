@@ -125,7 +125,8 @@ def test_an_unknown_unit_is_named_in_a_line(call, molecules, tmp_path):
     dataclasses.replace(Manifest.load(molecules / "data"), time_unit=None).save(tmp_path / "data")
     code, out, _ = call(output=tmp_path / "x.pdb", data=tmp_path / "data")
     assert code == 0 and out.endswith(
-        "\nunits: time not stated; such numbers are those of the data where the format has angstrom, nm or ps\n"
+        "\nunits: time not stated; such numbers are taken as angstrom and ps, "
+        "so that a file in nm has a tenth of the lengths\n"
     )
 
 

@@ -38,7 +38,8 @@ def start(tmp_path, data):
 
         def start(*flags, **environment):
             command = [sys.executable, str(QUICK), "--data", str(data), "--output", str(tmp_path / "search")]
-            command += ["--preset", "pairwise", "--only", "learning_rate", "model.units", *flags]
+            command += ["--preset", "pairwise", "--subsample", "1"]
+            command += ["--only", "learning_rate", "model.units", *flags]
             given = os.environ | {"RUNS": str(tmp_path / "runs"), "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
             process = subprocess.Popen(
                 command, env=given | environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE

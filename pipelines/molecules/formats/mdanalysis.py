@@ -41,7 +41,10 @@ def read_topology(path: Path) -> Topology:
     """
     atoms = _attempt(f"{path}", lambda: _mdanalysis().Universe(str(path), to_guess=()).atoms)
     if not hasattr(atoms, "resnames") or not hasattr(atoms, "names"):
-        raise UserError(f"{path}: names neither atoms nor molecules; expected a topology such as PDB, GRO or prmtop")
+        raise UserError(
+            f"{path}: names neither atoms nor molecules; expected a topology such as PDB, GRO or prmtop. "
+            "Give one by --topology"
+        )
     alternates = _texts(atoms, "altLocs") if hasattr(atoms, "altLocs") else None
     return Topology(
         path,

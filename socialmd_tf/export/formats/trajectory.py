@@ -77,7 +77,10 @@ def unknown_units(length_unit, time_unit):
         unknown.append("time not stated" if time_unit is None else f"time {time_unit!r}")
     if not unknown:
         return ""
-    return f"units: {' and '.join(unknown)}; such numbers are those of the data where the format has angstrom, nm or ps"
+    listed = " and ".join(unknown)
+    return (
+        f"units: {listed}; such numbers are taken as angstrom and ps, so that a file in nm has a tenth of the lengths"
+    )
 
 
 def _factor(table, unit):

@@ -83,8 +83,14 @@ def test_the_centre_may_be_named_by_atom(system):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"molecules": ("XYZ",)}, r"top.pdb: no molecule is called XYZ \(`molecules`\); the molecules are OQL \(3\), "),
-        ({"center": ("CU",)}, r"top.pdb: no molecule or atom is called CU \(`center`\); .*HOH \(3, water\), AU \(1\)"),
+        (
+            {"molecules": ("XYZ",)},
+            r"top.pdb: no molecule is called XYZ \(`molecules`, --molecules\); the molecules are OQL \(3\), ",
+        ),
+        (
+            {"center": ("CU",)},
+            r"top.pdb: no molecule or atom is called CU \(`center`, --center\); .*HOH \(3, water\), AU \(1\)",
+        ),
     ],
 )
 def test_names_that_do_not_exist(system, changes, message):

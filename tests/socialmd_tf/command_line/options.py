@@ -31,6 +31,14 @@ class Paper:
 
 
 @dataclasses.dataclass(frozen=True)
+class Copies:
+    """Print copies."""
+
+    number: int = 1
+    """How many."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Options:
     """Draw a circle.
 

@@ -6,7 +6,7 @@ import pytest
 from pipelines.errors import UserError
 from socialmd_tf.command_line.help_page import Group
 from socialmd_tf.command_line.parse import parse, typed
-from tests.socialmd_tf.command_line.options import Hang, Needy, Options
+from tests.socialmd_tf.command_line.options import Copies, Hang, Needy, Options
 
 
 def parse_options(*args, default=None, options=Options):
@@ -28,8 +28,11 @@ def test_some_values_need_no_flag():
     ("options", "args", "fragments"),
     [
         (Options, ("--radios", "2"), ["--radios"]),
-        (Options, ("--radius", "wide"), ["--radius", "wide"]),
-        (Options, ("--radius",), ["--radius"]),
+        (Options, ("--radius", "wide"), ["--radius: expected a number. Received: 'wide'"]),
+        (Copies, ("--number", "2.5"), ["--number: expected a whole number. Received: '2.5'"]),
+        (Options, ("--radius",), ["--radius: expected a value, found none"]),
+        (Options, ("--radios", "2", "--more"), ["unknown flag --radios; the most similar one is --radius."]),
+        (Options, ("--entirely-else", "2"), ["unknown flag --entirely-else. "]),
         (Options, ("stray",), ["stray"]),
         (Options, ("--radius", "-3"), ["`radius` must be positive. Received: -3.0"]),
         (Needy, (), ["--data"]),

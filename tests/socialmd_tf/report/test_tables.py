@@ -117,3 +117,9 @@ def test_tables_without_content_are_left_out():
     assert list(tables.tables(findings())) == ["predictors", "comparisons", "strata", "statistics"]
     few = findings(results={"a": result()}, comparisons=[])
     assert list(tables.tables(few)) == ["predictors"]
+
+
+def test_true_forces_are_said_to_be_no_baseline():
+    results = {"a": full_result(), "exact_integrator": full_result()}
+    assert "exact_integrator moves the particles by the true forces" in tables.predictors(results, "nm").note
+    assert "exact_integrator" not in tables.predictors({"a": full_result()}, "nm").note

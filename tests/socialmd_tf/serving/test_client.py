@@ -295,7 +295,9 @@ def free_ports():
 def test_no_server(protocol, free_ports):
     with (
         Client(f"127.0.0.1:{free_ports[0]}", "tiny", protocol=protocol, retries=1, deadline=10.0) as client,
-        pytest.raises(Unavailable, match=rf"{free_ports[0]}.*`socialmd-tf serve .*docker.*tensorflow_model_server`"),
+        pytest.raises(
+            Unavailable, match=rf"{free_ports[0]}.*`socialmd-tf serve .*docker.*tensorflow_model_server --port=8500 .*`"
+        ),
     ):
         client.metadata()
 
