@@ -226,7 +226,7 @@ def call(monkeypatch, capsys, tmp_path, data):
     """Run the command here: flags -> exit status, stdout, stderr."""
 
     def call(*flags):
-        given = ["--data", str(data), "--output", str(tmp_path / "search"), *map(str, flags)]
+        given = ["--data", str(data), "--subsample", "1", "--output", str(tmp_path / "search"), *map(str, flags)]
         monkeypatch.setattr(sys, "argv", ["tune", *given])
         with pytest.raises(SystemExit) as stop:
             commands.run(tune.main)
@@ -346,3 +346,15 @@ def test_another_data_set_is_refused(call, tmp_path, data):
     (data / "dataset.json").write_text(json.dumps({**manifest, "name": "other"}))
     code, _, error = call()
     assert code == 2 and "`manifest.name` is 'tiny' there and 'other' here" in error
+
+
+def test_windows_that_no_file_has_are_refused_before_the_search(call, tmp_path):
+    code, _, err = call("--preset", "pairwise", "--rollout-steps", "100")
+    assert code == 2 and err.count("\n") == 1 and "expected at least" in err and "--rollout-steps" in err
+    assert not (tmp_path / "search").exists() or not any((tmp_path / "search").iterdir())
+
+
+def test_a_range_that_is_none_names_its_flag(call):
+    code, _, err = call("--preset", "pairwise", "--ranges", "learning_rate=3:1")
+    assert code == 2 and err.startswith("error: --ranges or --space: `learning_rate` must be a range")
+    assert "--learning-rate" not in err
