@@ -17,7 +17,7 @@ def loss_and_gradients(layer, inputs):
     with tf.GradientTape() as tape:
         loss = sum(tf.reduce_sum(value**2) for value in keras.tree.flatten(layer(*inputs.values())))
     weights = [weight.value for weight in layer.trainable_variables]
-    return loss, tape.gradient(loss, weights) if weights else []
+    return loss, tape.gradient(loss, weights, unconnected_gradients="zero") if weights else []
 
 
 def as_lists(loss, gradients):

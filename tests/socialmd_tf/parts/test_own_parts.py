@@ -92,7 +92,7 @@ def test_train_and_tune_take_them_by_name(write_dataset, random_trajectory, tmp_
     trajectories = [random_trajectory(num_particles=3, seed=seed) for seed in range(3)]
     data = write_dataset({"train": trajectories[:1], "validation": trajectories[1:2], "test": trajectories[2:]})
     flags = f"--data {data} --subsample 1 --warm-up-steps 3 --rollout-steps 3 --rotations 0 --epochs 1 --batch-size 8"
-    flags += f" --model.head {STAND_STILL} --model.no-correlated"
+    flags += f" --preset thesis --model.head {STAND_STILL} --model.no-correlated"
     train = f"--model.interaction {CENTRE} --run-directory {tmp_path}/run --export-directory {tmp_path}/model"
     tune = f"--output {tmp_path}/search --max-trials 2 --tuner grid --ranges model.interaction=none,{CENTRE}"
     for command, more in (("train", train), ("tune", f"{tune} --only model.interaction")):
