@@ -284,7 +284,8 @@ def test_a_faulty_config_file_is_one_line(call, flags, text, message):
 
 def test_a_preset_beside_a_config_file_that_is_no_object_is_refused(call, flags):
     flags["config"].write_text("[]")
-    assert call(preset="thesis")[::2] == (2, "error: `TrainConfig` must be a JSON object. Received: []\n")
+    message = f"error: {flags['config']}: `TrainConfig` must be a JSON object. Received: []. Change --config\n"
+    assert call(preset="thesis")[::2] == (2, message)
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
