@@ -79,7 +79,8 @@ def train(config, task=None):
         config = dataclasses.replace(config, data=str(demo_data()))
     manifest = Manifest.load(Path(config.data))
     split = _split(config, manifest)
-    config = _with_bounded_batches(config, manifest)
+    if task is None:  # workers have chosen a batch that they can share
+        config = _with_bounded_batches(config, manifest)
     if team and not task.is_chief:
         loop.fit(config, Path(config.data), team)
         return None
