@@ -48,6 +48,11 @@ def num_windows_by_file(directory: Path, split: str, config: DataConfig) -> list
     return [count_windows(len(trajectory), config) for trajectory in trajectories]
 
 
+def most_particles(directory: Path, split: str, config: DataConfig) -> int:
+    """The number of particles of a window of a split, padding included; reads and raises what `num_windows` does."""
+    return max(file.shape[1] for file in open_split(Manifest.load(directory), Path(directory), split, config))
+
+
 def windows(directory: Path, split: str, config: DataConfig) -> Any:
     """Read all windows of a split in a fixed order: by file, phase and time.
 

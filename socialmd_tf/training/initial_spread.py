@@ -20,7 +20,7 @@ _PARTICLES, _FEW_PARTICLES = 4096, 1024
 """In all windows of large systems together."""
 
 
-def num_windows(num_particles):
+def num_spread_windows(num_particles):
     """Number of windows that set the spread: 64, or of large systems as many as have 4096 particles together."""
     return max(1, _PARTICLES // num_particles) if is_large(num_particles) else _WINDOWS
 
@@ -32,7 +32,7 @@ def num_few_windows(num_particles):
 
 def num_rollouts(num_particles, has_measurement_noise):
     """Number of windows that `set_spread` rolls out, each as often as it does, where noise has to be looked for."""
-    count = num_windows(num_particles)
+    count = num_spread_windows(num_particles)
     return count + has_measurement_noise * (_TRIALS * num_few_windows(num_particles) + count)
 
 

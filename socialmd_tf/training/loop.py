@@ -26,7 +26,7 @@ from socialmd_tf.training import callbacks
 from socialmd_tf.training.compiled_model import CompiledModel
 from socialmd_tf.training.drift import fit_drift
 from socialmd_tf.training.initial import initial_weights
-from socialmd_tf.training.initial_spread import num_few_windows, num_windows, set_noise, set_spread
+from socialmd_tf.training.initial_spread import num_few_windows, num_spread_windows, set_noise, set_spread
 from socialmd_tf.training.law import check_fit, law_of_run
 from socialmd_tf.training.motion_scales import motion_scales
 from socialmd_tf.training.noise_shares import fit_noise_shares
@@ -129,10 +129,9 @@ def _set_first_spread(model, config, directory, unit):
 
 
 def _some_windows(config, directory):
-    """Batches of the training split, of `num_windows` together or a few more."""
-    files = dataset.open_split(Manifest.load(directory), directory, "train", config.windows)
-    num_particles = max(file.shape[1] for file in files)
-    count = num_windows(num_particles)
+    """Batches of the training split, of `num_spread_windows` together or a few more."""
+    num_particles = dataset.most_particles(directory, "train", config.windows)
+    count = num_spread_windows(num_particles)
     size = min(config.batch_size, num_few_windows(num_particles))
     batches = dataset.batches(directory, "train", config.windows, batch_size=size, seed=config.seed, shuffle=True)
     return batches.take(-(-count // size))

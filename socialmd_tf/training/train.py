@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from pipelines.dataset import open_split
+from pipelines.dataset import most_particles
 from pipelines.errors import UserError, require
 from pipelines.extras import install_command
 from pipelines.manifest import Manifest
@@ -80,7 +80,7 @@ def train(config, task=None):
     manifest = Manifest.load(Path(config.data))
     split = _split(config, manifest)
     if task is None:  # workers have chosen a batch that they can share
-        config = _with_bounded_batches(config, manifest)
+        config = _with_bounded_batches(config)
     if team and not task.is_chief:
         loop.fit(config, Path(config.data), team)
         return None
@@ -101,12 +101,11 @@ def demo_data():
     return DEMO_DATA
 
 
-def _with_bounded_batches(config, manifest):
+def _with_bounded_batches(config):
     try:
-        files = open_split(manifest, Path(config.data), "train", config.windows)
+        num_particles = most_particles(Path(config.data), "train", config.windows)
     except UserError:
         return config  # the check of the whole dataset, which follows, lists all faults
-    num_particles = max(file.shape[1] for file in files)
     for line in batch_note(config, num_particles):
         print(line, flush=True)
     return bounded(config, num_particles)

@@ -9,7 +9,7 @@ from socialmd_tf.config.terms import Factor, Terms
 from socialmd_tf.mixture import NegativeLogLikelihood
 from socialmd_tf.model import build_model, rollout_layer
 from socialmd_tf.training import initial_spread
-from socialmd_tf.training.initial_spread import num_few_windows, num_windows, set_noise, set_spread
+from socialmd_tf.training.initial_spread import num_few_windows, num_spread_windows, set_noise, set_spread
 
 DEVIATION, SCALE = 0.02, 5.0
 
@@ -59,7 +59,7 @@ def test_one_component_is_as_wide_as_accelerations_err():
 
 def test_large_systems_need_fewer_windows():
     numbers = (2, 256, 257, 1000, 4096, 100_000)
-    counts = {number: (num_windows(number), num_few_windows(number)) for number in numbers}
+    counts = {number: (num_spread_windows(number), num_few_windows(number)) for number in numbers}
     expected = {2: (64, 16), 256: (64, 16), 257: (15, 3), 1000: (4, 1), 4096: (1, 1), 100_000: (1, 1)}
     assert counts == expected
 
