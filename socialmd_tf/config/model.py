@@ -73,7 +73,7 @@ class ModelConfig:
     """Side length of the convolution kernels, in bins (stacked_pooling)."""
     cutoff: float = 20.0
     """Largest distance at which two particles interact, in the dataset's length unit (pairwise; force pair_mlp; head
-    langevin). The default is less in small boxes, and where fitted pair forces have a shorter cutoff."""
+    langevin). Unless chosen, it is lowered in small boxes, and to the cutoff of fitted pair forces."""
     softening: float = 0.05
     """Length below which pair functions flatten, in the dataset's length unit (pairwise; force pair_mlp)."""
     pair_units: int = 32

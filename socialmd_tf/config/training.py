@@ -56,8 +56,8 @@ class TrainConfig:
     """Stop after this number of epochs without improvement of `monitor`; curriculum epochs do not count. With
     calibration epochs, training never stops early."""
     batch_size: int = 32
-    """Number of windows per batch, over all devices. The default is less with more than 8192 particles in a batch: as
-    many windows as have 8192 together."""
+    """Number of windows per batch, over all devices. Unless chosen, it is lowered so that a batch has at most 8192
+    particles."""
     learning_rate: float = 1e-3
     """Learning rate of the Nadam optimizer."""
     decay: Literal["none", "cosine"] = "none"
